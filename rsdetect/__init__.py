@@ -1,0 +1,1 @@
+"""rsdetect: what changed between two satellite scenes."""

@@ -1,0 +1,1 @@
+"""Detectors: each ends in a change probability in [0, 1]."""

@@ -1,0 +1,60 @@
+"""The exception tree: everything rsdetect raises on purpose.
+
+::
+
+    RsdetectError
+    ├── InputError            the input or the options are wrong      exit status 2
+    │   ├── SceneError        a scene cannot be opened or read
+    │   │   └── ReadError     ... while the job was running; names the tile
+    │   ├── GridMismatch      the scenes lie on different grids
+    │   ├── NothingToCompare  no overlap, or no pixel valid on both dates
+    │   ├── ModelError        a model file is unreadable or does not fit the pair
+    │   └── OutputError       the output exists already or cannot be written
+    └── JobInterrupted        the job stopped and can be resumed      exit status 3
+
+A message shows the two things that disagree, the file, and the way out, in one sentence or two.
+"""
+
+from __future__ import annotations
+
+
+class RsdetectError(Exception):
+    """Base of every error that rsdetect raises on purpose."""
+
+    exit_status = 1
+
+
+class InputError(RsdetectError):
+    """The input or the options are wrong; nothing was written."""
+
+    exit_status = 2
+
+
+class SceneError(InputError):
+    """A scene cannot be opened, or is not a raster that can be compared."""
+
+
+class ReadError(SceneError):
+    """A scene broke while the job was reading it; the message names the file and the tile."""
+
+
+class GridMismatch(InputError):
+    """The two scenes lie on different grids, and nobody asked to align them."""
+
+
+class NothingToCompare(InputError):
+    """The scenes do not overlap, or no pixel is valid on both dates."""
+
+
+class ModelError(InputError):
+    """A model file is unreadable, or the model does not fit the scenes."""
+
+
+class OutputError(InputError):
+    """The output exists already, or its folder cannot be written."""
+
+
+class JobInterrupted(RsdetectError):
+    """The job stopped before its end (disk, worker, interruption); the same command resumes it."""
+
+    exit_status = 3

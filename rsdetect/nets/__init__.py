@@ -1,0 +1,1 @@
+"""Networks: torch only, no rasterio and no dask, so that they train on a bare GPU machine."""

@@ -1,0 +1,1 @@
+"""Simulated scene pairs with known change."""

@@ -1,0 +1,103 @@
+"""The tile plan: which pixels each task reads, and which of them it puts down.
+
+The plan keeps three clauses of the tile contract (docs/architecture.md): every read window reaches a
+halo beyond its core, starts at a multiple of the stride, and has one and the same shape, also at the
+edge of the raster and beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.grid import Grid, Window
+
+Float32Array = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TileWindow:
+    """One tile of the plan, without its data."""
+
+    row: int  # position in the plan, counted in tiles
+    col: int
+    core: Window  # the pixels this tile answers for; cut at the edge of the raster
+    read: Window  # the pixels it looks at; may run outside the raster
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The pixels of both dates under one read window."""
+
+    core: Window  # the part of `read` that the caller keeps
+    read: Window  # what the arrays cover
+    before: Float32Array  # (bands, height, width), raw pixel values; 0 where not valid
+    after: Float32Array  # (bands, height, width), likewise
+    valid: BoolArray  # (height, width); True = usable on both dates
+
+    def crop_to_core(self, scored: Float32Array) -> Float32Array:
+        """Cut a (height, width) array over `read` down to `core`. The only place where that happens."""
+        return scored[self.core.slices_in(self.read)]
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """A partition of the grid into cores, each with its read window."""
+
+    grid: Grid
+    tile_size: int  # edge of a core in pixels; a multiple of the stride
+    halo: int  # pixels read beyond the core on each side; a multiple of the stride
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of tiles."""
+        return -(-self.grid.height // self.tile_size), -(-self.grid.width // self.tile_size)
+
+    def __len__(self) -> int:
+        rows, cols = self.shape
+        return rows * cols
+
+    def tile(self, row: int, col: int) -> TileWindow:
+        """The tile at (row, col) of the plan."""
+        size, halo = self.tile_size, self.halo
+        full = Window(row * size, col * size, size, size)
+        read = Window(full.row_off - halo, full.col_off - halo, size + 2 * halo, size + 2 * halo)
+        return TileWindow(row, col, full.intersection(self.grid.window), read)
+
+    def __iter__(self) -> Iterator[TileWindow]:
+        rows, cols = self.shape
+        return (self.tile(row, col) for row in range(rows) for col in range(cols))
+
+
+def plan_tiles(grid: Grid, tile_size: int, halo: int, stride: int) -> TilePlan:
+    """Partition `grid` into tiles of about `tile_size` pixels.
+
+    Parameters
+    ----------
+    tile_size
+        Wanted edge of a core in pixels, at least 1; rounded up to a multiple of `stride`.
+    halo
+        Pixels that the scorer must see beyond a pixel to score it (its reach); rounded up likewise.
+    stride
+        Total stride of the scorer in pixels; cores and read windows start at its multiples.
+
+    >>> from affine import Affine
+    >>> grid = Grid(None, Affine.identity(), height=100, width=70)
+    >>> plan = plan_tiles(grid, tile_size=60, halo=5, stride=8)
+    >>> plan.tile_size, plan.halo, plan.shape
+    (64, 8, (2, 2))
+    >>> plan.tile(1, 1).core
+    Window(row_off=64, col_off=64, height=36, width=6)
+    >>> plan.tile(1, 1).read
+    Window(row_off=56, col_off=56, height=80, width=80)
+    """
+    assert tile_size >= 1 and halo >= 0 and stride >= 1
+    return TilePlan(grid, _round_up(tile_size, stride), _round_up(halo, stride))
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
