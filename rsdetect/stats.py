@@ -1,0 +1,139 @@
+"""Global statistics of a pair, in parts that merge to the same answer however the pair is cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.tiles import Float32Array, Tile
+
+# One hot pixel must not stretch a date, so the scale is the distance between the 2nd and the 98th
+# percentile; 4.1 of a normal distribution's standard deviations lie between them.
+_LOW, _HIGH, _SIGMAS = 2.0, 98.0, 4.1
+
+
+@dataclass(frozen=True)
+class PixelSample:
+    """Pixels that are valid on both dates, side by side."""
+
+    before: Float32Array  # (bands, n) raw pixel values
+    after: Float32Array  # (bands, n), the same places
+
+    @classmethod
+    def of(cls, tile: Tile, every: int) -> PixelSample:
+        """The valid pixels of one tile; of them, in row-major order, each `every`-th."""
+        chosen = np.flatnonzero(tile.valid)[::every]
+        bands = tile.before.shape[0]
+        return cls(tile.before.reshape(bands, -1)[:, chosen], tile.after.reshape(bands, -1)[:, chosen])
+
+    def merge(self, other: PixelSample) -> PixelSample:
+        """Both samples, this one's pixels first."""
+        return PixelSample(
+            np.concatenate([self.before, other.before], axis=1),
+            np.concatenate([self.after, other.after], axis=1),
+        )
+
+    @property
+    def count(self) -> int:
+        """Number of pixels."""
+        return int(self.before.shape[1])
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of values in bins of equal width; values outside fall into the first or the last bin.
+
+    >>> histogram = Histogram.of(np.array([0.1, 0.6, 0.7, 9.0]), low=0.0, high=1.0, bins=2)
+    >>> histogram.counts.tolist(), histogram.merge(histogram).counts.tolist()
+    ([1, 3], [2, 6])
+    """
+
+    low: float  # left edge of the first bin
+    high: float  # right edge of the last bin
+    counts: NDArray[np.int64]  # (bins,)
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating], low: float, high: float, bins: int) -> Histogram:
+        """Count `values` (any shape, finite)."""
+        scaled = (np.asarray(values, dtype=np.float64) - low) * (bins / (high - low))
+        index = np.clip(scaled, 0, bins - 1).astype(np.int64)
+        return cls(low, high, np.bincount(index.ravel(), minlength=bins).astype(np.int64))
+
+    def merge(self, other: Histogram) -> Histogram:
+        """The histogram of both sets of values."""
+        assert (self.low, self.high, self.counts.size) == (other.low, other.high, other.counts.size)
+        return Histogram(self.low, self.high, self.counts + other.counts)
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """Middle of each bin, (bins,)."""
+        width = (self.high - self.low) / self.counts.size
+        return self.low + width * (np.arange(self.counts.size) + 0.5)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and variance per band, by the pairwise update of Chan, Golub and LeVeque (1979)."""
+
+    count: int
+    mean: NDArray[np.float64]  # (bands,)
+    squares: NDArray[np.float64]  # (bands,), sum of squared deviations from the mean
+    minimum: NDArray[np.float64]  # (bands,); +inf where count is 0
+    maximum: NDArray[np.float64]  # (bands,); -inf where count is 0
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating]) -> Moments:
+        """Moments of `values`, (bands, n)."""
+        values = np.asarray(values, dtype=np.float64)
+        bands, count = values.shape
+        if count == 0:
+            none = np.full(bands, np.inf)
+            return cls(0, np.zeros(bands), np.zeros(bands), none, -none)
+        mean = values.mean(axis=1)
+        squares = ((values - mean[:, None]) ** 2).sum(axis=1)
+        return cls(count, mean, squares, values.min(axis=1), values.max(axis=1))
+
+    def merge(self, other: Moments) -> Moments:
+        """Moments of both sets of values."""
+        count = self.count + other.count
+        if count == 0:
+            return self
+        delta = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + delta * (other.count / count),
+            self.squares + other.squares + delta**2 * (self.count * other.count / count),
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+        )
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """Standard deviation per band (of the population), (bands,)."""
+        return np.asarray(np.sqrt(self.squares / max(self.count, 1)))
+
+
+def robust_scale(values: NDArray[np.floating]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Centre and spread of each band that a few odd pixels do not move.
+
+    Parameters
+    ----------
+    values
+        (bands, n) pixel values, n >= 1.
+
+    Returns
+    -------
+    centre, scale
+        Per band: the median, and the distance from the 2nd to the 98th percentile over 4.1 (the standard
+        deviation of a normal distribution); a constant band gets scale 1.
+
+    >>> robust_scale(np.array([[0.0, 1.0, 2.0], [5.0, 5.0, 5.0]]))[0]
+    (1.0, 5.0)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    low, centre, high = np.percentile(values, [_LOW, 50.0, _HIGH], axis=1)
+    scale = (high - low) / _SIGMAS
+    scale = np.where(scale > 0, scale, 1.0)
+    return tuple(float(c) for c in centre), tuple(float(s) for s in scale)
