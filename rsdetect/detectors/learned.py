@@ -1,0 +1,159 @@
+"""The learned detector: a Siamese network over globally normalised dates."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from rsdetect.errors import ModelError, NothingToCompare
+from rsdetect.nets.card import Card
+from rsdetect.nets.checkpoint import load_model, model_hash, read_card
+from rsdetect.nets.fold import fold
+from rsdetect.nets.siamese import SiameseNet
+from rsdetect.stats import robust_scale
+from rsdetect.tiles import Float32Array, Tile
+
+if TYPE_CHECKING:  # training scores with this module where there is no rasterio, which scan needs
+    from rsdetect.scan import Scan
+
+DEFAULT_MODEL = "siamese-rgb"
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Centre and scale of one date, per band, in raw pixel values."""
+
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def apply(self, pixels: Float32Array, clip: float) -> Float32Array:
+        """(bands, height, width) raw values to standardised ones, cut at +-clip; float32."""
+        centre = np.asarray(self.centre, dtype=np.float32)[:, None, None]
+        scale = np.asarray(self.scale, dtype=np.float32)[:, None, None]
+        scaled = (pixels - centre) / scale
+        return np.clip(scaled, -clip, clip, out=scaled)
+
+
+@dataclass(frozen=True)
+class SiameseScorer:
+    """A fitted `SiameseDetector`: numbers and the name of a model, no network."""
+
+    model: str  # name or path
+    sha256: str  # of the model file; another content under the same path is refused
+    before: Normalisation
+    after: Normalisation
+    device: str  # "cpu", "cuda", "cuda:0"
+    halo: int  # the model's reach in pixels
+    stride: int  # pixels
+
+    def score(self, tile: Tile) -> Float32Array:
+        """Change probability over `tile.read`, (height, width) float32."""
+        net, card = _network(self.model, self.sha256, self.device)
+        dates = np.stack(
+            [
+                self.before.apply(tile.before, card.scaling.clip),
+                self.after.apply(tile.after, card.scaling.clip),
+            ]
+        )  # (2, bands, height, width)
+        dates = np.where(tile.valid, dates, np.float32(card.scaling.invalid))
+        with torch.inference_mode():
+            x = torch.from_numpy(dates).to(self.device)
+            logit = net(x[:1], x[1:])[0]  # (height, width)
+            return torch.sigmoid(logit / card.temperature).cpu().numpy()
+
+    def provenance(self) -> dict[str, Any]:
+        """Name, model, hash, threshold, and the numbers that the dates were normalised with."""
+        card = read_card(self.model)
+        return {
+            "name": SiameseDetector.name,
+            "model": card.name,
+            "model_version": card.version,
+            "model_sha256": self.sha256,
+            "threshold": card.threshold,
+            "bands": list(card.bands),
+            "normalisation": {
+                date: {key: list(numbers) for key, numbers in asdict(normalisation).items()}
+                for date, normalisation in (("before", self.before), ("after", self.after))
+            },
+        }
+
+
+@dataclass(frozen=True)
+class SiameseDetector:
+    """A Siamese CNN with trained weights.
+
+    Parameters
+    ----------
+    model
+        Name of a model that ships with rsdetect, or path of a model file.
+    device
+        Where the network runs: "cpu", "cuda" or "cuda:<index>".
+    """
+
+    model: str = DEFAULT_MODEL
+    device: str = "cpu"
+
+    name = "siamese"
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands the model wants, in order."""
+        return read_card(self.model).bands
+
+    def fit(self, scan: Scan) -> SiameseScorer:
+        """Measure how each date is to be normalised.
+
+        Raises
+        ------
+        ModelError
+            The model cannot be read, or wants another number of bands than the pair has.
+        NothingToCompare
+            No pixel is valid on both dates.
+        """
+        card = read_card(self.model)
+        sample = scan.sample_pixels()
+        bands = sample.before.shape[0]
+        if bands != len(card.bands):
+            raise ModelError(
+                f"The model {card.name} wants {len(card.bands)} bands ({', '.join(card.bands)}), "
+                f"but the pair has {bands}; choose them with --bands."
+            )
+        if sample.count == 0:
+            raise NothingToCompare("No pixel is valid on both dates, so the scenes cannot be normalised.")
+        return SiameseScorer(
+            model=self.model,
+            sha256=model_hash(self.model),
+            before=Normalisation(*robust_scale(sample.before)),
+            after=Normalisation(*robust_scale(sample.after)),
+            device=self.device,
+            halo=card.reach_px,
+            stride=card.stride_px,
+        )
+
+
+# One network a process, device and model file. Tiles are scored by many threads at once, which may
+# share it: in eval mode a forward pass changes nothing in it.
+_loaded: dict[tuple[str, str], tuple[SiameseNet, Card]] = {}
+_loading = threading.Lock()
+
+
+def _network(model: str, sha256: str, device: str) -> tuple[SiameseNet, Card]:
+    key = (sha256, device)
+    with _loading:
+        if key not in _loaded:
+            found = model_hash(model)
+            if found != sha256:
+                raise ModelError(
+                    f"The model {model} has changed since the job was set up: "
+                    f"its hash is {found[:12]} and was {sha256[:12]}."
+                )
+            net, card = load_model(model)
+            if device != "cpu":
+                # TF32 rounds to 10 bits, by which tiles of other sizes would differ more than 1e-6.
+                torch.backends.cudnn.allow_tf32 = False
+            _loaded[key] = fold(net).to(device), card
+        return _loaded[key]

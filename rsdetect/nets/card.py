@@ -1,0 +1,67 @@
+"""The card of a model: what it is, what it wants, what it was trained on, how well it does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rsdetect.nets.siamese import SiameseNet
+
+_Width = Annotated[int, Field(ge=1, le=1024)]  # a card cannot ask for all the memory
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(_Part):
+    """Which network, and its widths."""
+
+    kind: Literal["siamese"] = "siamese"
+    bands: Annotated[int, Field(ge=1, le=256)]  # a date
+    widths: tuple[_Width, _Width, _Width]  # feature channels at 1/2, 1/4 and 1/8 of the resolution
+    evidence: _Width  # decoder channels at 1/8
+
+    def build(self) -> SiameseNet:
+        """The network, freshly initialised."""
+        return SiameseNet(self.bands, self.widths, self.evidence)
+
+
+class Scaling(_Part):
+    """How raw pixel values become what the network wants: clip((value - centre) / scale)."""
+
+    centre: Literal["median"] = "median"  # of each date and band, over the pixels valid on both dates
+    scale: Literal["(p98-p2)/4.1"] = "(p98-p2)/4.1"  # likewise
+    clip: Annotated[float, Field(gt=0)] = 6.0  # values beyond +-clip are cut
+    invalid: Literal[0] = 0  # what pixels that are not valid on both dates are set to, after scaling
+
+
+class Training(_Part):
+    """How the weights came about."""
+
+    data: str
+    seed: int
+    steps: int
+    chips: int  # chip pairs seen, repetitions counted
+    minutes: float  # wall time
+
+
+class Card(_Part):
+    """Everything that a user of a model file must know; stored in the file itself."""
+
+    name: str
+    version: str
+    architecture: Architecture
+    bands: tuple[str, ...]  # names of the bands, in the order of the input
+    scaling: Scaling
+    reach_px: Annotated[int, Field(ge=0)]  # measured, see `reach`
+    stride_px: Annotated[int, Field(ge=1)]
+    parameters: int
+    macs_per_pixel_pair: float  # multiply-adds
+    temperature: Annotated[float, Field(gt=0)]  # probability = sigmoid(logit / temperature)
+    threshold: Annotated[float, Field(gt=0, lt=1)]  # change is a probability at or above it
+    training: Training
+    scores: dict[str, dict[str, float]]  # data set -> figure -> value
+    known_failures: tuple[str, ...]
+    licence: str

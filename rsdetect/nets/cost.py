@@ -1,0 +1,39 @@
+"""What a network costs: parameters, and multiply-adds for a pixel of the pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rsdetect.nets.siamese import STRIDE, SiameseNet
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Trained numbers; the stored statistics of batch norm are not among them."""
+    return sum(p.numel() for p in net.parameters())
+
+
+def macs_per_pixel_pair(net: SiameseNet) -> float:
+    """Multiply-adds of all convolutions, both dates together, divided by the pixels of one date."""
+    total = 0
+
+    def count(module: nn.Module, _: Any, out: Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, nn.Conv2d)
+        taps = module.weight[0].numel()
+        total += taps * out.numel()
+
+    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d)]
+    edge = 4 * STRIDE
+    date = torch.zeros(1, net.bands, edge, edge)
+    training = net.training
+    try:
+        with torch.inference_mode():
+            net.eval()(date, date)
+    finally:
+        net.train(training)
+        for hook in hooks:
+            hook.remove()
+    return total / edge**2

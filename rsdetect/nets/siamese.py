@@ -1,0 +1,140 @@
+"""The Siamese change network: one encoder for both dates, feature differences, a light decoder.
+
+It keeps the tile contract (docs/architecture.md). Every operator looks at a fixed neighbourhood:
+convolutions, batch norm with stored statistics, nearest upsampling. None sees the size of its input,
+so a pixel scored in a tile equals the same pixel scored in the whole scene, as long as the window
+holds `reach` pixels around it and starts at a multiple of `stride`.
+
+Downsampling is by 2 x 2 blocks that do not overlap (Liu et al. 2022, ConvNeXt, section 2.2): unlike a
+strided 3 x 3 kernel it spends no reach and is centred, so that a flipped scene gives a flipped map.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STRIDE = 8  # the coarsest features; input heights and widths are multiples of it
+
+
+class ConvNorm(nn.Module):
+    """A convolution and its batch norm, which inference folds into one (see `fold`)."""
+
+    def __init__(self, width_in: int, width_out: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        padding = (kernel - 1) // 2
+        self.conv = nn.Conv2d(width_in, width_out, kernel, stride, padding, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(width_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width_in, h, w) to (n, width_out, h / stride, w / stride)."""
+        out: Tensor = self.norm(self.conv(x))
+        return out
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions beside the identity (He et al. 2016); the shape stays."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(width, width, kernel=3)
+        self.second = ConvNorm(width, width, kernel=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width, h, w) to the same."""
+        return functional.relu(x + self.second(functional.relu(self.first(x))))
+
+
+class Encoder(nn.Module):
+    """Features of one date at a half, a quarter and an eighth of the resolution."""
+
+    def __init__(self, bands: int, widths: tuple[int, int, int]) -> None:
+        super().__init__()
+        half, quarter, eighth = widths
+        self.stem = ConvNorm(bands, half, kernel=4, stride=2)
+        self.at_half = ConvNorm(half, half, kernel=3)
+        self.to_quarter = ConvNorm(half, quarter, kernel=2, stride=2)
+        self.at_quarter = Residual(quarter)
+        self.to_eighth = ConvNorm(quarter, eighth, kernel=2, stride=2)
+        self.at_eighth = Residual(eighth)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """From (n, bands, h, w) to three feature maps, fine to coarse."""
+        x = functional.relu(self.stem(x))  # (n, c2, h/2, w/2)
+        half = functional.relu(self.at_half(x))
+        quarter = self.at_quarter(functional.relu(self.to_quarter(half)))  # (n, c4, h/4, w/4)
+        eighth = self.at_eighth(functional.relu(self.to_eighth(quarter)))  # (n, c8, h/8, w/8)
+        return half, quarter, eighth
+
+
+class Merge(nn.Module):
+    """Brings coarse evidence up by two and joins it with the difference found at that resolution."""
+
+    def __init__(self, coarse: int, skip: int, width: int) -> None:
+        super().__init__()
+        self.mix = ConvNorm(coarse + skip, width, kernel=1)
+        self.smooth = ConvNorm(width, width, kernel=3)
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """(n, coarse, h, w) and (n, skip, 2 h, 2 w) to (n, width, 2 h, 2 w)."""
+        x = functional.interpolate(coarse, scale_factor=2, mode="nearest")  # (n, coarse, 2 h, 2 w)
+        x = torch.cat([x, skip], dim=1)  # (n, coarse + skip, 2 h, 2 w)
+        x = functional.relu(self.mix(x))  # (n, width, 2 h, 2 w)
+        return functional.relu(self.smooth(x))
+
+
+class SiameseNet(nn.Module):
+    """Two dates in, one logit of change a pixel out; swapping the dates changes nothing.
+
+    Parameters
+    ----------
+    bands
+        Bands a date.
+    widths
+        Feature channels at a half, a quarter and an eighth of the resolution, in the encoder and
+        in the decoder alike, but for `evidence`.
+    evidence
+        Channels of the decoder at an eighth.
+    """
+
+    def __init__(
+        self, bands: int = 3, widths: tuple[int, int, int] = (24, 48, 96), evidence: int = 64
+    ) -> None:
+        super().__init__()
+        half, quarter, eighth = widths
+        self.bands = bands
+        self.encoder = Encoder(bands, widths)
+        self.evidence = ConvNorm(eighth, evidence, kernel=3)
+        self.context = ConvNorm(evidence, evidence, kernel=3)
+        self.at_quarter = Merge(evidence, quarter, quarter)
+        self.at_half = Merge(quarter, half, half)
+        self.head = nn.Conv2d(half, 4, kernel_size=3, padding=1)
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        """Logit of change at every pixel.
+
+        Parameters
+        ----------
+        before, after
+            (n, bands, h, w) normalised pixels, 0 where not valid; h and w multiples of `STRIDE`.
+
+        Returns
+        -------
+        Tensor
+            (n, h, w).
+        """
+        both = torch.cat([before, after])  # (2 n, bands, h, w): one batch is faster than two calls
+        half, quarter, eighth = (_difference(level) for level in self.encoder(both))  # n again
+        x = functional.relu(self.evidence(eighth))  # (n, evidence, h/8, w/8)
+        x = functional.relu(self.context(x))
+        x = self.at_quarter(x, quarter)  # (n, c4, h/4, w/4)
+        x = self.at_half(x, half)  # (n, c2, h/2, w/2)
+        x = self.head(x)  # (n, 4, h/2, w/2): the four pixels of each 2 x 2 block
+        return functional.pixel_shuffle(x, 2).squeeze(1)  # (n, 1, h, w), then (n, h, w)
+
+
+def _difference(both: Tensor) -> Tensor:
+    """(2 n, c, h, w) to (n, c, h, w): how far the features moved, whichever date comes first."""
+    before, after = both.chunk(2)
+    return (after - before).abs()
