@@ -32,10 +32,10 @@ class Scan:
     blocks spread evenly over its rows and columns are read, always the same ones.
     """
 
-    def __init__(self, pair: Pair, workers: int = 1) -> None:
+    def __init__(self, pair: Pair, workers: int = 1, *, whole: bool = False) -> None:
         self.pair = pair
         self._workers = max(1, workers)
-        self.blocks = _spread_blocks(pair)
+        self.blocks = tuple(_all_blocks(pair)) if whole else _spread_blocks(pair)
 
     @property
     def is_complete(self) -> bool:

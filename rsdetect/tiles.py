@@ -37,7 +37,13 @@ class Tile:
     read: Window  # what the arrays cover
     before: Float32Array  # (bands, height, width), raw pixel values; 0 where not valid
     after: Float32Array  # (bands, height, width), likewise
-    valid: BoolArray  # (height, width); True = usable on both dates
+    before_valid: BoolArray  # (height, width); True = usable on the before date
+    after_valid: BoolArray  # (height, width); True = usable on the after date
+
+    @property
+    def valid(self) -> BoolArray:
+        """(height, width) bool; True = usable on both dates."""
+        return self.before_valid & self.after_valid
 
     def crop_to_core(self, scored: Float32Array) -> Float32Array:
         """Cut a (height, width) array over `read` down to `core`. The only place where that happens."""

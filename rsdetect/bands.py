@@ -1,0 +1,138 @@
+"""Which bands of each scene are compared, by number or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rsdetect.errors import InputError
+from rsdetect.scene import Header
+
+
+@dataclass(frozen=True)
+class BandChoice:
+    """The bands to compare, in the order in which the detector gets them."""
+
+    before: tuple[int, ...]  # band numbers in the before file, 1 = first
+    after: tuple[int, ...]  # band numbers in the after file
+    names: tuple[str, ...]  # "red", ... or "band3" where nobody named it
+    notes: tuple[str, ...] = ()  # what the user should know of the choice
+
+
+def parse_bands(text: str | None) -> tuple[int | str, ...] | None:
+    """Read what `--bands` takes.
+
+    >>> parse_bands("3,2,1"), parse_bands("red, NIR")
+    ((3, 2, 1), ('red', 'nir'))
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise InputError(f"--bands {text!r} names no band; write 3,2,1 or red,green,blue.")
+    return tuple(int(part) if part.isdecimal() else part.lower() for part in parts)
+
+
+def choose_bands(
+    before: Header,
+    after: Header,
+    requested: Sequence[int | str] | None,
+    wanted: tuple[str, ...] | None,
+) -> BandChoice:
+    """Settle the bands of both scenes.
+
+    Parameters
+    ----------
+    requested
+        What the user asked for, numbers from 1 or names; None = leave it to the detector.
+    wanted
+        What the detector wants; None = any number of any bands.
+
+    Raises
+    ------
+    InputError
+        A band does not exist, or there are fewer than the detector wants.
+    """
+    if requested is not None:
+        return _requested(before, after, tuple(requested), wanted)
+    if wanted is None:
+        return _all_bands(before, after)
+    named = [_by_names(header, wanted) for header in (before, after)]
+    if named[0] is not None and named[1] is not None:
+        return BandChoice(named[0], named[1], wanted)
+    for header in (before, after):
+        if len(header.usable) < len(wanted):
+            raise InputError(_too_few(header, wanted))
+    first_before, first_after = before.usable[: len(wanted)], after.usable[: len(wanted)]
+    unnamed = [header.path for header, found in zip((before, after), named, strict=True) if found is None]
+    note = (
+        f"{' and '.join(unnamed)} does not name its bands {', '.join(wanted)}: the first {len(wanted)} bands "
+        "of both scenes are taken; --bands chooses others."
+    )
+    return BandChoice(first_before, first_after, wanted, (note,))
+
+
+def _requested(
+    before: Header, after: Header, requested: tuple[int | str, ...], wanted: tuple[str, ...] | None
+) -> BandChoice:
+    if wanted is not None and len(requested) != len(wanted):
+        raise InputError(
+            f"--bands names {len(requested)} bands and the model takes {len(wanted)} "
+            f"({', '.join(wanted)}); a band may be named more than once."
+        )
+    chosen = tuple(tuple(_band_number(header, band) for band in requested) for header in (before, after))
+    names = tuple(
+        band if isinstance(band, str) else (before.names[band - 1] or f"band{band}") for band in requested
+    )
+    return BandChoice(chosen[0], chosen[1], names)
+
+
+def _band_number(header: Header, band: int | str) -> int:
+    count = len(header.names)
+    if isinstance(band, int):
+        if not 1 <= band <= count:
+            raise InputError(f"{header.path} has bands 1 to {count}, and --bands asks for {band}.")
+        return band
+    if band not in header.names:
+        known = ", ".join(name for name in header.names if name) or "none of them"
+        raise InputError(
+            f"{header.path} has no band named {band!r} (named: {known}); give band numbers instead."
+        )
+    return header.names.index(band) + 1
+
+
+def _all_bands(before: Header, after: Header) -> BandChoice:
+    if len(before.usable) != len(after.usable):
+        raise InputError(
+            f"{before.path} has {len(before.usable)} bands and {after.path} has {len(after.usable)}; "
+            "choose with --bands those that both have."
+        )
+    named = all(before.names[i - 1] for i in before.usable)
+    names = tuple(before.names[i - 1] if named else f"band{i}" for i in before.usable)
+    notes = ()
+    if named and all(after.names[i - 1] for i in after.usable):
+        other = tuple(after.names[i - 1] for i in after.usable)
+        if sorted(other) == sorted(names) and len(set(names)) == len(names):
+            return BandChoice(before.usable, tuple(after.names.index(name) + 1 for name in names), names)
+        if other != names:
+            notes = (
+                f"the bands are compared in file order although they are named {', '.join(names)} in "
+                f"{before.path} and {', '.join(other)} in {after.path}.",
+            )
+    return BandChoice(before.usable, after.usable, names, notes)
+
+
+def _by_names(header: Header, wanted: tuple[str, ...]) -> tuple[int, ...] | None:
+    if not all(name in header.names for name in wanted):
+        return None
+    return tuple(header.names.index(name) + 1 for name in wanted)
+
+
+def _too_few(header: Header, wanted: tuple[str, ...]) -> str:
+    have, want = len(header.usable), len(wanted)
+    repeat = ",".join(["1"] * want)
+    return (
+        f"{header.path} has {have} band{'s' if have != 1 else ''} and the model wants {want} "
+        f"({', '.join(wanted)}); choose with --bands (one band may be repeated: --bands {repeat}), "
+        "or take --detector cva, which works on any bands."
+    )

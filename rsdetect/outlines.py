@@ -1,0 +1,156 @@
+"""From the corners of pieces to polygons, for the whole raster at once and without a loop over regions.
+
+Along every grid line the corners come in pairs: the first and second are joined by an edge, the third
+and fourth, and so on. The pairs of the rows and of the columns together link every corner to its two
+neighbours, whichever block it came from, and following the links gives the rings.
+
+Where two inside pixels meet diagonally, the point is there twice. If the pixels belong to different
+regions, each outline turns around its own pixel. If they belong to one region, the outlines turn
+around the two *outside* pixels instead: the region closes a loop there, so those two lie on different
+sides of it, and the hole gets a ring of its own that touches the other ring in a point. No ring ever
+passes through a point twice, so every polygon is valid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+from rsdetect.pieces import LOWER_RIGHT, Int64Array
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The true corners of all regions, in row-major order; a point of diagonal contact is there twice."""
+
+    row: Int64Array  # (n,) grid line, counted from the raster's upper edge
+    col: Int64Array  # (n,) likewise from its left edge
+    pixel: Int64Array  # (n,) position of an inside pixel of the region around the point
+    region: Int64Array  # (n,) the region whose outline turns here
+
+    def __getitem__(self, chosen: NDArray[np.bool_] | Int64Array) -> Nodes:
+        return Nodes(self.row[chosen], self.col[chosen], self.pixel[chosen], self.region[chosen])
+
+
+def trace_outlines(corners: Nodes) -> tuple[NDArray[np.object_], Int64Array]:
+    """Polygons of all regions in pixel coordinates (column, row), and the region of each.
+
+    Parameters
+    ----------
+    corners
+        What all blocks emitted, in any order; regions in place of pieces.
+
+    Returns
+    -------
+    polygons
+        (regions,) in the row-major order of their first pixels.
+    region
+        (regions,) number of the region that each polygon outlines.
+    """
+    nodes = _merge(corners)
+    if nodes.row.size == 0:
+        return np.empty(0, dtype=np.object_), np.empty(0, np.int64)
+    order, starts = _follow(_successors(nodes))
+    # The first corner of a region lies on its outer ring, so that sorting by the ring's first corner
+    # puts the outer ring before the holes, and regions in the order of their first pixels.
+    ring_region = nodes.region[order[starts]]
+    regions, first_ring, region_rank = np.unique(ring_region, return_index=True, return_inverse=True)
+    appearance = first_ring[region_rank]
+    by_region = np.argsort(appearance, kind="stable")
+    corner, ring_offsets = _closed_rings(order, starts, by_region)
+    new_polygon = np.flatnonzero(np.diff(appearance[by_region], prepend=-1))
+    polygon_offsets = np.append(new_polygon, by_region.size)
+    points = np.stack([nodes.col[corner], nodes.row[corner]], axis=1).astype(np.float64)
+    polygons = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, points, (ring_offsets, polygon_offsets)
+    )
+    return polygons, regions[np.argsort(first_ring)]
+
+
+def _merge(corners: Nodes) -> Nodes:
+    """Put corners of several blocks at one point together, and drop those that are none."""
+    width = int(corners.col.max(initial=0)) + 1
+    nodes = corners[np.argsort((corners.row * width + corners.col) * 4 + corners.pixel)]
+    if nodes.row.size == 0:
+        return nodes
+    point = nodes.row * width + nodes.col
+    first = np.flatnonzero(np.diff(point, prepend=-1))
+    count = np.diff(np.append(first, point.size))
+    keep = np.zeros(point.size, np.bool_)
+    # One pixel: a corner. Three, where four blocks meet: the same corner, seen from the missing pixel.
+    keep[first[(count == 1) | (count == 3)]] = True
+    # Two: a diagonal contact, or two pixels side by side, whose outline goes straight on.
+    pair = first[count == 2]
+    pair = pair[nodes.pixel[pair] + nodes.pixel[pair + 1] == LOWER_RIGHT]
+    keep[pair] = True
+    keep[pair + 1] = True
+    return nodes[keep]
+
+
+def _successors(nodes: Nodes) -> Int64Array:
+    """The next corner of the ring, for every corner, with the region to the right of the way."""
+    index = np.arange(nodes.row.size)
+    goes_right = index % 2 == 0
+    in_row = index ^ 1
+    # Of two nodes at one point, the one whose upright edge leads up comes first in the column.
+    column_key = (nodes.col * (nodes.row[-1] + 1) + nodes.row) * 2 + _leads_down_at_contact(nodes)
+    by_column = np.argsort(column_key)
+    in_column, goes_down = np.empty_like(index), np.empty_like(goes_right)
+    in_column[by_column[0::2]], in_column[by_column[1::2]] = by_column[1::2], by_column[0::2]
+    goes_down[by_column[0::2]], goes_down[by_column[1::2]] = True, False
+    # The two edges of a corner enclose one of the four pixels. If that one is inside, the corner is convex.
+    convex = 2 * goes_right + goes_down == nodes.pixel
+    inside_is_below = goes_down == convex
+    return np.where(goes_right == inside_is_below, in_row, in_column)
+
+
+def _leads_down_at_contact(nodes: Nodes) -> Int64Array:
+    """For the two nodes of a diagonal contact: 1 where the upright edge leads down. 0 for all others."""
+    same_point = (nodes.row[1:] == nodes.row[:-1]) & (nodes.col[1:] == nodes.col[:-1])
+    left = np.flatnonzero(same_point)
+    one_region = nodes.region[left] == nodes.region[left + 1]
+    leads_down = np.zeros(nodes.row.size, np.int64)
+    # The left node has the edge to the left. Around its own pixel, the edge leads to where that pixel lies;
+    # around the outside pixel, to the other side. The right node likewise.
+    for node in (left, left + 1):
+        leads_down[node] = (nodes.pixel[node] % 2 == 1) != one_region
+    return leads_down
+
+
+def _follow(successor: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """All corners in the order of their rings, and where in that order each ring starts.
+
+    Rings start at their first corner and follow in the order of it.
+    """
+    count = successor.size
+    rings, ring = connected_components(_graph(successor), connection="weak")
+    head = np.empty(rings, np.int64)
+    head[ring[::-1]] = np.arange(count)[::-1]  # of equal indices the last one assigned stays: the smallest
+    predecessor = np.empty(count, np.int64)
+    predecessor[successor] = np.arange(count)
+    # Cut every ring open at its head and hang the next one on: one walk through a single path gives them all.
+    rank = np.argsort(head)
+    chain = successor.copy()
+    chain[predecessor[head[rank[:-1]]]] = head[rank[1:]]
+    order = breadth_first_order(_graph(chain), head[rank[0]], return_predecessors=False)
+    length = np.bincount(ring, minlength=rings)[rank]
+    return order.astype(np.int64), np.cumsum(length) - length
+
+
+def _graph(successor: Int64Array) -> csr_array:
+    count = successor.size
+    return csr_array((np.ones(count), successor, np.arange(count + 1)), shape=(count, count))
+
+
+def _closed_rings(order: Int64Array, starts: Int64Array, rings: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The corners of `rings`, one ring after the other, each with its first corner again at its end."""
+    length = np.diff(np.append(starts, order.size))[rings] + 1
+    offsets = np.concatenate(([0], np.cumsum(length)))
+    position = np.arange(offsets[-1]) + np.repeat(starts[rings] - offsets[:-1], length)
+    position[offsets[1:] - 1] = starts[rings]
+    return order[position], offsets

@@ -1,0 +1,204 @@
+"""One scene of a pair: which pixels of which file, and how they are read."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from rsdetect.errors import ReadError, SceneError
+from rsdetect.grid import Grid, Window
+from rsdetect.handles import GDAL_ERRORS, one_line, open_raster, thread_handle, warped_to
+from rsdetect.tiles import BoolArray, Float32Array
+
+# GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
+# lets the polygons of a plain pixel grid lie on its picture.
+PIXEL_GRID = Affine(1, 0, 0, 0, -1, 0)
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A cloud or quality mask, on any grid that has the scene's CRS or can be warped to it."""
+
+    path: str
+    version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
+    values: tuple[int, ...] = ()  # pixel values that hide the ground
+    bits: tuple[int, ...] = ()  # bit numbers, 0 = lowest, any of which hides the ground
+    # Without values or bits, every value but 0 hides the ground.
+
+    def hides(self, classes: NDArray[np.int32]) -> BoolArray:
+        """Where the mask hides the ground; -1 (the mask does not reach there) counts as hidden."""
+        hidden = classes == -1
+        if self.values:
+            hidden |= np.isin(classes, self.values)
+        if self.bits:
+            hidden |= (classes & sum(1 << bit for bit in self.bits)) != 0
+        if not self.values and not self.bits:
+            hidden |= classes != 0
+        return hidden
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One date of a pair. It pickles, and holds no open file."""
+
+    path: str  # whatever GDAL opens
+    version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
+    grid: Grid  # the grid that `offset` counts on: the file's own, or the one it is warped onto
+    bands: tuple[int, ...]  # band numbers, 1 = first
+    dtype: str  # of those bands in the file
+    nodata: float | None
+    has_mask: bool  # GDAL knows of invalid pixels: nodata value, mask band or alpha band
+    offset: tuple[int, int] = (0, 0)  # (row, column) of the pair's first pixel on `grid`
+    warp: str | None = None  # resampling by which the file is warped onto `grid`; None = read as it is
+    mask: MaskFile | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a scene's file says of itself."""
+
+    path: str
+    grid: Grid
+    georeferenced: bool
+    dtypes: tuple[str, ...]  # one a band
+    names: tuple[str, ...]  # one a band, lower case; "" where the file names none
+    usable: tuple[int, ...]  # numbers of the bands that are not alpha
+    nodata: float | None
+    has_mask: bool
+    tags: dict[str, str]
+    block_shape: tuple[int, int]  # (rows, columns) of the file's own blocks
+
+
+def read_header(path: str) -> Header:
+    """Open `path`, look, and close it again. `SceneError` when it is no raster of real numbers."""
+    with open_raster(path) as dataset:
+        if dataset.count == 0:
+            parts = ", ".join(dataset.subdatasets[:3])
+            raise SceneError(
+                f"{path} holds several rasters and no band of its own; name one of them: {parts}"
+            )
+        if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+            raise SceneError(f"{path} holds complex numbers; give amplitude or intensity instead.")
+        plain = dataset.crs is None and dataset.transform.is_identity
+        grid = Grid(
+            dataset.crs.to_wkt() if dataset.crs else None,
+            PIXEL_GRID if plain else dataset.transform,
+            dataset.height,
+            dataset.width,
+        )
+        if not plain and grid.pixel_area == 0:
+            raise SceneError(f"{path} has pixels without area; its georeference is broken.")
+        colours = [colour.name for colour in dataset.colorinterp]
+        names = [
+            (text or (colour if colour in ("red", "green", "blue", "nir") else "")).strip().lower()
+            for text, colour in zip(dataset.descriptions, colours, strict=True)
+        ]
+        flags = [flag.name for flags in dataset.mask_flag_enums for flag in flags]
+        return Header(
+            path=path,
+            grid=grid,
+            georeferenced=not plain,
+            dtypes=tuple(dataset.dtypes),
+            names=tuple(names),
+            usable=tuple(i for i, colour in enumerate(colours, start=1) if colour != "alpha"),
+            nodata=dataset.nodata,
+            has_mask=any(name != "all_valid" for name in flags),
+            tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
+            block_shape=dataset.block_shapes[0],
+        )
+
+
+def file_version(path: str) -> tuple[int, int] | None:
+    """(bytes, modification time in ns) of a local file; None for anything else that GDAL opens."""
+    try:
+        stat = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
+    """Read `window`, counted on the pair's grid.
+
+    Returns
+    -------
+    values, valid
+        (bands, height, width) float32 raw pixel values and (height, width) bool, True = usable. Outside
+        the scene, and wherever a pixel is not valid, values are 0. A pixel is valid when every band
+        that is used is.
+
+    Raises
+    ------
+    ReadError
+        The file broke while it was read; the message names it.
+    """
+    values = np.zeros((len(scene.bands), *window.shape), dtype=np.float32)
+    valid = np.zeros(window.shape, dtype=bool)
+    wanted = window.shifted(*scene.offset)
+    inside = wanted.intersection(scene.grid.window)
+    if inside.is_empty:
+        return values, valid
+    rows, cols = inside.slices_in(wanted)
+    part, usable = _read_pixels(scene, inside)
+    if scene.mask is not None:
+        usable &= ~scene.mask.hides(_read_mask(scene.mask, scene.grid, inside))
+    values[:, rows, cols] = np.where(usable, part, np.float32(0))
+    valid[rows, cols] = usable
+    return values, valid
+
+
+def _read_pixels(scene: Scene, inside: Window) -> tuple[Float32Array, BoolArray]:
+    place = _gdal_window(inside)
+    bands = list(scene.bands)
+    try:
+        dataset = thread_handle(replace(scene, mask=None, offset=(0, 0)), lambda s: _open_scene(scene, s))
+        raw = dataset.read(bands, window=place)
+        usable = np.ones(inside.shape, dtype=bool)
+        if scene.has_mask or scene.warp:
+            usable &= (dataset.read_masks(bands, window=place) != 0).all(axis=0)
+    except GDAL_ERRORS as error:
+        raise ReadError(
+            f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
+            f"{inside.col_off} to {inside.col_end - 1}: {one_line(error)}"
+        ) from error
+    part = raw.astype(np.float32, copy=False)
+    if raw.dtype.kind == "f":
+        usable &= np.isfinite(part).all(axis=0)
+    return part, usable
+
+
+def _open_scene(scene: Scene, stack: ExitStack) -> Any:
+    dataset = stack.enter_context(open_raster(scene.path))
+    if scene.warp:
+        dataset = stack.enter_context(warped_to(dataset, scene.grid, scene.warp))
+    return dataset
+
+
+def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int32]:
+    def opener(stack: ExitStack) -> Any:
+        dataset = stack.enter_context(open_raster(mask.path))
+        if grid.crs is not None:
+            dataset = stack.enter_context(warped_to(dataset, grid, "nearest", as_mask=True))
+        return dataset
+
+    try:
+        dataset = thread_handle((mask.path, mask.version, grid), opener)
+        classes: NDArray[np.int32] = dataset.read(1, window=_gdal_window(inside)).astype(np.int32)
+    except GDAL_ERRORS as error:
+        raise ReadError(f"the mask {mask.path} cannot be read: {one_line(error)}") from error
+    return classes
+
+
+def _gdal_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (window.row_off, window.row_end), (window.col_off, window.col_end)
