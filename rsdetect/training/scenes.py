@@ -1,0 +1,103 @@
+"""Simulated scenes for training, rendered once and kept as files, so that a run can be resumed."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.tiles import BoolArray
+
+RGB = {"vhr": (0, 1, 2), "s2": (2, 1, 0)}  # where red, green and blue lie in each kind of scene
+
+# Seeds of scenes never overlap between these uses: what is chosen on one is not reported on it.
+FIRST_SEED = {"train": 0, "validation": 1_000_000, "calibration": 2_000_000, "test": 3_000_000}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One pair with its truth."""
+
+    before: NDArray[np.unsignedinteger]  # (3, height, width) red, green, blue, raw pixel values
+    after: NDArray[np.unsignedinteger]  # (3, height, width)
+    truth: NDArray[np.uint8]  # (height, width), 1 = changed
+    valid: BoolArray  # (height, width), True = neither date is nodata
+    cloud: BoolArray  # (height, width), True = a cloud or its shadow on one date at least
+
+
+@dataclass(frozen=True)
+class ScenePool:
+    """Numbered scenes in a folder; number i is always the same scene."""
+
+    folder: Path
+    use: str  # a key of FIRST_SEED
+    size: int  # edge in pixels
+    small_pixels: float = 0.25  # share of scenes at 10 m instead of very high resolution
+
+    def path(self, number: int) -> Path:
+        """Where scene `number` lies once it is rendered."""
+        return self.folder / f"{self.use}-{self.size}-{number:06d}.npz"
+
+    def render(self, number: int) -> None:
+        """Render scene `number`, unless its file is there already."""
+        # Only here, so that reading a pool needs no simulator.
+        from rsdetect.simulate import training_pair
+
+        path = self.path(number)
+        if path.exists():
+            return
+        seed = FIRST_SEED[self.use] + number
+        kind = "s2" if np.random.default_rng(seed).random() < self.small_pixels else "vhr"
+        made = training_pair(seed, self.size, kind)
+        before, after = (np.ascontiguousarray(date[list(RGB[kind])]) for date in (made.before, made.after))
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                before=before,
+                after=after,
+                truth=made.truth,
+                valid=(before != 0).any(axis=0) & (after != 0).any(axis=0),
+                cloud=made.cloud_before | made.cloud_after,
+            )
+        part.replace(path)
+
+    def load(self, number: int, patience_s: float = 600.0) -> Scene:
+        """Read scene `number`; waits for it where another process is still rendering.
+
+        Raises
+        ------
+        TimeoutError
+            The scene did not appear within `patience_s` seconds.
+        """
+        path = self.path(number)
+        end = time.monotonic() + patience_s
+        while not path.exists():
+            if time.monotonic() > end:
+                raise TimeoutError(f"Scene {path} was not rendered within {patience_s:.0f} s.")
+            time.sleep(0.2)
+        with np.load(path) as arrays:
+            return Scene(**{key: arrays[key] for key in ("before", "after", "truth", "valid", "cloud")})
+
+
+def render_in_background(pools: dict[ScenePool, int]) -> BaseProcess:
+    """Start one process that renders the first so many scenes of each pool, in the order given."""
+    process = get_context("spawn").Process(
+        target=_render_all, args=(list(pools.items()),), daemon=True, name="render-scenes"
+    )
+    process.start()
+    return process
+
+
+def _render_all(jobs: list[tuple[ScenePool, int]]) -> None:
+    os.nice(5)  # the training loop goes first
+    for pool, count in jobs:
+        pool.folder.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            pool.render(number)
