@@ -13,7 +13,8 @@ passes through a point twice, so every polygon is valid.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -21,29 +22,56 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from rsdetect.pieces import LOWER_RIGHT, Int64Array
+Int64Array = NDArray[np.int64]
+
+# Where a pixel lies as seen from one of its corner points: twice "right" plus "lower", so that sorting puts
+# left before right, and the two pixels of a diagonal add up to 3.
+UPPER_LEFT, LOWER_LEFT, UPPER_RIGHT, LOWER_RIGHT = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Nodes:
-    """The true corners of all regions, in row-major order; a point of diagonal contact is there twice."""
+class Corners:
+    """Points where an outline turns, or may turn as far as one block can see.
 
-    row: Int64Array  # (n,) grid line, counted from the raster's upper edge
+    A point where two inside pixels meet diagonally is there twice, once for each of them.
+    """
+
+    row: Int64Array  # (n,) the grid line, counted from the raster's upper edge
     col: Int64Array  # (n,) likewise from its left edge
-    pixel: Int64Array  # (n,) position of an inside pixel of the region around the point
-    region: Int64Array  # (n,) the region whose outline turns here
+    pixel: Int64Array  # (n,) which of the four pixels around the point: one that lies inside
+    owner: Int64Array  # (n,) the piece, or later the region, that this pixel belongs to
 
-    def __getitem__(self, chosen: NDArray[np.bool_] | Int64Array) -> Nodes:
-        return Nodes(self.row[chosen], self.col[chosen], self.pixel[chosen], self.region[chosen])
+    def __getitem__(self, chosen: NDArray[np.bool_] | Int64Array) -> Corners:
+        return Corners(self.row[chosen], self.col[chosen], self.pixel[chosen], self.owner[chosen])
+
+    def renumbered(self, owner: Int64Array) -> Corners:
+        """The same points with other numbers for what they belong to."""
+        return replace(self, owner=owner)
+
+    @staticmethod
+    def none() -> Corners:
+        """No corner at all."""
+        empty = np.empty(0, np.int64)
+        return Corners(empty, empty, empty, empty)
+
+    @staticmethod
+    def joined(parts: Sequence[Corners]) -> Corners:
+        """One after the other; at least one."""
+        return Corners(
+            row=np.concatenate([part.row for part in parts]),
+            col=np.concatenate([part.col for part in parts]),
+            pixel=np.concatenate([part.pixel for part in parts]),
+            owner=np.concatenate([part.owner for part in parts]),
+        )
 
 
-def trace_outlines(corners: Nodes) -> tuple[NDArray[np.object_], Int64Array]:
+def trace_outlines(corners: Corners) -> tuple[NDArray[np.object_], Int64Array]:
     """Polygons of all regions in pixel coordinates (column, row), and the region of each.
 
     Parameters
     ----------
     corners
-        What all blocks emitted, in any order; regions in place of pieces.
+        What all blocks emitted, in any order, owned by regions.
 
     Returns
     -------
@@ -58,7 +86,7 @@ def trace_outlines(corners: Nodes) -> tuple[NDArray[np.object_], Int64Array]:
     order, starts = _follow(_successors(nodes))
     # The first corner of a region lies on its outer ring, so that sorting by the ring's first corner
     # puts the outer ring before the holes, and regions in the order of their first pixels.
-    ring_region = nodes.region[order[starts]]
+    ring_region = nodes.owner[order[starts]]
     regions, first_ring, region_rank = np.unique(ring_region, return_index=True, return_inverse=True)
     appearance = first_ring[region_rank]
     by_region = np.argsort(appearance, kind="stable")
@@ -72,7 +100,7 @@ def trace_outlines(corners: Nodes) -> tuple[NDArray[np.object_], Int64Array]:
     return polygons, regions[np.argsort(first_ring)]
 
 
-def _merge(corners: Nodes) -> Nodes:
+def _merge(corners: Corners) -> Corners:
     """Put corners of several blocks at one point together, and drop those that are none."""
     width = int(corners.col.max(initial=0)) + 1
     nodes = corners[np.argsort((corners.row * width + corners.col) * 4 + corners.pixel)]
@@ -86,13 +114,13 @@ def _merge(corners: Nodes) -> Nodes:
     keep[first[(count == 1) | (count == 3)]] = True
     # Two: a diagonal contact, or two pixels side by side, whose outline goes straight on.
     pair = first[count == 2]
-    pair = pair[nodes.pixel[pair] + nodes.pixel[pair + 1] == LOWER_RIGHT]
+    pair = pair[nodes.pixel[pair] + nodes.pixel[pair + 1] == 3]
     keep[pair] = True
     keep[pair + 1] = True
     return nodes[keep]
 
 
-def _successors(nodes: Nodes) -> Int64Array:
+def _successors(nodes: Corners) -> Int64Array:
     """The next corner of the ring, for every corner, with the region to the right of the way."""
     index = np.arange(nodes.row.size)
     goes_right = index % 2 == 0
@@ -109,11 +137,11 @@ def _successors(nodes: Nodes) -> Int64Array:
     return np.where(goes_right == inside_is_below, in_row, in_column)
 
 
-def _leads_down_at_contact(nodes: Nodes) -> Int64Array:
+def _leads_down_at_contact(nodes: Corners) -> Int64Array:
     """For the two nodes of a diagonal contact: 1 where the upright edge leads down. 0 for all others."""
     same_point = (nodes.row[1:] == nodes.row[:-1]) & (nodes.col[1:] == nodes.col[:-1])
     left = np.flatnonzero(same_point)
-    one_region = nodes.region[left] == nodes.region[left + 1]
+    one_region = nodes.owner[left] == nodes.owner[left + 1]
     leads_down = np.zeros(nodes.row.size, np.int64)
     # The left node has the edge to the left. Around its own pixel, the edge leads to where that pixel lies;
     # around the outside pixel, to the other side. The right node likewise.

@@ -15,25 +15,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-Int64Array = NDArray[np.int64]
+from rsdetect.grid import Window
+from rsdetect.outlines import LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT, UPPER_RIGHT, Corners, Int64Array
+
 Float64Array = NDArray[np.float64]
-
-# Where a pixel lies as seen from one of its corner points. Left before right, lower = upper + 1:
-# `rsdetect.outlines` sorts and computes with these numbers.
-UPPER_LEFT, LOWER_LEFT, UPPER_RIGHT, LOWER_RIGHT = 0, 1, 2, 3
-
-
-@dataclass(frozen=True)
-class Corners:
-    """Points where the outline of a piece may turn: the two ends of every straight upright stretch.
-
-    A point where two pieces, or two parts of one piece, meet diagonally is there twice.
-    """
-
-    row: Int64Array  # (n,) the grid line, counted from the raster's upper edge
-    col: Int64Array  # (n,) likewise from its left edge
-    pixel: Int64Array  # (n,) which of the four pixels around the point: one that lies inside
-    piece: Int64Array  # (n,) the piece that this pixel belongs to
 
 
 @dataclass(frozen=True)
@@ -43,6 +28,7 @@ class Sums:
     pixels: Int64Array  # (n,)
     value_sum: Int64Array  # (n,)
     value_max: Int64Array  # (n,)
+    bands: tuple[str, ...]  # names of the bands of difference
     band_sum: Float64Array  # (bands, n) sum of the known differences
     band_pixels: Int64Array  # (bands, n) number of pixels where the difference is known
 
@@ -54,17 +40,25 @@ class Sums:
             pixels=_add_up(group, self.pixels, count),
             value_sum=_add_up(group, self.value_sum, count),
             value_max=largest,
+            bands=self.bands,
             band_sum=_add_up_rows(group, self.band_sum, count),
             band_pixels=_add_up_rows(group, self.band_pixels, count).astype(np.int64),
         )
 
     @staticmethod
+    def none() -> Sums:
+        """Of no region."""
+        empty = np.empty(0, np.int64)
+        return Sums(empty, empty, empty, (), np.empty((0, 0)), np.empty((0, 0), np.int64))
+
+    @staticmethod
     def joined(parts: Sequence[Sums]) -> Sums:
-        """One after the other."""
+        """One after the other; at least one, and all with the same bands."""
         return Sums(
             pixels=np.concatenate([part.pixels for part in parts]),
             value_sum=np.concatenate([part.value_sum for part in parts]),
             value_max=np.concatenate([part.value_max for part in parts]),
+            bands=parts[0].bands,
             band_sum=np.concatenate([part.band_sum for part in parts], axis=1),
             band_pixels=np.concatenate([part.band_pixels for part in parts], axis=1),
         )
@@ -95,8 +89,8 @@ class _Runs:
 def find_pieces(
     values: NDArray[np.uint8],
     inside: NDArray[np.bool_],
-    offset: tuple[int, int],
-    differences: NDArray[np.float32] | None,
+    window: Window,
+    differences: tuple[tuple[str, ...], NDArray[np.float32]],
 ) -> BlockPieces | None:
     """Label the 4-connected pieces of one block; None where no pixel is inside.
 
@@ -106,10 +100,10 @@ def find_pieces(
         (height, width), what is averaged over a piece.
     inside
         (height, width), True = belongs to a piece.
-    offset
-        Row and column of the block's first pixel in the raster.
+    window
+        Where the block lies in the raster.
     differences
-        (bands, height, width), averaged likewise; NaN = unknown, left out. None = no bands.
+        Names of the bands, and (bands, height, width) averaged likewise; NaN = unknown, left out.
     """
     runs = _find_runs(inside)
     if runs.start.size == 0:
@@ -117,7 +111,7 @@ def find_pieces(
     count, piece = _label_runs(runs)
     return BlockPieces(
         count=count,
-        corners=_find_corners(runs, piece, offset),
+        corners=_find_corners(runs, piece, window),
         sums=_sum_runs(runs, values, inside, differences).grouped(piece, count),
         top=_along_row(runs, piece, inside, 0),
         bottom=_along_row(runs, piece, inside, inside.shape[0] - 1),
@@ -148,7 +142,7 @@ def _label_runs(runs: _Runs) -> tuple[int, Int64Array]:
     return int(pieces), piece.astype(np.int64)
 
 
-def _find_corners(runs: _Runs, piece: Int64Array, offset: tuple[int, int]) -> Corners:
+def _find_corners(runs: _Runs, piece: Int64Array, window: Window) -> Corners:
     """Both ends of every upright stretch of outline: left ones along run starts, right ones along ends."""
     points, pixels, pieces = [], [], []
     for side, below, above in ((runs.start, LOWER_RIGHT, UPPER_RIGHT), (runs.end, LOWER_LEFT, UPPER_LEFT)):
@@ -160,28 +154,31 @@ def _find_corners(runs: _Runs, piece: Int64Array, offset: tuple[int, int]) -> Co
         pixels += [np.full(np.count_nonzero(upper_end), below), np.full(np.count_nonzero(lower_end), above)]
         pieces += [piece[upper_end], piece[lower_end]]
     row, col = np.divmod(np.concatenate(points), runs.stride)
-    return Corners(row + offset[0], col + offset[1], np.concatenate(pixels), np.concatenate(pieces))
+    return Corners(
+        row=row + window.row_off,
+        col=col + window.col_off,
+        pixel=np.concatenate(pixels),
+        owner=np.concatenate(pieces),
+    )
 
 
 def _sum_runs(
     runs: _Runs,
     values: NDArray[np.uint8],
     inside: NDArray[np.bool_],
-    differences: NDArray[np.float32] | None,
+    differences: tuple[tuple[str, ...], NDArray[np.float32]],
 ) -> Sums:
     """The sums of every run, from its pixels, which lie one after the other in row-major order."""
     length = runs.end - runs.start
     first = np.cumsum(length) - length
     held = values[inside]
-    known = np.zeros((0, held.size), np.bool_)
-    change = np.zeros((0, held.size), np.float32)
-    if differences is not None:
-        change = differences[:, inside]
-        known = ~np.isnan(change)
+    bands, change = differences[0], differences[1][:, inside]
+    known = ~np.isnan(change)
     return Sums(
         pixels=length,
         value_sum=np.add.reduceat(held, first, dtype=np.int64),
         value_max=np.maximum.reduceat(held, first).astype(np.int64),
+        bands=bands,
         band_sum=np.add.reduceat(np.where(known, change, 0), first, axis=1, dtype=np.float64),
         band_pixels=np.add.reduceat(known, first, axis=1, dtype=np.int64),
     )
