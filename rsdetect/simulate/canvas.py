@@ -1,0 +1,93 @@
+"""What one date's ground is painted on, before light and sensor, and the textures shared by both dates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth, white
+
+UInt8Array = NDArray[np.uint8]
+Index1 = NDArray[np.intp]
+
+
+class Cover(IntEnum):
+    """Coarse land cover of a pixel, by which the truth is checked."""
+
+    OPEN = 0  # soil, crops, grass
+    WOODY = 1
+    BUILDING = 2
+    PAVED = 3
+    WATER = 4
+    SOLAR = 5
+    GREENHOUSE = 6
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One date's ground; arrays are (height, width) and are painted in place."""
+
+    first: UInt8Array  # palette row of the main material
+    second: UInt8Array  # palette row of the one mixed into it
+    mix: Float32Array  # share of the second, 0 to 1
+    shade: Float32Array  # brightness against the palette
+    height_m: Float32Array  # above the ground, for shadows
+    trees: Float32Array  # share of tree places taken
+    cover: UInt8Array  # Cover
+
+    @staticmethod
+    def blank(shape: tuple[int, int]) -> Canvas:
+        """A canvas without anything on it."""
+        zeros = [np.zeros(shape, dtype=np.float32) for _ in range(4)]
+        zeros[1][:] = 1
+        bytes_ = [np.zeros(shape, dtype=np.uint8) for _ in range(3)]
+        return Canvas(bytes_[0], bytes_[1], zeros[0], zeros[1], zeros[2], zeros[3], bytes_[2])
+
+    def paint(
+        self,
+        at: Index1,
+        first: UInt8Array,
+        second: UInt8Array,
+        mix: Float32Array,
+        shade: Float32Array,
+        cover: Cover,
+    ) -> None:
+        """Paint the flat pixel positions `at`; every array is as long as `at`, or of length 1."""
+        self.first.reshape(-1)[at] = first
+        self.second.reshape(-1)[at] = second
+        self.mix.reshape(-1)[at] = np.clip(mix, 0, 1)
+        self.shade.reshape(-1)[at] = shade
+        self.cover.reshape(-1)[at] = cover
+
+
+@dataclass(frozen=True)
+class Texture:
+    """Noise at several scales, flat, mean 0 and standard deviation 1; from pixels to a hundred metres."""
+
+    grain: Float32Array  # pixel to pixel
+    fine: Float32Array  # a few pixels
+    patch: Float32Array  # ten metres or so
+    broad: Float32Array  # a hundred metres or so
+
+    @staticmethod
+    def draw(frame: Frame, date: int) -> Texture:
+        """The textures of one date: mostly of the place, a part of them of the date."""
+        pixel = frame.gsd_m
+
+        def blend(place: Float32Array, own: Float32Array, share: float) -> Float32Array:
+            return np.asarray((1 - share) * place + share * own, dtype=np.float32).ravel()
+
+        fine_m, patch_m = max(2.5 * pixel, 1.2), max(7 * pixel, 9.0)
+        return Texture(
+            grain=blend(white(frame, 51), white(frame, 61 + date), 0.45),
+            fine=blend(smooth(frame, 52, fine_m), smooth(frame, 63 + date, fine_m), 0.4),
+            patch=blend(rough(frame, 53, patch_m), rough(frame, 65 + date, patch_m), 0.4),
+            broad=blend(rough(frame, 54, 12 * patch_m), rough(frame, 67 + date, 12 * patch_m), 0.4),
+        )
+
+    def at(self, where: Index1) -> Texture:
+        """The textures at flat pixel positions."""
+        return Texture(self.grain[where], self.fine[where], self.patch[where], self.broad[where])

@@ -1,0 +1,123 @@
+"""What the ground is made of: reflectance of each material in blue, green, red and near infrared.
+
+Typical broad-band values, in the range of the public spectral libraries (USGS splib07, ECOSTRESS) and of
+Sentinel-2 surface reflectance; each scene draws its own variants around them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32Array = NDArray[np.float32]
+
+# name: (blue, green, red, nir), number of variants, spread of brightness, spread of hue
+_SPECTRA: dict[str, tuple[tuple[float, float, float, float], int, float, float]] = {
+    "soil": ((0.095, 0.135, 0.185, 0.25), 8, 0.28, 0.10),
+    "sand": ((0.19, 0.26, 0.33, 0.40), 4, 0.20, 0.08),
+    "straw": ((0.095, 0.15, 0.20, 0.30), 4, 0.20, 0.08),
+    "grass": ((0.040, 0.080, 0.058, 0.36), 6, 0.20, 0.14),
+    "crop": ((0.036, 0.076, 0.046, 0.43), 8, 0.25, 0.20),
+    "ripe": ((0.085, 0.145, 0.20, 0.33), 4, 0.18, 0.10),
+    "conifer": ((0.022, 0.036, 0.028, 0.20), 3, 0.20, 0.12),
+    "leaf": ((0.026, 0.056, 0.036, 0.37), 5, 0.22, 0.16),
+    "twig": ((0.058, 0.078, 0.092, 0.17), 3, 0.20, 0.08),
+    "water": ((0.052, 0.055, 0.036, 0.014), 4, 0.35, 0.25),
+    "mud_water": ((0.085, 0.115, 0.105, 0.05), 2, 0.25, 0.15),
+    "asphalt": ((0.085, 0.090, 0.095, 0.115), 4, 0.30, 0.03),
+    "concrete": ((0.21, 0.235, 0.25, 0.28), 4, 0.22, 0.04),
+    "gravel": ((0.155, 0.185, 0.21, 0.25), 3, 0.20, 0.06),
+    "roof_tile": ((0.070, 0.095, 0.185, 0.27), 6, 0.30, 0.18),
+    "roof_grey": ((0.115, 0.120, 0.125, 0.15), 6, 0.45, 0.05),
+    "roof_dark": ((0.060, 0.062, 0.066, 0.09), 3, 0.30, 0.06),
+    "roof_brown": ((0.085, 0.105, 0.135, 0.18), 4, 0.30, 0.10),
+    "roof_white": ((0.47, 0.50, 0.51, 0.52), 4, 0.22, 0.03),
+    "roof_blue": ((0.30, 0.19, 0.115, 0.22), 3, 0.25, 0.12),
+    "roof_green": ((0.10, 0.15, 0.095, 0.18), 2, 0.25, 0.12),
+    "facade": ((0.16, 0.175, 0.19, 0.22), 4, 0.30, 0.10),
+    "panel": ((0.060, 0.050, 0.048, 0.065), 2, 0.25, 0.12),
+    "film": ((0.31, 0.34, 0.34, 0.40), 3, 0.25, 0.05),
+    "ash": ((0.035, 0.038, 0.042, 0.060), 2, 0.25, 0.05),
+    "car": ((0.16, 0.16, 0.17, 0.20), 8, 0.80, 0.25),
+    "pool": ((0.36, 0.32, 0.13, 0.03), 1, 0.10, 0.05),
+    "paint": ((0.42, 0.44, 0.45, 0.46), 1, 0.10, 0.02),
+}
+
+
+def _offsets() -> dict[str, tuple[int, int]]:
+    table, start = {}, 0
+    for name, (_, count, _, _) in _SPECTRA.items():
+        table[name] = (start, count)
+        start += count
+    return table
+
+
+RANGES = _offsets()  # name -> (first row of the palette, number of variants)
+ROWS = sum(count for _, count in RANGES.values())
+
+
+def pick(rng: np.random.Generator, name: str, size: int) -> NDArray[np.uint8]:
+    """`size` palette rows of material `name`, drawn evenly among its variants."""
+    first, count = RANGES[name]
+    return rng.integers(first, first + count, size).astype(np.uint8)
+
+
+def pick_among(rng: np.random.Generator, shares: dict[str, float], size: int) -> NDArray[np.uint8]:
+    """`size` palette rows of several materials, drawn by their `shares` (any positive numbers)."""
+    rows = np.stack([pick(rng, name, size) for name in shares])
+    weights = np.array(list(shares.values()))
+    which = rng.choice(len(shares), size=size, p=weights / weights.sum())
+    return np.asarray(rows[which, np.arange(size)], dtype=np.uint8)
+
+
+def world_palette(rng: np.random.Generator) -> Float32Array:
+    """The materials of one world: (ROWS, 4) reflectance, lush and dry plants still apart."""
+    rows = []
+    for spectrum, count, brightness, hue in _SPECTRA.values():
+        base = np.array(spectrum)
+        family = np.exp(rng.normal(0, 0.5, 1) * brightness + rng.normal(0, 0.5, 4) * hue)
+        variant = np.exp(rng.normal(0, 1.0, (count, 1)) * brightness + rng.normal(0, 0.6, (count, 4)) * hue)
+        rows.append(np.clip(base * family * variant, 0.006, 0.85))
+    return np.concatenate(rows).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Season:
+    """How the plants stand on one date. All are 0 to 1."""
+
+    green: float  # 1 = lush grass, 0 = straw
+    leaves: float  # 1 = broad-leaved trees in leaf, 0 = bare
+    wet: float  # 1 = soil dark with rain
+
+
+def dated_palette(
+    world: Float32Array, season: Season, rng: np.random.Generator, drift: float
+) -> Float32Array:
+    """The palette of one date: grass and leaves by season, soils by moisture, and a small drift of all.
+
+    Parameters
+    ----------
+    world
+        (ROWS, 4) reflectance from `world_palette`.
+    drift
+        Standard deviation of each variant's relative drift in brightness between dates.
+    """
+    palette = world.copy()
+
+    def blend(name: str, other: str, share: float, spread: float) -> None:
+        first, count = RANGES[name]
+        start, variants = RANGES[other]
+        part = np.clip(share + rng.normal(0, spread, count), 0, 1)[:, None].astype(np.float32)
+        target = world[start + np.arange(count) % variants]
+        palette[first : first + count] = world[first : first + count] * (1 - part) + target * part
+
+    blend("grass", "straw", 1 - season.green, 0.12)
+    blend("leaf", "twig", 1 - season.leaves, 0.15)
+    for name in ("soil", "sand", "straw", "gravel"):
+        first, count = RANGES[name]
+        palette[first : first + count] *= np.float32(1 - 0.4 * season.wet)
+    palette *= np.exp(rng.normal(0, drift, (ROWS, 1))).astype(np.float32)
+    palette *= np.exp(rng.normal(0, drift / 2, (ROWS, 4))).astype(np.float32)
+    return palette

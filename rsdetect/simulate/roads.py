@@ -1,0 +1,135 @@
+"""Painting the roads between districts, and the vehicles on roads, streets and car parks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.simulate.canvas import Canvas, Cover, Index1, Texture
+from rsdetect.simulate.ground import line
+from rsdetect.simulate.land import URBAN, Land, Use
+from rsdetect.simulate.layout import Districts, Plots
+from rsdetect.simulate.materials import RANGES
+from rsdetect.simulate.noise import Float32Array, Frame, uniform
+
+UInt8Array = NDArray[np.uint8]
+BoolArray = NDArray[np.bool_]
+
+_WIDEST_M = 18.0
+_CAR_M = (5.2, 2.1)  # length and width of a vehicle's place
+
+
+class Roads:
+    """The border roads of a frame: which pixels they may cover, and what lies there by date."""
+
+    def __init__(self, districts: Districts, change: float, frame: Frame) -> None:
+        widest = max(_WIDEST_M, 1.6 * frame.gsd_m)
+        self.at: Index1 = np.flatnonzero(districts.border_m < widest)
+        cell = districts.cell.ravel()[self.at]
+        other = districts.next_cell.ravel()[self.at]
+        key, next_key = districts.cells.key[cell], districts.cells.key[other]
+        # The same draw from either side of the border.
+        pair = (key ^ next_key, key + next_key)
+        rank, news = (uniform(frame.seed, salt, *pair) for salt in (81, 82))
+        land = districts.cells.land[0]
+        town = np.isin(land, URBAN)
+        rank = np.where(town[cell] | town[other], 0.35 + 0.65 * rank, rank)
+        water = (land == Land.LAKE)[cell] & (land == Land.LAKE)[other]
+        self.width_m = np.select(
+            [water | (rank < 0.3), rank < 0.5, rank < 0.85, rank < 0.95], [0.0, 3.5, 6.5, 11.0], 17.0
+        ).astype(np.float32)
+        if frame.gsd_m > 5:  # a lane far narrower than a pixel is seen as a faint line of a pixel's width
+            self.width_m = np.where(self.width_m > 5, np.maximum(self.width_m, 1.1 * frame.gsd_m), 0)
+        self.new = news < min(0.5, 1.6 * change)
+        self.across_m = districts.border_m.ravel()[self.at]
+        self.along_m = districts.along_m.ravel()[self.at]
+        self.rank = rank
+
+    def on(self, date: int) -> BoolArray:
+        """Which of `at` lie on a road on `date`."""
+        there = self.across_m < self.width_m / 2
+        return np.asarray(there if date else there & ~self.new)
+
+    def paint(self, canvas: Canvas, texture: Texture, date: int, gsd_m: float) -> None:
+        """Paint carriageway, markings and verge."""
+        on = self.on(date)
+        verge = ~on & (self.across_m < self.width_m / 2 + 2.5) & (self.width_m > 0)
+        if not date:
+            verge &= ~self.new
+        canvas.trees.reshape(-1)[self.at[on | verge]] = 0
+        at = self.at[on]
+        track, across = self.rank[on] < 0.5, self.across_m[on]
+        t = texture.at(at)
+        asphalt, gravel = RANGES["asphalt"][0], RANGES["gravel"][0]
+        row = np.where(track, gravel, asphalt + (self.rank[on] > 0.7)).astype(np.uint8)
+        dashed = line(self.along_m[on], 12.0, 5.0, gsd_m) * (across < max(0.15, gsd_m / 2))
+        sides = np.abs(across - (self.width_m[on] / 2 - 0.6)) < max(0.1, gsd_m / 2)
+        marks = np.where(track, 0, 0.55 * min(1.0, 0.25 / gsd_m) * (dashed + 0.7 * sides))
+        shade = 1 + 0.04 * t.patch + 0.04 * t.fine + 0.02 * t.grain
+        paint_row = np.full(1, RANGES["paint"][0], dtype=np.uint8)
+        canvas.paint(at, row, paint_row, marks.astype(np.float32), shade, Cover.PAVED)
+        canvas.height_m.reshape(-1)[at] = 0
+
+    def paint_vehicles(self, canvas: Canvas, frame: Frame, date: int) -> None:
+        """Put vehicles on the lanes; they are others on each date."""
+        on = self.on(date) & (self.width_m > 5)
+        lane = np.floor(self.across_m[on] / 3.2)
+        in_lane = self.across_m[on] - lane * 3.2 - 1.6
+        _park(canvas, frame, self.at[on], (self.along_m[on], in_lane), lane, (90 + date, 0.06))
+
+
+def park_vehicles(canvas: Canvas, plots: Plots, use: UInt8Array, frame: Frame, date: int) -> None:
+    """Put vehicles along the streets and into the car parks."""
+    streets = np.flatnonzero(plots.street & (plots.land >= Land.SUBURB))
+    side = np.abs(plots.street_m.ravel()[streets])
+    run = plots.run_m.ravel()[streets]
+    _park(
+        canvas, frame, streets, (run, side - 2.4), np.sign(plots.street_m.ravel()[streets]), (92 + date, 0.12)
+    )
+    slots = np.flatnonzero((use == Use.PARKING) & (canvas.cover == Cover.PAVED))
+    away = np.mod(plots.away_m.ravel()[slots], 17.0)
+    bank = np.floor(away / 5.2)
+    slots, away, bank = (part[bank < 2] for part in (slots, away, bank))
+    along = plots.along_m.ravel()[slots]
+    _park(
+        canvas,
+        frame,
+        slots,
+        (away - bank * 5.2 - 2.6 + 2.6, np.mod(along, 2.6) - 1.3),
+        np.floor(along / 2.6) * 2 + bank,
+        (94 + date, 0.55),
+    )
+
+
+def _park(
+    canvas: Canvas,
+    frame: Frame,
+    at: Index1,
+    place: tuple[Float32Array, Float32Array],
+    lane: Float32Array,
+    odds: tuple[int, float],
+) -> None:
+    """Paint vehicles where a place is taken.
+
+    Parameters
+    ----------
+    place
+        (along, across) metres: along the vehicle from anywhere, across it from its middle.
+    odds
+        The salt of the draw, and the share of places taken.
+    """
+    if not at.size or frame.gsd_m > 1.6:
+        return
+    along, across = place
+    length, width = _CAR_M
+    number = np.floor(along / length)
+    within = along - (number + 0.5) * length
+    keys = (number.astype(np.int64), lane.astype(np.int64))
+    taken = uniform(frame.seed, odds[0], *keys) < odds[1]
+    car = taken & (np.abs(within) < 2.2) & (np.abs(across) < width / 2)
+    at, tone = at[car], uniform(frame.seed, odds[0] + 7, *keys)[car]
+    start, count = RANGES["car"]
+    row = (start + np.minimum(tone * count, count - 1)).astype(np.uint8)
+    shade = np.where(np.abs(within[car]) < 1.0, 1.15, 0.9).astype(np.float32)
+    canvas.paint(at, row, row, np.zeros(1, np.float32), shade, Cover.PAVED)
+    canvas.height_m.reshape(-1)[at] = 1.4
