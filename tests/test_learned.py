@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_nets import card_of, trained_looking
 
 from rsdetect.detectors import learned
 from rsdetect.detectors.learned import Normalisation, SiameseDetector, SiameseScorer
@@ -18,7 +19,6 @@ from rsdetect.nets.checkpoint import read_card, save_model
 from rsdetect.nets.reach import measure_reach
 from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile
-from test_nets import SMALL, card_of, trained_looking
 
 torch.set_num_threads(1)
 

@@ -166,7 +166,7 @@ def test_an_unknown_name_lists_the_names_there_are():
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
-    with pytest.raises(ModelError, match="no model file at .*nowhere.safetensors"):
+    with pytest.raises(ModelError, match=r"no model file at .*nowhere\.safetensors"):
         load_model(tmp_path / "nowhere.safetensors")
 
 
