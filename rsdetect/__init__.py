@@ -1,1 +1,35 @@
-"""rsdetect: what changed between two satellite scenes."""
+"""rsdetect: two co-registered satellite scenes in, polygons of what changed out.
+
+>>> import rsdetect
+>>> sorted(rsdetect.__all__)[:4]
+['ChangeMap', 'PairOptions', 'check', 'detect']
+
+Importing this imports neither torch nor dask; what is slow to import comes with the first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsdetect.change import ChangeMap, check, detect, score
+    from rsdetect.pair import PairOptions, open_pair
+
+__all__ = ["ChangeMap", "PairOptions", "check", "detect", "open_pair", "score"]
+
+_HOMES = {
+    "ChangeMap": "rsdetect.change",
+    "check": "rsdetect.change",
+    "detect": "rsdetect.change",
+    "score": "rsdetect.change",
+    "PairOptions": "rsdetect.pair",
+    "open_pair": "rsdetect.pair",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rsdetect' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -109,7 +109,7 @@ def _all_bands(before: Header, after: Header) -> BandChoice:
         )
     named = all(before.names[i - 1] for i in before.usable)
     names = tuple(before.names[i - 1] if named else f"band{i}" for i in before.usable)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if named and all(after.names[i - 1] for i in after.usable):
         other = tuple(after.names[i - 1] for i in after.usable)
         if sorted(other) == sorted(names) and len(set(names)) == len(names):

@@ -19,8 +19,9 @@ from rsdetect.grid import Grid, Window
 from rsdetect.pair import Pair, read_tile
 from rsdetect.tiles import Float32Array, Tile, TileWindow
 
-TILE = 256  # edge of a correlated tile in pixels
+TILE = 256  # edge of a correlated tile in pixels, at most
 _MOST_TILES = 36
+_LEAST_TILES = 4  # fewer cannot agree on anything
 _LEAST_EDGE = 64  # below this many pixels a correlation peak means nothing
 _LEAST_VALID = 0.75  # share of a tile's pixels that must be valid
 _UPSAMPLING = 20  # shifts are found to a twentieth of a pixel
@@ -46,8 +47,8 @@ class Shift:
 
     @property
     def is_reliable(self) -> bool:
-        """True when at least half of the tiles agree."""
-        return self.agreement >= _LEAST_AGREEMENT
+        """True when at least four tiles were correlated and half of them agree."""
+        return self.tiles >= _LEAST_TILES and self.agreement >= _LEAST_AGREEMENT
 
 
 def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
@@ -74,7 +75,8 @@ def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
 
 
 def _places(pair: Pair) -> Iterator[Window]:
-    height, width = (min(TILE, edge) for edge in pair.grid.shape)
+    # A small scene still gives two tiles in each direction, as long as they hold enough to correlate.
+    height, width = (min(TILE, max(_LEAST_EDGE, edge // 2), edge) for edge in pair.grid.shape)
     if min(height, width) < _LEAST_EDGE:
         return
     rows = min(max(1, pair.grid.height // height), int(_MOST_TILES**0.5))
@@ -119,7 +121,8 @@ def _texture(scene: Float32Array, tile: Tile) -> NDArray[np.float64] | None:
     if not edges.any():
         return None
     edges -= edges.mean()
-    return edges * np.hanning(edges.shape[0])[:, None] * np.hanning(edges.shape[1])
+    tapered = edges * np.hanning(edges.shape[0])[:, None] * np.hanning(edges.shape[1])
+    return np.asarray(tapered, dtype=np.float64)
 
 
 def _in_metres(grid: Grid, cols: float, rows: float) -> float | None:
@@ -132,6 +135,6 @@ def _in_metres(grid: Grid, cols: float, rows: float) -> float | None:
     x1, y1 = grid.transform * (middle[0] + cols, middle[1] + rows)
     crs = CRS.from_wkt(grid.crs)
     if crs.is_geographic:
-        geod: Geod = crs.get_geod()
+        geod = crs.get_geod() or Geod(ellps="WGS84")
         return float(geod.inv(x0, y0, x1, y1)[2])
     return float(np.hypot(x1 - x0, y1 - y0)) * crs.axis_info[0].unit_conversion_factor

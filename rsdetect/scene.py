@@ -33,11 +33,11 @@ class MaskFile:
 
     def hides(self, classes: NDArray[np.int32]) -> BoolArray:
         """Where the mask hides the ground; -1 (the mask does not reach there) counts as hidden."""
-        hidden = classes == -1
+        hidden: BoolArray = classes == -1
         if self.values:
             hidden |= np.isin(classes, self.values)
         if self.bits:
-            hidden |= (classes & sum(1 << bit for bit in self.bits)) != 0
+            hidden |= (classes & np.int32(sum(1 << bit for bit in self.bits))) != 0
         if not self.values and not self.bits:
             hidden |= classes != 0
         return hidden

@@ -70,7 +70,7 @@ class Histogram:
     def centres(self) -> NDArray[np.float64]:
         """Middle of each bin, (bins,)."""
         width = (self.high - self.low) / self.counts.size
-        return self.low + width * (np.arange(self.counts.size) + 0.5)
+        return np.asarray(self.low + width * (np.arange(self.counts.size) + 0.5), dtype=np.float64)
 
 
 @dataclass(frozen=True)

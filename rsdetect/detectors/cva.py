@@ -48,13 +48,12 @@ class CvaScorer:
             moved = _standard(tile.after[band], self.after_centre[band], self.after_scale[band])
             moved -= _standard(tile.before[band], self.before_centre[band], self.before_scale[band])
             total += moved * moved
-        return np.sqrt(total)
+        return np.sqrt(total, out=total)
 
     def score(self, tile: Tile) -> Float32Array:
         """Change probability 1 / (1 + (midpoint / length) ** slope), (height, width) float32."""
         ratio = np.float32(self.midpoint) / np.maximum(self.length(tile), np.float32(_SHORTEST))
-        probability: Float32Array = 1 / (1 + ratio ** np.float32(self.slope))
-        return probability
+        return np.asarray(1 / (1 + ratio ** np.float32(self.slope)), dtype=np.float32)
 
     def provenance(self) -> dict[str, Any]:
         """Name, threshold and what was fitted."""

@@ -1,0 +1,41 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both make .venv from requirements.lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := demo-output
+
+.PHONY: demo test check bench sample lock clean
+
+demo: $(READY)
+	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif --out $(DEMO) --min-area 50 --overwrite
+	@echo "Open $(DEMO)/changes.gpkg and $(DEMO)/change_probability.tif in QGIS."
+
+test: $(READY)
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/end_to_end.py
+
+# The scenes of the demo, from their seed.
+sample: $(READY)
+	$(BIN)/rsdetect simulate --out data/sample --kind vhr --size 512 --seed 20 --overwrite
+
+# The newest versions that pyproject.toml allows; run the tests before you commit the result.
+lock: $(READY)
+	$(BIN)/python -m pip install torch==2.13.0 --upgrade -e '.[cluster,train]' --group dev
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+
+clean:
+	rm -rf $(VENV) $(DEMO)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@

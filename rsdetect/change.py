@@ -1,0 +1,184 @@
+"""The flow from two scenes to change polygons, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from rsdetect.checking import CheckReport, check_pair
+from rsdetect.detectors import Scorer, make_detector
+from rsdetect.devices import resolve_device
+from rsdetect.engine import GDAL_CACHE_BYTES, Context, lazy_scores, pending_tiles, run_tiles, usable_cores
+from rsdetect.options import DetectOptions, ScoreOptions
+from rsdetect.outputs import Outputs
+from rsdetect.pair import Pair, PairOptions, open_pair
+from rsdetect.polygons import write_polygons
+from rsdetect.progress import show_progress
+from rsdetect.raster import finish_raster
+from rsdetect.record import Stopwatch, describe_input, describe_machine, fingerprint, write_record
+from rsdetect.scan import Scan
+from rsdetect.store import WorkStore
+from rsdetect.tiles import TilePlan, plan_tiles
+
+
+@dataclass(frozen=True)
+class ChangeMap:
+    """What `detect` left behind."""
+
+    raster: Path  # change_probability.tif
+    polygons: Path  # changes.gpkg
+    threshold: float  # change probability from which on a pixel counts as changed
+    record: dict[str, Any]  # the content of run.json
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of the pair."""
+        return tuple(self.record["check"]["warnings"])
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A pair, a fitted scorer, and the plan by which it is scored."""
+
+    pair: Pair
+    scorer: Scorer
+    plan: TilePlan
+    workers: int
+    device: str
+
+
+def detect(before: str | Path, after: str | Path, *, out: str | Path, **options: Any) -> ChangeMap:
+    """Find what changed between two scenes and write polygons, raster and record into `out`.
+
+    Parameters
+    ----------
+    before, after
+        Anything GDAL opens.
+    out
+        Folder for the results; made where it is missing.
+    **options
+        The fields of `rsdetect.options`: bands, masks, mask_values, mask_bits, aoi, align, resampling,
+        dates; detector, model, tile_size, device, workers, scheduler; threshold, min_area, simplify;
+        overwrite, resume, quiet.
+
+    Raises
+    ------
+    InputError
+        Scenes or options are wrong; nothing was written.
+    JobInterrupted
+        The job stopped; the same call carries on.
+    """
+    return run_detect(str(before), str(after), Path(out), DetectOptions.from_keywords(**options))
+
+
+def score(before: str | Path, after: str | Path, **options: Any) -> Any:
+    """The change probability as a lazy, Dask-backed xarray DataArray (y, x), float32, NaN = not observed.
+
+    Takes the options of `detect` that say which pixels are scored and how. Its chunks are the tiles that
+    `detect` scores, its values what `detect` rounds to whole percent and writes.
+    """
+    every = DetectOptions.from_keywords(**options)
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        pair, device, detector = _open(str(before), str(after), every)
+        check_pair(pair)
+        job = _fit(pair, detector, every.score, device)
+    return lazy_scores(job.pair, job.scorer, job.plan)
+
+
+def check(before: str | Path, after: str | Path, **options: Any) -> CheckReport:
+    """Check a pair without scoring it: grids, overlap, valid share, band statistics, shift."""
+    return run_check(str(before), str(after), DetectOptions.from_keywords(**options).pair)
+
+
+def run_check(before: str, after: str, options: PairOptions) -> CheckReport:
+    """`check` with its options sorted."""
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        return check_pair(open_pair(before, after, options), usable_cores())
+
+
+def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> ChangeMap:
+    """`detect` with its options sorted."""
+    watch = Stopwatch()
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        with watch.stage("check"):
+            pair, device, detector = _open(before, after, options)
+            outputs = Outputs.claim(out, overwrite=options.run.overwrite)
+        with outputs:
+            with watch.stage("check"):
+                report = check_pair(pair, usable_cores())
+            with watch.stage("fit"):
+                job = _fit(pair, detector, options.score, device)
+            record = _start_record(job, report, options)
+            work = outputs.work_folder(record["fingerprint"], resume=options.run.resume)
+            store = WorkStore(work)
+            store.create()
+            with watch.stage("score"):
+                counts = _score(job, store, options)
+            with watch.stage("raster"):
+                finish_raster(store, job.plan, work / Outputs.RASTER)
+            with watch.stage("polygons"):
+                made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, pair, record)
+            record |= {
+                "counts": counts | made,
+                "seconds": watch.seconds,
+                "machine": describe_machine(device),
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+            write_record(work / Outputs.RECORD, record)
+            outputs.publish(work)
+    return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, record["threshold"], record)
+
+
+def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, Any]:
+    asked = options.score
+    device = "cpu" if asked.detector == "cva" else resolve_device(asked.device)
+    detector = make_detector(asked.detector, asked.model, device)
+    return open_pair(before, after, options.pair, wanted=detector.bands), device, detector
+
+
+def _fit(pair: Pair, detector: Any, options: ScoreOptions, device: str) -> _Job:
+    scorer = detector.fit(Scan(pair, usable_cores()))
+    plan = plan_tiles(pair.grid, options.tile_size, scorer.halo, scorer.stride)
+    return _Job(pair, scorer, plan, options.workers or usable_cores(), device)
+
+
+def _score(job: _Job, store: WorkStore, options: DetectOptions) -> dict[str, Any]:
+    tiles = pending_tiles(job.pair, job.plan, store)
+    pixels = sum(tile.core.height * tile.core.width for tile in tiles)
+    # One thread in each operator: two share an operator badly, two tiles side by side share well.
+    threads = max(1, usable_cores() // job.workers)
+    context = Context(job.pair, job.scorer, store, threads)
+    with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
+        run_tiles(context, tiles, progress, workers=job.workers, scheduler=options.score.scheduler)
+    return {"tiles": len(job.plan), "tiles_scored_in_this_run": len(tiles), "pixels": _pixels(job.plan)}
+
+
+def _pixels(plan: TilePlan) -> int:
+    return plan.grid.height * plan.grid.width
+
+
+def _start_record(job: _Job, report: CheckReport, options: DetectOptions) -> dict[str, Any]:
+    inputs = {
+        "before": describe_input(job.pair.before, job.pair),
+        "after": describe_input(job.pair.after, job.pair),
+    }
+    scorer = job.scorer.provenance()
+    threshold = options.polygons.threshold
+    return {
+        "rsdetect": "run",
+        "inputs": inputs,
+        "options": asdict(options),
+        "bands": list(job.pair.bands),
+        "detector": scorer,
+        "threshold": scorer["threshold"] if threshold is None else threshold,
+        "level_percent": options.polygons.level(scorer["threshold"]),
+        "min_area": options.polygons.min_area,
+        "simplify": options.polygons.simplify,
+        "plan": {"tile_size_px": job.plan.tile_size, "halo_px": job.plan.halo, "workers": job.workers},
+        "check": report.as_json(),
+        "fingerprint": fingerprint(inputs, job.pair, scorer, job.plan),
+    }

@@ -1,0 +1,265 @@
+"""Arguments to calls; no logic. Whatever is slow to import is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from rsdetect.errors import InputError, RsdetectError
+
+app = typer.Typer(
+    name="rsdetect",
+    help="What changed between two satellite scenes, as polygons for QGIS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Before = Annotated[str, typer.Argument(metavar="BEFORE", help="The earlier scene: anything GDAL opens.")]
+After = Annotated[str, typer.Argument(metavar="AFTER", help="The later scene, of the same place.")]
+Bands = Annotated[
+    str | None, typer.Option(help="Bands to compare, by number or name: 3,2,1 or red,green,blue.")
+]
+Mask = Annotated[
+    str | None,
+    typer.Option(metavar="FILE[,FILE]", help="Cloud or quality mask, one for both dates or one each."),
+]
+MaskValues = Annotated[str | None, typer.Option(help="Mask values that hide the ground, e.g. 3,8,9,10.")]
+MaskBits = Annotated[str | None, typer.Option(help="Mask bits that hide the ground, 0 = lowest, e.g. 3,4.")]
+Aoi = Annotated[str | None, typer.Option(metavar="FILE", help="Polygons to which the job is limited.")]
+Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]
+Resampling = Annotated[str, typer.Option(help="Resampling for --align: nearest, bilinear, cubic, ...")]
+Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-01,2021-06-03.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]
+Threshold = Annotated[
+    str, typer.Option(metavar="P|auto", help="Change probability above 0, up to 1, or the detector's own.")
+]
+MinArea = Annotated[float, typer.Option(help="Leave out smaller regions; in m² (pixels without a CRS).")]
+Simplify = Annotated[float, typer.Option(help="Tolerance for simpler outlines; in m (pixels without a CRS).")]
+
+
+@app.command()
+def detect(
+    before: Before,
+    after: After,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    detector: Annotated[str, typer.Option(help="siamese or cva.")] = "siamese",
+    model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
+    bands: Bands = None,
+    threshold: Threshold = "auto",
+    min_area: MinArea = 0.0,
+    simplify: Simplify = 0.0,
+    mask: Mask = None,
+    mask_values: MaskValues = None,
+    mask_bits: MaskBits = None,
+    aoi: Aoi = None,
+    align: Align = False,
+    resampling: Resampling = "bilinear",
+    dates: Dates = None,
+    tile_size: Annotated[
+        int, typer.Option(help="Edge of a tile in pixels; does not change the result.")
+    ] = 1024,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A running Dask scheduler.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+    no_resume: Annotated[
+        bool, typer.Option("--no-resume", help="Start again after an interruption.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find what changed between BEFORE and AFTER; write raster, polygons and record into DIR."""
+    from rsdetect.change import run_detect
+    from rsdetect.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
+
+    options = DetectOptions(
+        pair=_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
+        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler),
+        polygons=PolygonOptions(_threshold(threshold), min_area, simplify),
+        run=RunOptions(overwrite, not no_resume, quiet or as_json),
+    )
+    changes = run_detect(before, after, out, options)
+    if as_json:
+        _print_json(changes.record)
+        return
+    if not quiet:
+        _warn(changes.warnings)
+    _say(_summary(changes.record["counts"], changes.polygons))
+
+
+@app.command()
+def check(
+    before: Before,
+    after: After,
+    bands: Bands = None,
+    mask: Mask = None,
+    mask_values: MaskValues = None,
+    mask_bits: MaskBits = None,
+    aoi: Aoi = None,
+    align: Align = False,
+    resampling: Resampling = "bilinear",
+    dates: Dates = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check a pair without scoring it: grids, overlap, valid share, band statistics, measured shift."""
+    from rsdetect.change import run_check
+    from rsdetect.tables import check_tables
+
+    report = run_check(
+        before, after, _pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates)
+    )
+    if as_json:
+        _print_json(report.as_json())
+        return
+    from rich.console import Console
+
+    console = Console()
+    for table in check_tables(report):
+        console.print(table)
+    _warn(report.warnings)
+
+
+@app.command()
+def vectorize(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Results of an earlier detect.")],
+    threshold: Annotated[
+        str | None, typer.Option(metavar="P|auto", help="Another threshold; default: as before.")
+    ] = None,
+    min_area: Annotated[float | None, typer.Option(help="Another minimum area in m².")] = None,
+    simplify: Annotated[float | None, typer.Option(help="Another tolerance in m.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make the polygons of DIR anew, with another threshold, minimum area or simplification."""
+    from rsdetect.vectorize import vectorize_run
+
+    chosen: Any = threshold if threshold in (None, "auto") else _threshold(str(threshold))
+    changes = vectorize_run(directory, threshold=chosen, min_area=min_area, simplify=simplify)
+    if as_json:
+        _print_json(changes)
+        return
+    _say(_summary(changes["counts"], directory / "changes.gpkg"))
+
+
+@app.command()
+def info(
+    what: Annotated[
+        str, typer.Argument(metavar="MODEL|DIR", help="A model's name or file, or a result folder.")
+    ],
+    debug: Debug = False,
+) -> None:
+    """Print the card of a model, or the record of a run, as JSON."""
+    if Path(what).is_dir():
+        from rsdetect.vectorize import read_run
+
+        _print_json(read_run(Path(what)))
+        return
+    from rsdetect.nets.checkpoint import model_hash, read_card
+
+    _print_json(read_card(what).model_dump(mode="json") | {"sha256": model_hash(what)})
+
+
+def main() -> None:
+    """Run the command line and exit with the status that design and README promise."""
+    debug = "--debug" in sys.argv
+    try:
+        status = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except RsdetectError as error:
+        if debug:
+            raise
+        _say(f"Error: {error}")
+        status = error.exit_status
+    except (KeyboardInterrupt, click.Abort):
+        _say("Error: interrupted; the same command carries on.")
+        status = 3
+    except BrokenPipeError:
+        status = 0
+    except Exception as error:
+        if debug:
+            raise
+        _say(f"Error: a defect of rsdetect ({type(error).__name__}: {error}); --debug shows where.")
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _pair_options(
+    bands: str | None,
+    mask: str | None,
+    mask_values: str | None,
+    mask_bits: str | None,
+    aoi: str | None,
+    align: bool,
+    resampling: str,
+    dates: str | None,
+) -> Any:
+    from rsdetect.bands import parse_bands
+    from rsdetect.dates import parse_dates
+    from rsdetect.pair import PairOptions
+
+    return PairOptions(
+        bands=parse_bands(bands),
+        masks=tuple(mask.split(",")) if mask else (),
+        mask_values=_integers("--mask-values", mask_values),
+        mask_bits=_integers("--mask-bits", mask_bits),
+        aoi=aoi,
+        align=align,
+        resampling=resampling,
+        dates=parse_dates(dates),
+    )
+
+
+def _integers(option: str, text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise InputError(f"{option} {text!r} is not a list of whole numbers; write 3,8,9.") from None
+
+
+def _threshold(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--threshold {text!r} is neither a number nor 'auto'.") from None
+
+
+def _summary(counts: dict[str, Any], polygons: Path) -> str:
+    regions, area = counts["regions"], counts["changed_area_m2"]
+    size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
+    if not regions:
+        return f"Nothing changed above the threshold; {polygons} says where was looked."
+    return f"{regions:,} region{'s' if regions != 1 else ''} changed, {size}: {polygons}"
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _warn(warnings: tuple[str, ...]) -> None:
+    for warning in warnings:
+        _say(f"Warning: {warning}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

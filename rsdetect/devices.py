@@ -1,0 +1,32 @@
+"""Where a network runs."""
+
+from __future__ import annotations
+
+import re
+
+from rsdetect.errors import InputError
+
+
+def resolve_device(text: str) -> str:
+    """Turn what `--device` takes into "cpu" or "cuda:i".
+
+    Raises
+    ------
+    InputError
+        An unknown word, or a GPU that is not there.
+    """
+    if text == "cpu":
+        return "cpu"
+    if text != "auto" and not re.fullmatch(r"cuda(:\d+)?", text):
+        raise InputError(f"--device {text!r} is unknown; choose auto, cpu, cuda or cuda:0.")
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if text == "auto":
+        return "cuda:0" if count else "cpu"
+    index = int(text.partition(":")[2] or 0)
+    if index >= count:
+        raise InputError(
+            f"--device {text} asks for a GPU that is not there ({count} found); use --device cpu."
+        )
+    return f"cuda:{index}"

@@ -1,0 +1,203 @@
+"""Dask schedules the tiles: on this machine's threads, or on a running cluster.
+
+The only module that imports dask. Every task is one tile and runs `score_core`; what travels to it is
+configuration, and what it leaves behind is a file in the work store, so that a task is its own resumption.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rasterio
+
+from rsdetect.detectors.base import Scorer
+from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError
+from rsdetect.grid import Grid
+from rsdetect.pair import Pair
+from rsdetect.progress import Progress
+from rsdetect.scoring import score_core, to_percent
+from rsdetect.store import WorkStore
+from rsdetect.tiles import Float32Array, TilePlan, TileWindow
+
+# GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits
+# into this; rasterio takes the number as bytes.
+GDAL_CACHE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every task of a job shares; configuration only."""
+
+    pair: Pair
+    scorer: Scorer
+    store: WorkStore
+    torch_threads: int  # threads inside one operator of the network
+
+
+def usable_cores() -> int:
+    """Processor cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pending_tiles(pair: Pair, plan: TilePlan, store: WorkStore) -> list[TileWindow]:
+    """Tiles that somebody may want scored and that are not in the store yet, in reading order."""
+    finished = store.finished()
+    return [tile for tile in plan if (tile.row, tile.col) not in finished and pair.looks_at(tile.core)]
+
+
+def run_tiles(
+    context: Context,
+    tiles: Sequence[TileWindow],
+    progress: Progress,
+    *,
+    workers: int,
+    scheduler: str | None = None,
+) -> None:
+    """Score `tiles` and put them down in the context's store.
+
+    Parameters
+    ----------
+    workers
+        Threads on this machine, each with a tile of its own in flight; reading, scoring and writing of
+        different tiles overlap.
+    scheduler
+        Address of a running Dask scheduler (`tcp://...`); its workers must see scenes and store under the
+        same paths. None = threads here.
+
+    Raises
+    ------
+    ReadError
+        A scene broke; the message names file and tile.
+    JobInterrupted
+        The disk is full, a worker was lost for good, or the user stopped the job.
+    """
+    try:
+        if scheduler is None:
+            _run_on_threads(context, tiles, progress, workers)
+        else:
+            _run_on_cluster(context, tiles, progress, scheduler)
+    except RsdetectError:
+        raise
+    except KeyboardInterrupt:
+        raise JobInterrupted("interrupted; the same command carries on from here.") from None
+    except OSError as error:
+        raise JobInterrupted(
+            f"the work store {context.store.folder} cannot be written: {error.strerror or error}; mend that "
+            "and run the same command to carry on."
+        ) from error
+
+
+def lazy_scores(pair: Pair, scorer: Scorer, plan: TilePlan) -> Any:
+    """The change probability as a lazy xarray DataArray (y, x) float32, NaN where not observed.
+
+    One chunk is one tile; computing a chunk runs what `run_tiles` runs for it. CRS and transform stand in
+    the coordinate `spatial_ref` by the CF convention, where rioxarray and odc-geo find them.
+    """
+    import dask.array as da
+    import xarray as xr
+
+    rows, cols = plan.shape
+    chunks = (
+        tuple(plan.tile(row, 0).core.height for row in range(rows)),
+        tuple(plan.tile(0, col).core.width for col in range(cols)),
+    )
+
+    def block(block_id: tuple[int, int]) -> Float32Array:
+        with _worker_limits(1):
+            return score_core(pair, scorer, plan.tile(*block_id))
+
+    data = da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
+    coords = {"y": ("y", _centres(pair.grid)[1]), "x": ("x", _centres(pair.grid)[0])}
+    array = xr.DataArray(data, dims=("y", "x"), coords=coords, name="change_probability")
+    array.attrs = {"long_name": "change probability", "units": "1", "grid_mapping": "spatial_ref"}
+    geotransform = " ".join(repr(float(number)) for number in pair.grid.transform.to_gdal())
+    reference = {"GeoTransform": geotransform}
+    if pair.grid.crs is not None:
+        reference |= {"crs_wkt": pair.grid.crs, "spatial_ref": pair.grid.crs}
+    return array.assign_coords(spatial_ref=xr.Variable((), 0, attrs=reference))
+
+
+def _centres(grid: Grid) -> tuple[Any, Any]:
+    t = grid.transform
+    if t.b or t.d:  # a rotated grid has no x of a column and no y of a row; pixel positions stand in
+        return np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5
+    return t.c + t.a * (np.arange(grid.width) + 0.5), t.f + t.e * (np.arange(grid.height) + 0.5)
+
+
+def _run_tile(context: Context, tile: TileWindow) -> int:
+    """Score one tile, put it down, and say how many pixels that were."""
+    with _worker_limits(context.torch_threads):
+        try:
+            probability = score_core(context.pair, context.scorer, tile)
+        except ReadError as error:
+            raise ReadError(f"{error} (tile at row {tile.row}, column {tile.col})") from error
+        context.store.put(tile, to_percent(probability))
+    return tile.core.height * tile.core.width
+
+
+@contextmanager
+def _worker_limits(torch_threads: int) -> Iterator[None]:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != torch_threads:
+        torch.set_num_threads(torch_threads)
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        yield
+
+
+def _run_on_threads(context: Context, tiles: Sequence[TileWindow], progress: Progress, workers: int) -> None:
+    from dask.base import compute
+    from dask.callbacks import Callback
+
+    class Tell(Callback):
+        def _posttask(self, key: Any, result: Any, *_: Any) -> None:
+            if isinstance(result, int):
+                progress.advance(result)
+
+    tasks = _tasks(context, tiles)
+    with (
+        ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
+        Tell(),
+    ):
+        compute(*tasks, scheduler="threads", pool=pool, optimize_graph=False)
+
+
+def _tasks(context: Context, tiles: Sequence[TileWindow]) -> list[Any]:
+    """One lazy task a tile. They share one node with the configuration, which a cluster can make anew when
+    the worker that held it is lost, and carry the job's key, so that two jobs on one cluster stay apart."""
+    from dask.delayed import delayed
+
+    job = context.store.folder.name
+    shared = delayed(context, name=f"rsdetect-{job}", traverse=False)
+    run = delayed(_run_tile, pure=False)
+    return [run(shared, tile, dask_key_name=f"rsdetect-{job}-{tile.row}-{tile.col}") for tile in tiles]
+
+
+def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Progress, address: str) -> None:
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise InputError("--scheduler needs the extra 'cluster': pip install 'rsdetect[cluster]'.") from None
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Dask scheduler answers at {address}: {error}.") from error
+    with client:
+        futures = client.compute(_tasks(context, tiles), optimize_graph=False)
+        try:
+            for future in as_completed(futures):
+                progress.advance(future.result())
+        except RsdetectError:
+            raise
+        except Exception as error:
+            raise JobInterrupted(
+                f"the cluster at {address} could not finish the job: {error}; the same command carries on."
+            ) from error
+        finally:
+            client.cancel(futures)

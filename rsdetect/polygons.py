@@ -1,0 +1,62 @@
+"""From the finished raster to the GeoPackage, for `detect` and for `vectorize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.engine import usable_cores
+from rsdetect.geopackage import ChangeDescription, write_changes
+from rsdetect.grid import Window
+from rsdetect.pair import Pair, read_tile
+from rsdetect.raster import ProbabilityRaster
+from rsdetect.regions import TraceOptions, trace_footprint, trace_regions
+from rsdetect.tiles import TileWindow
+
+
+def write_polygons(
+    raster_path: Path, path: Path, pair: Pair | None, record: dict[str, Any]
+) -> dict[str, Any]:
+    """Trace the raster by the record's level, minimum area and simplification; write `path`.
+
+    Parameters
+    ----------
+    pair
+        The scenes, for the difference of each band over each region; None = they are gone, and those
+        columns are left out.
+
+    Returns
+    -------
+    dict
+        Counts for the record: regions, changed and observed pixels, changed area.
+    """
+    raster = ProbabilityRaster(raster_path)
+    workers = usable_cores()
+
+    def difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+        assert pair is not None
+        tile = read_tile(pair, TileWindow(0, 0, window, window))
+        return pair.bands, np.where(tile.valid, tile.after - tile.before, np.float32(np.nan))
+
+    options = TraceOptions(
+        min_area=record["min_area"],
+        simplify=record["simplify"],
+        workers=workers,
+        difference=difference if pair is not None else None,
+    )
+    changes = trace_regions(raster, record["level_percent"], options=options)
+    footprint = trace_footprint(raster, options=TraceOptions(workers=workers))
+    description = ChangeDescription(
+        record["check"]["before"]["date"], record["check"]["after"]["date"], record["detector"]["name"]
+    )
+    write_changes(path, changes, footprint, raster.grid.crs, description)
+    area = float(changes.area_m2.sum())
+    return {
+        "regions": len(changes),
+        "changed_pixels": int(changes.pixels.sum()),
+        "changed_area_m2": None if np.isnan(area) else area,
+        "observed_pixels": int(footprint.pixels.sum()),
+    }

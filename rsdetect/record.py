@@ -1,0 +1,137 @@
+"""The record of a run, and the fingerprint by which an interrupted one is found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rsdetect.grid import Window
+from rsdetect.pair import Pair
+from rsdetect.scene import MaskFile, Scene, read_scene
+from rsdetect.tiles import TilePlan
+
+_PACKAGES = ("rsdetect", "numpy", "scipy", "dask", "rasterio", "torch", "shapely", "geopandas")
+_HEADER_BYTES = 65_536
+_SAMPLE_EDGE = 64  # pixels
+_SAMPLES = 3  # in each direction
+
+
+class Stopwatch:
+    """Seconds spent in each stage of a job."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - started, 3)
+
+
+def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
+    """What identifies a scene: path, size, time stamp, and checksums of its header and of some pixels.
+
+    The sample is 3 x 3 windows of 64 x 64 pixels spread over the pair's grid.
+    """
+    size, modified_ns = scene.version or (None, None)
+    modified = datetime.fromtimestamp(modified_ns / 1e9, UTC).isoformat() if modified_ns else None
+    return {
+        "path": scene.path,
+        "bytes": size,
+        "modified": modified,
+        "header_sha256": _header_hash(scene.path) if scene.version else None,
+        "sample_sha256": _sample_hash(scene, pair),
+        "mask": _describe_mask(scene.mask),
+    }
+
+
+def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan: TilePlan) -> str:
+    """16 hexadecimal digits that change whenever the stored tiles could."""
+    return _hash_json(
+        {
+            "version": version("rsdetect"),
+            "inputs": inputs,
+            "pair": repr(pair),
+            "scorer": scorer,
+            "plan": [plan.tile_size, plan.halo, plan.shape],
+        }
+    )[:16]
+
+
+def describe_machine(device: str) -> dict[str, Any]:
+    """Device, versions and peak memory of this process and the children it waited for."""
+    return {
+        "device": device,
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in _PACKAGES},
+        "peak_memory_mib": round(_peak_memory_bytes() / 2**20, 1),
+    }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a `run.json`; ValueError where it is none."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or "rsdetect" not in content:
+        raise ValueError("no rsdetect record")
+    return content
+
+
+def write_record(path: Path, content: dict[str, Any]) -> None:
+    """Write a record as JSON that people can read."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _peak_memory_bytes() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
+    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(peaks) * unit
+
+
+def _header_hash(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.sha256(file.read(_HEADER_BYTES)).hexdigest()
+
+
+def _sample_hash(scene: Scene, pair: Pair) -> str:
+    digest = hashlib.sha256()
+    height, width = pair.grid.shape
+    for i in range(_SAMPLES):
+        for j in range(_SAMPLES):
+            row = i * max(height - _SAMPLE_EDGE, 0) // (_SAMPLES - 1)
+            col = j * max(width - _SAMPLE_EDGE, 0) // (_SAMPLES - 1)
+            values, valid = read_scene(scene, Window(row, col, _SAMPLE_EDGE, _SAMPLE_EDGE))
+            digest.update(values.tobytes())
+            digest.update(valid.tobytes())
+    return digest.hexdigest()
+
+
+def _describe_mask(mask: MaskFile | None) -> dict[str, Any] | None:
+    if mask is None:
+        return None
+    size, modified_ns = mask.version or (None, None)
+    return {
+        "path": mask.path,
+        "bytes": size,
+        "modified_ns": modified_ns,
+        "values": list(mask.values),
+        "bits": list(mask.bits),
+    }
+
+
+def _hash_json(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""Polygons again, from the raster of a finished run, without scoring."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import rasterio
+
+from rsdetect.engine import GDAL_CACHE_BYTES
+from rsdetect.errors import InputError, OutputError
+from rsdetect.options import PolygonOptions
+from rsdetect.outputs import Outputs
+from rsdetect.pair import Pair, PairOptions, open_pair
+from rsdetect.polygons import write_polygons
+from rsdetect.record import describe_input, read_record, write_record
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The record of a finished run.
+
+    Raises
+    ------
+    InputError
+        The folder holds none.
+    """
+    try:
+        return read_record(folder / Outputs.RECORD)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} holds no finished run ({Outputs.RECORD}: {error}).") from error
+
+
+def vectorize_run(
+    folder: Path,
+    *,
+    threshold: float | Literal["auto"] | None = None,
+    min_area: float | None = None,
+    simplify: float | None = None,
+) -> dict[str, Any]:
+    """Make `changes.gpkg` anew and bring the record up to date; None = as in the record.
+
+    The differences of the bands are read from the scenes again; where those are gone or have changed, the
+    columns are left out.
+
+    Returns
+    -------
+    dict
+        The new record.
+    """
+    record = read_run(folder)
+    before = PolygonOptions(record["threshold"], record["min_area"], record["simplify"])
+    own = record["detector"]["threshold"]
+    options = replace(
+        before,
+        threshold=before.threshold if threshold is None else own if threshold == "auto" else threshold,
+        min_area=before.min_area if min_area is None else min_area,
+        simplify=before.simplify if simplify is None else simplify,
+    )
+    record |= {
+        "threshold": options.threshold,
+        "level_percent": options.level(own),
+        "min_area": options.min_area,
+        "simplify": options.simplify,
+    }
+    if not (folder / Outputs.RASTER).exists():
+        raise InputError(f"{folder} holds no {Outputs.RASTER}; run detect again.")
+    partial = {name: folder / f".{name}.part" for name in (Outputs.POLYGONS, Outputs.RECORD)}
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+            counts = write_polygons(
+                folder / Outputs.RASTER, partial[Outputs.POLYGONS], _open_scenes(record), record
+            )
+        record["counts"] |= counts
+        write_record(partial[Outputs.RECORD], record)
+        for name, path in partial.items():
+            path.replace(folder / name)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    finally:
+        for path in partial.values():
+            path.unlink(missing_ok=True)
+    return record
+
+
+def _open_scenes(record: dict[str, Any]) -> Pair | None:
+    """The pair as it was scored; None where a scene is gone or is another file by now."""
+    options = {key: _as_tuple(value) for key, value in record["options"]["pair"].items()}
+    wanted = record["detector"].get("bands")
+    inputs = record["inputs"]
+    try:
+        pair = open_pair(
+            inputs["before"]["path"],
+            inputs["after"]["path"],
+            PairOptions(**options),
+            wanted=_as_tuple(wanted),
+        )
+        found = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
+    except InputError:
+        return None
+    return pair if found == inputs else None
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
