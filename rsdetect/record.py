@@ -50,7 +50,7 @@ def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
     size, modified_ns = scene.version or (None, None)
     modified = datetime.fromtimestamp(modified_ns / 1e9, UTC).isoformat() if modified_ns else None
     return {
-        "path": scene.path,
+        "path": str(Path(scene.path).absolute()) if scene.version else scene.path,
         "bytes": size,
         "modified": modified,
         "header_sha256": _header_hash(scene.path) if scene.version else None,
