@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.land import Catalogue
-from rsdetect.simulate.layout import Plots
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array
+from rsdetect.simulate.plots import Plots
 
 BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
@@ -64,39 +64,59 @@ def _houses(plots: Plots, catalogue: Catalogue) -> _Houses | None:
 
 def paint_buildings(
     canvas: Canvas, plots: Plots, catalogue: Catalogue, texture: Texture, look: Look, date: int
-) -> None:
-    """Paint what stands on `date`, leaning as that date's sensor sees it."""
+) -> BoolArray:
+    """Paint what stands on `date`, leaning as that date's sensor sees it.
+
+    Returns where a building, or a wing, is seen that stands on this date only; (height, width).
+    """
+    alone = np.zeros(canvas.cover.shape, dtype=np.bool_)
     h = _houses(plots, catalogue)
     if h is None:
-        return
+        return alone
     # A roof is seen displaced by its height; the walls fill what lies between.
-    lean_east = look.lean[1] * h.cos + look.lean[0] * h.sin
-    lean_south = look.lean[0] * h.cos - look.lean[1] * h.sin
-    roof, ridge_m, wing = _roof(
-        h, catalogue, date, h.east_m - lean_east * h.height_m, h.south_m - lean_south * h.height_m
-    )
+    roof = _seen_at(h, catalogue, date, look, 1.0)
+    main, wing = roof.main, roof.wing
+    walls_main, walls_wing = np.zeros_like(main), np.zeros_like(main)
     if max(abs(look.lean[0]), abs(look.lean[1])) > 0.02:
-        walls = np.zeros_like(roof)
         for part in (0.0, 0.5):
-            rise = h.height_m * np.float32(part)
-            walls |= _roof(h, catalogue, date, h.east_m - lean_east * rise, h.south_m - lean_south * rise)[0]
-        _paint_walls(canvas, h, np.flatnonzero(walls & ~roof), texture)
-    inside = np.flatnonzero(roof)
+            lower = _seen_at(h, catalogue, date, look, part)
+            walls_main |= lower.main
+            walls_wing |= lower.wing
+        _paint_walls(canvas, h, np.flatnonzero((walls_main | walls_wing) & ~(main | wing)), texture)
+    inside = np.flatnonzero(main | wing)
     if inside.size:
-        _paint_roofs(canvas, h, catalogue, inside, ridge_m[inside], wing[inside], (texture, look))
+        _paint_roofs(canvas, h, catalogue, inside, roof, (texture, look))
+    new_main = catalogue.standing[0] != catalogue.standing[1]
+    new_wing = catalogue.wing_standing[0] != catalogue.wing_standing[1]
+    seen = ((main | walls_main) & new_main[h.entry]) | ((wing | (walls_wing & ~main)) & new_wing[h.entry])
+    alone.reshape(-1)[h.at] = seen
+    return alone
 
 
-def _roof(
-    h: _Houses, catalogue: Catalogue, date: int, east: Float32Array, south: Float32Array
-) -> tuple[BoolArray, Float32Array, BoolArray]:
-    """Whether a roof covers each pixel, its signed distance from the ridge, and whether it is the wing's."""
+@dataclass(frozen=True)
+class _Slab:
+    """What a building covers at one height, as the sensor sees it; flat (n,)."""
+
+    main: BoolArray
+    wing: BoolArray  # and not main
+    east_m: Float32Array  # place along the ridge
+    south_m: Float32Array  # place across the ridge
+    wing_m: Float32Array  # place across the wing's ridge
+
+
+def _seen_at(h: _Houses, catalogue: Catalogue, date: int, look: Look, part: float) -> _Slab:
+    """The building at `part` of its height: 0 = on the ground, 1 = the roof."""
+    rise = h.height_m * np.float32(part)
+    lean_south, lean_east = np.float32(look.lean[0]), np.float32(look.lean[1])
+    east = h.east_m - (lean_east * h.cos + lean_south * h.sin) * rise
+    south = h.south_m - (lean_south * h.cos - lean_east * h.sin) * rise
     main = (np.abs(east) < h.half_m) & (np.abs(south) < h.wide_m) & catalogue.standing[date][h.entry]
     length, width, place = (catalogue.wing[k][h.entry] for k in range(3))
     wing_east = east - 2 * place * h.half_m
-    wing_south = south - h.wide_m * 0.9
-    wing = (np.abs(wing_east) < length * h.half_m) & (np.abs(wing_south) < width * h.wide_m)
+    wing = np.abs(wing_east) < length * h.half_m
+    wing &= np.abs(south - h.wide_m * np.float32(0.9)) < width * h.wide_m
     wing &= catalogue.wing_standing[date][h.entry] & ~main
-    return main | wing, np.where(wing, wing_east, south), wing
+    return _Slab(main, wing, east, south, wing_east)
 
 
 def _paint_walls(canvas: Canvas, h: _Houses, walls: IndexArray, texture: Texture) -> None:
@@ -114,34 +134,32 @@ def _paint_roofs(
     h: _Houses,
     catalogue: Catalogue,
     inside: IndexArray,
-    across: Float32Array,
-    wing: BoolArray,
+    slab: _Slab,
     light: tuple[Texture, Look],
 ) -> None:
     texture, look = light
-    at, entry = h.at[inside], h.entry[inside]
-    pitch = catalogue.pitch[entry]
-    cos, sin = h.cos[inside], h.sin[inside]
+    at, entry, wing = h.at[inside], h.entry[inside], slab.wing[inside]
+    east, across = slab.east_m[inside], np.where(wing, slab.wing_m[inside], slab.south_m[inside])
     half = np.where(wing, catalogue.wing[0][entry] * h.half_m[inside], h.wide_m[inside])
+    end_m = np.where(wing, np.float32(1e3), h.half_m[inside] - np.abs(east))
+    eave_m = half - np.abs(across)
+    pitch = catalogue.pitch[entry]
+    hipped = catalogue.hip[entry] & (end_m < eave_m)
     # The sun's direction in the house's own frame: along the ridge, and across it.
+    cos, sin = h.cos[inside], h.sin[inside]
     sun_along = look.sun[1] * cos + look.sun[0] * sin
     sun_across = look.sun[0] * cos - look.sun[1] * sin
-    end_m = h.half_m[inside] - np.abs(h.east_m[inside])
-    hipped = catalogue.hip[entry] & ~wing & (end_m < half - np.abs(across))
-    slope_to = np.where(
-        hipped, sun_along * np.sign(h.east_m[inside]), np.where(wing, sun_along, sun_across) * np.sign(across)
-    )
-    facing = (1 + pitch * slope_to / look.sun_tan) / np.sqrt(1 + pitch**2)
+    sloped = np.where(wing, sun_along, sun_across) * np.sign(across)
+    sloped = np.where(hipped, sun_along * np.sign(east), sloped)
+    facing = (1 + pitch * sloped / np.float32(look.sun_tan)) / np.sqrt(1 + pitch**2)
     t = texture.at(at)
-    ribs = np.where(entry % 3 == 0, 0.06 * np.cos(h.east_m[inside] * (2 * np.pi / (2.0 + entry % 7))), 0)
+    ribs = np.where(entry % 3 == 0, 0.06 * np.cos(east * (2 * np.pi / (2.0 + entry % 7))), 0)
     shade = np.clip(facing, 0.3, 1.6) * (1 + 0.03 * t.grain + 0.04 * t.fine + 0.03 * t.patch + ribs)
     flat = pitch == 0
-    edge = np.minimum(half - np.abs(across), end_m)
-    shade *= np.where(flat & (edge < 0.7), 1.15, 1.0)
+    shade *= np.where(flat & (np.minimum(eave_m, end_m) < 0.7), 1.15, 1.0)
     units = flat & (t.fine > 2.0)
-    row = catalogue.roof[entry]
-    second = np.full(1, RANGES["roof_white"][0], dtype=np.uint8)
-    canvas.paint(at, row, second, units * np.float32(0.5), shade.astype(np.float32), Cover.BUILDING)
-    rise = np.where(hipped, end_m, half - np.abs(across))
-    canvas.height_m.reshape(-1)[at] = h.height_m[inside] + pitch * np.clip(rise, 0, 6)
+    white = np.full(1, RANGES["roof_white"][0], dtype=np.uint8)
+    canvas.paint(at, catalogue.roof[entry], white, units * np.float32(0.5), shade, Cover.BUILDING)
+    rise = np.clip(np.where(hipped, end_m, eave_m), 0, 6)
+    canvas.height_m.reshape(-1)[at] = h.height_m[inside] + pitch * rise
     canvas.trees.reshape(-1)[at] = 0

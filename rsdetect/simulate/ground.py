@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.simulate.canvas import Canvas, Cover, Index1, Texture
+from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.land import Catalogue, Use
-from rsdetect.simulate.layout import Plots
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array, UInt32Array
+from rsdetect.simulate.plots import Plots
 
 UInt8Array = NDArray[np.uint8]
 
@@ -118,8 +118,8 @@ def _forest(p: Patch) -> Paint:
 def _earthwork(p: Patch) -> Paint:
     t = p.texture
     tracks = np.abs(t.patch) < 0.12
-    shade = 1.1 + 0.10 * t.patch + 0.10 * t.fine + 0.09 * t.grain + 0.12 * tracks
-    mix = 0.45 + 0.35 * t.patch + 0.25 * t.fine
+    shade = 1.05 + 0.06 * t.patch + 0.08 * t.fine + 0.08 * t.grain + 0.10 * tracks
+    mix = 0.45 + 0.2 * t.broad + 0.15 * t.patch + 0.12 * t.fine
     return Paint(_row("soil", p.lot(4)), _row("sand", p.lot(12)), mix, shade)
 
 
@@ -162,7 +162,7 @@ def _water(p: Patch) -> Paint:
     t = p.texture
     mix = np.clip(0.3 + 0.15 * t.broad, 0, 1)
     shade = 1 + 0.05 * t.broad + 0.03 * t.fine + 0.035 * t.grain
-    return Paint(_row("water", p.lot(4)), _row("mud_water", p.lot(12)), mix, shade, Cover.WATER)
+    return Paint(_row("water"), _row("mud_water"), mix, shade, Cover.WATER)
 
 
 def _burnt(p: Patch) -> Paint:

@@ -20,7 +20,7 @@ Float32Array = NDArray[np.float32]
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
 
-ENTRIES = 512  # plots a kind of land; enough that a repeat is not seen
+ENTRIES = 512  # plots a kind of land; things change in the upper half only
 
 
 class Land(IntEnum):
@@ -189,9 +189,11 @@ class Catalogue:
         return np.asarray(self.standing.any(axis=0) | self.wing_standing.any(axis=0))
 
 
-def draw_catalogue(change: float, rng: np.random.Generator) -> Catalogue:
-    """The catalogue of one world, `change` being the share of its ground that shall differ."""
-    parts = [_draw_land(land, RECIPES[land], change, rng) for land in Land]
+def draw_catalogue(change: float, gsd_m: float, rng: np.random.Generator) -> Catalogue:
+    """The catalogue of one world; with `change` above 0, things change in the upper half of each land's entries."""
+    # Where a house is no larger than a pixel, one house more is no change that anybody could map.
+    too_small = (Land.SUBURB, Land.DENSE) if gsd_m > 5 else ()
+    parts = [_draw_land(land, RECIPES[land], 0.0 if land in too_small else change, rng) for land in Land]
     return Catalogue(**{name: np.concatenate([p[name] for p in parts], axis=-1) for name in parts[0]})
 
 
@@ -211,11 +213,9 @@ def _draw_land(
         here = np.isin(ground["use"][1], (Use.YARD,)) & (rng.random(n) < 0.8)
     standing = np.stack([here, here]) & may_stand
     wing = standing & (rng.random(n) < recipe.wings)
-    # A building takes about a fifth of its plot, so buildings must change more often than ground does.
-    odds = min(0.6, 2.2 * change)
-    event, which = rng.random(n) < odds, rng.random(n)
+    event, which = _may_change(change) & (rng.random(n) < 0.9), rng.random(n)
     standing[0] &= ~(event & (which < 0.55))
-    wing[0] &= ~(event & (which < 0.75)) | (which < 0.0)
+    wing[0] &= ~(event & (which < 0.75))
     standing[1] &= ~(event & (which >= 0.75))
     wing[1] &= standing[1]
     wing[0] &= standing[0]
@@ -237,6 +237,11 @@ def _draw_land(
     }
 
 
+def _may_change(change: float) -> BoolArray:
+    """(ENTRIES,) the plots on which things may change."""
+    return (np.arange(ENTRIES) >= ENTRIES // 2) & (change > 0)
+
+
 def _draw_ground(
     land: Land, recipe: Recipe, change: float, rng: np.random.Generator
 ) -> dict[str, NDArray[np.generic]]:
@@ -249,8 +254,8 @@ def _draw_ground(
         targets = np.array(list(recipe.turns), dtype=np.uint8)
         odds = np.array(list(recipe.turns.values()))
         target = rng.choice(targets, n, p=odds / odds.sum())
-        rate = change * (0.25 if land in URBAN else 1.0)
-        event = (rng.random(n) < rate) & (target != use[0])
+        rate = 0.2 if land in URBAN else 0.8
+        event = _may_change(change) & (rng.random(n) < rate) & (target != use[0])
         use[1] = np.where(event, target, use[1])
         turned = np.where(event, np.array([_BECOMES.get(Use(u), 0) for u in range(len(Use))])[target], 0)
     # Cover of the dates is independent: crops are sown, grow and are cut. That is not change.

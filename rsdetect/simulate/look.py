@@ -94,7 +94,9 @@ def _draw_look(
     lean = rng.normal(0, 0.12 * min(far, 1), 2) if vhr else np.zeros(2)
     mist = far * float(rng.gamma(1.3, 0.018)) if vhr else 0.3 * far * float(rng.gamma(1.2, 0.02))
     haze = np.array([1.25, 1.0, 0.8, 0.35]) * mist * np.exp(rng.normal(0, 0.1, 4))
-    tone = np.exp(far * rng.normal(0, 0.13 if vhr else 0.02, 4))
+    # Most products are near neutral; some, old aerial films above all, have a strong cast.
+    cast = 0.02 if not vhr else 0.16 if rng.random() < 0.15 else 0.045
+    tone = np.exp(far * rng.normal(0, cast, 4))
     return Look(
         season=season,
         palette=dated_palette(world, season, rng, drift=0.07 * far),
@@ -118,7 +120,7 @@ def _draw_look(
 
 def _colour_mix(rng: np.random.Generator, far: float) -> Float32Array:
     """Saturation and crosstalk of an 8-bit product: rows sum to one, so that grey stays grey."""
-    saturation = float(np.exp(far * rng.normal(0.0, 0.25)))
+    saturation = float(np.exp(far * rng.normal(-0.1, 0.16)))
     grey = np.full((3, 3), 1 / 3)
-    mix = saturation * np.eye(3) + (1 - saturation) * grey + rng.normal(0, 0.04 * far, (3, 3))
+    mix = saturation * np.eye(3) + (1 - saturation) * grey + rng.normal(0, 0.025 * far, (3, 3))
     return np.asarray(mix / mix.sum(axis=1, keepdims=True), dtype=np.float32)

@@ -34,11 +34,11 @@ class Frame:
 
 
 def hashed(seed: int, salt: int, *keys: ArrayLike) -> UInt32Array:
-    """A 32-bit hash of each tuple of integer keys (arrays that broadcast), murmur-like."""
+    """A 32-bit hash of each tuple of whole numbers (arrays that broadcast), murmur-like."""
     h = np.full(1, (seed * 0x9E3779B1 + salt * 0x85EBCA77 + 0x165667B1) & 0xFFFFFFFF, dtype=np.uint32)
     for key in keys:
         k = np.asarray(key)
-        h = h ^ (k if k.dtype == np.uint32 else k.astype(np.int64).astype(np.uint32))
+        h = h ^ (k if k.dtype == np.uint32 else k.astype(np.int32).view(np.uint32))
         h = h * np.uint32(0x9E3779B1)
         h ^= h >> np.uint32(15)
     h = h * np.uint32(0x85EBCA6B)

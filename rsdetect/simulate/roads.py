@@ -6,16 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Index1, Texture
+from rsdetect.simulate.districts import ROADLESS, Districts
 from rsdetect.simulate.ground import line
-from rsdetect.simulate.land import URBAN, Land, Use
-from rsdetect.simulate.layout import Districts, Plots
+from rsdetect.simulate.land import Land, Use
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array, Frame, uniform
+from rsdetect.simulate.plots import Plots
+from rsdetect.simulate.spec import ChangeKind
 
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
 
 _WIDEST_M = 18.0
+_PAVED = 0.5  # roads of a lower rank are tracks
 _CAR_M = (5.2, 2.1)  # length and width of a vehicle's place
 
 
@@ -25,30 +28,25 @@ class Roads:
     def __init__(self, districts: Districts, change: float, frame: Frame) -> None:
         widest = max(_WIDEST_M, 1.6 * frame.gsd_m)
         self.at: Index1 = np.flatnonzero(districts.border_m < widest)
-        cell = districts.cell.ravel()[self.at]
-        other = districts.next_cell.ravel()[self.at]
-        key, next_key = districts.cells.key[cell], districts.cells.key[other]
-        # The same draw from either side of the border.
-        pair = (key ^ next_key, key + next_key)
-        rank, news = (uniform(frame.seed, salt, *pair) for salt in (81, 82))
-        land = districts.cells.land[0]
-        town = np.isin(land, URBAN)
-        rank = np.where(town[cell] | town[other], 0.35 + 0.65 * rank, rank)
-        water = (land == Land.LAKE)[cell] & (land == Land.LAKE)[other]
-        self.width_m = np.select(
-            [water | (rank < 0.3), rank < 0.5, rank < 0.85, rank < 0.95], [0.0, 3.5, 6.5, 11.0], 17.0
-        ).astype(np.float32)
+        self.rank = rank = districts.rank.ravel()[self.at]
+        steps = [rank < ROADLESS, rank < _PAVED, rank < 0.85, rank < 0.95]
+        self.width_m = np.select(steps, [0.0, 3.5, 6.5, 11.0], 17.0).astype(np.float32)
         if frame.gsd_m > 5:  # a lane far narrower than a pixel is seen as a faint line of a pixel's width
             self.width_m = np.where(self.width_m > 5, np.maximum(self.width_m, 1.1 * frame.gsd_m), 0)
-        self.new = news < min(0.5, 1.6 * change)
+        self.new = districts.renewed.ravel()[self.at] < min(0.5, 1.6 * change)
         self.across_m = districts.border_m.ravel()[self.at]
         self.along_m = districts.along_m.ravel()[self.at]
-        self.rank = rank
 
     def on(self, date: int) -> BoolArray:
         """Which of `at` lie on a road on `date`."""
         there = self.across_m < self.width_m / 2
         return np.asarray(there if date else there & ~self.new)
+
+    def mark(self, kind: NDArray[np.integer]) -> None:
+        """Enter the roads into the kinds of change (height, width): an old road is none, a new one is."""
+        flat = kind.reshape(-1)
+        flat[self.at[self.on(0)]] = ChangeKind.NONE
+        flat[self.at[self.on(1) & ~self.on(0)]] = ChangeKind.ROAD
 
     def paint(self, canvas: Canvas, texture: Texture, date: int, gsd_m: float) -> None:
         """Paint carriageway, markings and verge."""
@@ -58,7 +56,7 @@ class Roads:
             verge &= ~self.new
         canvas.trees.reshape(-1)[self.at[on | verge]] = 0
         at = self.at[on]
-        track, across = self.rank[on] < 0.5, self.across_m[on]
+        track, across = self.rank[on] < _PAVED, self.across_m[on]
         t = texture.at(at)
         asphalt, gravel = RANGES["asphalt"][0], RANGES["gravel"][0]
         row = np.where(track, gravel, asphalt + (self.rank[on] > 0.7)).astype(np.uint8)

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 from rsdetect.grid import Window
 from rsdetect.simulate.buildings import paint_buildings
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
+from rsdetect.simulate.districts import Plan, draw_plan, lay_districts
 from rsdetect.simulate.ground import paint_ground
 from rsdetect.simulate.land import URBAN, Catalogue, Land, draw_catalogue
-from rsdetect.simulate.layout import Districts, Plan, Plots, draw_plan, lay_districts, lay_plots
 from rsdetect.simulate.light import cast_shadows, cloud_cover, haze_swing, reflect
 from rsdetect.simulate.look import Look, draw_looks
 from rsdetect.simulate.materials import world_palette
 from rsdetect.simulate.noise import Float32Array, Frame
+from rsdetect.simulate.plots import Plots, lay_plots
 from rsdetect.simulate.roads import Roads, park_vehicles
 from rsdetect.simulate.sensor import add_noise, blur_and_shift, to_numbers, tone_curve
 from rsdetect.simulate.spec import ChangeKind, Rendered, SceneSpec
 from rsdetect.simulate.trees import paint_trees
+from rsdetect.simulate.water import Waters, lay_water, paint_water
 
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
@@ -38,6 +40,7 @@ class World:
 
     seed: int  # 32 bits
     plan: Plan
+    waters: Waters
     catalogue: Catalogue
     looks: tuple[Look, Look]
     tree_m: tuple[float, float]  # spacing of large and small trees
@@ -54,10 +57,12 @@ def build_world(spec: SceneSpec) -> World:
     seed = int(rng.integers(2**32))
     size = min(spec.height, spec.width) * spec.ground_m
     large = float(rng.uniform(6.0, 11.0))
+    plan = draw_plan(spec.change, spec.ground_m, rng)
     return World(
         seed=seed,
-        plan=draw_plan(spec.change, spec.ground_m, rng),
-        catalogue=draw_catalogue(spec.change, rng),
+        plan=plan,
+        waters=Waters.draw(spec.change, plan.district_m, spec.ground_m, rng),
+        catalogue=draw_catalogue(spec.change, spec.ground_m, rng),
         looks=draw_looks(spec, world_palette(rng), rng),
         tree_m=(large, large * float(rng.uniform(0.45, 0.65))),
         cloud_m=float(np.clip(size / 3, 40 * spec.ground_m, 4000.0)),
@@ -84,8 +89,8 @@ def render(spec: SceneSpec, window: Window) -> Rendered:
         Lies inside the scene. However a scene is cut into windows, and in whatever order they are asked
         for, the pixels are the same.
     """
-    assert 0 <= window.row_off and window.row_end <= spec.height, window
-    assert 0 <= window.col_off and window.col_end <= spec.width, window
+    assert window.row_off >= 0 and window.row_end <= spec.height, window
+    assert window.col_off >= 0 and window.col_end <= spec.width, window
     out = _blank(spec, window)
     for row in range(window.row_off // BLOCK, -(-window.row_end // BLOCK)):
         for col in range(window.col_off // BLOCK, -(-window.col_end // BLOCK)):
@@ -116,11 +121,11 @@ def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
     world = build_world(spec)
     size = BLOCK + 2 * MARGIN
     frame = Frame(row * BLOCK - MARGIN, col * BLOCK - MARGIN, size, size, spec.ground_m, world.seed)
-    canvases, kind = draw_ground(world, frame)
+    ground = draw_ground(world, frame)
     inner = Frame(row * BLOCK, col * BLOCK, BLOCK, BLOCK, spec.ground_m, world.seed)
-    shots = [_shoot(spec, world, canvases[date], (frame, inner), date) for date in (0, 1)]
+    shots = [_shoot(spec, world, ground.canvases[date], inner, date) for date in (0, 1)]
     core = slice(MARGIN, -MARGIN)
-    kind = kind[core, core].copy()
+    kind = ground.kind[core, core].copy()
     done = Rendered(
         before=shots[0][0],
         after=shots[1][0],
@@ -136,51 +141,54 @@ def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
     return done
 
 
-def draw_ground(world: World, frame: Frame) -> tuple[list[Canvas], UInt8Array]:
-    """Both dates' ground, and the kind of change of each pixel (`ChangeKind`)."""
+@dataclass(frozen=True)
+class Ground:
+    """Both dates' ground under a frame, before light and sensor."""
+
+    canvases: tuple[Canvas, Canvas]
+    kind: UInt8Array  # (height, width) ChangeKind
+
+
+def draw_ground(world: World, frame: Frame) -> Ground:
+    """Paint both dates' ground, and say what changed."""
     districts = lay_districts(world.plan, frame)
+    before, after, converted = lay_plots(districts, frame)
+    waters, bank = lay_water(world.waters, frame)
     roads = Roads(districts, world.plan.change, frame)
-    canvases, plots = [], []
-    for date in (0, 1):
-        plot = lay_plots(districts, date, frame) if not date or districts.converts.any() else plots[0]
+    canvases, alone = [], []
+    for date, plots in enumerate((before, after)):
         canvas = Canvas.blank((frame.height, frame.width))
-        texture = Texture.draw(frame, date)
-        use = paint_ground(canvas, plot, world.catalogue, texture, date, frame.gsd_m)
-        paint_buildings(canvas, plot, world.catalogue, texture, world.looks[date], date)
+        texture, look = Texture.draw(frame, date), world.looks[date]
+        use = paint_ground(canvas, plots, world.catalogue, texture, date, frame.gsd_m)
+        alone.append(paint_buildings(canvas, plots, world.catalogue, texture, look, date))
+        if bank.any():
+            paint_water(canvas, waters[date], bank, texture)
         roads.paint(canvas, texture, date, frame.gsd_m)
         roads.paint_vehicles(canvas, frame, date)
-        park_vehicles(canvas, plot, use, frame, date)
+        park_vehicles(canvas, plots, use, frame, date)
+        canvas.trees[:] *= np.clip(1 + 0.9 * districts.stray, 0, 2)
         for spacing in world.tree_m:
-            paint_trees(canvas, frame, texture, world.looks[date], spacing)
+            paint_trees(canvas, frame, texture, look, spacing)
         canvases.append(canvas)
-        plots.append(plot)
-    return canvases, _truth(districts, plots, canvases, roads, world.catalogue)
+
+    kind = np.where(before.street, 0, world.catalogue.turned[before.entry])
+    kind = np.where(converted, _converted_kind(before, after), kind)
+    built = [(canvas.cover == Cover.BUILDING) for canvas in canvases]
+    kind = np.where(built[0] & (alone[0] | converted), ChangeKind.BUILDING_REMOVED, kind)
+    kind = np.where(built[1] & (alone[1] | converted), ChangeKind.BUILDING_NEW, kind)
+    kind[bank] = 0
+    kind[waters[0] != waters[1]] = ChangeKind.WATER
+    roads.mark(kind)
+    # A crown that hides the ground on both dates hides what happened below; cleared land is another matter.
+    crowns = (canvases[0].cover == Cover.WOODY) & (canvases[1].cover == Cover.WOODY)
+    kind[crowns & ~converted] = 0
+    return Ground((canvases[0], canvases[1]), kind.astype(np.uint8))
 
 
-def _truth(
-    districts: Districts, plots: list[Plots], canvases: list[Canvas], roads: Roads, catalogue: Catalogue
-) -> UInt8Array:
-    """What changed where: the ground by plot and district, then buildings, then roads on top."""
-    converts = districts.converts
-    kind = np.where(plots[0].street, 0, catalogue.turned[plots[0].entry])
-    if converts.any():
-        kind = np.where(converts, _CONVERSION[plots[0].land, plots[1].land], kind)
-        street = converts & plots[1].street & np.isin(plots[1].land, URBAN)
-        kind = np.where(street, ChangeKind.ROAD, kind)
-    built = [canvas.cover == Cover.BUILDING for canvas in canvases]
-    kind = np.where(built[0] & built[1] & ~converts, 0, kind)
-    # A building seen from two angles is no change; one that stands on one date only is.
-    alone = catalogue.standing[0] != catalogue.standing[1]
-    alone |= catalogue.wing_standing[0] != catalogue.wing_standing[1]
-    alike = ~alone[plots[0].entry] & ~converts
-    kind = np.where(built[1] & ~built[0] & ~alike, ChangeKind.BUILDING_NEW, kind)
-    kind = np.where(built[0] & ~built[1] & ~alike, ChangeKind.BUILDING_REMOVED, kind)
-    flat = kind.reshape(-1)
-    flat[roads.at[roads.on(0)]] = 0
-    flat[roads.at[roads.on(1) & ~roads.on(0)]] = ChangeKind.ROAD
-    same_tree = (canvases[0].cover == Cover.WOODY) & (canvases[1].cover == Cover.WOODY)
-    kind[same_tree] = 0
-    return kind.astype(np.uint8)
+def _converted_kind(before: Plots, after: Plots) -> UInt8Array:
+    kind = _CONVERSION[before.land, after.land]
+    street = after.street & np.isin(after.land, URBAN)
+    return np.where(street, np.uint8(ChangeKind.ROAD), kind)
 
 
 def _conversions() -> UInt8Array:
@@ -198,10 +206,10 @@ _CONVERSION = _conversions()
 
 
 def _shoot(
-    spec: SceneSpec, world: World, canvas: Canvas, frames: tuple[Frame, Frame], date: int
+    spec: SceneSpec, world: World, canvas: Canvas, inner: Frame, date: int
 ) -> tuple[NDArray[np.generic], BoolArray, BoolArray]:
     """One date's image of a block, its cloud or shadow mask, and the part of it that is shadow."""
-    look, (outer, inner) = world.looks[date], frames
+    look = world.looks[date]
     shadow = cast_shadows(canvas.height_m, look, spec.ground_m, _SHADOW_PX)
     bands = [blur_and_shift(b, look, MARGIN) for b in reflect(canvas, shadow, look, _BANDS[spec.kind])]
     opacity, thick, dark, light = cloud_cover(inner, look, spec.cloud, date, world.cloud_m)

@@ -1,0 +1,205 @@
+"""The districts of a world, and the borders between them, which carry the roads.
+
+Districts are the cells of a jittered Voronoi diagram, so their borders are a road network by themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.simulate.land import URBAN, Land
+from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, smooth, uniform
+
+UInt8Array = NDArray[np.uint8]
+BoolArray = NDArray[np.bool_]
+IndexArray = NDArray[np.intp]
+
+# What a district may turn into; lakes rise, towns grow and are cleared.
+_CONVERTS: dict[Land, tuple[Land, ...]] = {
+    Land.FARM: (Land.SUBURB, Land.INDUSTRY, Land.BLOCKS, Land.LAKE, Land.BARE, Land.DENSE),
+    Land.FOREST: (Land.RANGE, Land.RANGE, Land.SUBURB, Land.BARE, Land.LAKE),
+    Land.RANGE: (Land.SUBURB, Land.INDUSTRY, Land.BARE, Land.BLOCKS, Land.LAKE),
+    Land.SUBURB: (Land.BLOCKS, Land.BARE),
+    Land.DENSE: (Land.BLOCKS, Land.BARE, Land.INDUSTRY),
+    Land.BLOCKS: (Land.BARE, Land.BLOCKS),
+    Land.INDUSTRY: (Land.BARE, Land.BLOCKS),
+    Land.LAKE: (Land.BARE, Land.FARM),
+    Land.BARE: (Land.INDUSTRY, Land.BLOCKS, Land.LAKE, Land.SUBURB),
+}
+_RURAL = (Land.FARM, Land.FOREST, Land.RANGE, Land.LAKE, Land.BARE)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a world's layout is drawn from; one a scene."""
+
+    district_m: float  # mean distance between the middles of districts
+    urban: float  # share of urban districts
+    urban_weights: NDArray[np.float64]  # (4,) cumulative shares of the urban kinds
+    rural_weights: NDArray[np.float64]  # (5,) cumulative shares of the rural kinds
+    scale: float  # size of the plots against the recipe's
+    change: float  # wanted share of changed ground
+    wander: float  # how winding borders and streets are, share of a district
+    ragged_m: float  # how far natural borders stray
+
+
+def draw_plan(change: float, gsd_m: float, rng: np.random.Generator) -> Plan:
+    """A layout with its own mixture of land."""
+    rural = np.cumsum(rng.dirichlet(np.array([0.9, 0.9, 0.8, 0.12, 0.15])))
+    urban = np.cumsum(rng.dirichlet(np.array([0.9, 0.5, 0.5, 0.5])))
+    district_m = max(float(np.exp(rng.uniform(np.log(170), np.log(420)))), rng.uniform(45, 130) * gsd_m)
+    return Plan(
+        district_m=district_m,
+        urban=float(rng.beta(0.8, 0.9)) * (1.0 if gsd_m < 5 else 0.6),
+        urban_weights=urban,
+        rural_weights=rural,
+        scale=float(np.exp(rng.normal(0, 0.15))) * max(1.0, (gsd_m / 6.0) ** 0.5),
+        change=change,
+        wander=float(rng.uniform(0.0, 0.03)),
+        ragged_m=float(rng.uniform(3, 14)) + 2 * gsd_m,
+    )
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The districts that a frame can see, as flat tables of n."""
+
+    y_m: Float32Array  # (n,) middle
+    x_m: Float32Array
+    key: UInt32Array  # (n,) a hash to draw from
+    land: UInt8Array  # (2, n) kind of land by date, in the part that converts
+    converts: BoolArray  # (n,) a part of it changes
+    cut: Float32Array  # (3, n) that part: normal (away from the street, along it), and offset in metres
+    angle: Float32Array  # (2, 2, n) by date: cosine and sine of the street grid
+    bend_m: Float32Array  # (n,) radius of curved streets, 0 = straight
+    size: Float32Array  # (n,) plots' size against the recipe's
+    busy: Float32Array  # (n,) share of plots on which something may change
+
+
+def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) -> Cells:
+    i, j = (grid.ravel() for grid in np.meshgrid(rows, cols, indexing="ij"))
+
+    def draw(salt: int) -> Float32Array:
+        return uniform(frame.seed, salt, i, j)
+
+    # Towns stretch over several districts: half of the draw is shared by a neighbourhood.
+    townish = 0.55 * uniform(frame.seed, 11, i // 3, j // 3) + 0.45 * draw(12)
+    urban = np.array(URBAN)[np.searchsorted(plan.urban_weights[:-1], draw(13))]
+    rural = np.array(_RURAL)[np.searchsorted(plan.rural_weights[:-1], draw(14))]
+    before = np.where(townish < plan.urban, urban, rural).astype(np.uint8)
+    after = before.copy()
+    converts = draw(15) < min(0.9, 1.3 * plan.change)
+    for land, targets in _CONVERTS.items():
+        which = np.minimum((draw(16) * len(targets)).astype(np.intp), len(targets) - 1)
+        after = np.where(converts & (before == land), np.array(targets)[which], after).astype(np.uint8)
+    away = 2 * np.pi * draw(17)
+    turned = np.stack([draw(19), np.where(converts, draw(20), draw(19))]) * np.float32(2 * np.pi)
+    curved, side = draw(21) < 0.5, np.where(draw(23) < 0.5, 1, -1)
+    # Change comes in clusters: nothing in a third of the districts, much in a few.
+    busy = np.clip(2.6 * (draw(28) - 0.33), 0, None) ** 1.5 * plan.change * 2.2
+    return Cells(
+        y_m=((i + 0.2 + 0.6 * draw(24)) * plan.district_m).astype(np.float32),
+        x_m=((j + 0.2 + 0.6 * draw(25)) * plan.district_m).astype(np.float32),
+        key=hashed(frame.seed, 26, i, j),
+        land=np.stack([before, after]),
+        converts=converts,
+        cut=np.stack([np.sin(away), np.cos(away), (draw(18) - 0.5) * 0.8 * plan.district_m]).astype(
+            np.float32
+        ),
+        angle=np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float32),
+        bend_m=np.where(curved, (1.0 + 2 * draw(22)) * plan.district_m * side, 0).astype(np.float32),
+        size=(plan.scale * (0.8 + 0.5 * draw(27))).astype(np.float32),
+        busy=np.minimum(busy, 0.9).astype(np.float32),
+    )
+
+
+@dataclass(frozen=True)
+class Districts:
+    """The district of each pixel of a frame; arrays are (height, width)."""
+
+    cells: Cells
+    cell: IndexArray  # row of `cells`
+    border_m: Float32Array  # distance to the nearest border
+    along_m: Float32Array  # place along that border
+    rank: Float32Array  # of the road on that border: 0 = none, 1 = a main road
+    renewed: Float32Array  # a draw in [0, 1) for that road: low = built between the dates
+    south_m: Float32Array  # from the district's middle
+    east_m: Float32Array
+    stray: Float32Array  # noise by which natural outlines stray; standard deviation 1
+
+
+def lay_districts(plan: Plan, frame: Frame) -> Districts:
+    """Find each pixel's district, and the border nearest to it."""
+    size = plan.district_m
+    wander = np.float32(plan.wander * size)
+    y = frame.y_m + wander * smooth(frame, 31, 0.6 * size)
+    x = frame.x_m + wander * smooth(frame, 32, 0.6 * size)
+    rows = np.arange(int(np.floor(y.min() / size)) - 2, int(np.floor(y.max() / size)) + 3)
+    cols = np.arange(int(np.floor(x.min() / size)) - 2, int(np.floor(x.max() / size)) + 3)
+    cells = _draw_cells(plan, frame, rows, cols)
+    home = (
+        (np.floor(y / size).astype(np.intp) - rows[0]) * len(cols)
+        + np.floor(x / size).astype(np.intp)
+        - cols[0]
+    )
+    cell, other, best, second = _two_nearest(cells, y, x, home, len(cols))
+
+    gap_y, gap_x = cells.y_m[other] - cells.y_m[cell], cells.x_m[other] - cells.x_m[cell]
+    gap = np.sqrt(gap_y**2 + gap_x**2)
+    south, east = y - cells.y_m[cell], x - cells.x_m[cell]
+    # The same draw from either side of the border.
+    pair = (cells.key[cell] ^ cells.key[other], cells.key[cell] + cells.key[other])
+    rank, renewed = (uniform(frame.seed, salt, *pair) for salt in (81, 82))
+    town = np.isin(cells.land[0], URBAN)
+    rank = np.where(town[cell] | town[other], 0.35 + 0.65 * rank, rank)
+    lake = cells.land[0] == Land.LAKE
+    rank = np.where(lake[cell] | lake[other], 0.5 * rank, rank).astype(np.float32)
+    sign = np.where(cell < other, 1, -1).astype(np.float32)
+    found = Districts(
+        cells=cells,
+        cell=cell,
+        border_m=(second - best) / (2 * gap),
+        along_m=sign * (south * gap_x - east * gap_y) / gap,
+        rank=rank,
+        renewed=renewed,
+        south_m=south,
+        east_m=east,
+        stray=rough(frame, 33, 9 * plan.ragged_m, 3, 0.65),
+    )
+    return _fray(found, other, sign, plan.ragged_m)
+
+
+def _two_nearest(
+    cells: Cells, y: Float32Array, x: Float32Array, home: IndexArray, columns: int
+) -> tuple[IndexArray, IndexArray, Float32Array, Float32Array]:
+    """The nearest and second nearest district of each pixel, and their squared distances."""
+    best = np.full(y.shape, np.inf, dtype=np.float32)
+    second = best.copy()
+    cell, other = home.copy(), home.copy()
+    for step in (a * columns + b for a in (-1, 0, 1) for b in (-1, 0, 1)):
+        candidate = home + step
+        away = (y - cells.y_m[candidate]) ** 2 + (x - cells.x_m[candidate]) ** 2
+        nearest, runner = away < best, away < second
+        other = np.where(nearest, cell, np.where(runner, candidate, other))
+        second = np.where(nearest, best, np.where(runner, away, second))
+        cell, best = np.where(nearest, candidate, cell), np.where(nearest, away, best)
+    return cell, other, best, second
+
+
+ROADLESS = 0.3  # borders of a lower rank have no road
+
+
+def _fray(found: Districts, other: IndexArray, sign: Float32Array, ragged_m: float) -> Districts:
+    """Let borders without a road wander: pixels beside them go to the other side where the noise says so."""
+    reach = ragged_m * sign * found.stray * 1.5
+    swap = (found.rank < ROADLESS) & (found.border_m < reach)
+    if not swap.any():
+        return found
+    cells = found.cells
+    cell = np.where(swap, other, found.cell)
+    south = found.south_m + cells.y_m[found.cell] - cells.y_m[cell]
+    east = found.east_m + cells.x_m[found.cell] - cells.x_m[cell]
+    return replace(found, cell=cell, south_m=south, east_m=east)

@@ -1,0 +1,132 @@
+"""The plots of a district: streets and lots on a grid of the district's own, before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.simulate.districts import Districts
+from rsdetect.simulate.land import ENTRIES, RECIPES, URBAN, Land
+from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, uniform
+
+UInt8Array = NDArray[np.uint8]
+BoolArray = NDArray[np.bool_]
+IndexArray = NDArray[np.intp]
+
+_STREET_M = np.array([RECIPES[land].street for land in Land], dtype=np.float32)
+_LENGTH_M = np.array([RECIPES[land].length for land in Land], dtype=np.float32)
+_DEPTH_M = np.array([RECIPES[land].depth for land in Land], dtype=np.float32)
+_PER_BLOCK = np.array([RECIPES[land].per_block for land in Land], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Plots:
+    """The plot of each pixel on one date; arrays are (height, width)."""
+
+    land: UInt8Array
+    entry: IndexArray  # `land * ENTRIES + entry`, into the catalogue
+    key: UInt32Array  # a hash of the plot to draw from
+    along_m: Float32Array  # from the plot's middle, along the street
+    away_m: Float32Array  # from the plot's front, away from the street
+    length_m: Float32Array
+    depth_m: Float32Array
+    street: BoolArray
+    street_m: Float32Array  # place across the street, from its middle; meaningful where `street`
+    run_m: Float32Array  # place along the street
+    cos: Float32Array  # of the street grid against east
+    sin: Float32Array
+
+
+def lay_plots(districts: Districts, frame: Frame) -> tuple[Plots, Plots, BoolArray]:
+    """The plots before and after, and where a district was converted (height, width)."""
+    before, _ = _lay(districts, 0, frame)
+    may = districts.cells.converts[districts.cell]
+    if not may.any():
+        return before, before, may
+    after, middle = _lay(districts, 1, frame)
+    normal_v, normal_u, offset = (districts.cells.cut[k][districts.cell] for k in range(3))
+    # Settlements grow by whole plots; water and clearings know no plots, and their outlines stray.
+    planned = np.isin(after.land, URBAN)
+    u = np.where(planned, middle[0], districts.east_m)
+    v = np.where(planned, middle[1], districts.south_m)
+    stray = np.where(planned, 0, 0.06 * np.abs(offset) + 8) * districts.stray
+    converted = may & (v * normal_v + u * normal_u > offset + stray)
+    parts = {
+        f.name: np.where(converted, getattr(after, f.name), getattr(before, f.name)) for f in fields(Plots)
+    }
+    return before, Plots(**parts), converted
+
+
+def _lay(districts: Districts, date: int, frame: Frame) -> tuple[Plots, tuple[Float32Array, Float32Array]]:
+    """Every district's plots as they are where it has the land of `date`, and the plots' middles."""
+    cells, cell = districts.cells, districts.cell
+    land = cells.land[date][cell]
+    cos, sin = cells.angle[date][0][cell], cells.angle[date][1][cell]
+    u, v = _street_frame(districts, cos, sin)
+    length, depth, street_w = _measures(districts, land, frame.gsd_m)
+
+    period = 2 * depth + street_w
+    row = np.floor(v / period)
+    across = v - row * period
+    far = across - street_w >= depth
+    # Two rows of plots back to back; each fronts its own street.
+    away = np.where(far, period - across, across - street_w)
+    block = _PER_BLOCK[land] * length + street_w
+    strip = 2 * row + far
+    # Fields of neighbouring strips do not line up; city blocks do.
+    loose = (land <= Land.RANGE) * uniform(frame.seed, 41, cells.key[cell], strip)
+    u = u + loose * block
+    number = np.floor(u / block)
+    inside = u - number * block - street_w
+    plot = np.floor(inside / length)
+    along = inside - (plot + np.float32(0.5)) * length
+    key = hashed(frame.seed, 42 + date, cells.key[cell], strip, number * 16 + plot)
+    # The upper half of the catalogue is where things change; a district is as busy as it is.
+    busy = (key >> np.uint32(16)).astype(np.float32) < cells.busy[cell] * np.float32(65536)
+    entry = (key % np.uint32(ENTRIES // 2)).astype(np.intp) + (ENTRIES // 2) * busy
+    front = across < street_w
+    plots = Plots(
+        land=land,
+        entry=land.astype(np.intp) * ENTRIES + entry,
+        key=key,
+        along_m=along,
+        away_m=away,
+        length_m=length,
+        depth_m=depth,
+        street=front | ((inside < 0) & (land != Land.FARM)),
+        street_m=np.where(front, across - street_w / 2, inside + street_w / 2),
+        run_m=np.where(front, u, v),
+        cos=cos,
+        sin=sin,
+    )
+    middle = (u - loose * block - along, v + np.where(far, away - depth / 2, depth / 2 - away))
+    return plots, middle
+
+
+def _street_frame(
+    districts: Districts, cos: Float32Array, sin: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    """Each pixel's place along and across its district's streets, in metres."""
+    u = districts.east_m * cos + districts.south_m * sin
+    v = districts.south_m * cos - districts.east_m * sin
+    bend = districts.cells.bend_m
+    curve = np.divide(1.0, bend, out=np.zeros_like(bend), where=bend != 0)[districts.cell]
+    # Streets on a circle far away; second order is enough.
+    v = v + np.float32(0.5) * u * u * curve
+    return u - u * v * curve, v
+
+
+def _measures(
+    districts: Districts, land: UInt8Array, gsd_m: float
+) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Length and depth of the plots and width of the streets, in metres."""
+    cells, cell = districts.cells, districts.cell
+    spans = []
+    for number, table in enumerate((_LENGTH_M, _DEPTH_M, _STREET_M)):
+        lot = ((cells.key >> np.uint32(8 * number)) & np.uint32(255)).astype(np.float32) / 255
+        spans.append(table[land, 0] + (table[land, 1] - table[land, 0]) * lot[cell])
+    size = cells.size[cell]
+    street_w = np.where(spans[2] < 0.8 * gsd_m, np.float32(0), spans[2])
+    return spans[0] * size, spans[1] * size, street_w
