@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from rsdetect.record import Stopwatch, describe_input, describe_machine, fingerp
 from rsdetect.scan import Scan
 from rsdetect.store import WorkStore
 from rsdetect.tiles import TilePlan, plan_tiles
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
         with outputs:
             with watch.stage("check"):
                 report = check_pair(pair, usable_cores())
+            for warning in report.warnings:  # said now, while stopping still saves the hours of a large job
+                _log.warning(warning)
             with watch.stage("fit"):
                 job = _fit(pair, detector, options.score, device)
             record = _start_record(job, report, options)

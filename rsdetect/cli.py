@@ -90,12 +90,11 @@ def detect(
         polygons=PolygonOptions(_threshold(threshold), min_area, simplify),
         run=RunOptions(overwrite, not no_resume, quiet or as_json),
     )
+    _log_to_stderr(quiet=quiet)
     changes = run_detect(before, after, out, options)
     if as_json:
         _print_json(changes.record)
         return
-    if not quiet:
-        _warn(changes.warnings)
     _say(_summary(changes.record["counts"], changes.polygons))
 
 
@@ -250,6 +249,13 @@ def _summary(counts: dict[str, Any], polygons: Path) -> str:
 
 def _print_json(content: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _log_to_stderr(*, quiet: bool) -> None:
+    import logging
+
+    level = logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(format="Warning: %(message)s", level=level, stream=sys.stderr, force=True)
 
 
 def _warn(warnings: tuple[str, ...]) -> None:
