@@ -127,6 +127,8 @@ def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
 def _write_layer(
     path: Path, layer: str, geometry: NDArray[np.object_], columns: Columns, crs: str | None
 ) -> None:
+    # The format's own number for "undefined"; without it GDAL invents a CRS with a unit of length 0.
+    undefined = {"SRID": "-1"} if crs is None else {}
     with warnings.catch_warnings():
         # Scenes without georeference have no CRS, and the user was told when they were opened.
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
@@ -140,7 +142,7 @@ def _write_layer(
             geometry_type="Polygon",
             crs=crs,
             dataset_options={"VERSION": "1.2"},
-            layer_options={"GEOMETRY_NAME": _GEOMETRY, "SPATIAL_INDEX": "YES"},
+            layer_options={"GEOMETRY_NAME": _GEOMETRY, "SPATIAL_INDEX": "YES"} | undefined,
         )
 
 

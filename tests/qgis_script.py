@@ -1,0 +1,87 @@
+"""Opens layers in QGIS, renders them and prints what it saw as JSON. Run by the system's Python.
+
+Not a test itself: `test_qgis.py` starts it. QGIS is imported inside functions, because pytest imports
+this file too.
+"""
+
+import json
+import sys
+
+
+def main(requests):
+    from qgis.core import QgsApplication
+
+    application = QgsApplication([], False)
+    application.initQgis()
+    messages = []
+    QgsApplication.messageLog().messageReceived.connect(
+        lambda text, tag, level: messages.append(f"{tag}: {text}") if level else None
+    )
+    answers = [answer(**request) for request in requests]
+    application.exitQgis()
+    return {"answers": answers, "messages": messages}
+
+
+def answer(source, kind, png, probes):
+    """Everything is said in plain values, so that no layer outlives this function: exitQgis would crash."""
+    from qgis.core import QgsRasterLayer, QgsVectorLayer
+
+    layer = QgsVectorLayer(source, "layer", "ogr") if kind == "vector" else QgsRasterLayer(source, "layer")
+    if not layer.isValid():
+        return {"valid": False}
+    seen = describe_vector(layer) if kind == "vector" else describe_raster(layer)
+    seen |= {"valid": True, "crs": layer.crs().authid(), "renderer": layer.renderer().type()}
+    return seen | {"colours": render(layer, png, probes)}
+
+
+def describe_vector(layer):
+    from qgis.core import QgsExpression, QgsExpressionContext, QgsExpressionContextUtils
+
+    context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
+    tips = []
+    for feature in layer.getFeatures():
+        context.setFeature(feature)
+        tips.append(QgsExpression.replaceExpressionText(layer.mapTipTemplate(), context))
+    return {
+        "count": layer.featureCount(),
+        "fields": {field.name(): field.typeName() for field in layer.fields()},
+        "aliases": {field.name(): field.alias() for field in layer.fields()},
+        "legend": [item.label() for item in layer.renderer().legendSymbolItems()],
+        "tips": tips,
+    }
+
+
+def describe_raster(layer):
+    return {
+        "legend": [
+            item.label for item in layer.renderer().shader().rasterShaderFunction().colorRampItemList()
+        ]
+    }
+
+
+def render(layer, png, probes):
+    """Colours [red, green, blue, alpha] at the fractions (x, y) of the map, from its upper left corner."""
+    from qgis.core import QgsMapRendererParallelJob, QgsMapSettings
+    from qgis.PyQt.QtCore import QSize, Qt
+
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(layer.crs())
+    settings.setBackgroundColor(Qt.transparent)
+    settings.setOutputSize(QSize(640, 480))
+    settings.setOutputDpi(96)
+    settings.setExtent(layer.extent())
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    image = job.renderedImage()
+    image.save(png)
+    colours = []
+    for x, y in probes:
+        colour = image.pixelColor(int(x * 640), int(y * 480))
+        colours.append([colour.red(), colour.green(), colour.blue(), colour.alpha()])
+    return colours
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))))

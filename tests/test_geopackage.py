@@ -1,0 +1,180 @@
+"""The GeoPackage as other programs see it: pyogrio, GDAL's tools and plain SQLite."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from xml.etree import ElementTree
+
+import geopandas
+import numpy as np
+import pyogrio
+import pyproj
+import pytest
+import shapely
+from affine import Affine
+
+from rsdetect.geopackage import ChangeDescription, write_changes, write_raster_style
+from rsdetect.grid import Grid
+from rsdetect.regions import TraceOptions, trace_footprint, trace_regions
+
+UTM = pyproj.CRS(32633).to_wkt()
+WGS84 = pyproj.CRS(4326).to_wkt()
+JUNE = ChangeDescription("2020-06-01", "2021-06-30", "cva")
+COLUMNS = {
+    "change_id": "int64",
+    "area_m2": "float64",
+    "perimeter_m": "float64",
+    "pixels": "int64",
+    "probability_mean": "float64",
+    "probability_max": "float64",
+    "before_date": "datetime64[D]",
+    "after_date": "datetime64[D]",
+    "detector": "object",
+}
+
+
+class ArrayRaster:
+    def __init__(self, values, crs):
+        self.values = np.asarray(values, np.uint8)
+        self.grid = Grid(crs, Affine(10, 0, 400, 0, -10, 600), *self.values.shape)
+
+    def read(self, window):
+        return self.values[window.slices_in(self.grid.window)]
+
+
+def write(path, values, crs=UTM, description=JUNE, bands=()):
+    raster = ArrayRaster(values, crs)
+
+    def difference(window):
+        return tuple(bands), np.full((len(bands), *window.shape), 12.5, np.float32)
+
+    regions = trace_regions(raster, 50, options=TraceOptions(difference=difference))
+    footprint = trace_footprint(raster)
+    write_changes(path, regions, footprint, crs, description)
+    return regions, footprint
+
+
+SOME = [[80, 0, 0, 255], [0, 0, 0, 255], [0, 60, 70, 255]]
+
+
+def test_both_layers_come_back_as_they_went_in(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    regions, footprint = write(path, SOME, bands=["Red", "B8 (NIR)"])
+    changes = geopandas.read_file(path, layer="changes")
+    assert changes.crs == pyproj.CRS(32633)
+    assert changes.geometry.tolist() == regions.geometry.tolist()
+    assert changes["change_id"].tolist() == [1, 2]
+    for column in ("area_m2", "perimeter_m", "pixels", "probability_mean", "probability_max"):
+        np.testing.assert_array_equal(changes[column], getattr(regions, column))
+    assert changes["before_date"].astype(str).tolist() == ["2020-06-01"] * 2
+    assert changes["after_date"].astype(str).tolist() == ["2021-06-30"] * 2
+    assert changes["detector"].tolist() == ["cva"] * 2
+    assert changes["difference_red"].tolist() == [12.5, 12.5]
+    assert changes["difference_b8_nir"].tolist() == [12.5, 12.5]
+    observed = geopandas.read_file(path, layer="footprint")
+    assert observed.geometry.tolist() == footprint.geometry.tolist()
+    assert observed["area_m2"].tolist() == [900.0]
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros((3, 4)), np.full((3, 4), 255)], ids=["no change", "nothing observed"]
+)
+def test_an_empty_layer_has_every_column_and_its_type(tmp_path, values):
+    path = tmp_path / "changes.gpkg"
+    write(path, values)
+    info = pyogrio.read_info(path, layer="changes")
+    assert info["features"] == 0
+    assert info["geometry_type"] == "Polygon"
+    assert pyproj.CRS(info["crs"]) == pyproj.CRS(32633)
+    assert dict(zip(info["fields"], info["dtypes"], strict=True)) == COLUMNS
+    assert info["geometry_name"] == "geom"
+
+
+def test_unknown_dates_and_missing_metres_are_null(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    write(path, SOME, crs=None, description=ChangeDescription(None, None, "cva"))
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute(
+            "SELECT area_m2, perimeter_m, before_date, after_date FROM changes"
+        ).fetchall()
+        srs_ids = database.execute("SELECT DISTINCT srs_id FROM gpkg_geometry_columns").fetchall()
+    assert rows == [(None,) * 4] * 2
+    assert srs_ids == [(-1,)]  # "undefined Cartesian" in the format's own words
+
+
+def test_bands_of_one_name_keep_their_own_columns(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    bands = ["Red", "red", "RED!", "", '"<&>', "x" * 300]
+    write(path, SOME, bands=bands)
+    fields = pyogrio.read_info(path, layer="changes")["fields"].tolist()
+    extra = fields[len(COLUMNS) :]
+    expected = ["difference_red", "difference_red_2", "difference_red_3"]
+    assert extra[:5] == [*expected, "difference_band", "difference_band_2"]
+    assert extra[5].startswith("difference_xxx")
+    with closing(sqlite3.connect(path)) as database:
+        [(qml,)] = database.execute("SELECT styleQML FROM layer_styles WHERE f_table_name = 'changes'")
+    aliases = {alias.get("field") for alias in ElementTree.fromstring(qml).iter("alias")}
+    assert aliases == set(fields)
+
+
+def test_the_file_says_version_and_extent_and_has_a_spatial_index(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    write(path, SOME)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10200,)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        extents = database.execute(
+            "SELECT table_name, min_x, min_y, max_x, max_y FROM gpkg_contents WHERE data_type = 'features'"
+        ).fetchall()
+        assert extents == [("changes", 400, 570, 430, 600), ("footprint", 400, 570, 430, 600)]
+        assert database.execute("SELECT count(*) FROM rtree_changes_geom").fetchone() == (2,)
+
+
+def test_each_layer_has_one_default_style(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    write(path, SOME)
+    with closing(sqlite3.connect(path)) as database:
+        styles = database.execute(
+            "SELECT f_table_schema, f_table_name, f_geometry_column, useAsDefault FROM layer_styles"
+        ).fetchall()
+    assert styles == [("", "changes", "geom", 1), ("", "footprint", "geom", 1)]
+
+
+def test_classes_of_polygons_and_raster_have_the_same_colours(tmp_path):
+    write(tmp_path / "changes.gpkg", SOME)
+    write_raster_style(tmp_path / "raster.qml")
+    with closing(sqlite3.connect(tmp_path / "changes.gpkg")) as database:
+        [(qml,)] = database.execute("SELECT styleQML FROM layer_styles WHERE f_table_name = 'changes'")
+    lines = [
+        o.get("value") for o in ElementTree.fromstring(qml).iter("Option") if o.get("name") == "line_color"
+    ]
+    polygons = ["#{:02x}{:02x}{:02x}".format(*map(int, line.split(",")[:3])) for line in lines]
+    items = [item.get("color") for item in ElementTree.parse(tmp_path / "raster.qml").iter("item")]
+    assert len(polygons) == 5
+    assert items[-5:] == polygons
+
+
+@pytest.mark.skipif(shutil.which("ogrinfo") is None, reason="GDAL's command line tools are not installed")
+def test_gdal_finds_nothing_to_complain_of(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    write(path, SOME, crs=WGS84)
+    seen = subprocess.run(
+        ["ogrinfo", "-ro", "-al", "-so", str(path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert seen.stderr == ""
+    assert "Warning" not in seen.stdout
+    assert seen.stdout.count("Geometry: Polygon") == 2
+    assert "before_date: Date" in seen.stdout
+
+
+def test_many_regions_are_written(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    values = (np.indices((101, 101)).sum(axis=0) % 2) * 100
+    write(path, values)
+    changes = geopandas.read_file(path, layer="changes")
+    assert len(changes) == 101 * 101 // 2
+    assert changes["change_id"].tolist() == list(range(1, len(changes) + 1))
+    assert shapely.is_valid(changes.geometry).all()
