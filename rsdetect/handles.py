@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,11 +11,14 @@ from typing import Any
 
 import rasterio
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
 
 from rsdetect.errors import SceneError
 from rsdetect.grid import Grid
+
+# A pair without georeference is told of once, in words of our own (rsdetect.pair).
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 # GDAL's own failures, which rasterio passes on under two unrelated roots.
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, rasterio._err.CPLE_BaseError)
