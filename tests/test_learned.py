@@ -129,7 +129,7 @@ def test_probabilities_are_probabilities(scorer):
     assert np.ptp(score) > 0.05
 
 
-def test_temperature_and_scaling_are_those_of_the_card(model, scorer):
+def test_calibration_and_scaling_are_those_of_the_card(model, scorer):
     core = Window(0, 0, 16, 16)
     tile = plane(16, 16, seed=3, nodata=0.0).tile(core, core)
     net, _ = learned.load_model(model)
@@ -139,7 +139,7 @@ def test_temperature_and_scaling_are_those_of_the_card(model, scorer):
     ]
     tensors = [torch.from_numpy(np.clip(date, -6, 6).astype(np.float32))[None] for date in dates]
     with torch.inference_mode():
-        expected = torch.sigmoid(net(*tensors)[0] / 0.8).numpy()
+        expected = torch.sigmoid((net(*tensors)[0] - 0.5) / 0.8).numpy()
     np.testing.assert_allclose(scorer.score(tile), expected, rtol=0, atol=1e-5)
 
 

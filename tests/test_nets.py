@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rsdetect.errors import ModelError
-from rsdetect.nets.card import Architecture, Card, Scaling, Training
+from rsdetect.nets.card import Architecture, Calibration, Card, Scaling, Training
 from rsdetect.nets.checkpoint import (
     find_model,
     load_model,
@@ -51,7 +51,7 @@ def card_of(net: SiameseNet, architecture: Architecture = SMALL) -> Card:
         stride_px=STRIDE,
         parameters=count_parameters(net),
         macs_per_pixel_pair=macs_per_pixel_pair(net),
-        temperature=0.8,
+        calibration=Calibration(temperature=0.8, offset=-0.5, change_share=0.05),
         threshold=0.4,
         training=Training(data="none", seed=0, steps=0, chips=0, minutes=0.0),
         scores={"nothing": {"f1": 0.5}},
@@ -193,7 +193,12 @@ def test_weights_without_a_card_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("threshold", 1.5), ("temperature", 0), ("surprise", 1), ("bands", None)],
+    [
+        ("threshold", 1.5),
+        ("calibration", {"temperature": 0, "offset": 0, "change_share": 0.05}),
+        ("surprise", 1),
+        ("bands", None),
+    ],
 )
 def test_a_card_that_does_not_fit_names_the_field(model_file, field, value):
     with pytest.raises(ModelError, match=f"card in .*small.safetensors does not fit.*{field}"):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.augment import CLIP, plain_chip, training_chip
-from rsdetect.training.calibration import fit_temperature
+from rsdetect.training.calibration import calibrate
 from rsdetect.training.curves import Counts
 from rsdetect.training.loop import Recipe, draw_batch, start, train, train_step
 from rsdetect.training.losses import change_loss
@@ -146,20 +146,27 @@ def test_the_loss_ignores_pixels_without_weight():
     torch.testing.assert_close(change_loss(loud, truth, weight), change_loss(logit, truth, weight))
 
 
-def test_temperature_finds_back_the_factor_that_logits_were_blown_up_by():
-    # A network stand-in whose logits are three times what the truth was drawn from.
+def test_calibration_finds_back_how_logits_were_distorted():
+    # A network stand-in whose logits are three times what the truth was drawn from, plus two.
     rng = np.random.default_rng(0)
-    logit = rng.normal(-1, 1.5, (128, 128)).astype(np.float32)
-    truth = (rng.random((128, 128)) < 1 / (1 + np.exp(-logit))).astype(np.float32)
-    chip = plain_chip(toy_scene(0, 128))
-    chip = type(chip)(chip.before, chip.after, truth, np.ones_like(truth))
+    logit = rng.normal(-1, 1.5, (256, 256)).astype(np.float32)
+    truth = (rng.random(logit.shape) < 1 / (1 + np.exp(-logit))).astype(np.float32)
+    chip = plain_chip(toy_scene(0, 256))
+    chip = dataclasses.replace(chip, truth=truth, weight=np.ones_like(truth))
 
-    class Blown(SiameseNet):
+    class Distorted(SiameseNet):
         def forward(self, before, after):
-            return 3 * torch.from_numpy(logit)[None]
+            return 3 * torch.from_numpy(logit)[None] + 2
 
-    temperature, counts = fit_temperature(Blown(), [chip])
-    assert temperature == pytest.approx(3, rel=0.1)
+    share = float(truth.mean())
+    calibration, counts = calibrate(Distorted(), [chip], share)
+    assert calibration.temperature == pytest.approx(3, rel=0.05)
+    assert calibration.offset == pytest.approx(-2, abs=0.2)
+    assert counts.calibration_error() < 0.02
+    # Where change is rarer, the odds of all probabilities fall by one and the same factor.
+    rarer, counts = calibrate(Distorted(), [chip], 0.05)
+    odds = np.log(share / (1 - share)) - np.log(0.05 / 0.95)
+    assert rarer.offset / rarer.temperature == pytest.approx(-2 / 3 - odds, abs=0.1)
     assert counts.calibration_error() < 0.02
 
 

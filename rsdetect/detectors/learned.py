@@ -63,7 +63,7 @@ class SiameseScorer:
         with torch.inference_mode():
             x = torch.from_numpy(dates).to(self.device)
             logit = net(x[:1], x[1:])[0]  # (height, width)
-            return torch.sigmoid(logit / card.temperature).cpu().numpy()
+            return card.calibration.probability(logit).cpu().numpy()
 
     def provenance(self) -> dict[str, Any]:
         """Name, model, hash, threshold, and the numbers that the dates were normalised with."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from rsdetect.nets.siamese import SiameseNet
 
@@ -37,6 +39,18 @@ class Scaling(_Part):
     invalid: Literal[0] = 0  # what pixels that are not valid on both dates are set to, after scaling
 
 
+class Calibration(_Part):
+    """How a logit becomes a probability: sigmoid((logit + offset) / temperature)."""
+
+    temperature: Annotated[float, Field(gt=0)]
+    offset: float
+    change_share: Annotated[float, Field(gt=0, lt=1)]  # of changed pixels, for which it was fitted
+
+    def probability(self, logit: Tensor) -> Tensor:
+        """Probability of change in [0, 1], any shape."""
+        return torch.sigmoid((logit + self.offset) / self.temperature)
+
+
 class Training(_Part):
     """How the weights came about."""
 
@@ -59,7 +73,7 @@ class Card(_Part):
     stride_px: Annotated[int, Field(ge=1)]
     parameters: int
     macs_per_pixel_pair: float  # multiply-adds
-    temperature: Annotated[float, Field(gt=0)]  # probability = sigmoid(logit / temperature)
+    calibration: Calibration
     threshold: Annotated[float, Field(gt=0, lt=1)]  # change is a probability at or above it
     training: Training
     scores: dict[str, dict[str, float]]  # data set -> figure -> value

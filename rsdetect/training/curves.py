@@ -33,6 +33,12 @@ class Counts:
         """The counts of several maps together."""
         return cls(np.sum([p.changed for p in parts], axis=0), np.sum([p.unchanged for p in parts], axis=0))
 
+    def at_share(self, share: float) -> Counts:
+        """The counts as they would be if `share` of the pixels had changed, by weighting the others."""
+        wanted = self.changed.sum() * (1 - share) / share
+        weight = wanted / max(int(self.unchanged.sum()), 1)
+        return Counts(self.changed, np.rint(self.unchanged * weight).astype(np.int64))
+
     def f1(self) -> NDArray[np.float64]:
         """F1 of change at each threshold i / BINS, (BINS,); 0 where nothing is found."""
         found, false, missed = self._from_top()

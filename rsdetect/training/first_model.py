@@ -17,7 +17,7 @@ from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
 from rsdetect.nets.reach import measure_reach
 from rsdetect.nets.siamese import STRIDE, SiameseNet
 from rsdetect.training.augment import CLIP, plain_chip
-from rsdetect.training.calibration import fit_temperature
+from rsdetect.training.calibration import calibrate
 from rsdetect.training.curves import Counts
 from rsdetect.training.loop import Recipe, train, validate
 from rsdetect.training.scenes import ScenePool, render_in_background
@@ -26,6 +26,9 @@ from rsdetect.training.state import Run
 ARCHITECTURE = Architecture(bands=3, widths=(24, 48, 96), evidence=64)
 SCENE_PX = 384  # of a training scene, from which chips are cut
 HELD_OUT_PX = 256
+# Training scenes hold more change than the ground does, so that there is something to learn. What a user
+# brings has a few percent; the probabilities are fitted to that.
+CHANGE_SHARE = 0.05
 HELD_OUT = 96  # scenes to calibrate on, and as many others to report on
 
 FAILURES = (
@@ -51,10 +54,10 @@ def pools(folder: Path) -> dict[str, ScenePool]:
 def make_card(run: Run, recipe: Recipe, net: SiameseNet, held_out: dict[str, ScenePool]) -> Card:
     """Calibrate the network and write down all there is to say of it."""
     chips = (plain_chip(held_out["calibration"].load(i)) for i in range(HELD_OUT))
-    temperature, counts = fit_temperature(net, chips)
+    calibration, counts = calibrate(net, chips, CHANGE_SHARE)
     threshold = counts.best()[0]
     chips = (plain_chip(held_out["test"].load(i)) for i in range(HELD_OUT))
-    scores = figures(validate(net, chips, temperature), threshold)
+    scores = figures(validate(net, chips, calibration.probability).at_share(CHANGE_SHARE), threshold)
     return Card(
         name="siamese-rgb",
         version="0.1.0",
@@ -65,7 +68,7 @@ def make_card(run: Run, recipe: Recipe, net: SiameseNet, held_out: dict[str, Sce
         stride_px=STRIDE,
         parameters=count_parameters(net),
         macs_per_pixel_pair=macs_per_pixel_pair(net),
-        temperature=temperature,
+        calibration=calibration,
         threshold=threshold,
         training=Training(
             data=f"{recipe.scenes_at(run.step)} scenes of {SCENE_PX} px made by rsdetect.simulate, "

@@ -6,7 +6,7 @@ import copy
 import csv
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def train_step(run: Run, recipe: Recipe, chips: Sequence[Chip]) -> float:
     before, after, truth, weight = stack(chips)
     loss = change_loss(run.net.train()(before, after), truth, weight)
     run.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(run.net.parameters(), 1.0)
     run.optimiser.step()
     run.step += 1
@@ -115,15 +115,17 @@ def draw_batch(pool: ScenePool, recipe: Recipe, step: int) -> list[Chip]:
     return [training_chip(pool.load(int(number)), recipe.chip_px, rng) for number in numbers]
 
 
-def validate(net: torch.nn.Module, chips: Iterable[Chip], temperature: float = 1.0) -> Counts:
-    """Counts of sigmoid(logit / temperature) over chips, one at a time."""
+def validate(
+    net: torch.nn.Module, chips: Iterable[Chip], probability: Callable[[Tensor], Tensor] = torch.sigmoid
+) -> Counts:
+    """Counts of `probability` of the logits over chips, one at a time."""
     net.eval()
     parts = []
     with torch.inference_mode():
         for chip in chips:
             before, after, truth, weight = stack([chip])
-            probability = (net(before, after) / temperature).sigmoid()
-            parts.append(Counts.of(probability.numpy(), truth.numpy() > 0, weight.numpy() > 0))
+            scores = probability(net(before, after)).numpy()
+            parts.append(Counts.of(scores, truth.numpy() > 0, weight.numpy() > 0))
     return Counts.total(parts)
 
 
