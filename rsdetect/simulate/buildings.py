@@ -157,7 +157,7 @@ def _paint_roofs(
     shade = np.clip(facing, 0.3, 1.6) * (1 + 0.03 * t.grain + 0.04 * t.fine + 0.03 * t.patch + ribs)
     flat = pitch == 0
     shade *= np.where(flat & (np.minimum(eave_m, end_m) < 0.7), 1.15, 1.0)
-    units = flat & (t.fine > 2.0)
+    units = flat & (t.fine > 2.2) & (entry % 4 == 0)
     white = np.full(1, RANGES["roof_white"][0], dtype=np.uint8)
     canvas.paint(at, catalogue.roof[entry], white, units * np.float32(0.5), shade, Cover.BUILDING)
     rise = np.clip(np.where(hipped, end_m, eave_m), 0, 6)

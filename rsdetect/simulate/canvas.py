@@ -73,17 +73,21 @@ class Texture:
     broad: Float32Array  # a hundred metres or so
 
     @staticmethod
-    def draw(frame: Frame, date: int) -> Texture:
-        """The textures of one date: mostly of the place, a part of them of the date."""
+    def draw(frame: Frame, date: int, strength: float) -> Texture:
+        """The textures of one date: partly of the place, partly of the date.
+
+        `strength` is the contrast of the finer ones against the usual.
+        """
         pixel = frame.gsd_m
 
         def blend(place: Float32Array, own: Float32Array, share: float) -> Float32Array:
-            return np.asarray((1 - share) * place + share * own, dtype=np.float32).ravel()
+            power = np.float32(((1 - share) ** 2 + share**2) ** -0.5)
+            return np.asarray(((1 - share) * place + share * own) * power, dtype=np.float32).ravel()
 
         fine_m, patch_m = max(2.5 * pixel, 1.2), max(7 * pixel, 9.0)
         return Texture(
-            grain=blend(white(frame, 51), white(frame, 61 + date), 0.45),
-            fine=blend(smooth(frame, 52, fine_m), smooth(frame, 63 + date, fine_m), 0.4),
+            grain=strength * blend(white(frame, 51), white(frame, 61 + date), 0.6),
+            fine=strength * blend(smooth(frame, 52, fine_m), smooth(frame, 63 + date, fine_m), 0.5),
             patch=blend(rough(frame, 53, patch_m), rough(frame, 65 + date, patch_m), 0.4),
             broad=blend(rough(frame, 54, 12 * patch_m), rough(frame, 67 + date, 12 * patch_m), 0.4),
         )

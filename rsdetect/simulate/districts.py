@@ -91,15 +91,15 @@ def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) ->
     rural = np.array(_RURAL)[np.searchsorted(plan.rural_weights[:-1], draw(14))]
     before = np.where(townish < plan.urban, urban, rural).astype(np.uint8)
     after = before.copy()
-    converts = draw(15) < min(0.9, 1.3 * plan.change)
+    converts = draw(15) < min(0.9, 1.0 * plan.change)
     for land, targets in _CONVERTS.items():
         which = np.minimum((draw(16) * len(targets)).astype(np.intp), len(targets) - 1)
         after = np.where(converts & (before == land), np.array(targets)[which], after).astype(np.uint8)
     away = 2 * np.pi * draw(17)
     turned = np.stack([draw(19), np.where(converts, draw(20), draw(19))]) * np.float32(2 * np.pi)
     curved, side = draw(21) < 0.5, np.where(draw(23) < 0.5, 1, -1)
-    # Change comes in clusters: nothing in a third of the districts, much in a few.
-    busy = np.clip(2.6 * (draw(28) - 0.33), 0, None) ** 1.5 * plan.change * 2.2
+    # Change comes in clusters: nothing in a fifth of the districts, much in a few.
+    busy = np.clip(2.2 * (draw(28) - 0.2), 0, None) ** 1.5 * plan.change * 2.5
     return Cells(
         y_m=((i + 0.2 + 0.6 * draw(24)) * plan.district_m).astype(np.float32),
         x_m=((j + 0.2 + 0.6 * draw(25)) * plan.district_m).astype(np.float32),

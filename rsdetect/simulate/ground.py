@@ -89,21 +89,26 @@ def _crop(p: Patch) -> Paint:
 
 def _meadow(p: Patch) -> Paint:
     t = p.texture
-    mix = 0.75 + 0.13 * t.patch + 0.12 * t.broad + 0.06 * t.fine - 0.3 * (p.cover < 0.2)
+    mix = 0.55 + 0.3 * p.cover + 0.13 * t.patch + 0.12 * t.broad + 0.06 * t.fine
     return Paint(p.soil, _row("grass", p.lot(4)), mix, 1 + 0.07 * t.fine + 0.07 * t.grain + 0.05 * t.patch)
 
 
 def _lawn(p: Patch) -> Paint:
     t = p.texture
-    mix = 0.35 + 0.6 * p.lot(12) + 0.14 * t.patch + 0.1 * t.fine
+    mix = 0.2 + 0.45 * p.lot(12) + 0.35 * p.cover + 0.14 * t.patch + 0.1 * t.fine
     # Beds, paths and fences: a finer pattern than the plot.
     mix -= 0.5 * line(p.along_m, 7 + 6 * float(p.gsd_m < 1), 0.8, p.gsd_m) * (p.lot(20) < 0.3)
-    return Paint(p.soil, _row("grass", p.lot(4)), mix, 1 + 0.1 * t.fine + 0.08 * t.grain)
+    shade = 1 + 0.1 * t.fine + 0.08 * t.grain
+    # A drive from the street, and here and there a pool behind the house.
+    drive = (np.abs(p.along_m - 9 * (p.lot(8) - 0.5)) < 1.6) & (p.away_m < 9) & (p.lot(0) < 0.6)
+    pool = (p.along_m - 4) ** 2 + 2 * (p.away_m - 27) ** 2 < 14 * (p.lot(18) < 0.12)
+    first = np.where(pool, _row("pool"), np.where(drive, p.paved, p.soil))
+    return Paint(first, _row("grass", p.lot(4)), np.where(pool | drive, np.float32(0.05), mix), shade)
 
 
 def _range(p: Patch) -> Paint:
     t = p.texture
-    mix = 0.5 + 0.25 * t.broad + 0.3 * t.patch + 0.15 * t.fine + 0.1 * t.grain
+    mix = 0.35 + 0.3 * p.cover + 0.25 * t.broad + 0.3 * t.patch + 0.15 * t.fine + 0.1 * t.grain
     return Paint(_row("soil", p.lot(0)), _row("grass", p.lot(4)), mix, 1 + 0.08 * t.fine + 0.1 * t.grain)
 
 
@@ -161,7 +166,7 @@ def _greenhouse(p: Patch) -> Paint:
 def _water(p: Patch) -> Paint:
     t = p.texture
     mix = np.clip(0.3 + 0.15 * t.broad, 0, 1)
-    shade = 1 + 0.05 * t.broad + 0.03 * t.fine + 0.035 * t.grain
+    shade = 1 + 0.05 * t.broad + 0.015 * t.fine + 0.015 * t.grain
     return Paint(_row("water"), _row("mud_water"), mix, shade, Cover.WATER)
 
 

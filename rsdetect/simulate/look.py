@@ -28,10 +28,12 @@ class Look:
     gain: Float32Array  # (4,) relative
     gamma: float  # of the 8-bit tone curve
     brightness: float  # of the 8-bit tone curve
+    black: float  # reflectance that the 8-bit tone curve shows as black
     mix: Float32Array  # (3, 3) from true to recorded red, green, blue
     blur_px: float  # standard deviation of the point spread
     sharpen: float  # strength of the producer's sharpening, 0 = none
     noise: float  # standard deviation in reflectance
+    jpeg: float  # coarseness of the 8-bit product's compression in its numbers, 0 = none
     stripe: float  # standard deviation of column stripes in reflectance
     shift_px: tuple[float, float]  # (rows, columns) the image is moved down and right
 
@@ -69,10 +71,10 @@ class _Base:
             green=rng.uniform(0, 1),
             azimuth=rng.uniform(0, 2 * np.pi),
             tangent=rng.uniform(0.6, 2.0),
-            gamma=rng.uniform(0.5, 0.95),
-            brightness=float(np.exp(rng.normal(0.75, 0.22))),
+            gamma=rng.uniform(0.5, 0.9),
+            brightness=float(np.exp(rng.normal(1.0, 0.25))),
             gain=np.exp(rng.normal(0, 0.07, 4)),
-            blur_px=rng.uniform(0.45, 0.85) if vhr else rng.uniform(0.5, 0.7),
+            blur_px=rng.uniform(0.35, 0.8) if vhr else rng.uniform(0.5, 0.7),
             noise=float(np.exp(rng.normal(-5.3, 0.5))) if vhr else 0.0025,
         )
 
@@ -109,10 +111,12 @@ def _draw_look(
         gain=(base.gain * tone).astype(np.float32) if vhr else tone.astype(np.float32),
         gamma=float(np.clip(base.gamma * np.exp(far * rng.normal(0, 0.15)), 0.4, 1.2)),
         brightness=base.brightness * float(np.exp(far * rng.normal(0, 0.18))),
+        black=float(rng.uniform(0, 0.03)) + 0.7 * mist,
         mix=_colour_mix(rng, far),
         blur_px=base.blur_px * float(np.exp(far * rng.normal(0, 0.15))),
-        sharpen=float(rng.uniform(0, 0.8)) if vhr and rng.random() < 0.4 else 0.0,
+        sharpen=float(rng.uniform(0.2, 1.4)) if vhr and rng.random() < 0.55 else 0.0,
         noise=base.noise * float(np.exp(far * rng.normal(0, 0.3))),
+        jpeg=float(rng.uniform(1.0, 7.0)) if vhr and rng.random() < 0.4 else 0.0,
         stripe=0.0015 * far if rng.random() < 0.1 else 0.0,
         shift_px=shift_px,
     )

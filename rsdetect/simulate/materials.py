@@ -115,6 +115,7 @@ def dated_palette(
 
     blend("grass", "straw", 1 - season.green, 0.12)
     blend("leaf", "twig", 1 - season.leaves, 0.15)
+    blend("water", "mud_water", float(rng.uniform(0, 0.7)) * min(1.0, 10 * drift), 0.1)
     for name in ("soil", "sand", "straw", "gravel"):
         first, count = RANGES[name]
         palette[first : first + count] *= np.float32(1 - 0.4 * season.wet)

@@ -18,6 +18,7 @@ IndexArray = NDArray[np.intp]
 _STREET_M = np.array([RECIPES[land].street for land in Land], dtype=np.float32)
 _LENGTH_M = np.array([RECIPES[land].length for land in Land], dtype=np.float32)
 _DEPTH_M = np.array([RECIPES[land].depth for land in Land], dtype=np.float32)
+_NATURAL = (Land.FOREST, Land.RANGE, Land.LAKE)
 _PER_BLOCK = np.array([RECIPES[land].per_block for land in Land], dtype=np.float32)
 
 
@@ -65,6 +66,9 @@ def _lay(districts: Districts, date: int, frame: Frame) -> tuple[Plots, tuple[Fl
     land = cells.land[date][cell]
     cos, sin = cells.angle[date][0][cell], cells.angle[date][1][cell]
     u, v = _street_frame(districts, cos, sin)
+    # The edges of clearings and pastures are not ruled.
+    astray = np.isin(land, _NATURAL) * districts.stray * np.float32(6 + 0.5 * frame.gsd_m)
+    u, v = u + astray, v - astray
     length, depth, street_w = _measures(districts, land, frame.gsd_m)
 
     period = 2 * depth + street_w

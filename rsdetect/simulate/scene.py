@@ -20,7 +20,7 @@ from rsdetect.simulate.materials import world_palette
 from rsdetect.simulate.noise import Float32Array, Frame
 from rsdetect.simulate.plots import Plots, lay_plots
 from rsdetect.simulate.roads import Roads, park_vehicles
-from rsdetect.simulate.sensor import add_noise, blur_and_shift, to_numbers, tone_curve
+from rsdetect.simulate.sensor import add_noise, blur_and_shift, compress, to_numbers, tone_curve
 from rsdetect.simulate.spec import ChangeKind, Rendered, SceneSpec
 from rsdetect.simulate.trees import paint_trees
 from rsdetect.simulate.water import Waters, lay_water, paint_water
@@ -45,6 +45,7 @@ class World:
     looks: tuple[Look, Look]
     tree_m: tuple[float, float]  # spacing of large and small trees
     cloud_m: float  # size of the clouds
+    texture: float  # contrast of fine textures against the usual
     edges: tuple[
         tuple[float, float, float], ...
     ]  # swath edge by date: normal (rows, columns), offset in pixels
@@ -65,6 +66,7 @@ def build_world(spec: SceneSpec) -> World:
         catalogue=draw_catalogue(spec.change, spec.ground_m, rng),
         looks=draw_looks(spec, world_palette(rng), rng),
         tree_m=(large, large * float(rng.uniform(0.45, 0.65))),
+        texture=float(np.exp(rng.normal(0.35, 0.4))),
         cloud_m=float(np.clip(size / 3, 40 * spec.ground_m, 4000.0)),
         edges=tuple(_draw_edge(spec, rng) for _ in range(2)),
     )
@@ -158,7 +160,7 @@ def draw_ground(world: World, frame: Frame) -> Ground:
     canvases, alone = [], []
     for date, plots in enumerate((before, after)):
         canvas = Canvas.blank((frame.height, frame.width))
-        texture, look = Texture.draw(frame, date), world.looks[date]
+        texture, look = Texture.draw(frame, date, world.texture), world.looks[date]
         use = paint_ground(canvas, plots, world.catalogue, texture, date, frame.gsd_m)
         alone.append(paint_buildings(canvas, plots, world.catalogue, texture, look, date))
         if bank.any():
@@ -222,7 +224,8 @@ def _shoot(
     rng = np.random.default_rng([world.seed, date, inner.row + 2**31, inner.col + 2**31])
     seen = add_noise(seen, look, inner, 201 + 10 * date, rng)
     if spec.kind == "vhr":
-        numbers = to_numbers(tone_curve(seen, look), spec.dtype)
+        toned = tone_curve(seen, look)
+        numbers = to_numbers(compress(toned, look.jpeg) if look.jpeg else toned, spec.dtype)
     else:
         numbers = to_numbers(
             [band * (look.gain[k] * np.float32(1e4)) for k, band in enumerate(seen)], spec.dtype

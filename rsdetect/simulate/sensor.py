@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
 
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.noise import Float32Array, Frame, uniform
@@ -45,7 +46,8 @@ def tone_curve(rgb: list[Float32Array], look: Look) -> list[Float32Array]:
     """Reflectance to the 0 to 255 numbers of an 8-bit product, still float; red, green, blue."""
     gains = look.gain[[2, 1, 0]] * np.float32(look.brightness)
     lifted = [
-        np.clip(band * gain, 0, None) ** np.float32(look.gamma) for band, gain in zip(rgb, gains, strict=True)
+        np.clip((band - np.float32(look.black)) * gain, 0, None) ** np.float32(look.gamma)
+        for band, gain in zip(rgb, gains, strict=True)
     ]
     return [255 * (row[0] * lifted[0] + row[1] * lifted[1] + row[2] * lifted[2]) for row in look.mix]
 
@@ -71,3 +73,30 @@ def to_numbers(bands: list[Float32Array], dtype: np.dtype[np.generic]) -> NDArra
     top = 255 if dtype == np.uint8 else 65535
     stack = np.stack(bands)
     return np.clip(np.rint(stack), 1, top).astype(dtype)
+
+
+def compress(bands: list[Float32Array], coarseness: float) -> list[Float32Array]:
+    """What is left of red, green, blue numbers after a block-transform compression like JPEG's.
+
+    Frames must begin at multiples of 8 pixels, or the blocks would not lie where the product has them.
+    """
+    red, green, blue = bands
+    luma = 0.3 * red + 0.59 * green + 0.11 * blue
+    planes = [
+        _quantise(luma, coarseness),
+        _quantise(red - luma, 2 * coarseness),
+        _quantise(blue - luma, 2 * coarseness),
+    ]
+    luma, red, blue = planes[0], planes[0] + planes[1], planes[0] + planes[2]
+    return [red, (luma - 0.3 * red - 0.11 * blue) / 0.59, blue]
+
+
+def _quantise(plane: Float32Array, step: float) -> Float32Array:
+    rows, cols = plane.shape
+    assert rows % 8 == 0 and cols % 8 == 0
+    waves = dctn(plane.reshape(rows // 8, 8, cols // 8, 8), axes=(1, 3), norm="ortho")
+    # Finer waves are kept more coarsely, about as in the standard's example tables.
+    order = np.arange(8)[:, None, None] + np.arange(8)[None, None, :]
+    steps = np.float32(step) * (1 + np.float32(0.7) * order.astype(np.float32))
+    kept = np.rint(waves / steps) * steps
+    return np.asarray(idctn(kept, axes=(1, 3), norm="ortho").reshape(rows, cols), dtype=np.float32)

@@ -77,7 +77,7 @@ def paint_water(canvas: Canvas, water: BoolArray, bank: BoolArray, texture: Text
     t = texture.at(at)
     clear = np.full(1, RANGES["water"][0] + 1, dtype=np.uint8)
     mud = np.full(1, RANGES["mud_water"][0] + 1, dtype=np.uint8)
-    shade: Float32Array = 1 + 0.06 * t.broad + 0.03 * t.fine + 0.035 * t.grain
+    shade: Float32Array = 1 + 0.06 * t.broad + 0.015 * t.fine + 0.015 * t.grain
     canvas.paint(at, clear, mud, 0.3 + 0.2 * t.broad, shade, Cover.WATER)
     canvas.height_m.reshape(-1)[at] = 0
     canvas.trees.reshape(-1)[at] = 0
