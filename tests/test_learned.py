@@ -20,8 +20,6 @@ from rsdetect.nets.reach import measure_reach
 from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile
 
-torch.set_num_threads(1)
-
 
 class FakeScan:
     """All that the detector asks of a scan."""

@@ -22,6 +22,8 @@ from rsdetect.nets.fold import fold
 from rsdetect.nets.reach import measure_reach, measure_stride
 from rsdetect.nets.siamese import STRIDE, SiameseNet
 
+torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
+
 SMALL = Architecture(bands=3, widths=(4, 6, 8), evidence=5)
 
 

@@ -16,6 +16,8 @@ from rsdetect.training.loop import Recipe, draw_batch, start, train, train_step
 from rsdetect.training.losses import change_loss
 from rsdetect.training.scenes import Scene, ScenePool
 
+torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
+
 SIZE = 64
 
 
