@@ -84,6 +84,8 @@ def _vary(date: NDArray[np.unsignedinteger], valid: BoolArray, rng: np.random.Ge
     gain = np.exp(rng.normal(0, 0.12, (bands, 1, 1)))
     offset = rng.normal(0, 0.15, (bands, 1, 1))
     noise = rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.exponential(0.06))
+    if rng.random() < 0.5:
+        noise += _patches(x.shape[1:], rng) * np.float32(rng.exponential(0.2))
     return np.asarray(np.clip(x * gain + offset + noise, -CLIP, CLIP), dtype=np.float32)
 
 
@@ -93,6 +95,14 @@ def _standardise(x: Float32Array, valid: BoolArray) -> Float32Array:
         return np.zeros_like(x)
     centre, scale = (np.asarray(s)[:, None, None] for s in robust_scale(x[:, valid][:, ::SPARSE]))
     return np.asarray(np.clip((x - centre) / scale, -CLIP, CLIP), dtype=np.float32)
+
+
+def _patches(shape: tuple[int, ...], rng: np.random.Generator) -> Float32Array:
+    """Grey texture of a random grain, (height, width): real ground never looks twice the same."""
+    grain = 2 ** int(rng.integers(1, 7))  # pixels
+    coarse = rng.standard_normal([edge // grain + 2 for edge in shape], dtype=np.float32)
+    texture: Float32Array = zoom(coarse, grain, order=1)
+    return texture[: shape[0], : shape[1]]
 
 
 def _wedge(shape: tuple[int, ...], rng: np.random.Generator) -> BoolArray:
