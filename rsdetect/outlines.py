@@ -18,11 +18,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 Int64Array = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
 
 # Where a pixel lies as seen from one of its corner points: twice "right" plus "lower", so that sorting puts
 # left before right, and the two pixels of a diagonal add up to 3.
@@ -65,24 +67,42 @@ class Corners:
         )
 
 
-def trace_outlines(corners: Corners) -> tuple[NDArray[np.object_], Int64Array]:
-    """Polygons of all regions in pixel coordinates (column, row), and the region of each.
+@dataclass(frozen=True)
+class Outlines:
+    """The outlines of regions in pixel coordinates, in the row-major order of the regions' first pixels."""
+
+    points: Float64Array  # (n, 2) column and row; the first point of a ring again at its end
+    ring_offsets: Int64Array  # (rings + 1,) where in `points` each ring starts
+    polygon_offsets: (
+        Int64Array  # (regions + 1,) where in `ring_offsets` each region starts: outer ring, holes
+    )
+    region: Int64Array  # (regions,) number of the region
+
+    def polygons(self, transform: Affine) -> NDArray[np.object_]:
+        """(regions,) valid and normalised shapely Polygons, where `transform` puts (column, row)."""
+        points, offsets = transformed(self.points, transform), (self.ring_offsets, self.polygon_offsets)
+        polygons = shapely.from_ragged_array(shapely.GeometryType.POLYGON, points, offsets)
+        return np.asarray(shapely.normalize(polygons))
+
+
+def transformed(points: Float64Array, transform: Affine) -> Float64Array:
+    """(n, 2) points, moved by an affine transform."""
+    x, y = points.T
+    t = transform
+    return np.stack([t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f], axis=1)
+
+
+def trace_outlines(corners: Corners) -> Outlines:
+    """Link the corners of all regions to outlines.
 
     Parameters
     ----------
     corners
         What all blocks emitted, in any order, owned by regions.
-
-    Returns
-    -------
-    polygons
-        (regions,) in the row-major order of their first pixels.
-    region
-        (regions,) number of the region that each polygon outlines.
     """
     nodes = _merge(corners)
     if nodes.row.size == 0:
-        return np.empty(0, dtype=np.object_), np.empty(0, np.int64)
+        return Outlines(np.empty((0, 2)), np.zeros(1, np.int64), np.zeros(1, np.int64), np.empty(0, np.int64))
     order, starts = _follow(_successors(nodes))
     # The first corner of a region lies on its outer ring, so that sorting by the ring's first corner
     # puts the outer ring before the holes, and regions in the order of their first pixels.
@@ -92,12 +112,12 @@ def trace_outlines(corners: Corners) -> tuple[NDArray[np.object_], Int64Array]:
     by_region = np.argsort(appearance, kind="stable")
     corner, ring_offsets = _closed_rings(order, starts, by_region)
     new_polygon = np.flatnonzero(np.diff(appearance[by_region], prepend=-1))
-    polygon_offsets = np.append(new_polygon, by_region.size)
-    points = np.stack([nodes.col[corner], nodes.row[corner]], axis=1).astype(np.float64)
-    polygons = shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON, points, (ring_offsets, polygon_offsets)
+    return Outlines(
+        points=np.stack([nodes.col[corner], nodes.row[corner]], axis=1).astype(np.float64),
+        ring_offsets=ring_offsets,
+        polygon_offsets=np.append(new_polygon, by_region.size),
+        region=regions[np.argsort(first_ring)],
     )
-    return polygons, regions[np.argsort(first_ring)]
 
 
 def _merge(corners: Corners) -> Corners:

@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 from rsdetect.areas import measure, metres_per_unit, pixel_area_m2
 from rsdetect.grid import Grid, Window
 from rsdetect.joining import join_blocks
-from rsdetect.outlines import Int64Array, trace_outlines
+from rsdetect.outlines import Float64Array, Int64Array, Outlines, trace_outlines, transformed
 from rsdetect.pieces import BlockPieces, Sums, find_pieces
 
 NOT_OBSERVED = 255  # the nodata value of a probability raster; 0 to 100 are percent
 
-Float64Array = NDArray[np.float64]
 Difference = Callable[[Window], tuple[tuple[str, ...], NDArray[np.float32]]]
 Polygons = NDArray[np.object_]  # shapely Polygons
 Inside = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
@@ -102,18 +101,18 @@ def _trace(raster: Raster, inside: Inside, options: TraceOptions) -> Regions:
     if pixel_area is not None:  # then small regions need not be traced at all
         keep = sums.pixels * pixel_area >= options.min_area
         corners = corners[keep[corners.owner]]
-    outlines, region = trace_outlines(corners)
-    geometry = _place(outlines, grid.transform)
+    outlines = trace_outlines(corners)
+    region, geometry = outlines.region, outlines.polygons(grid.transform)
     area, perimeter = measure(geometry, grid.crs)
+    kept = np.ones(region.size, np.bool_)
     if pixel_area is None:
-        keep = area >= options.min_area
-        outlines, region, geometry = outlines[keep], region[keep], geometry[keep]
-        area, perimeter = area[keep], perimeter[keep]
+        kept = area >= options.min_area
     elif grid.crs is not None:
         # Exact, where a sum over coordinates rounds.
         area = (sums.pixels[region] * pixel_area).astype(np.float64)
+    region, geometry, area, perimeter = region[kept], geometry[kept], area[kept], perimeter[kept]
     if options.simplify > 0:
-        geometry = _place(_simplify(outlines, grid, options.simplify), grid.transform)
+        geometry = _simplified(outlines, kept, grid, options.simplify)
         area, perimeter = measure(geometry, grid.crs)
     return Regions(geometry, sums.pixels[region], area, perimeter, **_means(sums, region))
 
@@ -134,32 +133,25 @@ def _no_difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]
     return (), np.empty((0, *window.shape), np.float32)
 
 
-def _simplify(outlines: Polygons, grid: Grid, tolerance: float) -> Polygons:
-    """Leave out corners, as a coverage, so that what regions share stays shared.
+def _simplified(outlines: Outlines, kept: NDArray[np.bool_], grid: Grid, tolerance: float) -> Polygons:
+    """Leave out corners of the `kept` outlines, as a coverage, so that what regions share stays shared.
 
     Done in pixel coordinates stretched to metres at the middle of the grid, and taken back to whole
     pixels, so that the corners that stay are exactly those of the outlines.
     """
-    if outlines.size == 0:
-        return outlines
     t = grid.transform
     middle = t.d * grid.width / 2 + t.e * grid.height / 2 + t.f
     east, north = metres_per_unit(grid.crs, middle)
     to_metres = Affine(t.a * east, t.b * east, 0, t.d * north, t.e * north, 0)
-    simplified = shapely.coverage_simplify(_place(outlines, to_metres), tolerance)
-    whole: Polygons = shapely.transform(_place(simplified, ~to_metres), np.rint)
-    return whole
+    in_metres = outlines.polygons(to_metres)[kept]
+    if in_metres.size == 0:
+        return in_metres
 
+    def to_crs(points: Float64Array) -> Float64Array:
+        return transformed(np.rint(transformed(points, ~to_metres)), t)
 
-def _place(outlines: Polygons, transform: Affine) -> Polygons:
-    """Polygons in pixel coordinates (column, row), moved to where the affine transform puts them."""
-
-    def move(points: Float64Array) -> Float64Array:
-        col, row = points[:, 0], points[:, 1]
-        t = transform
-        return np.stack([t.a * col + t.b * row + t.c, t.d * col + t.e * row + t.f], axis=1)
-
-    return np.asarray(shapely.normalize(shapely.transform(outlines, move)))
+    simplified = shapely.coverage_simplify(in_metres, tolerance)
+    return np.asarray(shapely.normalize(shapely.transform(simplified, to_crs)))
 
 
 def _means(sums: Sums, region: Int64Array) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pyproj
@@ -184,3 +185,28 @@ def test_south_up_and_rotated_grids(transform):
     assert shapely.equals_exact(regions.geometry[0], expected, tolerance=1e-6)
     np.testing.assert_allclose(regions.area_m2, [1400])
     np.testing.assert_allclose(regions.perimeter_m, [220])
+
+
+def test_memory_does_not_grow_with_the_raster():
+    class Endless(ArrayRaster):
+        """One small change in each of a few blocks, and never an array of the whole raster."""
+
+        def __init__(self, blocks):
+            self.grid = Grid(UTM, PIXELS_10M, 64 * blocks, 64 * blocks)
+
+        def read(self, window):
+            values = np.zeros(window.shape, np.uint8)
+            if (window.row_off + window.col_off) % (16 * 64) == 0:
+                values[5:9, 5:9] = 90
+            return values
+
+    def peak(blocks):
+        tracemalloc.start()
+        regions = trace_regions(Endless(blocks), 50, options=TraceOptions(block_size=64, workers=2))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(regions) == pytest.approx(blocks**2 / 16, rel=0.1)
+        return most
+
+    peak(16)  # what is allocated once only
+    assert peak(64) < 4e6 < 64**2 * 64**2

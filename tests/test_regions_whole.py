@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import rasterio.features
 import shapely
@@ -126,6 +128,13 @@ def test_the_footprint_is_what_was_observed(values, options):
     assert as_text(footprint.geometry) == as_text(whole_polygons(values != 255))
 
 
+def contacts(polygons):
+    """Points where two rings touch, of one region or of two."""
+    rings = shapely.get_rings(polygons)
+    passing = Counter(point for ring in rings for point in set(ring.coords))
+    return {point for point, rings_there in passing.items() if rings_there > 1}
+
+
 @settings(max_examples=60, deadline=None)
 @given(percent_rasters(), st.floats(0.5, 6))
 def test_simplified_regions_stay_valid_and_apart(values, tolerance):
@@ -138,3 +147,4 @@ def test_simplified_regions_stay_valid_and_apart(values, tolerance):
         assert not shapely.is_empty(after)
         corners = set(map(tuple, shapely.get_coordinates(before)))
         assert corners.issuperset(map(tuple, shapely.get_coordinates(after)))
+    assert contacts(outlines.geometry) == contacts(regions.geometry)
