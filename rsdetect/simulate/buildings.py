@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
-from rsdetect.simulate.land import Catalogue
+from rsdetect.simulate.catalogue import Catalogue
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array

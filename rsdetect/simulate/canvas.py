@@ -73,25 +73,39 @@ class Texture:
     broad: Float32Array  # a hundred metres or so
 
     @staticmethod
-    def draw(frame: Frame, date: int, strength: float) -> Texture:
-        """The textures of one date: partly of the place, partly of the date.
+    def draw_pair(frame: Frame, strength: float) -> tuple[Texture, Texture]:
+        """The textures of both dates: partly of the place, partly of the date.
 
         `strength` is the contrast of the finer ones against the usual.
         """
-        pixel = frame.gsd_m
+        place, *own = (Texture._draw(frame, salt) for salt in (51, 61, 71))
+        before, after = (
+            Texture(
+                grain=_blend(place.grain, date.grain, 0.6, strength),
+                fine=_blend(place.fine, date.fine, 0.5, strength),
+                patch=_blend(place.patch, date.patch, 0.4, 1.0),
+                broad=_blend(place.broad, date.broad, 0.4, 1.0),
+            )
+            for date in own
+        )
+        return before, after
 
-        def blend(place: Float32Array, own: Float32Array, share: float) -> Float32Array:
-            power = np.float32(((1 - share) ** 2 + share**2) ** -0.5)
-            return np.asarray(((1 - share) * place + share * own) * power, dtype=np.float32).ravel()
-
-        fine_m, patch_m = max(2.5 * pixel, 1.2), max(7 * pixel, 9.0)
+    @staticmethod
+    def _draw(frame: Frame, salt: int) -> Texture:
+        fine_m, patch_m = max(2.5 * frame.gsd_m, 1.2), max(7 * frame.gsd_m, 9.0)
         return Texture(
-            grain=strength * blend(white(frame, 51), white(frame, 61 + date), 0.6),
-            fine=strength * blend(smooth(frame, 52, fine_m), smooth(frame, 63 + date, fine_m), 0.5),
-            patch=blend(rough(frame, 53, patch_m), rough(frame, 65 + date, patch_m), 0.4),
-            broad=blend(rough(frame, 54, 12 * patch_m), rough(frame, 67 + date, 12 * patch_m), 0.4),
+            grain=white(frame, salt),
+            fine=smooth(frame, salt + 1, fine_m),
+            patch=rough(frame, salt + 2, patch_m),
+            broad=rough(frame, salt + 3, 12 * patch_m, 2),
         )
 
     def at(self, where: Index1) -> Texture:
         """The textures at flat pixel positions."""
         return Texture(self.grain[where], self.fine[where], self.patch[where], self.broad[where])
+
+
+def _blend(place: Float32Array, own: Float32Array, share: float, strength: float) -> Float32Array:
+    """`share` of a date's own texture in that of the place, at the same standard deviation; flat."""
+    power = np.float32(strength * ((1 - share) ** 2 + share**2) ** -0.5)
+    return np.asarray(((1 - share) * place + share * own) * power, dtype=np.float32).ravel()

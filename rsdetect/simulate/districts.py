@@ -46,13 +46,14 @@ class Plan:
     ragged_m: float  # how far natural borders stray
 
 
-def draw_plan(change: float, gsd_m: float, rng: np.random.Generator) -> Plan:
-    """A layout with its own mixture of land."""
+def draw_plan(change: float, extent_m: float, gsd_m: float, rng: np.random.Generator) -> Plan:
+    """A layout with its own mixture of land, for a scene that is `extent_m` metres across."""
     rural = np.cumsum(rng.dirichlet(np.array([0.9, 0.9, 0.8, 0.12, 0.15])))
     urban = np.cumsum(rng.dirichlet(np.array([0.9, 0.5, 0.5, 0.5])))
     district_m = max(float(np.exp(rng.uniform(np.log(170), np.log(420)))), rng.uniform(45, 130) * gsd_m)
     return Plan(
-        district_m=district_m,
+        # A large scene shall show several districts.
+        district_m=min(district_m, max(extent_m / 3, 170.0)),
         urban=float(rng.beta(0.8, 0.9)) * (1.0 if gsd_m < 5 else 0.6),
         urban_weights=urban,
         rural_weights=rural,
@@ -182,10 +183,14 @@ def _two_nearest(
     for step in (a * columns + b for a in (-1, 0, 1) for b in (-1, 0, 1)):
         candidate = home + step
         away = (y - cells.y_m[candidate]) ** 2 + (x - cells.x_m[candidate]) ** 2
-        nearest, runner = away < best, away < second
-        other = np.where(nearest, cell, np.where(runner, candidate, other))
-        second = np.where(nearest, best, np.where(runner, away, second))
-        cell, best = np.where(nearest, candidate, cell), np.where(nearest, away, best)
+        nearest = away < best
+        runner = (away < second) & ~nearest
+        np.copyto(other, cell, where=nearest)
+        np.copyto(second, best, where=nearest)
+        np.copyto(cell, candidate, where=nearest)
+        np.copyto(best, away, where=nearest)
+        np.copyto(other, candidate, where=runner)
+        np.copyto(second, away, where=runner)
     return cell, other, best, second
 
 

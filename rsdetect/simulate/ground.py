@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
-from rsdetect.simulate.land import Catalogue, Use
+from rsdetect.simulate.catalogue import Catalogue
+from rsdetect.simulate.land import Use
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array, UInt32Array
 from rsdetect.simulate.plots import Plots
 
 UInt8Array = NDArray[np.uint8]
+Numbers = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Patch:
 
     def lot(self, shift: int) -> Float32Array:
         """A number in [0, 1] for the pixel's plot; another one for each `shift` (0 to 24)."""
-        return ((self.key >> np.uint32(shift)) & np.uint32(255)).astype(np.float32) / 255
+        return ((self.key >> np.uint32(shift)) & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,16 @@ def _row(name: str, lot: Float32Array | None = None) -> UInt8Array:
     return (start + np.minimum(lot * count, count - 1)).astype(np.uint8)
 
 
-def stripes(at: Float32Array, spacing: Float32Array | float, gsd_m: float) -> Float32Array:
+def stripes(at: Numbers, spacing: Numbers | float, gsd_m: float) -> Float32Array:
     """A wave of -1 to 1 across rows, fading where a pixel no longer resolves them."""
     visible = np.clip(np.asarray(spacing) / (2.2 * gsd_m) - 0.6, 0, 1)
     return np.asarray(np.cos(at * (2 * np.pi / spacing)) * visible, dtype=np.float32)
 
 
-def line(at: Float32Array, spacing: float, width: float, gsd_m: float) -> Float32Array:
+def line(at: Numbers, spacing: float, width: float, gsd_m: float) -> Float32Array:
     """1 on lines `spacing` apart, fading where they are thinner than a pixel."""
     inside = np.abs(at - spacing * np.round(at / spacing)) < max(width, gsd_m) / 2
-    return inside * np.float32(min(1.0, width / gsd_m))
+    return np.asarray(inside * np.float32(min(1.0, width / gsd_m)), dtype=np.float32)
 
 
 def _crop(p: Patch) -> Paint:
@@ -140,9 +143,13 @@ def _yard(p: Patch) -> Paint:
 def _parking(p: Patch) -> Paint:
     t = p.texture
     lane = np.mod(p.away_m, 17.0)
-    slots = (lane < 10.5) * (line(p.along_m, 2.6, 0.2, p.gsd_m) + line(lane - 5.2, 40.0, 0.2, p.gsd_m))
+    slots = (
+        np.float32(0.5)
+        * (lane < 10.5)
+        * (line(p.along_m, 2.6, 0.2, p.gsd_m) + line(lane - 5.2, 40.0, 0.2, p.gsd_m))
+    )
     shade = 1 + 0.05 * t.patch + 0.04 * t.fine + 0.03 * t.grain
-    return Paint(_row("asphalt", p.lot(4)), _row("paint"), 0.5 * slots, shade, Cover.PAVED)
+    return Paint(_row("asphalt", p.lot(4)), _row("paint"), slots.astype(np.float32), shade, Cover.PAVED)
 
 
 def _solar(p: Patch) -> Paint:

@@ -11,7 +11,7 @@ from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth
 
 BoolArray = NDArray[np.bool_]
 
-# White noise of standard deviation 1 lies above these for a share of 0, 2, 5, 10, 20, 40, 60 %, measured on `rough`.
+# The share of the sky that cloud noise fills when it counts from each level upwards; as measured.
 _SHARES = np.array([0.0, 0.02, 0.05, 0.10, 0.20, 0.40, 0.60])
 _LEVELS = np.array([9.0, 2.05, 1.65, 1.28, 0.84, 0.25, -0.25])
 
@@ -86,4 +86,5 @@ def _cloud_noise(frame: Frame, date: int, scale_m: float, offset_m: tuple[float,
 
 def haze_swing(frame: Frame, look: Look, date: int, scale_m: float) -> Float32Array:
     """Haze against its mean, from place to place; (height, width)."""
-    return np.clip(1 + np.float32(look.haze_swing) * rough(frame, 151 + date, scale_m, 2), 0, 3)
+    swing = 1 + np.float32(look.haze_swing) * rough(frame, 151 + date, scale_m, 2)
+    return np.asarray(np.clip(swing, 0, 3), dtype=np.float32)

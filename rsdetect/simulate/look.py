@@ -1,4 +1,4 @@
-"""How one date looks: season, sun, haze, tone of the sensor; drawn once a scene, the same everywhere in it."""
+"""How one date looks: season, sun, haze, tone of the sensor; the same everywhere in a scene."""
 
 from __future__ import annotations
 

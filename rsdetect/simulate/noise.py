@@ -63,7 +63,7 @@ def white(frame: Frame, salt: int) -> Float32Array:
 def smooth(
     frame: Frame, salt: int, scale_m: float, offset_m: tuple[float, float] = (0.0, 0.0)
 ) -> Float32Array:
-    """Smooth noise whose bumps are about `scale_m` metres apart; mean 0, standard deviation 1; (height, width).
+    """Smooth noise with bumps about `scale_m` metres apart, mean 0, standard deviation 1; (height, width).
 
     A random lattice under a quadratic B-spline: smooth, and local, so that a frame needs only its own
     lattice points. `offset_m` (south, east) moves the place that is looked at.
@@ -77,9 +77,9 @@ def smooth(
         12**0.5 / 0.55
     )
     rows, cols = rows - rows[0], cols - cols[0]
-    tall = sum(lattice[rows + t] * row_weights[t][:, None] for t in range(3))
-    assert isinstance(tall, np.ndarray)
-    out = np.take(tall, cols, axis=1) * col_weights[0]
+    parts = [lattice[rows + t] * row_weights[t][:, None] for t in range(3)]
+    tall = parts[0] + parts[1] + parts[2]
+    out: Float32Array = np.take(tall, cols, axis=1) * col_weights[0]
     for t in (1, 2):
         out += np.take(tall, cols + t, axis=1) * col_weights[t]
     return out

@@ -23,7 +23,7 @@ def training_spec(seed: int, size: int = 256, kind: str = "vhr") -> SceneSpec:
     """The spec that `training_pair` draws its pixels from."""
     rng = np.random.default_rng([seed, 7])
     least, most = _GSD_M.get(kind, (1.0, 1.0))
-    change = 0.0 if rng.random() < 0.05 else float(np.clip(rng.gamma(2.0, 0.11), 0.06, 0.5))
+    change = 0.0 if rng.random() < 0.05 else float(np.clip(rng.gamma(2.0, 0.14), 0.06, 0.5))
     far = 2.0 if rng.random() < 0.08 else 0.8
     angle, length = rng.uniform(0, 2 * np.pi), far * rng.uniform(0, 1) ** 1.5
     return SceneSpec(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.simulate.districts import Districts
-from rsdetect.simulate.land import ENTRIES, RECIPES, URBAN, Land
+from rsdetect.simulate.catalogue import ENTRIES
+from rsdetect.simulate.districts import Cells, Districts
+from rsdetect.simulate.land import RECIPES, URBAN, Land
 from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, uniform
 
 UInt8Array = NDArray[np.uint8]
@@ -69,7 +70,7 @@ def _lay(districts: Districts, date: int, frame: Frame) -> tuple[Plots, tuple[Fl
     # The edges of clearings and pastures are not ruled.
     astray = np.isin(land, _NATURAL) * districts.stray * np.float32(6 + 0.5 * frame.gsd_m)
     u, v = u + astray, v - astray
-    length, depth, street_w = _measures(districts, land, frame.gsd_m)
+    length, depth, street_w = (table[cell] for table in _measures(cells, date, frame.gsd_m))
 
     period = 2 * depth + street_w
     row = np.floor(v / period)
@@ -88,8 +89,9 @@ def _lay(districts: Districts, date: int, frame: Frame) -> tuple[Plots, tuple[Fl
     along = inside - (plot + np.float32(0.5)) * length
     key = hashed(frame.seed, 42 + date, cells.key[cell], strip, number * 16 + plot)
     # The upper half of the catalogue is where things change; a district is as busy as it is.
-    busy = (key >> np.uint32(16)).astype(np.float32) < cells.busy[cell] * np.float32(65536)
-    entry = (key % np.uint32(ENTRIES // 2)).astype(np.intp) + (ENTRIES // 2) * busy
+    # Drawn apart from the plot's key, or the looks that follow from the key would give the change away.
+    busy = uniform(frame.seed, 45, key) < cells.busy[cell]
+    entry = (hashed(frame.seed, 46, key) % np.uint32(ENTRIES // 2)).astype(np.intp) + (ENTRIES // 2) * busy
     front = across < street_w
     plots = Plots(
         land=land,
@@ -122,15 +124,12 @@ def _street_frame(
     return u - u * v * curve, v
 
 
-def _measures(
-    districts: Districts, land: UInt8Array, gsd_m: float
-) -> tuple[Float32Array, Float32Array, Float32Array]:
-    """Length and depth of the plots and width of the streets, in metres."""
-    cells, cell = districts.cells, districts.cell
+def _measures(cells: Cells, date: int, gsd_m: float) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Length and depth of each district's plots and width of its streets, in metres; (n,)."""
+    land = cells.land[date]
     spans = []
     for number, table in enumerate((_LENGTH_M, _DEPTH_M, _STREET_M)):
-        lot = ((cells.key >> np.uint32(8 * number)) & np.uint32(255)).astype(np.float32) / 255
-        spans.append(table[land, 0] + (table[land, 1] - table[land, 0]) * lot[cell])
-    size = cells.size[cell]
+        lot = ((cells.key >> np.uint32(8 * number)) & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
+        spans.append(table[land, 0] + (table[land, 1] - table[land, 0]) * lot)
     street_w = np.where(spans[2] < 0.8 * gsd_m, np.float32(0), spans[2])
-    return spans[0] * size, spans[1] * size, street_w
+    return spans[0] * cells.size, spans[1] * cells.size, street_w

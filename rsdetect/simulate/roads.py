@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Index1, Texture
 from rsdetect.simulate.districts import ROADLESS, Districts
-from rsdetect.simulate.ground import line
+from rsdetect.simulate.ground import Numbers, line
 from rsdetect.simulate.land import Land, Use
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Float32Array, Frame, uniform
+from rsdetect.simulate.noise import Frame, uniform
 from rsdetect.simulate.plots import Plots
 from rsdetect.simulate.spec import ChangeKind
 
@@ -19,7 +19,9 @@ BoolArray = NDArray[np.bool_]
 
 _WIDEST_M = 18.0
 _PAVED = 0.5  # roads of a lower rank are tracks
-_CAR_M = (5.2, 2.1)  # length and width of a vehicle's place
+_CAR_M = (5.2, 2.1)  # length of a vehicle's place, and its width
+_SLOT_M, _AISLE_M = 2.6, 17.0  # of car parks: width of a slot, from one aisle to the next
+_SEEN_M = 1.6  # vehicles are not drawn in larger pixels
 
 
 class Roads:
@@ -77,34 +79,29 @@ class Roads:
 
 
 def park_vehicles(canvas: Canvas, plots: Plots, use: UInt8Array, frame: Frame, date: int) -> None:
-    """Put vehicles along the streets and into the car parks."""
-    streets = np.flatnonzero(plots.street & (plots.land >= Land.SUBURB))
-    side = np.abs(plots.street_m.ravel()[streets])
-    run = plots.run_m.ravel()[streets]
-    _park(
-        canvas, frame, streets, (run, side - 2.4), np.sign(plots.street_m.ravel()[streets]), (92 + date, 0.12)
-    )
-    slots = np.flatnonzero((use == Use.PARKING) & (canvas.cover == Cover.PAVED))
-    away = np.mod(plots.away_m.ravel()[slots], 17.0)
-    bank = np.floor(away / 5.2)
-    slots, away, bank = (part[bank < 2] for part in (slots, away, bank))
-    along = plots.along_m.ravel()[slots]
-    _park(
-        canvas,
-        frame,
-        slots,
-        (away - bank * 5.2 - 2.6 + 2.6, np.mod(along, 2.6) - 1.3),
-        np.floor(along / 2.6) * 2 + bank,
-        (94 + date, 0.55),
-    )
+    """Put vehicles along the streets and into the car parks, where these are not built over or flooded."""
+    if frame.gsd_m > _SEEN_M:
+        return
+    paved = canvas.cover == Cover.PAVED
+    streets = np.flatnonzero(plots.street & (plots.land >= Land.SUBURB) & paved)
+    across, run = plots.street_m.ravel()[streets], plots.run_m.ravel()[streets]
+    _park(canvas, frame, streets, (run, np.abs(across) - 2.4), np.sign(across), (92 + date, 0.12))
+
+    # Two banks of slots on either side of an aisle, again and again.
+    slots = np.flatnonzero((use == Use.PARKING) & paved)
+    away = np.mod(plots.away_m.ravel()[slots], _AISLE_M)
+    slots, away = slots[away < 2 * _CAR_M[0]], away[away < 2 * _CAR_M[0]]
+    slot = np.floor(plots.along_m.ravel()[slots] / _SLOT_M)
+    beside = plots.along_m.ravel()[slots] - (slot + 0.5) * _SLOT_M
+    _park(canvas, frame, slots, (away, beside), slot, (94 + date, 0.55))
 
 
 def _park(
     canvas: Canvas,
     frame: Frame,
     at: Index1,
-    place: tuple[Float32Array, Float32Array],
-    lane: Float32Array,
+    place: tuple[Numbers, Numbers],
+    lane: Numbers,
     odds: tuple[int, float],
 ) -> None:
     """Paint vehicles where a place is taken.
@@ -113,21 +110,22 @@ def _park(
     ----------
     place
         (along, across) metres: along the vehicle from anywhere, across it from its middle.
+    lane
+        Whole number of the row of places; all rows of one number hold the same vehicles.
     odds
         The salt of the draw, and the share of places taken.
     """
-    if not at.size or frame.gsd_m > 1.6:
+    if not at.size or frame.gsd_m > _SEEN_M:
         return
     along, across = place
     length, width = _CAR_M
     number = np.floor(along / length)
-    within = along - (number + 0.5) * length
-    keys = (number.astype(np.int64), lane.astype(np.int64))
-    taken = uniform(frame.seed, odds[0], *keys) < odds[1]
-    car = taken & (np.abs(within) < 2.2) & (np.abs(across) < width / 2)
-    at, tone = at[car], uniform(frame.seed, odds[0] + 7, *keys)[car]
+    within = np.abs(along - (number + 0.5) * length)
+    taken = uniform(frame.seed, odds[0], number, lane) < odds[1]
+    car = taken & (within < 2.2) & (np.abs(across) < width / 2)
+    at, tone = at[car], uniform(frame.seed, odds[0] + 7, number, lane)[car]
     start, count = RANGES["car"]
     row = (start + np.minimum(tone * count, count - 1)).astype(np.uint8)
-    shade = np.where(np.abs(within[car]) < 1.0, 1.15, 0.9).astype(np.float32)
+    shade = np.where(within[car] < 1.0, np.float32(1.15), np.float32(0.9))
     canvas.paint(at, row, row, np.zeros(1, np.float32), shade, Cover.PAVED)
     canvas.height_m.reshape(-1)[at] = 1.4

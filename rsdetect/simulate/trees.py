@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ def paint_trees(canvas: Canvas, frame: Frame, texture: Texture, look: Look, spac
     y, x = frame.y_m, frame.x_m
     rows = np.arange(int(np.floor(y[0, 0] / spacing)) - 1, int(np.floor(y[-1, 0] / spacing)) + 2)
     cols = np.arange(int(np.floor(x[0, 0] / spacing)) - 1, int(np.floor(x[0, -1] / spacing)) + 2)
-    salt = 71 + int(spacing * 10)
+    salt = 2000 + int(spacing * 10)
 
     def draw(number: int) -> Float32Array:
         return uniform(frame.seed, salt + 1000 * number, rows[:, None], cols[None, :])
@@ -37,13 +39,17 @@ def paint_trees(canvas: Canvas, frame: Frame, texture: Texture, look: Look, spac
     if not taken.any():
         return
     radius = np.where(taken, spacing * (0.32 + 0.4 * draw(3)), 0).astype(np.float32)
-    tables = (trunk_y, trunk_x, radius, draw(6) - np.float32(0.5))
-    crown, depth, lit, number = _nearest_crown(frame, tables, (rows[0], cols[0]), spacing, look)
+    crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, draw(6) - 0.5, spacing))
     at = np.flatnonzero(crown)
     if not at.size:
         return
-    number, depth, lit = number.ravel()[at], depth.ravel()[at], lit.ravel()[at]
-    kind, tone = draw(4).ravel()[number], draw(5).ravel()[number]
+    tree, depth = tree.ravel()[at], depth.ravel()[at]
+    at_y, at_x = np.unravel_index(at, crown.shape)
+    # How far the crown's surface faces the sun here: its side, -1 to 1.
+    side_y = y[at_y, 0] - trunk_y.ravel()[tree]
+    side_x = x[0, at_x] - trunk_x.ravel()[tree]
+    lit = np.clip((side_y * look.sun[0] + side_x * look.sun[1]) / radius.ravel()[tree], -1, 1)
+    kind, tone = draw(4).ravel()[tree], draw(5).ravel()[tree]
     t = texture.at(at)
     row = np.where(kind < 0.3, _rows("conifer", kind * 3.3), _rows("leaf", np.mod(kind * 7, 1)))
     shade = (0.8 + 0.35 * tone) * (1 + 0.45 * lit) * (1 + 0.12 * t.grain + 0.12 * t.fine)
@@ -58,39 +64,50 @@ def _rows(name: str, lot: Float32Array) -> NDArray[np.uint8]:
     return (start + np.minimum(lot * count, count - 1)).astype(np.uint8)
 
 
-def _nearest_crown(
-    frame: Frame,
-    tables: tuple[Float32Array, Float32Array, Float32Array, Float32Array],
-    first: tuple[int, int],
-    spacing: float,
-    look: Look,
-) -> tuple[NDArray[np.bool_], Float32Array, Float32Array, NDArray[np.intp]]:
+@dataclass(frozen=True)
+class Crowns:
+    """The crowns that a frame can see; arrays are (rows, columns) of the jittered grid."""
+
+    y_m: Float32Array  # trunk
+    x_m: Float32Array
+    radius_m: Float32Array  # 0 = no tree
+    oval: Float32Array  # -0.5 to 0.5, how far from round
+    spacing_m: float
+
+
+def _deepest_crown(frame: Frame, crowns: Crowns) -> tuple[NDArray[np.bool_], Float32Array, NDArray[np.intp]]:
     """Of the four crowns that may cover a pixel, the one it lies deepest in.
 
-    Returns whether one covers it, how deep the pixel lies in it (0 rim, 1 middle), how far the crown's
-    surface there faces the sun (-1 to 1), and the crown's flat number in the tables.
+    Returns whether one covers it, how deep the pixel lies in it (0 rim, 1 middle), and the crown's flat
+    number; all (height, width).
     """
-    trunk_y, trunk_x, radius, oval = (table.ravel() for table in tables)
-    count = tables[0].shape[1]
+    count, spacing = crowns.y_m.shape[1], crowns.spacing_m
     y, x = frame.y_m, frame.x_m
     row, col = np.floor(y / spacing), np.floor(x / spacing)
     # The nearer neighbour on either axis; a trunk stands in the middle half of its cell.
     next_row = np.where(y / spacing - row < 0.5, -1, 1)
     next_col = np.where(x / spacing - col < 0.5, -1, 1)
-    row = row.astype(np.intp) - first[0]
-    col = col.astype(np.intp) - first[1]
-    shape = (frame.height, frame.width)
-    depth = np.zeros(shape, dtype=np.float32)
-    lit = np.zeros(shape, dtype=np.float32)
-    number = np.zeros(shape, dtype=np.intp)
+    row = (row - row[0, 0]).astype(np.intp) + 1
+    col = (col - col[0, 0]).astype(np.intp) + 1
+    radius = crowns.radius_m
+    trunk_y, trunk_x, oval = crowns.y_m.ravel(), crowns.x_m.ravel(), crowns.oval.ravel()
+    # No tree: so steep that no pixel lies in it.
+    steep = (
+        np.where(radius > 0, 1 / np.maximum(radius, 1e-3) ** 2, np.float32(1e9)).astype(np.float32).ravel()
+    )
+    depth = np.zeros((frame.height, frame.width), dtype=np.float32)
+    number = np.zeros(depth.shape, dtype=np.intp)
     for step_row, step_col in ((0, 0), (0, 1), (1, 0), (1, 1)):
         tree = (row + step_row * next_row) * count + (col + step_col * next_col)
-        r = radius[tree]
         dy, dx = y - trunk_y[tree], x - trunk_x[tree]
         # Crowns are not round: each is an oval of its own.
-        here = 1 - (dy * dy + dx * dx + oval[tree] * dy * dx) / np.maximum(r * r, 1e-6)
+        here = oval[tree] * dy
+        here += dx
+        here *= dx
+        here += dy * dy
+        here *= steep[tree]
+        np.subtract(1, here, out=here)
         deeper = here > depth
-        depth = np.where(deeper, here, depth)
-        lit = np.where(deeper, (dy * look.sun[0] + dx * look.sun[1]) / np.maximum(r, 1e-3), lit)
-        number = np.where(deeper, tree, number)
-    return depth > 0, depth, np.clip(lit, -1, 1), number
+        np.copyto(depth, here, where=deeper)
+        np.copyto(number, tree, where=deeper)
+    return depth > 0, depth, number

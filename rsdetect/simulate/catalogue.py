@@ -1,0 +1,158 @@
+"""The catalogue of plots that a world is laid out with.
+
+Every plot of the world is one of `ENTRIES` entries of its kind of land. An entry says what lies on the
+plot on both dates: the use of the ground, the building and its wing, the plants. What changes between
+the dates on a plot is written here and nowhere else, so that the truth can be read from the catalogue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.simulate.land import RECIPES, URBAN, Land, Recipe, Use
+from rsdetect.simulate.materials import pick_among
+from rsdetect.simulate.spec import ChangeKind
+
+Float32Array = NDArray[np.float32]
+UInt8Array = NDArray[np.uint8]
+BoolArray = NDArray[np.bool_]
+
+ENTRIES = 512  # plots a kind of land; things change in the upper half only
+
+# What a plot may turn into, and what the truth calls it.
+_BECOMES = {
+    Use.EARTHWORK: ChangeKind.EARTHWORK,
+    Use.SOLAR: ChangeKind.SOLAR,
+    Use.GREENHOUSE: ChangeKind.GREENHOUSE,
+    Use.WATER: ChangeKind.WATER,
+    Use.YARD: ChangeKind.PAVED,
+    Use.PARKING: ChangeKind.PAVED,
+    Use.RANGE: ChangeKind.CLEARED,
+    Use.BURNT: ChangeKind.BURNT,
+    Use.FOREST: ChangeKind.PLANTED,
+}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What lies on each plot: last axis `land * ENTRIES + entry`, before it an axis of two is the date."""
+
+    use: UInt8Array  # (2, n) Use
+    turned: UInt8Array  # (n,) ChangeKind of the ground, 0 where it stays
+    soil: UInt8Array  # (n,) palette row of the bare ground
+    plant: UInt8Array  # (n,) palette row of what grows
+    paved: UInt8Array  # (n,) palette row of what is paved
+    cover: Float32Array  # (2, n) share of the ground that plants cover
+    rows_m: Float32Array  # (n,) spacing of crop rows
+    trees: Float32Array  # (2, n) share of tree places taken
+    hedge: BoolArray  # (n,) a row of trees along the plot's edge
+    standing: BoolArray  # (2, n) the main building stands
+    wing_standing: BoolArray  # (2, n)
+    house_m: Float32Array  # (n,) length of the main building
+    aspect: Float32Array  # (n,) its width over its length
+    fill: Float32Array  # (n,) most of the plot that it takes
+    place: Float32Array  # (2, n) its place in what is left, 0 to 1 (along the street, away from it)
+    turn: Float32Array  # (2, n) cosine and sine of its turn against the street
+    wing: Float32Array  # (3, n) wing's length and width over the house's, its place along it
+    height_m: Float32Array  # (n,)
+    pitch: Float32Array  # (n,) slope of the roof, 0 = flat
+    hip: BoolArray  # (n,) the roof slopes on four sides
+    roof: UInt8Array  # (n,) palette row
+
+    @property
+    def built(self) -> BoolArray:
+        """(n,) a building or a wing stands on either date."""
+        return np.asarray(self.standing.any(axis=0) | self.wing_standing.any(axis=0))
+
+
+def draw_catalogue(change: float, gsd_m: float, rng: np.random.Generator) -> Catalogue:
+    """The catalogue of one world; with `change` at 0 nothing in it changes."""
+    # Where a house is no larger than a pixel, one house more is no change that anybody could map.
+    too_small = (Land.SUBURB, Land.DENSE) if gsd_m > 5 else ()
+    parts = [_draw_land(land, RECIPES[land], 0.0 if land in too_small else change, rng) for land in Land]
+    return Catalogue(**{name: np.concatenate([p[name] for p in parts], axis=-1) for name in parts[0]})
+
+
+def _span(rng: np.random.Generator, span: tuple[float, float], n: int = ENTRIES) -> Float32Array:
+    return rng.uniform(*span, n).astype(np.float32)
+
+
+def _draw_land(
+    land: Land, recipe: Recipe, change: float, rng: np.random.Generator
+) -> dict[str, NDArray[np.generic]]:
+    n = ENTRIES
+    ground = _draw_ground(land, recipe, change, rng)
+    stays = np.isin(ground["use"], (Use.CROP, Use.WATER, Use.SOLAR, Use.GREENHOUSE, Use.FOREST, Use.BURNT))
+    may_stand = ~stays & ((land not in (Land.FARM, Land.RANGE, Land.FOREST)) | (ground["use"] != Use.PARKING))
+    here = rng.random(n) < recipe.built
+    if land is Land.FARM:
+        here = np.isin(ground["use"][1], (Use.YARD,)) & (rng.random(n) < 0.8)
+    standing = np.stack([here, here]) & may_stand
+    wing = standing & (rng.random(n) < recipe.wings)
+    event, which = _may_change(change) & (rng.random(n) < 0.9), rng.random(n)
+    standing[0] &= ~(event & (which < 0.55))
+    wing[0] &= ~(event & (which < 0.75))
+    standing[1] &= ~(event & (which >= 0.75))
+    wing[1] &= standing[1]
+    wing[0] &= standing[0]
+    angle = rng.normal(0, 0.03, n) + (rng.random(n) < 0.15) * rng.normal(0, 0.5, n)
+    pitched = rng.random(n) >= recipe.flat
+    return ground | {
+        "standing": standing,
+        "wing_standing": wing,
+        "house_m": _span(rng, recipe.house),
+        "aspect": _span(rng, recipe.aspect),
+        "fill": np.full(n, recipe.fill, dtype=np.float32),
+        "place": np.stack([_span(rng, (0.2, 0.8)), _span(rng, (0.1, 0.6))]),
+        "turn": np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32),
+        "wing": np.stack([_span(rng, (0.3, 0.6)), _span(rng, (0.4, 0.9)), _span(rng, (-0.3, 0.3))]),
+        "height_m": _span(rng, recipe.height),
+        "pitch": np.where(pitched, rng.uniform(0.25, 0.7, n), 0.0).astype(np.float32),
+        "hip": rng.random(n) < 0.45,
+        "roof": pick_among(rng, recipe.roofs, n),
+    }
+
+
+def _may_change(change: float) -> BoolArray:
+    """(ENTRIES,) the plots on which things may change."""
+    return (np.arange(ENTRIES) >= ENTRIES // 2) & (change > 0)
+
+
+def _draw_ground(
+    land: Land, recipe: Recipe, change: float, rng: np.random.Generator
+) -> dict[str, NDArray[np.generic]]:
+    n = ENTRIES
+    uses = np.array(list(recipe.uses), dtype=np.uint8)
+    weights = np.array(list(recipe.uses.values()))
+    use = np.repeat(rng.choice(uses, n, p=weights / weights.sum())[None], 2, axis=0)
+    turned = np.zeros(n, dtype=np.uint8)
+    if recipe.turns:
+        targets = np.array(list(recipe.turns), dtype=np.uint8)
+        odds = np.array(list(recipe.turns.values()))
+        target = rng.choice(targets, n, p=odds / odds.sum())
+        rate = 0.2 if land in URBAN else 0.8
+        event = _may_change(change) & (rng.random(n) < rate) & (target != use[0])
+        use[1] = np.where(event, target, use[1])
+        turned = np.where(event, np.array([_BECOMES.get(Use(u), 0) for u in range(len(Use))])[target], 0)
+    # Cover of the dates is independent: crops are sown, grow and are cut. That is not change.
+    cover = np.clip(rng.beta(0.5, 0.5, (2, n)), 0.02, 0.98)
+    trees = np.repeat(_span(rng, recipe.trees)[None], 2, axis=0)
+    trees = np.where(use == Use.FOREST, np.maximum(trees, 0.9), trees)
+    if land is Land.FOREST:
+        trees = np.where(use == Use.FOREST, trees, 0.05)
+    trees = np.where(np.isin(use, (Use.LAWN, Use.RANGE, Use.MEADOW, Use.FOREST, Use.YARD)), trees, 0)
+    crops = {"crop": 3.0, "grass": 1.0, "ripe": 1.0} if land is Land.FARM else {"grass": 1.0}
+    return {
+        "use": use,
+        "turned": turned.astype(np.uint8),
+        "soil": pick_among(rng, {"soil": 4.0, "sand": 0.6, "straw": 1.0}, n),
+        "plant": pick_among(rng, crops, n),
+        "paved": pick_among(rng, {"asphalt": 1.5, "concrete": 2.0, "gravel": 1.5}, n),
+        "cover": cover.astype(np.float32),
+        "rows_m": _span(rng, (1.2, 6.0)),
+        "trees": trees.astype(np.float32),
+        "hedge": rng.random(n) < 0.25,
+    }

@@ -1,0 +1,88 @@
+"""Both dates' ground under a frame, painted layer by layer, and what changed between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.simulate.buildings import paint_buildings
+from rsdetect.simulate.canvas import Canvas, Cover, Texture
+from rsdetect.simulate.districts import lay_districts
+from rsdetect.simulate.ground import paint_ground
+from rsdetect.simulate.land import URBAN, Land
+from rsdetect.simulate.noise import Frame
+from rsdetect.simulate.plots import Plots, lay_plots
+from rsdetect.simulate.roads import Roads, park_vehicles
+from rsdetect.simulate.spec import ChangeKind
+from rsdetect.simulate.trees import paint_trees
+from rsdetect.simulate.water import lay_water, paint_water
+from rsdetect.simulate.world import World
+
+UInt8Array = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Both dates' ground under a frame, before light and sensor."""
+
+    canvases: tuple[Canvas, Canvas]
+    kind: UInt8Array  # (height, width) ChangeKind
+
+
+def draw_landscape(world: World, frame: Frame) -> Landscape:
+    """Paint both dates' ground, and say what changed."""
+    districts = lay_districts(world.plan, frame)
+    before, after, converted = lay_plots(districts, frame)
+    waters, bank = lay_water(world.waters, frame)
+    roads = Roads(districts, world.plan.change, frame)
+    textures = Texture.draw_pair(frame, world.texture)
+    canvases, alone = [], []
+    for date, plots in enumerate((before, after)):
+        canvas = Canvas.blank((frame.height, frame.width))
+        texture, look = textures[date], world.looks[date]
+        use = paint_ground(canvas, plots, world.catalogue, texture, date, frame.gsd_m)
+        alone.append(paint_buildings(canvas, plots, world.catalogue, texture, look, date))
+        if bank.any():
+            paint_water(canvas, waters[date], bank, texture)
+        roads.paint(canvas, texture, date, frame.gsd_m)
+        roads.paint_vehicles(canvas, frame, date)
+        park_vehicles(canvas, plots, use, frame, date)
+        canvas.trees[:] *= np.clip(1 + 0.9 * districts.stray, 0, 2)
+        for spacing in world.tree_m:
+            paint_trees(canvas, frame, texture, look, spacing)
+        canvases.append(canvas)
+
+    kind = np.where(before.street, 0, world.catalogue.turned[before.entry])
+    kind = np.where(converted, _converted_kind(before, after), kind)
+    built = [(canvas.cover == Cover.BUILDING) for canvas in canvases]
+    kind = np.where(built[0] & (alone[0] | converted), ChangeKind.BUILDING_REMOVED, kind)
+    kind = np.where(built[1] & (alone[1] | converted), ChangeKind.BUILDING_NEW, kind)
+    kind[bank] = 0
+    kind[waters[0] != waters[1]] = ChangeKind.WATER
+    roads.mark(kind)
+    # A crown that hides the ground on both dates hides what happened below; cleared land is another matter.
+    crowns = (canvases[0].cover == Cover.WOODY) & (canvases[1].cover == Cover.WOODY)
+    kind[crowns & ~converted] = 0
+    return Landscape((canvases[0], canvases[1]), kind.astype(np.uint8))
+
+
+def _converted_kind(before: Plots, after: Plots) -> UInt8Array:
+    kind = _CONVERSION[before.land, after.land]
+    street = after.street & np.isin(after.land, URBAN)
+    return np.where(street, np.uint8(ChangeKind.ROAD), kind)
+
+
+def _conversions() -> UInt8Array:
+    """(land before, land after) -> what the truth calls the ground between buildings."""
+    table = np.full((len(Land), len(Land)), ChangeKind.EARTHWORK, dtype=np.uint8)
+    table[:, [int(land) for land in URBAN]] = ChangeKind.BUILT_UP
+    for land in URBAN:
+        table[land, [Land.BARE, Land.RANGE, Land.FARM]] = ChangeKind.CLEARANCE
+    table[Land.FOREST, [Land.RANGE, Land.FARM]] = ChangeKind.CLEARED
+    table[:, Land.LAKE] = table[Land.LAKE, :] = ChangeKind.WATER
+    return table
+
+
+_CONVERSION = _conversions()
