@@ -38,6 +38,16 @@ class Sums:
     band_sum: Float64Array  # (bands, n) sum of the known differences
     band_pixels: Int64Array  # (bands, n) number of pixels where the difference is known
 
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Sums:
+        return Sums(
+            pixels=self.pixels[chosen],
+            value_sum=self.value_sum[chosen],
+            value_max=self.value_max[chosen],
+            bands=self.bands,
+            band_sum=self.band_sum[:, chosen],
+            band_pixels=self.band_pixels[:, chosen],
+        )
+
     def grouped(self, group: Int64Array, count: int) -> Sums:
         """Add up the entries that have the same number in `group` (n,), giving `count` entries."""
         largest = np.zeros(count, np.int64)
@@ -81,6 +91,21 @@ class BlockPieces:
     bottom: Int64Array  # (width,)
     left: Int64Array  # (height,)
     right: Int64Array  # (height,)
+
+    def without_small(self, pixels: int) -> BlockPieces:
+        """Leave out pieces of fewer pixels, unless they touch an edge and another block may add to them."""
+        edges = (self.top, self.bottom, self.left, self.right)
+        keep = self.sums.pixels >= pixels
+        for edge in edges:
+            keep[edge[edge >= 0]] = True
+        number = np.cumsum(keep) - 1
+        corners = self.corners[keep[self.corners.owner]]
+        return BlockPieces(
+            int(np.count_nonzero(keep)),
+            corners.renumbered(number[corners.owner]),
+            self.sums[keep],
+            *(np.where(edge >= 0, number[edge], -1) for edge in edges),
+        )
 
 
 @dataclass(frozen=True)

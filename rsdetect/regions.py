@@ -96,9 +96,12 @@ def trace_footprint(raster: Raster, options: TraceOptions | None = None) -> Regi
 
 def _trace(raster: Raster, inside: Inside, options: TraceOptions) -> Regions:
     grid = raster.grid
-    corners, sums = join_blocks(grid, _finder(raster, inside, options), options.block_size, options.workers)
     pixel_area = pixel_area_m2(grid)
-    if pixel_area is not None:  # then small regions need not be traced at all
+    # Noise goes block by block, before it fills the memory; rounded down, as the last word comes later.
+    fewest = 0 if pixel_area is None else int(options.min_area / pixel_area)
+    find = _finder(raster, inside, options.difference, fewest)
+    corners, sums = join_blocks(grid, find, options.block_size, options.workers)
+    if pixel_area is not None:  # then small regions need not be outlined at all
         keep = sums.pixels * pixel_area >= options.min_area
         corners = corners[keep[corners.owner]]
     outlines = trace_outlines(corners)
@@ -117,14 +120,17 @@ def _trace(raster: Raster, inside: Inside, options: TraceOptions) -> Regions:
     return Regions(geometry, sums.pixels[region], area, perimeter, **_means(sums, region))
 
 
-def _finder(raster: Raster, inside: Inside, options: TraceOptions) -> Callable[[Window], BlockPieces | None]:
+def _finder(
+    raster: Raster, inside: Inside, difference: Difference | None, fewest: int
+) -> Callable[[Window], BlockPieces | None]:
     def find(window: Window) -> BlockPieces | None:
         values = raster.read(window)
         chosen = inside(values)
         if not chosen.any():
             return None
-        differences = _no_difference(window) if options.difference is None else options.difference(window)
-        return find_pieces(values, chosen, window, differences)
+        differences = _no_difference(window) if difference is None else difference(window)
+        pieces = find_pieces(values, chosen, window, differences)
+        return pieces and pieces.without_small(fewest)
 
     return find
 

@@ -210,3 +210,16 @@ def test_memory_does_not_grow_with_the_raster():
 
     peak(16)  # what is allocated once only
     assert peak(64) < 4e6 < 64**2 * 64**2
+
+
+def test_noise_below_the_minimum_area_does_not_fill_the_memory():
+    noise = ArrayRaster((np.random.default_rng(5).random((640, 640)) < 0.05) * 90)
+
+    def peak(min_area):
+        tracemalloc.start()
+        trace_regions(noise, 50, options=TraceOptions(block_size=64, min_area=min_area))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(30) < peak(0) / 5
