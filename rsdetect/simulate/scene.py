@@ -66,32 +66,6 @@ def _overlap(start: int, first: int, end: int) -> tuple[slice, slice]:
 def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
     """One block of the pair, `BLOCK` pixels square; it may run beyond the scene's edge."""
     world = build_world(spec)
-    size = BLOCK + 2 * MARGIN
-    frame = Frame(row * BLOCK - MARGIN, col * BLOCK - MARGIN, size, size, spec.ground_m, world.seed)
-    ground = draw_ground(world, frame)
-    inner = Frame(row * BLOCK, col * BLOCK, BLOCK, BLOCK, spec.ground_m, world.seed)
-    shots = [_shoot(spec, world, ground.canvases[date], inner, date) for date in (0, 1)]
-    core = slice(MARGIN, -MARGIN)
-    kind = ground.kind[core, core].copy()
-    done = Rendered(
-        before=shots[0][0],
-        after=shots[1][0],
-        truth=(kind != 0).astype(np.uint8),
-        kind=kind,
-        cloud_before=shots[0][1],
-        cloud_after=shots[1][1],
-        shadow_before=shots[0][2],
-        shadow_after=shots[1][2],
-    )
-    for name in Rendered.__dataclass_fields__:
-        getattr(done, name).flags.writeable = False  # the cache hands out the same arrays again
-    return done
-
-
-@lru_cache(maxsize=2)
-def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
-    """One block of the pair, `BLOCK` pixels square; it may run beyond the scene's edge."""
-    world = build_world(spec)
     frame = Frame(row * BLOCK, col * BLOCK, BLOCK, BLOCK, spec.ground_m, world.seed)
     wide = BLOCK + 2 * MARGIN
     outer = Frame(frame.row - MARGIN, frame.col - MARGIN, wide, wide, spec.ground_m, world.seed)
