@@ -9,6 +9,7 @@ from rasterio.warp import transform_bounds
 
 from rsdetect.errors import GridMismatch, NothingToCompare
 from rsdetect.grid import Grid, Window
+from rsdetect.handles import GDAL_ERRORS
 
 # Two products of one mission differ in the last digits of their transforms; a twentieth of a pixel,
 # anywhere in the scene, is below what a comparison of pixels can feel.
@@ -39,11 +40,11 @@ def offset_between(reference: Grid, other: Grid) -> tuple[int, int] | None:
     """(row, column) of `reference`'s first pixel on `other`'s grid; None when the grids do not coincide."""
     if not same_crs(reference.crs, other.crs):
         return None
-    to_other: Affine = ~other.transform * reference.transform
+    to_other: Affine = ~other.transform @ reference.transform
     col, row = round(to_other.c), round(to_other.f)
-    shifted = Affine.translation(-col, -row) * to_other
+    shifted = Affine.translation(-col, -row) @ to_other
     corners = ((x, y) for x in (0, reference.width) for y in (0, reference.height))
-    drift = [abs(np.subtract(shifted * corner, corner)).max() for corner in corners]
+    drift = [abs(np.subtract(shifted @ corner, corner)).max() for corner in corners]
     return (row, col) if max(drift) <= _TOLERANCE_PX else None
 
 
@@ -51,12 +52,14 @@ def describe_mismatch(before: Grid, after: Grid) -> str:
     """What differs between two grids that do not coincide, in a clause."""
     if not same_crs(before.crs, after.crs):
         return f"{crs_name(before.crs)} and {crs_name(after.crs)}"
-    if before.pixel_size != after.pixel_size:
+    if not np.allclose(before.pixel_size, after.pixel_size, rtol=1e-6, atol=0):
         return f"pixels of {_size(before)} and of {_size(after)}"
     t, u = before.transform, after.transform
-    if (t.a, t.b, t.d, t.e) != (u.a, u.b, u.d, u.e):
-        return f"rows and columns that run in different directions, {tuple(t)[:6]} and {tuple(u)[:6]}"
-    col, row = ~t * (u.c, u.f)
+    if not np.allclose(
+        (t.a, t.b, t.d, t.e), (u.a, u.b, u.d, u.e), rtol=1e-6, atol=1e-6 * before.pixel_size[0]
+    ):
+        return f"rows and columns that run in different directions, {_directions(t)} and {_directions(u)}"
+    col, row = ~t @ (u.c, u.f)
     return (
         f"{_size(before)} pixels from ({t.c:.10g}, {t.f:.10g}) and from ({u.c:.10g}, {u.f:.10g}), "
         f"{col - round(col):+.2f} columns and {row - round(row):+.2f} rows off"
@@ -66,13 +69,16 @@ def describe_mismatch(before: Grid, after: Grid) -> str:
 def window_of(other: Grid, reference: Grid) -> Window:
     """The smallest window on `reference` that holds all of `other`, in whatever CRS; may be empty."""
     assert reference.crs is not None and other.crs is not None
-    bounds = transform_bounds(other.crs, reference.crs, *other.bounds, densify_pts=51)
+    try:
+        bounds = transform_bounds(other.crs, reference.crs, *other.bounds, densify_pts=51)
+    except GDAL_ERRORS:
+        bounds = (np.inf,) * 4
     xs, ys = (bounds[0], bounds[2]), (bounds[1], bounds[3])
-    corners = np.array([~reference.transform * (x, y) for x in xs for y in ys])
+    corners = np.array([~reference.transform @ (x, y) for x in xs for y in ys])
     if not np.isfinite(corners).all():
         raise NothingToCompare(
-            f"the scenes do not overlap: {crs_name(other.crs)} cannot be expressed in "
-            f"{crs_name(reference.crs)} there."
+            f"the scenes do not overlap: places in {crs_name(other.crs)} cannot be expressed in "
+            f"{crs_name(reference.crs)}."
         )
     (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
     window = Window(int(top), int(left), int(bottom - top), int(right - left))
@@ -98,6 +104,11 @@ def require_same_georeference(before: tuple[str, Grid, bool], after: tuple[str, 
                 f"{path} is in {crs_name(grid.crs)} and {other_path} names no CRS; "
                 f"say which one it is in (gdal_edit.py -a_srs ... {other_path})."
             )
+
+
+def _directions(transform: Affine) -> str:
+    step = f"(x {transform.a:+.7g}, y {transform.d:+.7g})"
+    return f"{step} a column with (x {transform.b:+.7g}, y {transform.e:+.7g}) a row"
 
 
 def _size(grid: Grid) -> str:

@@ -90,7 +90,7 @@ class Grid:
     def bounds(self) -> Bounds:
         """(left, bottom, right, top) in CRS units, of the rotated corners where the grid is rotated."""
         corners = ((0, 0), (self.width, 0), (0, self.height), (self.width, self.height))
-        points = [self.transform * corner for corner in corners]
+        points = [self.transform @ corner for corner in corners]
         xs = [float(x) for x, _ in points]
         ys = [float(y) for _, y in points]
         return min(xs), min(ys), max(xs), max(ys)
@@ -108,5 +108,5 @@ class Grid:
 
     def crop(self, window: Window) -> Grid:
         """The grid of `window` alone."""
-        transform = self.transform * Affine.translation(window.col_off, window.row_off)
+        transform = self.transform @ Affine.translation(window.col_off, window.row_off)
         return Grid(self.crs, transform, window.height, window.width)

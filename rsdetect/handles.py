@@ -10,12 +10,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import rasterio
-from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.vrt import WarpedVRT
 
 from rsdetect.errors import SceneError
-from rsdetect.grid import Grid
 
 # A pair without georeference is told of once, in words of our own (rsdetect.pair).
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -27,12 +24,12 @@ _HANDLES_A_THREAD = 8  # two scenes and two masks, each perhaps under a warp
 _local = threading.local()
 
 
-def open_raster(path: str) -> Any:
-    """Open `path` with GDAL for reading; `SceneError` names the file where that fails."""
+def open_raster(path: str, *, of: str | None = None) -> Any:
+    """Open `path`, a file or a view `of` one, for reading; `SceneError` names the file where that fails."""
     try:
         return rasterio.open(path)
     except GDAL_ERRORS as error:
-        raise SceneError(f"{path} cannot be opened as a raster: {one_line(error)}") from error
+        raise SceneError(f"{of or path} cannot be opened as a raster: {one_line(error)}") from error
 
 
 def one_line(error: BaseException) -> str:
@@ -42,40 +39,11 @@ def one_line(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def warped_to(source: Any, grid: Grid, resampling: str, *, as_mask: bool = False) -> WarpedVRT:
-    """A lazy view of `source` on `grid`, the same pixels whichever window of it is read.
-
-    Two defaults of GDAL would let the window show: an approximate transformation (tolerance) and a
-    resampling ratio worked out anew for each piece (XSCALE, YSCALE).
-
-    Parameters
-    ----------
-    source
-        An open dataset with a CRS.
-    as_mask
-        Take the pixel values as classes: -1 where `source` does not reach, no value means nodata.
-    """
-    common = {
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "height": grid.height,
-        "width": grid.width,
-        "resampling": Resampling[resampling],
-        "tolerance": 0,
-    }
-    if as_mask:
-        return WarpedVRT(source, src_nodata=None, nodata=-1, dtype="int32", **common)
-    nodata = source.nodata
-    if nodata is None and source.dtypes[0].startswith("float"):
-        nodata = float("nan")
-    if nodata is not None:
-        return WarpedVRT(source, src_nodata=nodata, nodata=nodata, **common)
-    return WarpedVRT(source, add_alpha=not has_alpha(source), **common)
-
-
-def has_alpha(dataset: Any) -> bool:
-    """True when one of the bands says how opaque the others are."""
-    return any(band.name == "alpha" for band in dataset.colorinterp)
+def alpha_band(dataset: Any) -> int | None:
+    """Number of the band that says where the others count (not 0); None where a mask band does or none."""
+    if [flag.name for flag in dataset.mask_flag_enums[0]] == ["per_dataset"]:
+        return None
+    return next((i for i, colour in enumerate(dataset.colorinterp, 1) if colour.name == "alpha"), None)
 
 
 def thread_handle(key: Any, opener: Callable[[ExitStack], Any]) -> Any:

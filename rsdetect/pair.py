@@ -169,6 +169,8 @@ def _common_grid(
             f"{first.path} and {second.path} have no georeference: they are taken as one plain pixel grid, "
             "and areas are given in pixels.",
         )
+    elif first.grid.crs is None:
+        notes += (f"{first.path} and {second.path} name no CRS: areas are given in pixels.",)
     before = replace(before, offset=(overlap.row_off, overlap.col_off))
     after = replace(after, offset=(overlap.row_off + offset[0], overlap.col_off + offset[1]))
     return first.grid.crop(overlap), before, after, notes

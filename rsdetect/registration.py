@@ -131,8 +131,8 @@ def _in_metres(grid: Grid, cols: float, rows: float) -> float | None:
     from pyproj import CRS, Geod
 
     middle = (grid.width / 2, grid.height / 2)
-    x0, y0 = grid.transform * middle
-    x1, y1 = grid.transform * (middle[0] + cols, middle[1] + rows)
+    x0, y0 = grid.transform @ middle
+    x1, y1 = grid.transform @ (middle[0] + cols, middle[1] + rows)
     crs = CRS.from_wkt(grid.crs)
     if crs.is_geographic:
         geod = crs.get_geod() or Geod(ellps="WGS84")

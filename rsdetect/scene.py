@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from rsdetect.errors import ReadError, SceneError
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import GDAL_ERRORS, one_line, open_raster, thread_handle, warped_to
+from rsdetect.handles import GDAL_ERRORS, alpha_band, one_line, open_raster, thread_handle
 from rsdetect.tiles import BoolArray, Float32Array
+from rsdetect.warping import warped_bands, warped_classes
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
 # lets the polygons of a plain pixel grid lie on its picture.
@@ -31,13 +32,13 @@ class MaskFile:
     bits: tuple[int, ...] = ()  # bit numbers, 0 = lowest, any of which hides the ground
     # Without values or bits, every value but 0 hides the ground.
 
-    def hides(self, classes: NDArray[np.int32]) -> BoolArray:
+    def hides(self, classes: NDArray[np.int64]) -> BoolArray:
         """Where the mask hides the ground; -1 (the mask does not reach there) counts as hidden."""
         hidden: BoolArray = classes == -1
         if self.values:
             hidden |= np.isin(classes, self.values)
         if self.bits:
-            hidden |= (classes & np.int32(sum(1 << bit for bit in self.bits))) != 0
+            hidden |= (classes & np.int64(sum(1 << bit for bit in self.bits))) != 0
         if not self.values and not self.bits:
             hidden |= classes != 0
         return hidden
@@ -91,6 +92,11 @@ def read_header(path: str) -> Header:
         if any(dtype.startswith("complex") for dtype in dataset.dtypes):
             raise SceneError(f"{path} holds complex numbers; give amplitude or intensity instead.")
         plain = dataset.crs is None and dataset.transform.is_identity
+        if plain and (dataset.gcps[0] or dataset.rpcs):
+            raise SceneError(
+                f"{path} is placed by ground control points or RPCs and has no grid of its own; bring it "
+                f"onto one first (gdalwarp {path} ...)."
+            )
         grid = Grid(
             dataset.crs.to_wkt() if dataset.crs else None,
             PIXEL_GRID if plain else dataset.transform,
@@ -113,7 +119,7 @@ def read_header(path: str) -> Header:
             names=tuple(names),
             usable=tuple(i for i, colour in enumerate(colours, start=1) if colour != "alpha"),
             nodata=dataset.nodata,
-            has_mask=any(name != "all_valid" for name in flags),
+            has_mask=any(name != "all_valid" for name in flags) or "alpha" in colours,
             tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
             block_shape=dataset.block_shapes[0],
         )
@@ -160,41 +166,62 @@ def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
 
 def _read_pixels(scene: Scene, inside: Window) -> tuple[Float32Array, BoolArray]:
     place = _gdal_window(inside)
-    bands = list(scene.bands)
     try:
         dataset = thread_handle(replace(scene, mask=None, offset=(0, 0)), lambda s: _open_scene(scene, s))
-        raw = dataset.read(bands, window=place)
-        usable = np.ones(inside.shape, dtype=bool)
-        if scene.has_mask or scene.warp:
-            usable &= (dataset.read_masks(bands, window=place) != 0).all(axis=0)
+        if scene.warp:
+            raw = dataset.read(window=place)
+            raw, usable = raw[:-1], raw[-1] != 0
+        else:
+            raw = dataset.read(list(scene.bands), window=place)
+            usable = _unmasked(dataset, scene, raw, place)
     except GDAL_ERRORS as error:
         raise ReadError(
             f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
             f"{inside.col_off} to {inside.col_end - 1}: {one_line(error)}"
         ) from error
-    part = raw.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and with it not usable
+        part = raw.astype(np.float32, copy=False)
     if raw.dtype.kind == "f":
         usable &= np.isfinite(part).all(axis=0)
     return part, usable
 
 
+def _unmasked(dataset: Any, scene: Scene, raw: NDArray[Any], place: Any) -> BoolArray:
+    """Where nothing in the file says that a pixel of one of the bands is not valid."""
+    usable = np.ones(raw.shape[1:], dtype=bool)
+    if not scene.has_mask:
+        return usable
+    bands = list(scene.bands)
+    usable &= (dataset.read_masks(bands, window=place) != 0).all(axis=0)
+    # GDAL forgets the nodata value where there is a mask band, and the alpha band where there is a nodata
+    # value, or more or fewer than three bands beside it.
+    for band, values in zip(bands, raw, strict=True):
+        nodata = dataset.nodatavals[band - 1]
+        if nodata is not None and not np.isnan(nodata):
+            usable &= values != nodata
+    if (alpha := alpha_band(dataset)) is not None:
+        usable &= dataset.read(alpha, window=place) != 0
+    return usable
+
+
 def _open_scene(scene: Scene, stack: ExitStack) -> Any:
     dataset = stack.enter_context(open_raster(scene.path))
     if scene.warp:
-        dataset = stack.enter_context(warped_to(dataset, scene.grid, scene.warp))
+        view = warped_bands(dataset, scene.bands, scene.grid, scene.warp)
+        dataset = stack.enter_context(open_raster(view, of=scene.path))
     return dataset
 
 
-def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int32]:
+def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
     def opener(stack: ExitStack) -> Any:
         dataset = stack.enter_context(open_raster(mask.path))
         if grid.crs is not None:
-            dataset = stack.enter_context(warped_to(dataset, grid, "nearest", as_mask=True))
+            dataset = stack.enter_context(open_raster(warped_classes(dataset, grid), of=mask.path))
         return dataset
 
     try:
         dataset = thread_handle((mask.path, mask.version, grid), opener)
-        classes: NDArray[np.int32] = dataset.read(1, window=_gdal_window(inside)).astype(np.int32)
+        classes: NDArray[np.int64] = dataset.read(1, window=_gdal_window(inside)).astype(np.int64)
     except GDAL_ERRORS as error:
         raise ReadError(f"the mask {mask.path} cannot be read: {one_line(error)}") from error
     return classes
