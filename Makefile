@@ -8,7 +8,8 @@ DEMO := demo-output
 .PHONY: demo test check bench sample lock clean
 
 demo: $(READY)
-	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif --out $(DEMO) --min-area 50 --overwrite
+	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif \
+		--mask data/sample/before_mask.tif,data/sample/after_mask.tif --min-area 10 --out $(DEMO) --overwrite
 	@echo "Open $(DEMO)/changes.gpkg and $(DEMO)/change_probability.tif in QGIS."
 
 test: $(READY)

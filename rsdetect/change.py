@@ -12,8 +12,8 @@ import rasterio
 
 from rsdetect.checking import CheckReport, check_pair
 from rsdetect.detectors import Scorer, make_detector
-from rsdetect.devices import resolve_device
-from rsdetect.engine import GDAL_CACHE_BYTES, Context, lazy_scores, pending_tiles, run_tiles, usable_cores
+from rsdetect.devices import resolve_device, usable_cores
+from rsdetect.engine import GDAL_CACHE_BYTES, Context, lazy_scores, pending_tiles, run_tiles
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair

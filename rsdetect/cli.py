@@ -154,6 +154,54 @@ def vectorize(
 
 
 @app.command()
+def simulate(
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the scenes, their masks and the truth.")
+    ],
+    kind: Annotated[str, typer.Option(help="vhr: RGB, 8 bit, 0.5 m. s2: four bands, 16 bit, 10 m.")] = "vhr",
+    size: Annotated[str, typer.Option(metavar="N|WIDTHxHEIGHT", help="Size in pixels.")] = "1024",
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal scenes.")] = 0,
+    gsd: Annotated[
+        float | None, typer.Option(help="Ground size of a pixel in m; default: as the kind.")
+    ] = None,
+    change: Annotated[float, typer.Option(help="Share of the ground that changes, 0 to 0.5.")] = 0.08,
+    cloud: Annotated[float, typer.Option(help="Share of each date under cloud, 0 to 0.6.")] = 0.04,
+    shift: Annotated[
+        str | None, typer.Option(metavar="ROWS,COLS", help="Shift of AFTER in pixels; default: by the seed.")
+    ] = None,
+    nodata_edge: Annotated[bool, typer.Option(help="Slanted swath edges without data.")] = True,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that draw; default: one for each core.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier scenes.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a georeferenced pair of scenes with known change, and much that is no change."""
+    from rsdetect.devices import usable_cores
+    from rsdetect.simulate import SceneSpec
+    from rsdetect.simulate.write import simulate_pair
+
+    width, height = _size(size)
+    spec = SceneSpec(
+        kind=kind,
+        height=height,
+        width=width,
+        seed=seed,
+        gsd_m=gsd,
+        change=change,
+        cloud=cloud,
+        shift_px=_shift(shift),
+        nodata_edge=nodata_edge,
+    )
+    made = simulate_pair(out, spec, overwrite=overwrite, workers=workers or usable_cores())
+    if as_json:
+        _print_json(made)
+        return
+    _say(f"Scenes, masks and truth: {out}")
+
+
+@app.command()
 def info(
     what: Annotated[
         str, typer.Argument(metavar="MODEL|DIR", help="A model's name or file, or a result folder.")
@@ -228,6 +276,24 @@ def _integers(option: str, text: str | None) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise InputError(f"{option} {text!r} is not a list of whole numbers; write 3,8,9.") from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, *rest = text.split("x")
+    height = rest[0] if rest else width
+    if len(rest) > 1 or not width.isdecimal() or not height.isdecimal():
+        raise InputError(f"--size {text!r} is no size; write 1024 or 2000x1000 (width x height).")
+    return int(width), int(height)
+
+
+def _shift(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        rows, cols = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--shift {text!r} is no shift; write rows,columns in pixels: 0.5,-1.") from None
+    return rows, cols
 
 
 def _threshold(text: str) -> float | None:

@@ -1,10 +1,16 @@
-"""Where a network runs."""
+"""Where a job runs: cores and GPUs."""
 
 from __future__ import annotations
 
+import os
 import re
 
 from rsdetect.errors import InputError
+
+
+def usable_cores() -> int:
+    """Processor cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resolve_device(text: str) -> str:

@@ -6,7 +6,6 @@ configuration, and what it leaves behind is a file in the work store, so that a 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,11 +38,6 @@ class Context:
     scorer: Scorer
     store: WorkStore
     torch_threads: int  # threads inside one operator of the network
-
-
-def usable_cores() -> int:
-    """Processor cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def pending_tiles(pair: Pair, plan: TilePlan, store: WorkStore) -> list[TileWindow]:

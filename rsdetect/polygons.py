@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.engine import usable_cores
+from rsdetect.devices import usable_cores
 from rsdetect.geopackage import ChangeDescription, write_changes
 from rsdetect.grid import Window
 from rsdetect.pair import Pair, read_tile
