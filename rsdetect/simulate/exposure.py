@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ BoolArray = NDArray[np.bool_]
 
 _BANDS = {"vhr": (2, 1, 0), "s2": (0, 1, 2, 3)}  # 0 blue, 1 green, 2 red, 3 near infrared
 _CLOUD = np.float32(0.75)  # reflectance of thick cloud
-_SHADOW_PX = 26  # no shadow is longer; with crowns, blur and shift it must fit into the margin
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,15 @@ class Exposure:
     shadowed: BoolArray  # (height, width) of these, the shadow
 
 
+def shadow_reach_px(gsd_m: float) -> int:
+    """The longest shadow that is drawn; longer ones are cut, because the margin around a block costs time."""
+    return min(24, ceil(80 / gsd_m))
+
+
 def expose(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: int, date: int) -> Exposure:
     """Take the image of `frame`; `canvas` reaches `margin` pixels beyond it on every side."""
     look, bands = world.looks[date], _BANDS[spec.kind]
-    shadow = cast_shadows(canvas.height_m, look, spec.ground_m, _SHADOW_PX)
+    shadow = cast_shadows(canvas.height_m, look, spec.ground_m, shadow_reach_px(spec.ground_m))
     ground = [blur_and_shift(band, look, margin) for band in reflect(canvas, shadow, look, bands)]
     opacity, thick, dark, light = cloud_cover(frame, look, spec.cloud, date, world.cloud_m)
     haze = haze_swing(frame, look, date, 8 * world.cloud_m)

@@ -126,8 +126,8 @@ def _forest(p: Patch) -> Paint:
 def _earthwork(p: Patch) -> Paint:
     t = p.texture
     tracks = np.abs(t.patch) < 0.12
-    shade = 1.05 + 0.06 * t.patch + 0.08 * t.fine + 0.08 * t.grain + 0.10 * tracks
-    mix = 0.45 + 0.2 * t.broad + 0.15 * t.patch + 0.12 * t.fine
+    shade = 1.05 + 0.05 * t.patch + 0.05 * t.fine + 0.06 * t.grain + 0.10 * tracks
+    mix = 0.45 + 0.2 * t.broad + 0.08 * t.patch + 0.06 * t.fine
     return Paint(_row("soil", p.lot(4)), _row("sand", p.lot(12)), mix, shade)
 
 

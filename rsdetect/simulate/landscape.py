@@ -57,15 +57,25 @@ def draw_landscape(world: World, frame: Frame) -> Landscape:
     kind = np.where(before.street, 0, world.catalogue.turned[before.entry])
     kind = np.where(converted, _converted_kind(before, after), kind)
     built = [(canvas.cover == Cover.BUILDING) for canvas in canvases]
+    kind = np.where(built[0] & built[1] & ~converted, ChangeKind.NONE, kind)
     kind = np.where(built[0] & (alone[0] | converted), ChangeKind.BUILDING_REMOVED, kind)
     kind = np.where(built[1] & (alone[1] | converted), ChangeKind.BUILDING_NEW, kind)
     kind[bank] = 0
     kind[waters[0] != waters[1]] = ChangeKind.WATER
     roads.mark(kind)
-    # A crown that hides the ground on both dates hides what happened below; cleared land is another matter.
-    crowns = (canvases[0].cover == Cover.WOODY) & (canvases[1].cover == Cover.WOODY)
-    kind[crowns & ~converted] = 0
+    _mark_trees(kind, canvases, converted)
     return Landscape((canvases[0], canvases[1]), kind.astype(np.uint8))
+
+
+def _mark_trees(kind: NDArray[np.integer], canvases: list[Canvas], converted: NDArray[np.bool_]) -> None:
+    """Enter crowns into the kinds of change: those on one date only, and those that hide a change."""
+    woody = [canvas.cover == Cover.WOODY for canvas in canvases]
+    # A leaning building may hide a crown on one date; that is no change.
+    open_sky = (canvases[0].cover != Cover.BUILDING) & (canvases[1].cover != Cover.BUILDING) & (kind == 0)
+    kind[open_sky & woody[0] & ~woody[1]] = ChangeKind.CLEARED
+    kind[open_sky & woody[1] & ~woody[0]] = ChangeKind.PLANTED
+    # Cleared land keeps a tree here and there, and is changed as a whole.
+    kind[woody[0] & woody[1] & ~converted] = ChangeKind.NONE
 
 
 def _converted_kind(before: Plots, after: Plots) -> UInt8Array:

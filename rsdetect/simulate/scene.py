@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rsdetect.simulate.exposure import expose
+from rsdetect.simulate.exposure import expose, shadow_reach_px
 from rsdetect.simulate.landscape import draw_landscape
 from rsdetect.simulate.noise import Frame
+from rsdetect.simulate.sensor import KERNEL_REACH_PX
 from rsdetect.simulate.spec import Rendered, SceneSpec
+from rsdetect.simulate.trees import LARGEST_CROWN_M
 from rsdetect.simulate.world import build_world
 
 if TYPE_CHECKING:  # the machine that trains need not have what grids are made of
     from rsdetect.grid import Window
 
 BLOCK = 256  # pixels; every pixel is drawn as a part of its block and of no other frame
-MARGIN = 40  # pixels drawn around a block, for what reaches in: shadows, crowns, blur, shift
 
 
 def render(spec: SceneSpec, window: Window) -> Rendered:
@@ -62,18 +64,24 @@ def _overlap(start: int, first: int, end: int) -> tuple[slice, slice]:
     return slice(low - first, high - first), slice(low - start, high - start)
 
 
+def margin_px(spec: SceneSpec) -> int:
+    """How far around a block ground is drawn for what reaches in: crowns, their shadows, blur, shift."""
+    return KERNEL_REACH_PX + shadow_reach_px(spec.ground_m) + ceil(LARGEST_CROWN_M / spec.ground_m)
+
+
 @lru_cache(maxsize=2)
 def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
     """One block of the pair, `BLOCK` pixels square; it may run beyond the scene's edge."""
     world = build_world(spec)
     frame = Frame(row * BLOCK, col * BLOCK, BLOCK, BLOCK, spec.ground_m, world.seed)
-    wide = BLOCK + 2 * MARGIN
-    outer = Frame(frame.row - MARGIN, frame.col - MARGIN, wide, wide, spec.ground_m, world.seed)
+    margin = margin_px(spec)
+    wide = BLOCK + 2 * margin
+    outer = Frame(frame.row - margin, frame.col - margin, wide, wide, spec.ground_m, world.seed)
     landscape = draw_landscape(world, outer)
     before, after = (
-        expose(spec, world, canvas, frame, MARGIN, date) for date, canvas in enumerate(landscape.canvases)
+        expose(spec, world, canvas, frame, margin, date) for date, canvas in enumerate(landscape.canvases)
     )
-    kind = landscape.kind[MARGIN:-MARGIN, MARGIN:-MARGIN].copy()
+    kind = landscape.kind[margin:-margin, margin:-margin].copy()
     done = Rendered(
         before=before.image,
         after=after.image,

@@ -9,28 +9,32 @@ from scipy.fft import dctn, idctn
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.noise import Float32Array, Frame, uniform
 
-_TAPS = 7  # the kernel reaches this far to either side: three pixels of blur and MAX_SHIFT_PX of shift
+KERNEL_REACH_PX = 7  # to either side: three pixels of blur, and MAX_SHIFT_PX
 
 
 def blur_and_shift(image: Float32Array, look: Look, margin: int) -> Float32Array:
     """Convolve with the point spread, moved by the date's shift, and cut `margin` pixels off each side."""
-    assert margin >= _TAPS
+    assert margin >= KERNEL_REACH_PX
     for axis in (0, 1):
         weights = _kernel(look.blur_px, look.shift_px[axis], look.sharpen)
         size = image.shape[axis] - 2 * margin
-        parts = [k for k in range(-_TAPS, _TAPS + 1) if abs(weights[k + _TAPS]) > 1e-4]
+        parts = [
+            k
+            for k in range(-KERNEL_REACH_PX, KERNEL_REACH_PX + 1)
+            if abs(weights[k + KERNEL_REACH_PX]) > 1e-4
+        ]
         total = np.zeros((size, image.shape[1]) if axis == 0 else (image.shape[0], size), dtype=np.float32)
         for k in parts:
             start = margin - k
             cut = image[start : start + size] if axis == 0 else image[:, start : start + size]
-            total += weights[k + _TAPS] * cut
+            total += weights[k + KERNEL_REACH_PX] * cut
         image = total
     return image
 
 
 def _kernel(blur_px: float, shift_px: float, sharpen: float) -> Float32Array:
     """Weights of a Gaussian point spread whose middle is moved by `shift_px`, with some unsharp masking."""
-    at = np.arange(-_TAPS, _TAPS + 1) - shift_px
+    at = np.arange(-KERNEL_REACH_PX, KERNEL_REACH_PX + 1) - shift_px
 
     def bell(sigma: float) -> NDArray[np.float64]:
         # Integrated over the pixel by its mean at five places, so that narrow kernels stay true.

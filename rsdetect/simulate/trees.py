@@ -12,6 +12,7 @@ from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array, Frame, uniform
 
+LARGEST_CROWN_M = 8.0  # radius
 _MIN_CROWN_PX = 2.2  # smaller crowns are left to the texture of the ground
 
 
@@ -38,7 +39,9 @@ def paint_trees(canvas: Canvas, frame: Frame, texture: Texture, look: Look, spac
     taken = canvas.trees[at_row, at_col] > draw(2)
     if not taken.any():
         return
-    radius = np.where(taken, spacing * (0.32 + 0.4 * draw(3)), 0).astype(np.float32)
+    radius = np.where(taken, np.minimum(spacing * (0.32 + 0.4 * draw(3)), LARGEST_CROWN_M), 0).astype(
+        np.float32
+    )
     crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, draw(6) - 0.5, spacing))
     at = np.flatnonzero(crown)
     if not at.size:
