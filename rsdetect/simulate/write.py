@@ -15,7 +15,9 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.errors import OutputError
@@ -26,6 +28,7 @@ from rsdetect.simulate.truth import write_truth_polygons
 from rsdetect.simulate.world import build_world
 
 NODATA_TRUTH = 255
+_WRITE_ERRORS = (OSError, RasterioError, DataSourceError, DataLayerError)
 _CRS = "EPSG:32632"
 _ORIGIN = (500000.0, 5300000.0)
 _TILE = 512  # edge of the files' blocks and of the windows drawn, in pixels
@@ -62,10 +65,13 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
     parts = {name: out / f".part-{name}" for name in (*names, _KINDS)}
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {out} cannot be made: {error.strerror or error}.") from error
+    try:
         summary = _write_parts(spec, parts, workers)
         for name in names:
             parts[name].replace(out / name)
-    except (OSError, rasterio.errors.RasterioError) as error:
+    except _WRITE_ERRORS as error:
         raise OutputError(f"The pair could not be written to {out}: {error}.") from error
     finally:
         for part in parts.values():
