@@ -35,8 +35,10 @@ def read_aoi(path: str, grid: Grid) -> bytes:
         frame = geopandas.read_file(path)
     except Exception as error:
         raise InputError(f"{path} cannot be opened as polygons: {one_line(error)}.") from error
-    polygons = frame.geometry[frame.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
-    polygons = polygons[~polygons.is_empty]
+    if not isinstance(frame, geopandas.GeoDataFrame):
+        raise InputError(f"{path} is a table without places; give polygons as the area of interest.")
+    polygons = frame.geometry.explode(index_parts=False)
+    polygons = polygons[polygons.geom_type.isin(["Polygon", "MultiPolygon"]) & ~polygons.is_empty]
     if polygons.empty:
         raise InputError(f"{path} holds no polygon to take as the area of interest.")
     if grid.crs is not None:
@@ -59,19 +61,25 @@ def touches_window(aoi: bytes, window: Window) -> bool:
 
 
 def inside_aoi(aoi: bytes, window: Window) -> BoolArray:
-    """(height, width) bool: the pixels of `window` whose centre lies in the area."""
+    """(height, width) bool: the pixels of `window` whose centre lies in the area or on its border."""
     area = _area(aoi)
     box = _box(window)
     if area.covers(box):
         return np.ones(window.shape, dtype=bool)
     # Only what is near matters; the margin keeps cut edges away from the pixels that are asked for.
     near = shapely.intersection(area, shapely.buffer(box, 2, join_style="mitre"))
-    shapes = [part for part in shapely.get_parts(near) if part.geom_type == "Polygon"]
+    shapes = [part for part in shapely.get_parts(near) if part.geom_type == "Polygon" and not part.is_empty]
     if not shapes:
         return np.zeros(window.shape, dtype=bool)
     moved = shapely.transform(shapes, lambda xy: xy - (window.col_off, window.row_off))
-    burnt = rasterize(list(moved), out_shape=window.shape, fill=0, default_value=1, dtype="uint8")
-    return np.asarray(burnt, dtype=bool)
+    found = rasterize(list(moved), out_shape=window.shape, default_value=1, dtype="uint8").astype(bool)
+    # Cutting rounds, and by that a border through the very centre of a pixel may fall on either side of it in
+    # two windows. Pixels on a border are therefore asked of the uncut area.
+    border = rasterize(list(shapely.boundary(moved)), out_shape=window.shape, all_touched=True, dtype="uint8")
+    rows, cols = np.nonzero(border)
+    xs, ys = cols + (window.col_off + 0.5), rows + (window.row_off + 0.5)
+    found[rows, cols] = shapely.intersects_xy(area, xs, ys)
+    return np.asarray(found, dtype=bool)
 
 
 def _box(window: Window) -> Any:
@@ -82,4 +90,7 @@ def _box(window: Window) -> Any:
 def _area(aoi: bytes) -> Any:
     area = shapely.from_wkb(aoi)
     shapely.prepare(area)
+    # GEOS builds its indices on the first question of each kind, and not for several threads at once.
+    corner = shapely.box(0, 0, 1, 1)
+    area.intersects(corner), area.covers(corner), shapely.intersects_xy(area, 0.5, 0.5)
     return area

@@ -38,7 +38,7 @@ class MaskFile:
         if self.values:
             hidden |= np.isin(classes, self.values)
         if self.bits:
-            hidden |= (classes & np.int64(sum(1 << bit for bit in self.bits))) != 0
+            hidden |= (classes & np.int64(sum(1 << bit for bit in set(self.bits)))) != 0
         if not self.values and not self.bits:
             hidden |= classes != 0
         return hidden
