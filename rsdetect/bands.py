@@ -53,8 +53,11 @@ def choose_bands(
     InputError
         A band does not exist, or there are fewer than the detector wants.
     """
+    for header in (before, after):
+        if not header.usable:
+            raise InputError(f"{header.path} holds no band but alpha; there is nothing in it to compare.")
     if requested is not None:
-        return _requested(before, after, tuple(requested), wanted)
+        return _requested(before, after, _normal(requested), wanted)
     if wanted is None:
         return _all_bands(before, after)
     named = [_by_names(header, wanted) for header in (before, after)]
@@ -70,6 +73,15 @@ def choose_bands(
         "of both scenes are taken; --bands chooses others."
     )
     return BandChoice(first_before, first_after, wanted, (note,))
+
+
+def _normal(requested: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Names in lower case, numbers as int; a text, as Python's users may give it, like the command line's."""
+    if isinstance(requested, str):
+        return parse_bands(requested) or ()
+    if not requested:
+        raise InputError("--bands chooses no band; leave it out to compare all.")
+    return tuple(band.strip().lower() if isinstance(band, str) else int(band) for band in requested)
 
 
 def _requested(
@@ -92,6 +104,8 @@ def _band_number(header: Header, band: int | str) -> int:
     if isinstance(band, int):
         if not 1 <= band <= count:
             raise InputError(f"{header.path} has bands 1 to {count}, and --bands asks for {band}.")
+        if band not in header.usable:
+            raise InputError(f"band {band} of {header.path} is its alpha band, which says what is valid.")
         return band
     if band not in header.names:
         known = ", ".join(name for name in header.names if name) or "none of them"
