@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import rasterio
 from rsdetect.checking import CheckReport, check_pair
 from rsdetect.detectors import Scorer, make_detector
 from rsdetect.devices import resolve_device, usable_cores
-from rsdetect.engine import GDAL_CACHE_BYTES, Context, lazy_scores, pending_tiles, run_tiles
+from rsdetect.engine import GDAL_CACHE_BYTES, Context, lazy_scores, require_scheduler, run_tiles
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair
@@ -23,7 +23,7 @@ from rsdetect.raster import finish_raster
 from rsdetect.record import Stopwatch, describe_input, describe_machine, fingerprint, write_record
 from rsdetect.scan import Scan
 from rsdetect.store import WorkStore
-from rsdetect.tiles import TilePlan, plan_tiles
+from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +109,8 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         with watch.stage("check"):
             pair, device, detector = _open(before, after, options)
+            if options.score.scheduler is not None:
+                require_scheduler(options.score.scheduler)
             outputs = Outputs.claim(out, overwrite=options.run.overwrite)
         with outputs:
             with watch.stage("check"):
@@ -121,10 +123,11 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
             work = outputs.work_folder(record["fingerprint"], resume=options.run.resume)
             store = WorkStore(work)
             store.create()
+            tiles = [tile for tile in job.plan if pair.looks_at(tile.core)]
             with watch.stage("score"):
-                counts = _score(job, store, options)
+                counts = _score(job, store, tiles, options)
             with watch.stage("raster"):
-                finish_raster(store, job.plan, work / Outputs.RASTER)
+                finish_raster(store, pair.grid, tiles, work / Outputs.RASTER)
             with watch.stage("polygons"):
                 made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, pair, record)
             record |= {
@@ -151,19 +154,19 @@ def _fit(pair: Pair, detector: Any, options: ScoreOptions, device: str) -> _Job:
     return _Job(pair, scorer, plan, options.workers or usable_cores(), device)
 
 
-def _score(job: _Job, store: WorkStore, options: DetectOptions) -> dict[str, Any]:
-    tiles = pending_tiles(job.pair, job.plan, store)
-    pixels = sum(tile.core.height * tile.core.width for tile in tiles)
+def _score(job: _Job, store: WorkStore, tiles: list[TileWindow], options: DetectOptions) -> dict[str, Any]:
+    missing = [tile for tile in tiles if store.get(tile) is None]
+    pixels = sum(tile.core.height * tile.core.width for tile in missing)
     # One thread in each operator: two share an operator badly, two tiles side by side share well.
     threads = max(1, usable_cores() // job.workers)
     context = Context(job.pair, job.scorer, store, threads)
     with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
-        run_tiles(context, tiles, progress, workers=job.workers, scheduler=options.score.scheduler)
-    return {"tiles": len(job.plan), "tiles_scored_in_this_run": len(tiles), "pixels": _pixels(job.plan)}
-
-
-def _pixels(plan: TilePlan) -> int:
-    return plan.grid.height * plan.grid.width
+        run_tiles(context, missing, progress, workers=job.workers, scheduler=options.score.scheduler)
+    return {
+        "tiles": len(tiles),
+        "tiles_scored_in_this_run": len(missing),
+        "pixels": job.pair.grid.height * job.pair.grid.width,
+    }
 
 
 def _start_record(job: _Job, report: CheckReport, options: DetectOptions) -> dict[str, Any]:
@@ -176,7 +179,7 @@ def _start_record(job: _Job, report: CheckReport, options: DetectOptions) -> dic
     return {
         "rsdetect": "run",
         "inputs": inputs,
-        "options": asdict(options),
+        "options": asdict(options) | {"pair": asdict(_with_full_paths(options.pair))},
         "bands": list(job.pair.bands),
         "detector": scorer,
         "threshold": scorer["threshold"] if threshold is None else threshold,
@@ -187,3 +190,16 @@ def _start_record(job: _Job, report: CheckReport, options: DetectOptions) -> dic
         "check": report.as_json(),
         "fingerprint": fingerprint(inputs, job.pair, scorer, job.plan),
     }
+
+
+def _with_full_paths(options: PairOptions) -> PairOptions:
+    """So that `vectorize` finds masks and area of interest from any folder."""
+
+    def full(path: str) -> str:
+        return str(Path(path).absolute()) if Path(path).exists() else path
+
+    return replace(
+        options,
+        masks=tuple(full(path) for path in options.masks),
+        aoi=options.aoi and full(options.aoi),
+    )

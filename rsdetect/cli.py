@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
+import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from rsdetect.errors import InputError, RsdetectError
+
+# Typer carries a click of its own, and shows this one of its errors only.
+_UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="rsdetect",
@@ -117,6 +122,7 @@ def check(
     from rsdetect.change import run_check
     from rsdetect.tables import check_tables
 
+    _log_to_stderr(quiet=False)
     report = run_check(
         before, after, _pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates)
     )
@@ -145,6 +151,7 @@ def vectorize(
     """Make the polygons of DIR anew, with another threshold, minimum area or simplification."""
     from rsdetect.vectorize import vectorize_run
 
+    _log_to_stderr(quiet=False)
     chosen: Any = threshold if threshold in (None, "auto") else _threshold(str(threshold))
     changes = vectorize_run(directory, threshold=chosen, min_area=min_area, simplify=simplify)
     if as_json:
@@ -221,28 +228,42 @@ def info(
 
 def main() -> None:
     """Run the command line and exit with the status that design and README promise."""
-    debug = "--debug" in sys.argv
+    _stop_on_sigterm()
     try:
         status = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        status = 2
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            sys.exit(2)
+        status = _end(error, 2, error.format_message())
     except RsdetectError as error:
-        if debug:
-            raise
-        _say(f"Error: {error}")
-        status = error.exit_status
-    except (KeyboardInterrupt, click.Abort):
-        _say("Error: interrupted; the same command carries on.")
-        status = 3
+        status = _end(error, error.exit_status, str(error))
+    except (KeyboardInterrupt, typer.Abort) as error:
+        status = _end(error, 3, "interrupted; the same command carries on.")
     except BrokenPipeError:
+        # Whoever read our output has seen enough; without this Python complains when it closes stdout.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
         status = 0
     except Exception as error:
-        if debug:
-            raise
-        _say(f"Error: a defect of rsdetect ({type(error).__name__}: {error}); --debug shows where.")
-        status = 1
+        status = _end(
+            error, 1, f"a defect of rsdetect ({type(error).__name__}: {error}); --debug shows where."
+        )
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end(error: BaseException, status: int, text: str) -> int:
+    """Say in one line what went wrong."""
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+    else:
+        _say("Error: " + " ".join(text.split()))
+    return status
+
+
+def _stop_on_sigterm() -> None:
+    """Let a job that a batch system ends stop as by Ctrl-C: said, cleared up, and ready to be resumed."""
+    with contextlib.suppress(ValueError):  # not the main thread, as in a program that calls main()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _pair_options(
@@ -314,14 +335,22 @@ def _summary(counts: dict[str, Any], polygons: Path) -> str:
 
 
 def _print_json(content: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    from rsdetect.record import as_json
+
+    sys.stdout.write(as_json(content))
+    sys.stdout.flush()
 
 
 def _log_to_stderr(*, quiet: bool) -> None:
     import logging
 
-    level = logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(format="Warning: %(message)s", level=level, stream=sys.stderr, force=True)
+    log = logging.getLogger("rsdetect")
+    log.handlers = [logging.StreamHandler(sys.stderr)]
+    log.handlers[0].setFormatter(logging.Formatter("Warning: %(message)s"))
+    log.setLevel(logging.ERROR if quiet else logging.WARNING)
+    log.propagate = False
+    # What libraries complain of is either said by us in words of our own, or nothing to a user.
+    logging.getLogger().handlers = [logging.NullHandler()]
 
 
 def _warn(warnings: tuple[str, ...]) -> None:

@@ -7,10 +7,12 @@ configuration, and what it leaves behind is a file in the work store, so that a 
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError
 from rsdetect.grid import Grid
 from rsdetect.pair import Pair
 from rsdetect.progress import Progress
+from rsdetect.scene import Scene
 from rsdetect.scoring import score_core, to_percent
 from rsdetect.store import WorkStore
 from rsdetect.tiles import Float32Array, TilePlan, TileWindow
@@ -28,6 +31,8 @@ from rsdetect.tiles import Float32Array, TilePlan, TileWindow
 # GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits
 # into this; rasterio takes the number as bytes.
 GDAL_CACHE_BYTES = 256 * 2**20
+
+_SECONDS_TO_ANSWER = 10  # that a scheduler is given
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,6 @@ class Context:
     scorer: Scorer
     store: WorkStore
     torch_threads: int  # threads inside one operator of the network
-
-
-def pending_tiles(pair: Pair, plan: TilePlan, store: WorkStore) -> list[TileWindow]:
-    """Tiles that somebody may want scored and that are not in the store yet, in reading order."""
-    finished = store.finished()
-    return [tile for tile in plan if (tile.row, tile.col) not in finished and pair.looks_at(tile.core)]
 
 
 def run_tiles(
@@ -70,8 +69,11 @@ def run_tiles(
     ReadError
         A scene broke; the message names file and tile.
     JobInterrupted
-        The disk is full, a worker was lost for good, or the user stopped the job.
+        The disk is full, a worker was lost for good, a scene that is not a local file went away, or the
+        user stopped the job.
     """
+    if not tiles:
+        return
     try:
         if scheduler is None:
             _run_on_threads(context, tiles, progress, workers)
@@ -131,9 +133,18 @@ def _run_tile(context: Context, tile: TileWindow) -> int:
         try:
             probability = score_core(context.pair, context.scorer, tile)
         except ReadError as error:
-            raise ReadError(f"{error} (tile at row {tile.row}, column {tile.col})") from error
+            told = f"{error} (tile at row {tile.row}, column {tile.col})"
+            if _is_remote(context.pair, str(error)):
+                raise JobInterrupted(f"{told}; the same command carries on from here.") from error
+            raise ReadError(f"{told}.") from error
         context.store.put(tile, to_percent(probability))
     return tile.core.height * tile.core.width
+
+
+def _is_remote(pair: Pair, message: str) -> bool:
+    """True when a read error is about a file that lies elsewhere: its server may be back in an hour."""
+    files = (pair.before, pair.after, pair.before.mask, pair.after.mask)
+    return any(file is not None and file.version is None and file.path in message for file in files)
 
 
 @contextmanager
@@ -164,26 +175,20 @@ def _run_on_threads(context: Context, tiles: Sequence[TileWindow], progress: Pro
 
 def _tasks(context: Context, tiles: Sequence[TileWindow]) -> list[Any]:
     """One lazy task a tile. They share one node with the configuration, which a cluster can make anew when
-    the worker that held it is lost, and carry the job's key, so that two jobs on one cluster stay apart."""
+    the worker that held it is lost, and carry a name of this run, so that two on one cluster stay apart."""
     from dask.delayed import delayed
 
-    job = context.store.folder.name
-    shared = delayed(context, name=f"rsdetect-{job}", traverse=False)
-    run = delayed(_run_tile, pure=False)
-    return [run(shared, tile, dask_key_name=f"rsdetect-{job}-{tile.row}-{tile.col}") for tile in tiles]
+    run = f"rsdetect-{uuid.uuid4().hex}"
+    shared = delayed(context, name=run, traverse=False)
+    task = delayed(_run_tile, pure=False)
+    return [task(shared, tile, dask_key_name=f"{run}-{tile.row}-{tile.col}") for tile in tiles]
 
 
 def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Progress, address: str) -> None:
-    try:
-        from distributed import Client, as_completed
-    except ImportError:
-        raise InputError("--scheduler needs the extra 'cluster': pip install 'rsdetect[cluster]'.") from None
-    try:
-        client = Client(address, timeout="10s", set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {address}: {error}.") from error
-    with client:
-        futures = client.compute(_tasks(context, tiles), optimize_graph=False)
+    with _client(address) as client:
+        from distributed import as_completed
+
+        futures = client.compute(_tasks(_with_full_paths(context), tiles), optimize_graph=False)
         try:
             for future in as_completed(futures):
                 progress.advance(future.result())
@@ -191,7 +196,48 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
             raise
         except Exception as error:
             raise JobInterrupted(
-                f"the cluster at {address} could not finish the job: {error}; the same command carries on."
+                f"the cluster at {address} could not finish the job ({type(error).__name__}: {error}); "
+                "mend that and run the same command to carry on."
             ) from error
         finally:
             client.cancel(futures)
+
+
+def require_scheduler(address: str) -> None:
+    """Raise `InputError` where no Dask scheduler answers at `address`."""
+    with _client(address):
+        pass
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    try:
+        from distributed import Client
+        from distributed.comm.addressing import parse_address, parse_host_port
+    except ImportError:
+        raise InputError("--scheduler needs the extra 'cluster': pip install 'rsdetect[cluster]'.") from None
+    try:
+        # Looked at before a client is made, because one that cannot be started takes 20 s to go.
+        parse_host_port(parse_address(address, strict=True)[1])
+        client = Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {address} ({error}); write --scheduler tcp://HOST:PORT as the "
+            "scheduler prints it."
+        ) from error
+    with client:
+        yield client
+
+
+def _with_full_paths(context: Context) -> Context:
+    """Workers have a current folder of their own."""
+
+    def full(scene: Scene) -> Scene:
+        mask = scene.mask
+        if mask is not None and mask.version is not None:
+            mask = replace(mask, path=str(Path(mask.path).absolute()))
+        path = scene.path if scene.version is None else str(Path(scene.path).absolute())
+        return replace(scene, path=path, mask=mask)
+
+    pair = replace(context.pair, before=full(context.pair.before), after=full(context.pair.after))
+    return replace(context, pair=pair, store=WorkStore(context.store.folder.absolute()))

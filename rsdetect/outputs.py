@@ -10,17 +10,21 @@ from typing import ClassVar
 
 from filelock import FileLock, Timeout
 
-from rsdetect.errors import OutputError
+from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.geopackage import write_raster_style
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """An output folder that this process holds, as a context manager."""
+    """An output folder that this process holds, as a context manager.
+
+    On the way out the work folder goes, unless it holds tiles or results that the same command can carry
+    on from. An `OSError` inside (a full disk, say) leaves as `JobInterrupted`.
+    """
 
     folder: Path
     lock: FileLock
-    made: tuple[Path, ...]  # folders that were not there before
+    made: tuple[Path, ...]  # folders that were not there before, the innermost first
 
     RASTER: ClassVar[str] = "change_probability.tif"
     RASTER_STYLE: ClassVar[str] = "change_probability.qml"
@@ -28,57 +32,81 @@ class Outputs:
     RECORD: ClassVar[str] = "run.json"  # appears last: a folder with a record is complete
     WORK: ClassVar[str] = ".work"
 
+    # What QGIS and GDAL put beside a file when they look at it. Beside its successor it would lie: statistics
+    # of other pixels, and a journal that SQLite would play back into the new database.
+    _SIDECARS: ClassVar[dict[str, tuple[str, ...]]] = {
+        RASTER: (".aux.xml", ".ovr", ".msk"),
+        POLYGONS: ("-wal", "-shm", "-journal"),
+    }
+
     @classmethod
     def claim(cls, folder: Path, *, overwrite: bool) -> Outputs:
-        """Make `folder` where it is missing, and keep other runs out of it.
+        """Hold `folder` for new results.
 
         Raises
         ------
         OutputError
             It holds results already, cannot be written, or another run is at work in it.
         """
-        finished = folder / cls.RECORD
-        if finished.exists() and not overwrite:
-            raise OutputError(
-                f"{folder} holds the results of an earlier run; add --overwrite to replace them."
-            )
-        work = folder / cls.WORK
-        missing = tuple(path for path in (work, folder, *folder.parents) if not path.exists())
+        outputs = cls.hold(folder)
         try:
+            outputs._refuse_results(overwrite)
+        except BaseException:
+            outputs._let_go()
+            raise
+        return outputs
+
+    @classmethod
+    def hold(cls, folder: Path) -> Outputs:
+        """Make `folder` where it is missing, and keep other runs out of it.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written, or another run is at work in it.
+        """
+        work = folder / cls.WORK
+        made: list[Path] = []
+        try:
+            made += (path for path in (work, folder, *folder.parents) if not path.exists())
             work.mkdir(parents=True, exist_ok=True)
             probe = work / ".probe"
             probe.touch()
             probe.unlink()
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
-        lock = FileLock(work / "lock")
-        try:
+            lock = FileLock(work / "lock")
             lock.acquire(timeout=0)
         except Timeout:
             raise OutputError(f"another run is at work in {folder}; wait for it or choose another.") from None
-        if not overwrite and not cls._was_publishing(folder):
-            foreign = [name for name in (cls.RASTER, cls.POLYGONS) if (folder / name).exists()]
-            if foreign:
-                lock.release()
-                raise OutputError(f"{folder / foreign[0]} exists; add --overwrite to replace it.")
-        return cls(folder, lock, missing)
+        except OSError as error:
+            _remove_empty(made)
+            raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        return cls(folder, lock, tuple(made))
 
-    def work_folder(self, key: str, *, resume: bool) -> Path:
-        """The folder for work in progress with this fingerprint; that of other jobs is removed."""
-        work = self.folder / self.WORK
-        for entry in work.iterdir():
-            if entry.is_dir() and (entry.name != key or not resume):
+    def work_folder(self, key: str, *, resume: bool, alone: bool = True) -> Path:
+        """The folder for work in progress with this fingerprint.
+
+        Without `resume` what it holds is removed; with `alone` what other jobs left is removed, too.
+        """
+        for entry in self._work.iterdir():
+            if entry.is_dir() and (alone if entry.name != key else not resume):
                 shutil.rmtree(entry)
-        return work / key
+        return self._work / key
 
     def publish(self, work: Path) -> None:
         """Move finished files to their final names, the record last, and remove the work folder."""
-        (self.folder / self.WORK / "publishing").touch()
         write_raster_style(work / self.RASTER_STYLE)
+        # Without a record the folder is not complete, and with the mark the same command may go on here.
         (self.folder / self.RECORD).unlink(missing_ok=True)
+        self._publishing.touch()
         for name in (self.RASTER, self.RASTER_STYLE, self.POLYGONS, self.RECORD):
-            (work / name).replace(self.folder / name)
-        shutil.rmtree(self.folder / self.WORK)
+            self.move(work, name)
+        shutil.rmtree(self._work)
+
+    def move(self, work: Path, name: str) -> None:
+        """Move one finished file to its final name, in the place of an older one."""
+        for suffix in self._SIDECARS.get(name, ()):
+            (self.folder / (name + suffix)).unlink(missing_ok=True)
+        (work / name).replace(self.folder / name)
 
     def __enter__(self) -> Outputs:
         return self
@@ -86,23 +114,55 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.lock.release()
-        if isinstance(error, OutputError) or not self._holds_work():
-            self._remove_empty()
+        self._let_go()
+        if isinstance(error, OSError):
+            raise JobInterrupted(
+                f"{error.filename or self.folder} cannot be written: {error.strerror or error}; mend that "
+                "and run the same command to carry on."
+            ) from error
 
-    @classmethod
-    def _was_publishing(cls, folder: Path) -> bool:
-        return (folder / cls.WORK / "publishing").exists()
+    @property
+    def _work(self) -> Path:
+        return self.folder / self.WORK
 
-    def _holds_work(self) -> bool:
-        work = self.folder / self.WORK
-        return work.exists() and any(entry.is_dir() for entry in work.iterdir())
+    @property
+    def _publishing(self) -> Path:
+        return self._work / "publishing"
 
-    def _remove_empty(self) -> None:
-        """Leave no trace of a run that never began to work."""
-        (self.folder / self.WORK / "lock").unlink(missing_ok=True)
-        for path in (self.folder / self.WORK, *self.made):
-            try:
-                path.rmdir()
-            except OSError:
-                return
+    def _refuse_results(self, overwrite: bool) -> None:
+        if (self.folder / self.RECORD).exists():
+            if (
+                self._publishing.exists()
+            ):  # an earlier run was stopped between its last file and its clearing up
+                shutil.rmtree(self._work)
+            if not overwrite:
+                raise OutputError(
+                    f"{self.folder} holds the results of an earlier run; add --overwrite to replace them."
+                )
+        if overwrite or self._publishing.exists():
+            return
+        for name in (self.RASTER, self.RASTER_STYLE, self.POLYGONS):
+            if (self.folder / name).exists():
+                raise OutputError(f"{self.folder / name} exists; add --overwrite to replace it.")
+
+    def _let_go(self) -> None:
+        try:
+            if not self._is_worth_keeping():
+                shutil.rmtree(self._work, ignore_errors=True)
+                _remove_empty(self.made)
+        finally:
+            self.lock.release()
+
+    def _is_worth_keeping(self) -> bool:
+        return self._publishing.exists() or any(self._work.glob("*/tiles/*.tile"))
+
+
+def _remove_empty(folders: tuple[Path, ...] | list[Path]) -> None:
+    """Leave no trace of a run that never began to work."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return

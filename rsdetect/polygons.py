@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from rsdetect.devices import usable_cores
+from rsdetect.errors import JobInterrupted
 from rsdetect.geopackage import ChangeDescription, write_changes
 from rsdetect.grid import Window
+from rsdetect.handles import one_line
 from rsdetect.pair import Pair, read_tile
 from rsdetect.raster import ProbabilityRaster
 from rsdetect.regions import TraceOptions, trace_footprint, trace_regions
@@ -52,7 +56,13 @@ def write_polygons(
     description = ChangeDescription(
         record["check"]["before"]["date"], record["check"]["after"]["date"], record["detector"]["name"]
     )
-    write_changes(path, changes, footprint, raster.grid.crs, description)
+    try:
+        write_changes(path, changes, footprint, raster.grid.crs, description)
+    except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:
+        raise JobInterrupted(
+            f"{path.name} could not be written: {one_line(error)}; mend that and run the same "
+            "command to carry on."
+        ) from error
     area = float(changes.area_m2.sum())
     return {
         "regions": len(changes),

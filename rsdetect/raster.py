@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import RasterioIOError
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window as RasterioWindow
 
-from rsdetect.errors import JobInterrupted
+from rsdetect.errors import JobInterrupted, ReadError
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import GDAL_ERRORS, one_line, open_raster, thread_handle
 from rsdetect.scene import file_version, read_header
 from rsdetect.scoring import NOT_OBSERVED
 from rsdetect.store import WorkStore
-from rsdetect.tiles import TilePlan, TileWindow
+from rsdetect.tiles import TileWindow
 
 _BLOCK = 512  # edge of the file's blocks in pixels
 
@@ -40,12 +41,15 @@ class ProbabilityRaster:
 
         dataset = thread_handle((str(self.path), self._version), opener)
         place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
-        percent: NDArray[np.uint8] = dataset.read(1, window=place)
+        try:
+            percent: NDArray[np.uint8] = dataset.read(1, window=place)
+        except GDAL_ERRORS as error:
+            raise ReadError(f"{self.path} is damaged ({one_line(error)}); run detect again.") from error
         return percent
 
 
-def finish_raster(store: WorkStore, plan: TilePlan, path: Path) -> None:
-    """Write the tiles of a finished plan as one Cloud-Optimized GeoTIFF at `path`.
+def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], path: Path) -> None:
+    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path`; what no tile covers is nodata.
 
     Memory does not grow with the raster: the tiles go into a plain tiled file first, in order, and GDAL
     copies that one into the final layout with its overviews.
@@ -57,13 +61,7 @@ def finish_raster(store: WorkStore, plan: TilePlan, path: Path) -> None:
     """
     plain = path.with_name(path.stem + ".plain.tif")
     try:
-        with rasterio.open(plain, "w", **_profile(plan.grid)) as mosaic:
-            _describe(mosaic)
-            for tile, percent in _pieces(store, plan):
-                core = tile.core
-                mosaic.write(
-                    percent, 1, window=RasterioWindow(core.col_off, core.row_off, core.width, core.height)
-                )
+        _write_plain(plain, grid, _pieces(store, tiles))
         copy_raster(
             plain,
             path,
@@ -75,25 +73,50 @@ def finish_raster(store: WorkStore, plan: TilePlan, path: Path) -> None:
             OVERVIEW_RESAMPLING="AVERAGE",
             NUM_THREADS="ALL_CPUS",
         )
+        _require_whole(path)
     except GDAL_ERRORS as error:
         path.unlink(missing_ok=True)
-        raise JobInterrupted(f"{path.name} could not be written: {one_line(error)}.") from error
+        raise JobInterrupted(
+            f"{path.name} could not be written: {one_line(error)}; mend that and run the same "
+            "command to carry on."
+        ) from error
     finally:
         plain.unlink(missing_ok=True)
 
 
-def _pieces(store: WorkStore, plan: TilePlan) -> Iterator[tuple[TileWindow, NDArray[np.uint8]]]:
-    finished = store.finished()
-    for tile in plan:
-        if (tile.row, tile.col) not in finished:
-            continue  # outside the area of interest: the file's blocks stay empty and read as nodata
+def _write_plain(path: Path, grid: Grid, pieces: Iterable[tuple[Window, NDArray[np.uint8]]]) -> None:
+    with rasterio.open(path, "w", **_profile(grid)) as mosaic:
+        _describe(mosaic)
+        for core, percent in pieces:
+            place = RasterioWindow(core.col_off, core.row_off, core.width, core.height)
+            mosaic.write(percent, 1, window=place)
+
+
+def _pieces(store: WorkStore, tiles: Iterable[TileWindow]) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+    for tile in tiles:
         percent = store.get(tile)
         if percent is None:
             raise JobInterrupted(
-                f"the stored tile at row {tile.row}, column {tile.col} was damaged and is gone; run the same "
-                "command again to score it anew."
+                f"the finished tile at row {tile.row}, column {tile.col} is not in {store.folder}, or damaged; "
+                "run the same command again to score it anew (the workers of a cluster must share that folder)."
             )
-        yield tile, percent
+        yield tile.core, percent
+
+
+def _require_whole(path: Path) -> None:
+    """Find the end of the file missing: GDAL tells nobody of a disk that is full when it closes a file."""
+    size = path.stat().st_size
+    with rasterio.open(path) as raster:
+        for level in (None, *range(len(raster.overviews(1)))):
+            factor = 1 if level is None else raster.overviews(1)[level]
+            rows, cols = (-(-edge // (factor * _BLOCK)) for edge in raster.shape)
+            for row, col in np.ndindex(rows, cols):
+                offset, length = (
+                    int(raster.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=1, ovr=level) or 0)
+                    for what in ("OFFSET", "SIZE")
+                )
+                if offset + length > size:
+                    raise RasterioIOError(f"{size} bytes are on the disk, {offset + length} were written")
 
 
 def _profile(grid: Grid) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import resource
 import sys
@@ -21,6 +22,18 @@ from rsdetect.scene import MaskFile, Scene, read_scene
 from rsdetect.tiles import TilePlan
 
 _PACKAGES = ("rsdetect", "numpy", "scipy", "dask", "rasterio", "torch", "shapely", "geopandas")
+# What `vectorize` goes by.
+_NEEDED = {
+    "rsdetect",
+    "inputs",
+    "options",
+    "detector",
+    "threshold",
+    "min_area",
+    "simplify",
+    "check",
+    "counts",
+}
 _HEADER_BYTES = 65_536
 _SAMPLE_EDGE = 64  # pixels
 _SAMPLES = 3  # in each direction
@@ -39,7 +52,8 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[name] = round(time.perf_counter() - started, 3)
+            spent = time.perf_counter() - started
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
 
 
 def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
@@ -85,14 +99,30 @@ def describe_machine(device: str) -> dict[str, Any]:
 def read_record(path: Path) -> dict[str, Any]:
     """Read a `run.json`; ValueError where it is none."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or "rsdetect" not in content:
-        raise ValueError("no rsdetect record")
+    if not isinstance(content, dict):
+        raise ValueError("no JSON object")
+    missing = _NEEDED - set(content)
+    if missing:
+        raise ValueError(f"{', '.join(sorted(missing))} missing")
     return content
 
 
 def write_record(path: Path, content: dict[str, Any]) -> None:
     """Write a record as JSON that people can read."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(as_json(content), encoding="utf-8")
+
+
+def as_json(content: Any) -> str:
+    """Strict JSON for people: a number that is not finite, which JSON has no word for, becomes null."""
+    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _peak_memory_bytes() -> int:
@@ -124,7 +154,7 @@ def _describe_mask(mask: MaskFile | None) -> dict[str, Any] | None:
         return None
     size, modified_ns = mask.version or (None, None)
     return {
-        "path": mask.path,
+        "path": str(Path(mask.path).absolute()) if mask.version else mask.path,
         "bytes": size,
         "modified_ns": modified_ns,
         "values": list(mask.values),

@@ -6,17 +6,19 @@ killed at any moment carries on from the tiles that are there, and none of them 
 
 from __future__ import annotations
 
-import io
-import shutil
 import uuid
-import zipfile
+import zlib
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.tiles import TileWindow
+
+_SUFFIX = ".tile"
+_CHECKSUM_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -29,44 +31,41 @@ class WorkStore:
         """Make the folder where it is not there yet."""
         self._tiles.mkdir(parents=True, exist_ok=True)
 
-    def finished(self) -> set[tuple[int, int]]:
-        """(row, col) of every tile that was put down."""
-        names = (entry.stem for entry in self._tiles.glob("*.npz"))
-        return {(int(row), int(col)) for row, col in (name.split("_") for name in names)}
-
     def put(self, tile: TileWindow, percent: NDArray[np.uint8]) -> None:
         """Put down the (height, width) percent values of a tile's core."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, percent=percent)
+        assert percent.shape == tile.core.shape and percent.dtype == np.uint8
+        packed = zlib.compress(np.ascontiguousarray(percent).tobytes(), level=1)
         path = self._path(tile)
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        # On a cluster a tile may be scored twice at a time, after a worker was taken for lost.
+        partial = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")
         try:
-            partial.write_bytes(buffer.getvalue())
+            partial.write_bytes(_checksum(packed) + packed)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
     def get(self, tile: TileWindow) -> NDArray[np.uint8] | None:
-        """What was put down for a tile; None, and the file is gone, where it is damaged."""
+        """What was put down for a tile; None where nothing was, or where it is damaged (then it goes)."""
         path = self._path(tile)
         try:
-            with np.load(path, allow_pickle=False) as content:
-                percent: NDArray[np.uint8] = content["percent"]
-        except (zipfile.BadZipFile, ValueError, KeyError, EOFError, FileNotFoundError):
-            path.unlink(missing_ok=True)
+            content = path.read_bytes()
+        except FileNotFoundError:
             return None
-        if percent.shape != tile.core.shape or percent.dtype != np.uint8:
-            path.unlink(missing_ok=True)
-            return None
-        return percent
-
-    def clear(self) -> None:
-        """Remove everything that was put down."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        checksum, packed = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+        if checksum == _checksum(packed):
+            percent = np.frombuffer(zlib.decompress(packed), dtype=np.uint8)
+            if percent.size == tile.core.height * tile.core.width:
+                return percent.reshape(tile.core.shape)
+        path.unlink(missing_ok=True)
+        return None
 
     @property
     def _tiles(self) -> Path:
         return self.folder / "tiles"
 
     def _path(self, tile: TileWindow) -> Path:
-        return self._tiles / f"{tile.row:06d}_{tile.col:06d}.npz"
+        return self._tiles / f"{tile.row:06d}_{tile.col:06d}{_SUFFIX}"
+
+
+def _checksum(packed: bytes) -> bytes:
+    return blake2b(packed, digest_size=_CHECKSUM_BYTES).digest()

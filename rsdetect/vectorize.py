@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,12 +11,16 @@ from typing import Any, Literal
 import rasterio
 
 from rsdetect.engine import GDAL_CACHE_BYTES
-from rsdetect.errors import InputError, OutputError
+from rsdetect.errors import InputError
 from rsdetect.options import PolygonOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair
 from rsdetect.polygons import write_polygons
 from rsdetect.record import describe_input, read_record, write_record
+
+_log = logging.getLogger(__name__)
+
+_WITHOUT_DIFFERENCES = "the polygons have no columns for the difference of the bands"
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -65,21 +71,19 @@ def vectorize_run(
     }
     if not (folder / Outputs.RASTER).exists():
         raise InputError(f"{folder} holds no {Outputs.RASTER}; run detect again.")
-    partial = {name: folder / f".{name}.part" for name in (Outputs.POLYGONS, Outputs.RECORD)}
-    try:
-        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-            counts = write_polygons(
-                folder / Outputs.RASTER, partial[Outputs.POLYGONS], _open_scenes(record), record
-            )
-        record["counts"] |= counts
-        write_record(partial[Outputs.RECORD], record)
-        for name, path in partial.items():
-            path.replace(folder / name)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
-    finally:
-        for path in partial.values():
-            path.unlink(missing_ok=True)
+    with Outputs.hold(folder) as outputs:
+        work = outputs.work_folder("vectorize", resume=False, alone=False)
+        work.mkdir()
+        try:
+            with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+                pair = _open_scenes(record)
+                counts = write_polygons(folder / Outputs.RASTER, work / Outputs.POLYGONS, pair, record)
+            record["counts"] |= counts
+            write_record(work / Outputs.RECORD, record)
+            outputs.move(work, Outputs.POLYGONS)
+            outputs.move(work, Outputs.RECORD)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return record
 
 
@@ -96,9 +100,14 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
             wanted=_as_tuple(wanted),
         )
         found = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
-    except InputError:
+    except InputError as error:
+        _log.warning(f"{_WITHOUT_DIFFERENCES}: {error}")
         return None
-    return pair if found == inputs else None
+    if found != inputs:
+        other = next(date for date in found if found[date] != inputs[date])
+        _log.warning(f"{_WITHOUT_DIFFERENCES}: {inputs[other]['path']} has changed since it was scored.")
+        return None
+    return pair
 
 
 def _as_tuple(value: Any) -> Any:
