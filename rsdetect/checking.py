@@ -12,7 +12,7 @@ from rsdetect.alignment import crs_name
 from rsdetect.errors import NothingToCompare
 from rsdetect.grid import Grid
 from rsdetect.pair import Pair
-from rsdetect.registration import Shift, measure_shift
+from rsdetect.registration import LEAST_TILES, Shift, measure_shift
 from rsdetect.scan import Scan
 from rsdetect.scene import Scene
 from rsdetect.stats import Moments
@@ -141,6 +141,11 @@ def _band_rows(pair: Pair, look: _Look) -> list[BandStatistics]:
 def _shift_warnings(pair: Pair, shift: Shift | None) -> tuple[str, ...]:
     if shift is None:
         return ()
+    if shift.tiles < LEAST_TILES:
+        return (
+            f"the shift between the scenes is not certain: only {shift.tiles} tiles have enough valid "
+            "texture to measure it.",
+        )
     if not shift.is_reliable:
         return (
             f"the shift between the scenes could not be measured: {shift.agreement:.0%} of {shift.tiles} "

@@ -21,7 +21,7 @@ from rsdetect.tiles import Float32Array, Tile, TileWindow
 
 TILE = 256  # edge of a correlated tile in pixels, at most
 _MOST_TILES = 36
-_LEAST_TILES = 4  # fewer cannot agree on anything
+LEAST_TILES = 4  # fewer cannot agree on anything
 _LEAST_EDGE = 64  # below this many pixels a correlation peak means nothing
 _LEAST_VALID = 0.75  # share of a tile's pixels that must be valid
 _UPSAMPLING = 20  # shifts are found to a twentieth of a pixel
@@ -48,7 +48,7 @@ class Shift:
     @property
     def is_reliable(self) -> bool:
         """True when at least four tiles were correlated and half of them agree."""
-        return self.tiles >= _LEAST_TILES and self.agreement >= _LEAST_AGREEMENT
+        return self.tiles >= LEAST_TILES and self.agreement >= _LEAST_AGREEMENT
 
 
 def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:

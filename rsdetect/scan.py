@@ -101,9 +101,11 @@ def _spread_blocks(pair: Pair) -> tuple[Window, ...]:
             return blocks
         chosen = np.linspace(0, len(blocks) - 1, MOST_BLOCKS).round().astype(int)
         return tuple(blocks[i] for i in chosen)
-    # As many rows as columns in proportion to the scene, so that the blocks spread in both directions.
-    some_rows = min(rows, max(1, round((MOST_BLOCKS * rows / cols) ** 0.5)))
-    some_cols = min(cols, MOST_BLOCKS // some_rows)
+    # As many rows as columns in proportion to the scene, so that the blocks spread in both directions;
+    # the first and the last of either are always among them.
+    some_rows = min(rows, MOST_BLOCKS, max(2, round((MOST_BLOCKS * rows / cols) ** 0.5)))
+    some_cols = min(cols, max(2, MOST_BLOCKS // some_rows))
+    some_rows = min(rows, MOST_BLOCKS // some_cols)
     at_rows = np.linspace(0, rows - 1, some_rows).round().astype(int)
     at_cols = np.linspace(0, cols - 1, some_cols).round().astype(int)
     whole = pair.grid.window
