@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from rsdetect.simulate import (
     SceneSpec,
     render,
     render_whole,
+    scene,
     training_pair,
     training_spec,
 )
@@ -26,7 +28,7 @@ from rsdetect.simulate.canvas import Cover
 from rsdetect.simulate.landscape import draw_landscape
 from rsdetect.simulate.light import cloud_cover
 from rsdetect.simulate.noise import Frame, rough, smooth, uniform
-from rsdetect.simulate.scene import BLOCK, render_block
+from rsdetect.simulate.scene import BLOCK, margin_px, render_block
 from rsdetect.simulate.trees import LARGEST_CROWN_M
 from rsdetect.simulate.world import World, build_world
 
@@ -82,14 +84,19 @@ def test_ground_does_not_depend_on_the_frame_it_is_drawn_in():
         assert np.quantile(apart, 0.998) < 1e-2
 
 
-@pytest.mark.parametrize("gsd_m", [0.3, 1.0, 10.0])
-def test_blocks_meet_without_a_seam(gsd_m):
-    # The step across a block's edge is no larger than the steps beside it.
-    spec = SceneSpec(height=BLOCK, width=2 * BLOCK, seed=21, gsd_m=gsd_m, cloud=0.3)
-    image = render_whole(spec).before.astype(float)
-    steps = np.abs(np.diff(image, axis=2)).mean(axis=(0, 1))
-    nearby = np.delete(steps[BLOCK - 41 : BLOCK + 40], 40)
-    assert steps[BLOCK - 1] < nearby.mean() + 4 * nearby.std()
+@pytest.mark.parametrize(("kind", "gsd_m"), [("vhr", 0.3), ("vhr", 1.0), ("s2", 10.0)])
+@pytest.mark.parametrize("seed", [14, 22])
+def test_blocks_meet_without_a_seam(kind, gsd_m, seed):
+    # Nothing from further away than the margin reaches into a block: a wider one gives the same pixels.
+    spec = SceneSpec(kind=kind, height=BLOCK, width=BLOCK, seed=seed, gsd_m=gsd_m, shift_px=(1.5, -1.5))
+    usual = render_block.__wrapped__(spec, 0, 0)
+    with mock.patch.object(scene, "margin_px", lambda spec: margin_px(spec) + 40):
+        wider = render_block.__wrapped__(spec, 0, 0)
+    # Positions are float32 metres, so a pixel on an outline may fall to either side.
+    assert (usual.kind != wider.kind).mean() < 1e-4
+    for image, other in ((usual.before, wider.before), (usual.after, wider.after)):
+        apart = np.abs(image.astype(float) - other) > 0.01 * other + 1
+        assert apart.mean() < 1e-4
 
 
 def test_seed_decides_everything():
@@ -199,11 +206,11 @@ def test_plants_are_bright_in_the_near_infrared_and_water_is_dark():
 
 
 def test_training_pairs_vary_and_hold_enough_change():
-    pairs = [training_pair(seed, 128, kind) for kind in ("vhr", "s2") for seed in range(25)]
+    pairs = [training_pair(seed, 128, kind) for kind in ("vhr", "s2") for seed in range(16)]
     shares = np.array([pair.truth.mean() for pair in pairs])
     assert 0.08 < shares.mean() < 0.25
-    assert 0.02 < (shares == 0).mean() < 0.35
-    levels = [pair.before[:, pair.before[0] > 0].mean() for pair in pairs[:25]]
+    assert 0 < (shares == 0).mean() < 0.35
+    levels = [pair.before[:, pair.before[0] > 0].mean() for pair in pairs[:16]]
     assert np.std(levels) > 15
     assert training_pair(3, 128).before.shape == (3, 128, 128)
     np.testing.assert_array_equal(training_pair(3, 128).after, pairs[3].after)

@@ -13,7 +13,8 @@ from rasterio.features import rasterize
 
 from rsdetect.errors import OutputError
 from rsdetect.simulate import ChangeKind, SceneSpec, render, render_whole, write
-from rsdetect.simulate.write import simulate_pair
+from rsdetect.simulate.truth import write_truth_polygons
+from rsdetect.simulate.write import pair_grid, simulate_pair
 
 VHR = SceneSpec(kind="vhr", height=300, width=560, seed=6, change=0.3, cloud=0.2, nodata_edge=True)
 S2 = SceneSpec(kind="s2", height=520, width=200, seed=8, change=0.3, cloud=0.2, nodata_edge=True, gsd_m=20)
@@ -147,3 +148,30 @@ def test_a_file_in_the_way_is_said(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match="cannot be made: File exists"):
         simulate_pair(tmp_path / "out", SceneSpec(height=30, width=30))
+
+
+@pytest.mark.parametrize("band_rows", [1, 7, 24])
+def test_polygons_do_not_depend_on_the_bands_they_are_traced_in(tmp_path, band_rows):
+    rng = np.random.default_rng(band_rows)
+    # Thick noise: holes, corners that touch, regions over many bands, and pixels that nobody saw.
+    truth = (rng.random((61, 50)) < 0.55).astype(np.uint8)
+    truth[rng.random(truth.shape) < 0.1] = 255
+    kinds = np.where(truth == 1, rng.integers(1, 4, truth.shape), 0).astype(np.uint8)
+    grid = pair_grid(SceneSpec(height=61, width=50))
+    for name, values in (("truth", truth), ("kinds", kinds)):
+        profile = {"driver": "GTiff", "height": 61, "width": 50, "count": 1, "dtype": "uint8"}
+        with rasterio.open(tmp_path / name, "w", crs=grid.crs, transform=grid.transform, **profile) as file:
+            file.write(values, 1)
+    tables = []
+    for rows in (band_rows, 61):
+        target = tmp_path / f"{rows}.gpkg"
+        count = write_truth_polygons(tmp_path / "truth", tmp_path / "kinds", grid, target, band_rows=rows)
+        table = pyogrio.read_dataframe(target)
+        assert len(table) == count
+        table["text"] = table.normalize().to_wkt()
+        tables.append(table.sort_values("text").reset_index(drop=True))
+    banded, whole = tables
+    assert banded.text.tolist() == whole.text.tolist()
+    assert banded.pixels.tolist() == whole.pixels.tolist()
+    assert banded.kind.tolist() == whole.kind.tolist()
+    assert banded.is_valid.all()
