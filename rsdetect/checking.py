@@ -167,12 +167,19 @@ def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
         "date": taken,
         "band_numbers": list(scene.bands),
         "dtype": scene.dtype,
-        "nodata": None if scene.nodata is None or np.isnan(scene.nodata) else scene.nodata,
+        "nodata": _finite_or_text(scene.nodata),
         "nodata_is_nan": scene.nodata is not None and bool(np.isnan(scene.nodata)),
         "mask": scene.mask.path if scene.mask else None,
         "warped_by": scene.warp,
         "grid": _describe_grid(scene.grid),
     }
+
+
+def _finite_or_text(nodata: float | None) -> float | str | None:
+    """JSON knows neither infinity nor NaN; the latter has a field of its own."""
+    if nodata is None or np.isnan(nodata):
+        return None
+    return nodata if np.isfinite(nodata) else str(nodata)
 
 
 def _describe_grid(grid: Grid) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from rsdetect.tiles import Float32Array, Tile
 # Lengths beyond this many standard deviations are change whatever the threshold turns out to be.
 _LONGEST = 32.0
 _BINS = 4096
+# Beyond this many standard deviations values count as equal: squares and differences stay finite.
+_FARTHEST = np.float32(1e9)
+_LARGEST = float(np.finfo(np.float32).max)
 # The slope of the probability over the logarithm of the length, kept between "hardly says anything"
 # and "a step".
 _SLOPES = (1.0, 20.0)
@@ -53,7 +56,8 @@ class CvaScorer:
     def score(self, tile: Tile) -> Float32Array:
         """Change probability 1 / (1 + (midpoint / length) ** slope), (height, width) float32."""
         ratio = np.float32(self.midpoint) / np.maximum(self.length(tile), np.float32(_SHORTEST))
-        return np.asarray(1 / (1 + ratio ** np.float32(self.slope)), dtype=np.float32)
+        with np.errstate(over="ignore"):  # far below the midpoint the power is infinite, the probability 0
+            return np.asarray(1 / (1 + ratio ** np.float32(self.slope)), dtype=np.float32)
 
     def provenance(self) -> dict[str, Any]:
         """Name, threshold and what was fitted."""
@@ -95,7 +99,9 @@ class CvaDetector:
 
 
 def _standard(values: Float32Array, centre: float, scale: float) -> Float32Array:
-    return (values - np.float32(centre)) * np.float32(1.0 / scale)
+    with np.errstate(over="ignore"):
+        standard = (values - np.float32(centre)) * np.float32(min(1.0 / scale, _LARGEST))
+        return np.clip(standard, -_FARTHEST, _FARTHEST, out=standard)
 
 
 def _fit_probability(lengths: Histogram) -> tuple[float, float]:
