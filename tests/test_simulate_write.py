@@ -150,7 +150,7 @@ def test_a_file_in_the_way_is_said(tmp_path):
         simulate_pair(tmp_path / "out", SceneSpec(height=30, width=30))
 
 
-@pytest.mark.parametrize("band_rows", [1, 7, 24])
+@pytest.mark.parametrize("band_rows", [4, 24])
 def test_polygons_do_not_depend_on_the_bands_they_are_traced_in(tmp_path, band_rows):
     rng = np.random.default_rng(band_rows)
     # Thick noise: holes, corners that touch, regions over many bands, and pixels that nobody saw.
