@@ -20,7 +20,7 @@ from rsdetect.pair import Pair, PairOptions, open_pair
 from rsdetect.polygons import write_polygons
 from rsdetect.progress import show_progress
 from rsdetect.raster import finish_raster
-from rsdetect.record import Stopwatch, describe_input, describe_machine, fingerprint, write_record
+from rsdetect.record import Stopwatch, describe_input, describe_machine, fingerprint, plain, write_record
 from rsdetect.scan import Scan
 from rsdetect.store import WorkStore
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
@@ -136,6 +136,7 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
                 "machine": describe_machine(device),
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             }
+            record = plain(record)
             write_record(work / Outputs.RECORD, record)
             outputs.publish(work)
     return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, record["threshold"], record)

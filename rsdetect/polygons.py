@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def write_polygons(
         difference=difference if pair is not None else None,
     )
     changes = trace_regions(raster, record["level_percent"], options=options)
+    if pair is not None and not changes.differences:  # no region, but the columns of one that had some
+        changes = replace(changes, differences={band: np.empty(0) for band in pair.bands})
     footprint = trace_footprint(raster, options=TraceOptions(workers=workers))
     description = ChangeDescription(
         record["check"]["before"]["date"], record["check"]["after"]["date"], record["detector"]["name"]

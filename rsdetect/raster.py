@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioIOError
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window as RasterioWindow
 
@@ -97,26 +96,22 @@ def _pieces(store: WorkStore, tiles: Iterable[TileWindow]) -> Iterator[tuple[Win
         percent = store.get(tile)
         if percent is None:
             raise JobInterrupted(
-                f"the finished tile at row {tile.row}, column {tile.col} is not in {store.folder}, or damaged; "
-                "run the same command again to score it anew (the workers of a cluster must share that folder)."
+                f"the finished tile at row {tile.row}, column {tile.col} is missing from {store.folder} "
+                "or damaged; run the same command again to score it anew (the workers of a cluster must share "
+                "that folder)."
             )
         yield tile.core, percent
 
 
 def _require_whole(path: Path) -> None:
-    """Find the end of the file missing: GDAL tells nobody of a disk that is full when it closes a file."""
-    size = path.stat().st_size
+    """Read the file once through, overviews too: GDAL says nothing of a disk that is full as a file closes."""
     with rasterio.open(path) as raster:
-        for level in (None, *range(len(raster.overviews(1)))):
-            factor = 1 if level is None else raster.overviews(1)[level]
-            rows, cols = (-(-edge // (factor * _BLOCK)) for edge in raster.shape)
-            for row, col in np.ndindex(rows, cols):
-                offset, length = (
-                    int(raster.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=1, ovr=level) or 0)
-                    for what in ("OFFSET", "SIZE")
-                )
-                if offset + length > size:
-                    raise RasterioIOError(f"{size} bytes are on the disk, {offset + length} were written")
+        levels = len(raster.overviews(1))
+    for level in (None, *range(levels)):
+        options = {} if level is None else {"overview_level": level}
+        with rasterio.open(path, **options) as raster:
+            for row in range(0, raster.height, _BLOCK):
+                raster.read(1, window=RasterioWindow(0, row, raster.width, min(_BLOCK, raster.height - row)))
 
 
 def _profile(grid: Grid) -> dict[str, Any]:

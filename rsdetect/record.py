@@ -117,6 +117,12 @@ def as_json(content: Any) -> str:
     return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def plain(content: dict[str, Any]) -> dict[str, Any]:
+    """A record as it reads when it comes back from its file."""
+    back: dict[str, Any] = json.loads(as_json(content))
+    return back
+
+
 def _finite(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
