@@ -104,8 +104,6 @@ def _band_number(header: Header, band: int | str) -> int:
     if isinstance(band, int):
         if not 1 <= band <= count:
             raise InputError(f"{header.path} has bands 1 to {count}, and --bands asks for {band}.")
-        if band not in header.usable:
-            raise InputError(f"band {band} of {header.path} is its alpha band, which says what is valid.")
         return band
     if band not in header.names:
         known = ", ".join(name for name in header.names if name) or "none of them"

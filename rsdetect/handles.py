@@ -40,10 +40,27 @@ def one_line(error: BaseException) -> str:
 
 
 def alpha_band(dataset: Any) -> int | None:
-    """Number of the band that says where the others count (not 0); None where a mask band does or none."""
-    if [flag.name for flag in dataset.mask_flag_enums[0]] == ["per_dataset"]:
-        return None
-    return next((i for i, colour in enumerate(dataset.colorinterp, 1) if colour.name == "alpha"), None)
+    """Number of the band that says where the others count (not 0), whatever else is there.
+
+    GDAL marks the fourth band of any file of bytes as alpha unless told otherwise, so one that is described
+    as something else is data.
+    """
+    for number, (colour, text) in enumerate(zip(dataset.colorinterp, dataset.descriptions, strict=True), 1):
+        words = (text or "alpha").lower()
+        if colour.name == "alpha" and any(word in words for word in ("alpha", "mask", "opacity")):
+            return number
+    return None
+
+
+def alpha_in_use(dataset: Any, bands: tuple[int, ...]) -> int | None:
+    """The alpha band, unless a mask band outranks it or it is itself among the compared `bands`."""
+    alpha = alpha_band(dataset)
+    return None if alpha in bands or has_mask_band(dataset) else alpha
+
+
+def has_mask_band(dataset: Any) -> bool:
+    """True when a mask inside or beside the file says which pixels are valid, in all bands alike."""
+    return [flag.name for flag in dataset.mask_flag_enums[0]] == ["per_dataset"]
 
 
 def thread_handle(key: Any, opener: Callable[[ExitStack], Any]) -> Any:

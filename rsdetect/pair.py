@@ -14,7 +14,7 @@ from rsdetect.alignment import (
     window_of,
 )
 from rsdetect.aoi import inside_aoi, read_aoi, touches_window
-from rsdetect.bands import choose_bands
+from rsdetect.bands import BandChoice, choose_bands
 from rsdetect.dates import acquisition_date
 from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
@@ -111,7 +111,7 @@ def open_pair(
         before_date=before_date,
         after_date=after_date,
         aoi=read_aoi(options.aoi, grid) if options.aoi else None,
-        notes=notes + choice.notes + _doubts(first, second),
+        notes=notes + choice.notes + _doubts(first, second, choice),
     )
 
 
@@ -226,13 +226,19 @@ def _masks(options: PairOptions, before: Scene, after: Scene) -> tuple[MaskFile 
     return masks[0], masks[1]
 
 
-def _doubts(first: Header, second: Header) -> tuple[str, ...]:
+def _doubts(first: Header, second: Header, choice: BandChoice) -> tuple[str, ...]:
     doubts = []
     if first.dtypes[0] != second.dtypes[0]:
         doubts.append(
             f"{first.path} holds {first.dtypes[0]} values and {second.path} {second.dtypes[0]}: "
             "each date is normalised by its own statistics."
         )
+    for header, bands in ((first, choice.before), (second, choice.after)):
+        if header.alpha is not None and header.alpha not in bands:
+            doubts.append(
+                f"band {header.alpha} of {header.path} is marked as alpha: it says which pixels are valid "
+                "and is not compared (--bands can name it as data)."
+            )
     for one, other in ((first, second), (second, first)):
         if one.nodata is not None and not other.has_mask and one.has_mask:
             doubts.append(

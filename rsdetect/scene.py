@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from rsdetect.errors import ReadError, SceneError
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import GDAL_ERRORS, alpha_band, one_line, open_raster, thread_handle
+from rsdetect.handles import (
+    GDAL_ERRORS,
+    alpha_band,
+    alpha_in_use,
+    has_mask_band,
+    one_line,
+    open_raster,
+    thread_handle,
+)
 from rsdetect.tiles import BoolArray, Float32Array
 from rsdetect.warping import warped_bands, warped_classes
 
@@ -74,11 +82,16 @@ class Header:
     georeferenced: bool
     dtypes: tuple[str, ...]  # one a band
     names: tuple[str, ...]  # one a band, lower case; "" where the file names none
-    usable: tuple[int, ...]  # numbers of the bands that are not alpha
+    alpha: int | None  # number of the band that says where the others count
     nodata: float | None
     has_mask: bool
     tags: dict[str, str]
     block_shape: tuple[int, int]  # (rows, columns) of the file's own blocks
+
+    @property
+    def usable(self) -> tuple[int, ...]:
+        """Numbers of the bands that are not alpha."""
+        return tuple(i for i in range(1, len(self.names) + 1) if i != self.alpha)
 
 
 def read_header(path: str) -> Header:
@@ -110,16 +123,18 @@ def read_header(path: str) -> Header:
             (text or (colour if colour in ("red", "green", "blue", "nir") else "")).strip().lower()
             for text, colour in zip(dataset.descriptions, colours, strict=True)
         ]
-        flags = [flag.name for flags in dataset.mask_flag_enums for flag in flags]
+        alpha = alpha_band(dataset)
         return Header(
             path=path,
             grid=grid,
             georeferenced=not plain,
             dtypes=tuple(dataset.dtypes),
             names=tuple(names),
-            usable=tuple(i for i, colour in enumerate(colours, start=1) if colour != "alpha"),
+            alpha=alpha,
             nodata=dataset.nodata,
-            has_mask=any(name != "all_valid" for name in flags) or "alpha" in colours,
+            has_mask=alpha is not None
+            or has_mask_band(dataset)
+            or any(value is not None for value in dataset.nodatavals),
             tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
             block_shape=dataset.block_shapes[0],
         )
@@ -187,20 +202,22 @@ def _read_pixels(scene: Scene, inside: Window) -> tuple[Float32Array, BoolArray]
 
 
 def _unmasked(dataset: Any, scene: Scene, raw: NDArray[Any], place: Any) -> BoolArray:
-    """Where nothing in the file says that a pixel of one of the bands is not valid."""
+    """Where nothing in the file says that a pixel of one of the bands is not valid.
+
+    GDAL's own mask would forget the nodata value where there is a mask band, and the alpha band where there
+    is a nodata value or where more or fewer than three bands stand beside it.
+    """
     usable = np.ones(raw.shape[1:], dtype=bool)
     if not scene.has_mask:
         return usable
-    bands = list(scene.bands)
-    usable &= (dataset.read_masks(bands, window=place) != 0).all(axis=0)
-    # GDAL forgets the nodata value where there is a mask band, and the alpha band where there is a nodata
-    # value, or more or fewer than three bands beside it.
-    for band, values in zip(bands, raw, strict=True):
+    for band, values in zip(scene.bands, raw, strict=True):
         nodata = dataset.nodatavals[band - 1]
         if nodata is not None and not np.isnan(nodata):
             usable &= values != nodata
-    if (alpha := alpha_band(dataset)) is not None:
+    if (alpha := alpha_in_use(dataset, scene.bands)) is not None:
         usable &= dataset.read(alpha, window=place) != 0
+    elif has_mask_band(dataset):
+        usable &= dataset.read_masks(scene.bands[0], window=place) != 0
     return usable
 
 

@@ -23,7 +23,7 @@ from rasterio.warp import transform as transform_points
 
 from rsdetect.alignment import same_crs, window_of
 from rsdetect.grid import Grid
-from rsdetect.handles import alpha_band
+from rsdetect.handles import alpha_in_use
 
 # GDAL's words for rasterio's.
 _ALGORITHMS = {
@@ -60,7 +60,7 @@ def warped_bands(source: Any, bands: tuple[int, ...], grid: Grid, resampling: st
         math.nan if value is None and dtype.startswith("float") else value
         for value, dtype in ((source.nodatavals[band - 1], source.dtypes[band - 1]) for band in bands)
     ]
-    alpha = alpha_band(source)
+    alpha = alpha_in_use(source, bands)
     mapping = [_mapping(i, band, value) for i, (band, value) in enumerate(zip(bands, nodata, strict=True), 1)]
     count = len(bands) + 1
     return _vrt(

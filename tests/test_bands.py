@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import random_scene, write_scene
+from scenes import TEN_METRES, random_scene, write_scene
 
 from rsdetect.bands import parse_bands
 from rsdetect.errors import InputError
@@ -133,10 +133,39 @@ def test_python_takes_bands_in_any_sensible_spelling(tmp_path, bands):
     np.testing.assert_array_equal(tile.before, ARRAY[[2, 3]])
 
 
-def test_the_alpha_band_cannot_be_compared(tmp_path):
-    path = write_scene(tmp_path / "rgba.tif", ARRAY[:4].astype("uint8"), alpha=True)
-    with pytest.raises(InputError, match=r"band 4 of .* is its alpha band"):
-        open_pair(path, path, PairOptions(bands=(1, 4)))
+@pytest.mark.parametrize("align", [False, True])
+def test_a_band_that_is_marked_as_alpha_is_data_when_the_user_names_it(tmp_path, align):
+    """GDAL marks the fourth of four bands of bytes as alpha unless told otherwise; often it is infrared."""
+    array = random_scene(0, 4, 12, 15)
+    array[3, :6] = 0
+    before = write_scene(tmp_path / "before.tif", array, alpha=True)
+    turned = TEN_METRES @ TEN_METRES.translation(15, 12) @ TEN_METRES.rotation(180)
+    after = write_scene(
+        tmp_path / "after.tif",
+        array if not align else array[:, ::-1, ::-1],
+        alpha=True,
+        transform=turned if align else TEN_METRES,
+    )
+
+    def opened(bands):
+        options = PairOptions(bands=bands, align=align, resampling="nearest")
+        pair = open_pair(before, after, options)
+        return pair, read_tile(pair, TileWindow(0, 0, pair.grid.window, pair.grid.window))
+
+    pair, tile = opened(None)
+    assert tile.before.shape[0] == 3 and tile.valid[6:].all() and not tile.before_valid[:6].any()
+    assert any("band 4 of" in note and "marked as alpha" in note for note in pair.notes)
+    pair, tile = opened((4, 1))
+    assert tile.valid.all() and not any("alpha" in note for note in pair.notes)
+    np.testing.assert_array_equal(tile.before, array[[3, 0]])
+
+
+def test_a_band_that_is_marked_as_alpha_and_described_as_something_else_is_data(tmp_path):
+    path = write_scene(
+        tmp_path / "rgbn.tif", ARRAY[:4].astype("uint8"), names=("red", "green", "blue", "NIR"), alpha=True
+    )
+    pair = open_pair(path, path)
+    assert pair.bands == ("red", "green", "blue", "nir") and pair.notes == ()
 
 
 def test_a_choice_of_no_band_is_refused(tmp_path):

@@ -1,0 +1,186 @@
+"""No seams: whatever the tile size, the result is that of one call on the whole scene."""
+
+from __future__ import annotations
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scenes import TEN_METRES, random_scene, textured_scene, write_scene
+
+from rsdetect.detectors import CvaDetector, make_detector
+from rsdetect.detectors.base import Scorer
+from rsdetect.grid import Window
+from rsdetect.handles import close_handles
+from rsdetect.pair import PairOptions, open_pair
+from rsdetect.scan import Scan
+from rsdetect.scoring import score_core, to_percent
+from rsdetect.tiles import TileWindow, plan_tiles
+
+DTYPES = ("uint8", "uint16", "int16", "float32")
+
+
+def write_pair(folder, rng, bands, height, width, dtype, *, aoi=False, align=False, smooth=False):
+    """A pair with nodata holes, after offset against before, perhaps an area of interest, perhaps warped."""
+    paths = []
+    for date, (rows, cols) in (("before", (0, 0)), ("after", (3, -2))):
+        if smooth:
+            array = textured_scene(int(rng.integers(1e6)), bands, height, width, dtype)
+        else:
+            array = random_scene(rng, bands, height, width, dtype)
+        hole = rng.random((height, width)) < 0.05
+        hole[: int(rng.integers(1, 9)), : int(rng.integers(1, 30))] = True
+        array[:, hole] = 0
+        shift = 0.37 if align and date == "after" else 0
+        transform = TEN_METRES @ TEN_METRES.translation(cols + shift, rows - shift)
+        blocks = {"tiled": True, "blockxsize": 32, "blockysize": 16} if rng.random() < 0.5 else {}
+        paths.append(write_scene(folder / f"{date}.tif", array, nodata=0, transform=transform, **blocks))
+    area = None
+    if aoi:
+        outline = shapely.Polygon([(2, 3), (width * 0.9, 7), (width * 0.6, height - 1), (5, height * 0.7)])
+        ground = shapely.transform(outline, lambda xy: xy * (10, -10) + (500000, 5300000))
+        area = str(folder / "aoi.gpkg")
+        geopandas.GeoDataFrame(geometry=[ground], crs=32632).to_file(area)
+    return open_pair(*paths, PairOptions(aoi=area, align=align))
+
+
+def put_together(pair, scorer, tile_size, order=None):
+    """The scores of all tiles, laid where they belong."""
+    plan = plan_tiles(pair.grid, tile_size, scorer.halo, scorer.stride)
+    mosaic = np.full(pair.grid.shape, np.nan, np.float32)
+    tiles = list(plan)
+    for i in order(len(tiles)) if order else range(len(tiles)):
+        if pair.looks_at(tiles[i].core):
+            core = score_core(pair, scorer, tiles[i])
+            assert core.dtype == np.float32 and core.shape == tiles[i].core.shape
+            mosaic[tiles[i].core.slices_in(pair.grid.window)] = core
+    return mosaic
+
+
+def in_one_call(pair, scorer):
+    """One tile that holds the whole scene."""
+    return put_together(pair, scorer, max(pair.grid.shape))
+
+
+class Blur:
+    """A scorer with a reach of 5 pixels and a stride of 4, whose right answer NumPy knows."""
+
+    halo, stride = 5, 4
+
+    def score(self, tile):
+        moved = np.abs(tile.after - tile.before).sum(axis=0) * tile.valid
+        padded = np.pad(moved.astype(np.float64), 5)
+        total = sum(padded[row : row + moved.shape[0]] for row in range(11))
+        return (total / (1 + total)).astype(np.float32)
+
+    def provenance(self):
+        return {"name": "blur", "threshold": 0.5}
+
+
+pairs = st.fixed_dictionaries(
+    {
+        "bands": st.integers(1, 4),
+        "height": st.integers(20, 120),
+        "width": st.integers(40, 120),
+        "dtype": st.sampled_from(DTYPES),
+        "aoi": st.booleans(),
+        "align": st.booleans(),
+    }
+)
+
+
+@settings(max_examples=25)
+@given(kind=pairs, seed=st.integers(0, 9999), tile_size=st.integers(7, 160))
+def test_change_vectors_are_exactly_those_of_the_whole_scene(tmp_path_factory, kind, seed, tile_size):
+    rng = np.random.default_rng(seed)
+    pair = write_pair(tmp_path_factory.mktemp("cva"), rng, **kind)
+    scorer = CvaDetector().fit(Scan(pair))
+    whole = in_one_call(pair, scorer)
+    close_handles()
+    np.testing.assert_array_equal(put_together(pair, scorer, tile_size, rng.permutation), whole)
+    assert np.isfinite(whole).any()
+
+
+@settings(max_examples=12)
+@given(kind=pairs, seed=st.integers(0, 9999), tile_size=st.integers(7, 160))
+def test_a_scorer_that_looks_around_sees_the_same_from_every_tile(tmp_path_factory, kind, seed, tile_size):
+    rng = np.random.default_rng(seed)
+    pair = write_pair(tmp_path_factory.mktemp("blur"), rng, **kind)
+    assert isinstance(Blur(), Scorer)
+    np.testing.assert_allclose(
+        put_together(pair, Blur(), tile_size, rng.permutation), in_one_call(pair, Blur()), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "tile_size", "dtype"), [(150, 90, 64, "uint8"), (101, 131, 72, "uint16")]
+)
+def test_the_network_scores_every_tile_as_it_scores_the_whole_scene(
+    tmp_path, height, width, tile_size, dtype
+):
+    rng = np.random.default_rng(height)
+    pair = write_pair(tmp_path, rng, 3, height, width, dtype, aoi=width == 131, smooth=True)
+    scorer = make_detector("siamese").fit(Scan(pair))
+    whole, tiled = in_one_call(pair, scorer), put_together(pair, scorer, tile_size)
+    np.testing.assert_array_equal(np.isnan(tiled), np.isnan(whole))
+    known = np.isfinite(whole)
+    np.testing.assert_allclose(tiled[known], whole[known], atol=1e-6)
+    assert np.ptp(whole[known]) > 0.01, "a network that says the same everywhere would pass too"
+    differs = to_percent(tiled).astype(int) - to_percent(whole)
+    assert np.abs(differs).max() <= 1 and (differs != 0).mean() < 1e-3
+
+
+def test_what_lies_beyond_the_halo_does_not_reach_the_core(tmp_path):
+    """The same tile of two scenes that differ only farther away than the halo."""
+    rng = np.random.default_rng(0)
+    pair = write_pair(tmp_path, rng, 3, 260, 260, "uint8", smooth=True)
+    scorer = make_detector("siamese").fit(Scan(pair))
+    tile = plan_tiles(pair.grid, 64, scorer.halo, scorer.stride).tile(1, 1)
+    here = score_core(pair, scorer, tile)
+    close_handles()
+    with rasterio.open(pair.after.path, "r+") as dataset:
+        array = dataset.read()
+        keep = tile.read.shifted(*pair.after.offset)
+        rows, cols = keep.slices_in(Window(0, 0, 260, 260))
+        other = 255 - array
+        other[:, rows, cols] = array[:, rows, cols]
+        dataset.write(other)
+    np.testing.assert_array_equal(score_core(pair, scorer, tile), here)
+
+
+def test_the_fit_does_not_depend_on_workers_and_the_score_not_on_the_thread(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    pair = write_pair(tmp_path, np.random.default_rng(1), 3, 400, 380, "uint16", align=True)
+    scorer = CvaDetector().fit(Scan(pair))
+    assert scorer == CvaDetector().fit(Scan(pair, workers=3))
+    tiles = list(plan_tiles(pair.grid, 50, 0, 1))
+    alone = [score_core(pair, scorer, tile) for tile in tiles]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda tile: score_core(pair, scorer, tile), tiles))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_tile_without_a_valid_pixel_is_not_scored(tmp_path):
+    pair = write_pair(tmp_path, np.random.default_rng(2), 1, 40, 40, "uint8")
+
+    class Refuses(Blur):
+        def score(self, tile):
+            raise AssertionError("there was nothing to score")
+
+    outside = Window(1000, 1000, 20, 20)
+    assert np.isnan(score_core(pair, Refuses(), TileWindow(0, 0, outside, outside))).all()
+
+
+@given(seed=st.integers(0, 999))
+def test_percent_is_rounded_and_255_is_kept_for_what_was_not_observed(seed):
+    probability = np.random.default_rng(seed).random(100).astype(np.float32)
+    probability[::7] = np.nan
+    percent = to_percent(probability)
+    np.testing.assert_array_equal(percent == 255, np.isnan(probability))
+    known = ~np.isnan(probability)
+    assert np.abs(percent[known] / 100 - probability[known]).max() <= 0.005 + 1e-6
