@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -64,8 +65,8 @@ class Pair:
 
 
 def open_pair(
-    before: str,
-    after: str,
+    before: str | Path,
+    after: str | Path,
     options: PairOptions | None = None,
     *,
     wanted: tuple[str, ...] | None = None,
@@ -95,6 +96,7 @@ def open_pair(
         raise InputError(
             f"--resampling {options.resampling!r} is unknown; choose one of {', '.join(RESAMPLINGS)}."
         )
+    before, after = str(before), str(after)
     first, second = read_header(before), read_header(after)
     require_same_georeference(
         (before, first.grid, first.georeferenced), (after, second.grid, second.georeferenced)
@@ -234,6 +236,11 @@ def _doubts(first: Header, second: Header, choice: BandChoice) -> tuple[str, ...
             "each date is normalised by its own statistics."
         )
     for header, bands in ((first, choice.before), (second, choice.after)):
+        if header.has_palette:
+            doubts.append(
+                f"{header.path} holds the numbers of a palette's colours, not the colours: expand it first "
+                "(gdal_translate -expand rgb ...)."
+            )
         if header.alpha is not None and header.alpha not in bands:
             doubts.append(
                 f"band {header.alpha} of {header.path} is marked as alpha: it says which pixels are valid "

@@ -83,6 +83,7 @@ class Header:
     dtypes: tuple[str, ...]  # one a band
     names: tuple[str, ...]  # one a band, lower case; "" where the file names none
     alpha: int | None  # number of the band that says where the others count
+    has_palette: bool  # pixel values are the numbers of colours
     nodata: float | None
     has_mask: bool
     tags: dict[str, str]
@@ -131,6 +132,7 @@ def read_header(path: str) -> Header:
             dtypes=tuple(dataset.dtypes),
             names=tuple(names),
             alpha=alpha,
+            has_palette="palette" in colours,
             nodata=dataset.nodata,
             has_mask=alpha is not None
             or has_mask_band(dataset)
