@@ -12,7 +12,7 @@ import rasterio
 
 from rsdetect.checking import CheckReport, check_pair
 from rsdetect.detectors import Scorer, make_detector
-from rsdetect.devices import resolve_device, usable_cores
+from rsdetect.devices import resolve_device, return_free_memory, usable_cores
 from rsdetect.engine import GDAL_CACHE_BYTES, Context, lazy_scores, require_scheduler, run_tiles
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
@@ -126,6 +126,7 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
             tiles = [tile for tile in job.plan if pair.looks_at(tile.core)]
             with watch.stage("score"):
                 counts = _score(job, store, tiles, options)
+            return_free_memory()
             with watch.stage("raster"):
                 finish_raster(store, pair.grid, tiles, work / Outputs.RASTER)
             with watch.stage("polygons"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import re
 
@@ -11,6 +13,18 @@ from rsdetect.errors import InputError
 def usable_cores() -> int:
     """Processor cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def return_free_memory() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it (glibc).
+
+    The network's activations leave heaps of freed memory behind, one a thread, which the polygons would
+    come on top of.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 def resolve_device(text: str) -> str:

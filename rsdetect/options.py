@@ -43,7 +43,7 @@ class ScoreOptions:
 
     detector: str = DEFAULT_DETECTOR
     model: str | None = None  # path or name of a model file; None = the detector's default
-    tile_size: int = 1024  # edge of a tile in pixels; the result does not depend on it
+    tile_size: int = 512  # edge of a tile in pixels; the result does not depend on it
     device: str = "auto"  # auto, cpu, cuda, cuda:i
     workers: int | None = None  # tiles in flight; None = one for each core
     scheduler: str | None = None  # address of a running Dask scheduler; None = threads here
