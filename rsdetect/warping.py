@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 from affine import Affine
+from rasterio._path import _parse_path, _vsi_path
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
 
@@ -64,7 +65,7 @@ def warped_bands(source: Any, bands: tuple[int, ...], grid: Grid, resampling: st
     mapping = [_mapping(i, band, value) for i, (band, value) in enumerate(zip(bands, nodata, strict=True), 1)]
     count = len(bands) + 1
     return _vrt(
-        source.name,
+        _gdal_name(source),
         grid,
         bands="".join(_band(i, "Float32") for i in range(1, count)) + _band(count, "Float32", "Alpha"),
         options=_options(grid_of(source), grid, resampling)
@@ -81,7 +82,7 @@ def warped_bands(source: Any, bands: tuple[int, ...], grid: Grid, resampling: st
 def warped_classes(source: Any, grid: Grid) -> str:
     """What GDAL opens as band 1 of `source` on `grid`, its values as classes: float64, -1 beyond its edge."""
     return _vrt(
-        source.name,
+        _gdal_name(source),
         grid,
         bands=_band(1, "Float64"),
         options={"INIT_DEST": "-1"},
@@ -109,6 +110,11 @@ def resolution_ratio(source: Grid, target: Grid) -> tuple[float, float] | None:
     if not (np.isfinite([along_cols, along_rows]).all() and along_cols > 0 and along_rows > 0):
         return None
     return 1 / along_cols, 1 / along_rows
+
+
+def _gdal_name(dataset: Any) -> str:
+    """What GDAL itself calls the file: rasterio takes URLs (https, s3, zip) too, and translates them."""
+    return str(_vsi_path(_parse_path(dataset.name)))
 
 
 def _options(source: Grid, target: Grid, resampling: str) -> dict[str, str]:

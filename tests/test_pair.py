@@ -183,15 +183,20 @@ def test_a_vrt_of_parts_is_one_scene(tmp_path):
     assert tile.valid[:, :20].all() and not tile.valid[:, 20:].any()
 
 
-def test_virtual_file_systems_work(tmp_path):
+def test_virtual_file_systems_and_urls_work(tmp_path):
     import zipfile
 
     path = Path(write_scene(tmp_path / "scene.tif", random_scene(0)))
     with zipfile.ZipFile(tmp_path / "scenes.zip", "w") as archive:
         archive.write(path, "in/scene.tif")
-    pair = open_pair(f"/vsizip/{tmp_path}/scenes.zip/in/scene.tif", str(path))
-    tile = read_whole(pair)
-    np.testing.assert_array_equal(tile.before, tile.after)
+    turned = TEN_METRES @ TEN_METRES.translation(50, 40) @ TEN_METRES.rotation(180)
+    other = write_scene(tmp_path / "turned.tif", random_scene(0)[:, ::-1, ::-1], transform=turned)
+    for name in (f"/vsizip/{tmp_path}/scenes.zip/in/scene.tif", f"zip://{tmp_path}/scenes.zip!in/scene.tif"):
+        for before in (str(path), other):
+            pair = open_pair(before, name, PairOptions(align=True, resampling="nearest"))
+            tile = read_whole(pair)
+            assert tile.valid.all() and (pair.after.warp is not None) == (before == other)
+            np.testing.assert_array_equal(tile.before, tile.after)
 
 
 def test_paths_may_be_path_objects(tmp_path):
