@@ -71,7 +71,7 @@ def detect(
     dates: Dates = None,
     tile_size: Annotated[
         int, typer.Option(help="Edge of a tile in pixels; does not change the result.")
-    ] = 1024,
+    ] = 512,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
     scheduler: Annotated[
@@ -120,7 +120,7 @@ def check(
 ) -> None:
     """Check a pair without scoring it: grids, overlap, valid share, band statistics, measured shift."""
     from rsdetect.change import run_check
-    from rsdetect.tables import check_tables
+    from rsdetect.tables import print_check
 
     _log_to_stderr(quiet=False)
     report = run_check(
@@ -129,11 +129,7 @@ def check(
     if as_json:
         _print_json(report.as_json())
         return
-    from rich.console import Console
-
-    console = Console()
-    for table in check_tables(report):
-        console.print(table)
+    print_check(report)
     _warn(report.warnings)
 
 
