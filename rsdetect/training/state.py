@@ -31,7 +31,7 @@ class Run:
             tensors |= {f"optimiser.{index}.{key}": value for key, value in moments.items()}
         words = {"step": self.step, "best": self.best, "minutes": self.minutes}
         part = path.with_name(path.name + ".part")
-        # Cloned, because safetensors refuses tensors that are not stored contiguously (channels-last).
+        # safetensors refuses tensors that are not stored contiguously, as channels-last ones are not.
         save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata={"run": json.dumps(words)})
         part.replace(path)
 
