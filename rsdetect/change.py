@@ -161,7 +161,7 @@ def _score(job: _Job, store: WorkStore, tiles: list[TileWindow], options: Detect
     pixels = sum(tile.core.height * tile.core.width for tile in missing)
     # One thread in each operator: two share an operator badly, two tiles side by side share well.
     threads = max(1, usable_cores() // job.workers)
-    context = Context(job.pair, job.scorer, store, threads)
+    context = Context(job.pair, job.scorer, job.plan, store, threads)
     with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
         run_tiles(context, missing, progress, workers=job.workers, scheduler=options.score.scheduler)
     return {

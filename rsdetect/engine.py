@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Context:
 
     pair: Pair
     scorer: Scorer
+    plan: TilePlan
     store: WorkStore
     torch_threads: int  # threads inside one operator of the network
 
@@ -127,8 +129,9 @@ def _centres(grid: Grid) -> tuple[Any, Any]:
     return t.c + t.a * (np.arange(grid.width) + 0.5), t.f + t.e * (np.arange(grid.height) + 0.5)
 
 
-def _run_tile(context: Context, tile: TileWindow) -> int:
-    """Score one tile, put it down, and say how many pixels that were."""
+def _run_tile(context: Context, row: int, col: int) -> int:
+    """Score the tile at (row, col) of the plan, put it down, and say how many pixels that were."""
+    tile = context.plan.tile(row, col)
     with _worker_limits(context.torch_threads):
         try:
             probability = score_core(context.pair, context.scorer, tile)
@@ -174,14 +177,22 @@ def _run_on_threads(context: Context, tiles: Sequence[TileWindow], progress: Pro
 
 
 def _tasks(context: Context, tiles: Sequence[TileWindow]) -> list[Any]:
-    """One lazy task a tile. They share one node with the configuration, which a cluster can make anew when
-    the worker that held it is lost, and carry a name of this run, so that two on one cluster stay apart."""
+    """One lazy task a tile; no task depends on another, so that a lost worker loses its own tile only.
+
+    Dask runs independent tasks in the descending order of their names. Neighbours one after the other share
+    what GDAL has read and unpacked; in any other order a scene in strips is unpacked once for each tile. The
+    names also tell this run from others on one cluster.
+    """
     from dask.delayed import delayed
 
     run = f"rsdetect-{uuid.uuid4().hex}"
-    shared = delayed(context, name=run, traverse=False)
-    task = delayed(_run_tile, pure=False)
-    return [task(shared, tile, dask_key_name=f"{run}-{tile.row}-{tile.col}") for tile in tiles]
+    # Bound beforehand, because Dask would look for lazy values in every field of the argument of every task.
+    task = delayed(partial(_run_tile, context), pure=False, traverse=False)
+    numbers = range(len(tiles), 0, -1)
+    return [
+        task(tile.row, tile.col, dask_key_name=f"{run}-{number:08d}")
+        for tile, number in zip(tiles, numbers, strict=True)
+    ]
 
 
 def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Progress, address: str) -> None:

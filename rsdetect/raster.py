@@ -97,14 +97,14 @@ def _pieces(store: WorkStore, tiles: Iterable[TileWindow]) -> Iterator[tuple[Win
         if percent is None:
             raise JobInterrupted(
                 f"the finished tile at row {tile.row}, column {tile.col} is missing from {store.folder} "
-                "or damaged; run the same command again to score it anew (the workers of a cluster must share "
-                "that folder)."
+                "or damaged; run the same command again to score it anew (the workers of a cluster must "
+                "share that folder)."
             )
         yield tile.core, percent
 
 
 def _require_whole(path: Path) -> None:
-    """Read the file once through, overviews too: GDAL says nothing of a disk that is full as a file closes."""
+    """Read the file once through, overviews too: GDAL does not say that a disk filled up on closing."""
     with rasterio.open(path) as raster:
         levels = len(raster.overviews(1))
     for level in (None, *range(levels)):

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.console import Console
 from rich.table import Table
 
 from rsdetect.checking import CheckReport
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # to be handled with all others, where rich would exit
+
+
+def print_check(report: CheckReport) -> None:
+    """Print the tables of a report on stdout."""
+    console = _Console()
+    for table in check_tables(report):
+        console.print(table)
 
 
 def check_tables(report: CheckReport) -> Iterator[Table]:

@@ -172,9 +172,8 @@ def test_on_a_full_disk_there_is_a_whole_raster_or_an_error_and_no_raster(tmp_pa
         path = small_disk(kib) / "p.tif"
         try:
             finish_raster(store, plan.grid, plan, path)
-        except JobInterrupted as error:
+        except JobInterrupted:
             outcomes.add("stopped")
-            assert "could not be written" in str(error)
             assert list(path.parent.iterdir()) == []
             continue
         outcomes.add("done")
