@@ -25,7 +25,7 @@ bench: $(READY)
 
 # The scenes of the demo, from their seed.
 sample: $(READY)
-	$(BIN)/rsdetect simulate --out data/sample --kind vhr --size 512 --seed 20 --overwrite
+	$(BIN)/rsdetect simulate --out data/sample --kind vhr --size 640 --gsd 0.8 --seed 40 --overwrite
 
 # The newest versions that pyproject.toml allows; run the tests before you commit the result.
 lock: $(READY)

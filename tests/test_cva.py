@@ -168,3 +168,11 @@ def test_a_fitted_scorer_travels_and_says_what_it_is(tmp_path):
     assert pickle.loads(pickle.dumps(scorer)) == scorer
     told = json.loads(json.dumps(scorer.provenance(), allow_nan=False))
     assert told["name"] == "cva" and told["threshold"] == 0.5
+
+
+def test_noise_between_two_equal_scenes_is_no_change(tmp_path):
+    rng = np.random.default_rng(5)
+    ground = rng.normal(1000, 100, (3, 120, 150))
+    before, after = ((ground + rng.normal(0, 5, ground.shape)).astype(np.uint16) for _ in range(2))
+    _, probability = detected(tmp_path, before, after)
+    assert (probability < 0.5).all()

@@ -24,8 +24,8 @@ UTM = pyproj.CRS(32633).to_wkt()
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 5300000)
 
 # The map is 80 by 60 pixels, with one change for each class in a row; places are fractions of the map.
-PERCENTS = [55, 65, 75, 85, 95]
-CLASSES = ["under 60 %", "60 to 70 %", "70 to 80 %", "80 to 90 %", "90 % and more"]
+PERCENTS = [30, 40, 55, 70, 95]
+CLASSES = ["under 35 %", "35 to 50 %", "50 to 65 %", "65 to 80 %", "80 % and more"]
 COLOURS = [(247, 228, 37), (253, 172, 49), (237, 118, 83), (196, 62, 127), (126, 3, 168)]
 MIDDLES = [((16 * k + 8) / 80, 0.5) for k in range(5)]
 BETWEEN = (15 / 80, 0.5)
@@ -109,7 +109,7 @@ def write_geopackage(path, values):
     def difference(window):
         return ("Red",), np.full((1, *window.shape), 2.5, np.float32)
 
-    regions = trace_regions(raster, 50, options=TraceOptions(difference=difference))
+    regions = trace_regions(raster, 25, options=TraceOptions(difference=difference))
     described = ChangeDescription("2020-06-01", None, "cva")
     write_changes(path, regions, trace_footprint(raster), UTM, described)
 
@@ -165,7 +165,7 @@ def test_columns_have_readable_names_and_changes_a_tip(seen):
     assert aliases["probability_mean"] == "Mean probability"
     assert aliases["difference_red"] == "Difference red"
     assert all(alias for field, alias in aliases.items() if field != "fid")
-    tip = next(tip for tip in seen["changes"]["tips"] if "55 %" in tip)
+    tip = next(tip for tip in seen["changes"]["tips"] if "30 %" in tip)
     assert "4.8 ha" in tip  # 12 by 40 pixels of 100 m2
     assert "2020-06-01 and ?" in tip
     assert "<td>Difference red</td><td>2.5</td>" in tip
@@ -174,7 +174,7 @@ def test_columns_have_readable_names_and_changes_a_tip(seen):
 
 def test_the_raster_opens_in_the_same_colours(seen):
     assert seen["raster"]["renderer"] == "singlebandpseudocolor"
-    assert seen["raster"]["legend"] == ["under 30 %", "30 to 50 %", "50 to 60 %", *CLASSES[1:]]
+    assert seen["raster"]["legend"] == ["under 15 %", "15 to 25 %", "25 to 35 %", *CLASSES[1:]]
     *middles, between, unobserved = seen["raster"]["colours"]
     for drawn, colour in zip(middles, COLOURS, strict=True):
         assert drawn == [*colour, 255]

@@ -27,6 +27,9 @@ _LARGEST = float(np.finfo(np.float32).max)
 # The slope of the probability over the logarithm of the length, kept between "hardly says anything"
 # and "a step".
 _SLOPES = (1.0, 20.0)
+# Otsu always parts something, also the noise of two nearly identical dates. What moved by less than half of
+# the spread of a band over the whole scene is no change that anybody looks for.
+_LEAST_MIDPOINT = 0.5
 _SHORTEST = 1e-3  # keeps the logarithm of an unmoved pixel finite
 
 
@@ -116,13 +119,13 @@ def _fit_probability(lengths: Histogram) -> tuple[float, float]:
     occupied = np.flatnonzero(lengths.counts)
     if occupied.size < 2:  # two identical dates: nothing moved, and no length parts anything
         return _LONGEST, _SLOPES[1]
-    midpoint = float(threshold_otsu(hist=(lengths.counts, lengths.centres)))
+    threshold = float(threshold_otsu(hist=(lengths.counts, lengths.centres)))
     logs, counts = np.log(lengths.centres), lengths.counts.astype(np.float64)
-    lower = lengths.centres <= midpoint
+    lower = lengths.centres <= threshold
     means, variance = [], 0.0
     for side in (lower, ~lower):
         mean = float(np.average(logs[side], weights=counts[side]))
         variance += float((counts[side] * (logs[side] - mean) ** 2).sum()) / counts.sum()
         means.append(mean)
     slope = (means[1] - means[0]) / max(variance, 1e-6)
-    return midpoint, float(np.clip(slope, *_SLOPES))
+    return max(threshold, _LEAST_MIDPOINT), float(np.clip(slope, *_SLOPES))

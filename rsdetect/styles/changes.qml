@@ -2,11 +2,11 @@
 <qgis version="3.22.16" styleCategories="AllStyleCategories" labelsEnabled="0">
   <renderer-v2 type="graduatedSymbol" attr="probability_mean" graduatedMethod="GraduatedColor" symbollevels="0" enableorderby="0" forceraster="0">
     <ranges>
-      <range render="true" symbol="0" lower="0" upper="0.6" label="under 60 %"/>
-      <range render="true" symbol="1" lower="0.6" upper="0.7" label="60 to 70 %"/>
-      <range render="true" symbol="2" lower="0.7" upper="0.8" label="70 to 80 %"/>
-      <range render="true" symbol="3" lower="0.8" upper="0.9" label="80 to 90 %"/>
-      <range render="true" symbol="4" lower="0.9" upper="1" label="90 % and more"/>
+      <range render="true" symbol="0" lower="0" upper="0.35" label="under 35 %"/>
+      <range render="true" symbol="1" lower="0.35" upper="0.5" label="35 to 50 %"/>
+      <range render="true" symbol="2" lower="0.5" upper="0.65" label="50 to 65 %"/>
+      <range render="true" symbol="3" lower="0.65" upper="0.8" label="65 to 80 %"/>
+      <range render="true" symbol="4" lower="0.8" upper="1" label="80 % and more"/>
     </ranges>
     <symbols>
       <symbol name="0" type="fill" alpha="1" clip_to_extent="1" force_rhr="0">
