@@ -201,7 +201,7 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
 
         futures = client.compute(_tasks(_with_full_paths(context), tiles), optimize_graph=False)
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 progress.advance(future.result())
         except RsdetectError:
             raise
