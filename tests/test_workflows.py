@@ -58,7 +58,10 @@ def test_the_local_cluster_gives_what_one_process_gives(tmp_path):
     assert (here.returncode, there.returncode) == (0, 0), here.stderr + there.stderr
     counts = [json.loads((tmp_path / out / "run.json").read_text())["counts"] for out in ("here", "there")]
     assert counts[0]["regions"] == counts[1]["regions"] > 0
-    areas = [pyogrio.read_dataframe(tmp_path / out / "changes.gpkg").area_m2 for out in ("here", "there")]
+    areas = [
+        pyogrio.read_dataframe(tmp_path / out / "changes.gpkg", layer="changes").area_m2
+        for out in ("here", "there")
+    ]
     assert (areas[0] == areas[1]).all()
 
 
