@@ -16,6 +16,7 @@ from rsdetect.errors import InputError, RsdetectError
 
 # Typer carries a click of its own, and shows this one of its errors only.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_TYPER_INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     name="rsdetect",
@@ -227,6 +228,8 @@ def main() -> None:
     _stop_on_sigterm()
     try:
         status = app(standalone_mode=False)
+        if status == _TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()

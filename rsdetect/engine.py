@@ -137,11 +137,14 @@ def _run_tile(context: Context, row: int, col: int) -> int:
             probability = score_core(context.pair, context.scorer, tile)
         except ReadError as error:
             told = f"{error} (tile at row {tile.row}, column {tile.col})"
-            if _is_remote(context.pair, str(error)):
-                raise JobInterrupted(f"{told}; the same command carries on from here.") from error
-            raise ReadError(f"{told}.") from error
-        context.store.put(tile, to_percent(probability))
-    return tile.core.height * tile.core.width
+        else:
+            context.store.put(tile, to_percent(probability))
+            return tile.core.height * tile.core.width
+    # Raised out here, without GDAL's errors as its cause: those do not pickle, and a cluster would send
+    # another kind of error in the place of this one.
+    if _is_remote(context.pair, told):
+        raise JobInterrupted(f"{told}; the same command carries on from here.")
+    raise ReadError(f"{told}.")
 
 
 def _is_remote(pair: Pair, message: str) -> bool:

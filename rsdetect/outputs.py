@@ -131,10 +131,11 @@ class Outputs:
 
     def _refuse_results(self, overwrite: bool) -> None:
         if (self.folder / self.RECORD).exists():
-            if (
-                self._publishing.exists()
-            ):  # an earlier run was stopped between its last file and its clearing up
-                shutil.rmtree(self._work)
+            if self._publishing.exists():  # an earlier run was stopped between its last file and clearing up
+                self._publishing.unlink()
+                for entry in self._work.iterdir():
+                    if entry.is_dir():
+                        shutil.rmtree(entry)
             if not overwrite:
                 raise OutputError(
                     f"{self.folder} holds the results of an earlier run; add --overwrite to replace them."

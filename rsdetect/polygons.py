@@ -59,6 +59,8 @@ def write_polygons(
     description = ChangeDescription(
         record["check"]["before"]["date"], record["check"]["after"]["date"], record["detector"]["name"]
     )
+    for leftover in path.parent.glob(path.name + "*"):  # of a run that was killed here; layers would be added
+        leftover.unlink()
     try:
         write_changes(path, changes, footprint, raster.grid.crs, description)
     except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:

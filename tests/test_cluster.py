@@ -1,0 +1,230 @@
+"""--scheduler: the same job on a Dask cluster of real processes."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from jobs import OUTPUTS, changed_pair, listing, read_raster, run_here
+from scenes import random_scene, write_scene
+from test_bad_input import break_block
+
+import rsdetect
+from rsdetect.errors import ReadError
+from rsdetect.options import DetectOptions
+
+distributed = pytest.importorskip("distributed")
+
+# One worker of the test run does these, so that there is one cluster at a time.
+pytestmark = pytest.mark.xdist_group("cluster")
+
+CVA = {"detector": "cva", "quiet": True, "tile_size": 64}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    import dask
+
+    settings = {
+        "distributed.worker.daemon": True,
+        "distributed.scheduler.allowed-failures": 1,
+        "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1,
+    }
+    with (
+        dask.config.set(settings),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0
+        ) as two,
+    ):
+        yield two
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return changed_pair(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(scope="module")
+def on_threads(scenes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("threads")
+    rsdetect.detect(scenes.before, scenes.after, out=out, **CVA)
+    return out
+
+
+def slowly(monkeypatch, seconds):
+    """Let every tile take a while on the workers too: the delay travels with the mask of the scorer."""
+    import rsdetect.change
+
+    genuine = rsdetect.change.run_tiles
+
+    def wrapped(context, tiles, progress, **how):
+        from dataclasses import replace
+
+        scorer = context.scorer
+
+        class Slow:  # pickled by value
+            halo, stride = scorer.halo, scorer.stride
+
+            def score(self, tile):
+                import time
+
+                time.sleep(seconds)
+                return scorer.score(tile)
+
+            def provenance(self):
+                return scorer.provenance()
+
+        genuine(replace(context, scorer=Slow()), tiles, progress, **how)
+
+    monkeypatch.setattr(rsdetect.change, "run_tiles", wrapped)
+
+
+def test_a_cluster_gives_what_threads_give(scenes, on_threads, cluster, tmp_path):
+    address = cluster.scheduler_address
+    told = run_here(
+        *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva"),
+        *("--tile-size", 64, "--scheduler", address, "--quiet"),
+    )
+    assert told.status == 0, told.err
+    assert listing(tmp_path / "out") == OUTPUTS
+    np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(on_threads))
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["options"]["score"]["scheduler"] == address
+
+
+def test_relative_paths_reach_workers_that_work_elsewhere(on_threads, cluster, tmp_path, monkeypatch):
+    changed_pair(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    rsdetect.detect("before.tif", "after.tif", out="out", scheduler=cluster.scheduler_address, **CVA)
+    np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(on_threads))
+
+
+def test_a_worker_that_is_killed_costs_no_tile(scenes, on_threads, cluster, tmp_path, monkeypatch):
+    slowly(monkeypatch, 0.1)
+    victims = []
+
+    def kill_one():
+        while len(list(tmp_path.rglob("*.tile"))) < 5:
+            time.sleep(0.02)
+        with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+            victims.append(next(iter(client.run(os.getpid).values())))
+        os.kill(victims[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    rsdetect.detect(
+        scenes.before, scenes.after, out=tmp_path / "out", scheduler=cluster.scheduler_address, **CVA
+    )
+    killer.join()
+    assert victims
+    np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(on_threads))
+
+
+def test_a_scene_that_breaks_on_a_worker_is_named_with_its_tile_and_stops_the_rest(
+    cluster, tmp_path, monkeypatch
+):
+    import rsdetect.change
+
+    tiled = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
+    before = write_scene(tmp_path / "b.tif", random_scene(3, 3, 256, 256), **tiled)
+    after = write_scene(tmp_path / "a.tif", random_scene(4, 3, 256, 256), **tiled)
+    slowly(monkeypatch, 0.1)
+    genuine = rsdetect.change.run_tiles
+
+    def breaking(*arguments, **keywords):
+        break_block(after, 0, 1)
+        genuine(*arguments, **keywords)
+
+    monkeypatch.setattr("rsdetect.change.run_tiles", breaking)
+    told = run_here(
+        *("detect", before, after, "--out", tmp_path / "out", "--detector", "cva", "--tile-size", 64),
+        *("--scheduler", cluster.scheduler_address, "--quiet"),
+    )
+    assert (told.status, told.err.count("\n")) == (2, 1), told.err
+    assert "a.tif cannot be read" in told.err
+    assert "tile at row 0, column 1" in told.err
+    time.sleep(0.3)
+    assert len(list(tmp_path.rglob("*.tile"))) < 10
+
+
+def test_the_error_that_a_worker_sends_is_of_our_own_kind(cluster):
+    def fail():
+        raise ReadError("a.tif cannot be read") from ValueError("cause")
+
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        assert isinstance(client.submit(fail).exception(timeout=30), ReadError)
+
+
+def test_two_jobs_of_one_pair_on_one_cluster_do_not_mix(scenes, on_threads, cluster, tmp_path, monkeypatch):
+    slowly(monkeypatch, 0.01)
+    failures = []
+
+    def job(number):
+        options = DetectOptions.from_keywords(scheduler=cluster.scheduler_address, **CVA)
+        try:
+            rsdetect.change.run_detect(scenes.before, scenes.after, tmp_path / str(number), options)
+        except Exception as error:
+            failures.append(error)
+
+    both = [threading.Thread(target=job, args=(number,)) for number in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert failures == []
+    for number in range(2):
+        np.testing.assert_array_equal(read_raster(tmp_path / str(number)), read_raster(on_threads))
+        record = json.loads((tmp_path / str(number) / "run.json").read_text())
+        assert record["counts"]["tiles_scored_in_this_run"] == 35
+
+
+def test_workers_that_do_not_see_the_folder_are_told_of_it(scenes, cluster, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    import rsdetect.engine
+
+    genuine = rsdetect.engine._with_full_paths
+
+    def elsewhere(context):
+        from dataclasses import replace
+
+        from rsdetect.store import WorkStore
+
+        return replace(genuine(context), store=WorkStore(Path("/nowhere/out/.work/key")))
+
+    monkeypatch.setattr("rsdetect.engine._with_full_paths", elsewhere)
+    told = run_here(
+        *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva"),
+        *("--scheduler", cluster.scheduler_address),
+    )
+    assert (told.status, told.err.count("\n")) == (3, 1)
+    assert "/nowhere/out/.work/key" in told.err
+    assert listing(tmp_path) == []
+
+
+def test_a_scheduler_that_goes_away_in_the_middle_is_said_and_the_job_resumes(
+    scenes, on_threads, tmp_path, monkeypatch
+):
+    slowly(monkeypatch, 0.1)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", processes=False, protocol="tcp://"
+    ) as other:
+
+        def end():
+            while len(list(tmp_path.rglob("*.tile"))) < 3:
+                time.sleep(0.02)
+            other.close()
+
+        killer = threading.Thread(target=end)
+        killer.start()
+        told = run_here(
+            *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva"),
+            *("--tile-size", 64, "--scheduler", other.scheduler_address, "--quiet"),
+        )
+        killer.join()
+    assert (told.status, told.err.count("\n")) == (3, 1)
+    rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "out", **CVA)
+    np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(on_threads))

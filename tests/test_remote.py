@@ -1,0 +1,173 @@
+"""Scenes that lie elsewhere: a small server that serves ranges, as HTTP and as S3."""
+
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jobs import changed_pair, read_raster, run_here
+from rasterio.shutil import copy
+
+import rsdetect
+from rsdetect.handles import close_handles
+
+CVA = {"detector": "cva", "quiet": True, "tile_size": 256}
+
+
+class Server(ThreadingHTTPServer):
+    """Serves the files of a folder; refuses everything once `is_down`."""
+
+    daemon_threads = True
+
+    def __init__(self, folder):
+        super().__init__(("127.0.0.1", 0), Ranges)
+        self.folder, self.is_down, self.bytes_sent, self.down_after = Path(folder), False, 0, None
+
+    @property
+    def place(self):
+        return f"127.0.0.1:{self.server_port}"
+
+
+class Ranges(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self._answer(send=False)
+
+    def do_GET(self):
+        self._answer(send=True)
+
+    def _answer(self, send):
+        server = self.server
+        path = server.folder / self.path.split("?")[0].lstrip("/")
+        if server.down_after is not None and server.bytes_sent > server.down_after:
+            server.is_down = True
+        if server.is_down or not path.is_file():
+            self.send_response(503 if server.is_down else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        content = path.read_bytes()
+        first, last = 0, len(content) - 1
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if asked:
+            first, last = int(asked[1]), min(int(asked[2] or last), last)
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(last - first + 1))
+        self.end_headers()
+        if send:
+            self.wfile.write(content[first : last + 1])
+            server.bytes_sent += last - first + 1
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    made = changed_pair(tmp_path / "made", 500, 600)
+    (tmp_path / "bucket").mkdir()
+    for name in ("before", "after"):
+        copy(
+            tmp_path / "made" / f"{name}.tif",
+            tmp_path / "bucket" / f"{name}.tif",
+            driver="COG",
+            BLOCKSIZE=128,
+        )
+    return made
+
+
+@pytest.fixture
+def server(tmp_path, scenes, monkeypatch):
+    for name, value in {
+        "AWS_NO_SIGN_REQUEST": "YES",
+        "AWS_HTTPS": "NO",
+        "AWS_VIRTUAL_HOSTING": "FALSE",
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "no_proxy": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    server = Server(tmp_path)
+    monkeypatch.setenv("AWS_S3_ENDPOINT", server.place)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def address(kind, server, name):
+    return {
+        "vsicurl": f"/vsicurl/http://{server.place}/bucket/{name}",
+        "http": f"http://{server.place}/bucket/{name}",
+        "vsis3": f"/vsis3/bucket/{name}",
+        "s3": f"s3://bucket/{name}",
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["vsicurl", "http", "vsis3", "s3"])
+def test_remote_scenes_give_what_local_ones_give(scenes, server, tmp_path, kind):
+    pair = [address(kind, server, name) for name in ("before.tif", "after.tif")]
+    changes = rsdetect.detect(*pair, out=tmp_path / "remote", **CVA)
+    rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "local", **CVA)
+    np.testing.assert_array_equal(read_raster(tmp_path / "remote"), read_raster(tmp_path / "local"))
+    assert changes.record["inputs"]["before"]["path"] == pair[0]
+
+
+def test_a_server_that_does_not_have_the_scene_is_bad_input(server, tmp_path):
+    missing = address("http", server, "nowhere.tif")
+    told = run_here("detect", missing, missing, "--out", tmp_path / "out", "--detector", "cva")
+    assert (told.status, told.err.count("\n")) == (2, 1)
+    assert missing in told.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_carries_on(
+    scenes, server, tmp_path, monkeypatch
+):
+    import rsdetect.engine as engine
+
+    pair = [address("http", server, name) for name in ("before.tif", "after.tif")]
+    genuine, seen = engine.score_core, []
+
+    def failing(pair, scorer, tile):
+        seen.append(tile)
+        if len(seen) == 30:
+            server.is_down = True
+            close_handles()  # and with them what GDAL has in its cache
+        return genuine(pair, scorer, tile)
+
+    command = (
+        "detect",
+        *pair,
+        "--out",
+        tmp_path / "out",
+        "--detector",
+        "cva",
+        "--tile-size",
+        64,
+        "--workers",
+        1,
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "score_core", failing)
+        told = run_here(*command, "--quiet")
+    assert (told.status, told.err.count("\n")) == (3, 1)
+    assert pair[0] in told.err
+    assert "carries on" in told.err
+    kept = len(list(tmp_path.rglob("*.tile")))
+    assert kept >= 29
+    server.is_down = False
+    close_handles()
+    told = run_here(*command, "--json")
+    assert told.status == 0, told.err
+    assert f'"tiles_scored_in_this_run": {80 - kept}' in told.out
+    rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "local", **CVA)
+    np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(tmp_path / "local"))
