@@ -149,7 +149,10 @@ def _sample_hash(scene: Scene, pair: Pair) -> str:
         for j in range(_SAMPLES):
             row = i * max(height - _SAMPLE_EDGE, 0) // (_SAMPLES - 1)
             col = j * max(width - _SAMPLE_EDGE, 0) // (_SAMPLES - 1)
-            values, valid = read_scene(scene, Window(row, col, _SAMPLE_EDGE, _SAMPLE_EDGE))
+            window = Window(row, col, _SAMPLE_EDGE, _SAMPLE_EDGE)
+            if not pair.looks_at(window):
+                continue  # nothing outside the area of interest is read
+            values, valid = read_scene(scene, window)
             digest.update(values.tobytes())
             digest.update(valid.tobytes())
     return digest.hexdigest()

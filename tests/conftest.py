@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,18 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("RSDETECT_REAL_DATA names no folder of real scenes")
     return Path(folder)
+
+
+@pytest.fixture
+def gdal():
+    """Run one of GDAL's own programs; the test is skipped where they are missing, unless CI wants them."""
+
+    def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        if shutil.which(program) is None:
+            if os.environ.get("CI") or os.environ.get("RSDETECT_REQUIRE_QGIS"):
+                pytest.fail(f"{program} is not installed: apt-get install gdal-bin")
+            pytest.skip("GDAL's programs are not installed (apt-get install gdal-bin)")
+        command = [program, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    return run

@@ -1,7 +1,5 @@
 """The main job on every real pair that is at hand, and the outputs in other programs' eyes."""
 
-import subprocess
-
 import geopandas
 import numpy as np
 import pytest
@@ -48,7 +46,7 @@ def run(real_data, out, name, **options):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_cva_finds_polygons_that_every_program_opens(real_data, tmp_path, name):
+def test_cva_finds_polygons_that_every_program_opens(real_data, tmp_path, name, gdal):
     changes = run(real_data, tmp_path, name, detector="cva", tile_size=256)
     assert listing(tmp_path) == OUTPUTS
     assert cog_validate(changes.raster, quiet=True)[0]
@@ -63,9 +61,7 @@ def test_cva_finds_polygons_that_every_program_opens(real_data, tmp_path, name):
     assert found.pixels.sum() == changes.record["counts"]["changed_pixels"]
     apart = shapely.symmetric_difference(shapely.union_all(found.geometry.values), shapely.union_all(wanted))
     assert apart.area <= 1e-9 * shapely.area(wanted).sum()
-    told = subprocess.run(
-        ["ogrinfo", "-so", "-al", str(changes.polygons)], capture_output=True, text=True, check=True
-    )
+    told = gdal("ogrinfo", "-so", "-al", changes.polygons)
     assert f"Feature Count: {len(found)}" in told.stdout
     assert "ERROR" not in told.stderr
 
