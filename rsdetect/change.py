@@ -10,16 +10,17 @@ from typing import Any
 
 import rasterio
 
+from rsdetect.arrays import lazy_raster, lazy_scores
 from rsdetect.checking import CheckReport, check_pair
 from rsdetect.detectors import Scorer, make_detector
 from rsdetect.devices import resolve_device, return_free_memory, usable_cores
-from rsdetect.engine import GDAL_CACHE_BYTES, Context, lazy_scores, require_scheduler, run_tiles
+from rsdetect.engine import GDAL_CACHE_BYTES, Context, require_scheduler, run_tiles
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair
 from rsdetect.polygons import write_polygons
 from rsdetect.progress import show_progress
-from rsdetect.raster import finish_raster
+from rsdetect.raster import ProbabilityRaster, finish_raster
 from rsdetect.record import Stopwatch, describe_input, describe_machine, fingerprint, plain, write_record
 from rsdetect.scan import Scan
 from rsdetect.store import WorkStore
@@ -36,6 +37,10 @@ class ChangeMap:
     polygons: Path  # changes.gpkg
     threshold: float  # change probability from which on a pixel counts as changed
     record: dict[str, Any]  # the content of run.json
+
+    def probability(self) -> Any:
+        """Open the raster as a lazy xarray DataArray (y, x), float32 in [0, 1], NaN = not observed."""
+        return lazy_raster(ProbabilityRaster(self.raster))
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Dask schedules the tiles: on this machine's threads, or on a running cluster.
 
-The only module that imports dask. Every task is one tile and runs `score_core`; what travels to it is
+Every task is one tile and runs `score_core`; what travels to it is
 configuration, and what it leaves behind is a file in the work store, so that a task is its own resumption.
 """
 
@@ -16,18 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 
 from rsdetect.detectors.base import Scorer
 from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError
-from rsdetect.grid import Grid
 from rsdetect.pair import Pair
 from rsdetect.progress import Progress
 from rsdetect.scene import Scene
 from rsdetect.scoring import score_core, to_percent
 from rsdetect.store import WorkStore
-from rsdetect.tiles import Float32Array, TilePlan, TileWindow
+from rsdetect.tiles import TilePlan, TileWindow
 
 # GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits
 # into this; rasterio takes the number as bytes.
@@ -92,47 +90,10 @@ def run_tiles(
         ) from error
 
 
-def lazy_scores(pair: Pair, scorer: Scorer, plan: TilePlan) -> Any:
-    """The change probability as a lazy xarray DataArray (y, x) float32, NaN where not observed.
-
-    One chunk is one tile; computing a chunk runs what `run_tiles` runs for it. CRS and transform stand in
-    the coordinate `spatial_ref` by the CF convention, where rioxarray and odc-geo find them.
-    """
-    import dask.array as da
-    import xarray as xr
-
-    rows, cols = plan.shape
-    chunks = (
-        tuple(plan.tile(row, 0).core.height for row in range(rows)),
-        tuple(plan.tile(0, col).core.width for col in range(cols)),
-    )
-
-    def block(block_id: tuple[int, int]) -> Float32Array:
-        with _worker_limits(1):
-            return score_core(pair, scorer, plan.tile(*block_id))
-
-    data = da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
-    coords = {"y": ("y", _centres(pair.grid)[1]), "x": ("x", _centres(pair.grid)[0])}
-    array = xr.DataArray(data, dims=("y", "x"), coords=coords, name="change_probability")
-    array.attrs = {"long_name": "change probability", "units": "1", "grid_mapping": "spatial_ref"}
-    geotransform = " ".join(repr(float(number)) for number in pair.grid.transform.to_gdal())
-    reference = {"GeoTransform": geotransform}
-    if pair.grid.crs is not None:
-        reference |= {"crs_wkt": pair.grid.crs, "spatial_ref": pair.grid.crs}
-    return array.assign_coords(spatial_ref=xr.Variable((), 0, attrs=reference))
-
-
-def _centres(grid: Grid) -> tuple[Any, Any]:
-    t = grid.transform
-    if t.b or t.d:  # a rotated grid has no x of a column and no y of a row; pixel positions stand in
-        return np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5
-    return t.c + t.a * (np.arange(grid.width) + 0.5), t.f + t.e * (np.arange(grid.height) + 0.5)
-
-
 def _run_tile(context: Context, row: int, col: int) -> int:
     """Score the tile at (row, col) of the plan, put it down, and say how many pixels that were."""
     tile = context.plan.tile(row, col)
-    with _worker_limits(context.torch_threads):
+    with worker_limits(context.torch_threads):
         try:
             probability = score_core(context.pair, context.scorer, tile)
         except ReadError as error:
@@ -154,7 +115,8 @@ def _is_remote(pair: Pair, message: str) -> bool:
 
 
 @contextmanager
-def _worker_limits(torch_threads: int) -> Iterator[None]:
+def worker_limits(torch_threads: int) -> Iterator[None]:
+    """Bound what one tile takes: threads inside a network's operators, and GDAL's block cache."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != torch_threads:
         torch.set_num_threads(torch_threads)

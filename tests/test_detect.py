@@ -64,16 +64,16 @@ def test_the_raster_is_what_score_computes_in_whole_percent(scenes, done):
 
 
 def test_score_is_lazy_and_computes_only_the_tiles_that_are_asked_for(scenes, monkeypatch):
-    import rsdetect.engine as engine
+    import rsdetect.arrays as arrays
 
     touched = []
-    genuine = engine.score_core
+    genuine = arrays.score_core
 
     def counting(pair, scorer, tile):
         touched.append((tile.row, tile.col))
         return genuine(pair, scorer, tile)
 
-    monkeypatch.setattr(engine, "score_core", counting)
+    monkeypatch.setattr(arrays, "score_core", counting)
     scored = rsdetect.score(scenes.before, scenes.after, detector="cva", tile_size=100)
     assert scored.chunks == ((100, 100, 100), (100, 100, 100, 100, 20))
     assert touched == []
@@ -98,6 +98,18 @@ def test_score_can_be_computed_twice_and_by_any_scheduler(scenes):
     scored = rsdetect.score(scenes.before, scenes.after, detector="cva", tile_size=128)
     first = scored.compute(scheduler="synchronous").values
     np.testing.assert_array_equal(scored.compute(scheduler="threads").values, first)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning:rioxarray")
+def test_the_finished_raster_opens_as_a_lazy_array(done):
+    out, changes = done
+    probability = changes.probability()
+    percent = read_raster(out).astype(np.float32)
+    wanted = np.where(percent == 255, np.float32(np.nan), percent / np.float32(100))
+    assert probability.chunks is not None
+    np.testing.assert_array_equal(probability.values, wanted)
+    assert probability.rio.crs.to_epsg() == 32632
+    assert probability.rio.transform() == TEN_METRES
 
 
 def test_score_refuses_what_detect_refuses(tmp_path):

@@ -34,7 +34,7 @@ FLOORS = (
     {"scoring", "options"},
     {"store", "raster"},
     {"polygons", "record", "outputs"},
-    {"engine", "vectorize"},
+    {"engine", "arrays", "vectorize"},
     {"change"},
     {"simulate"},
     {"training"},
@@ -103,9 +103,9 @@ def test_the_pure_rooms_open_no_files_and_run_nothing(name):
     assert not packages_of(name) & forbidden
 
 
-def test_only_the_engine_imports_dask():
+def test_only_the_engine_and_the_lazy_arrays_import_dask():
     users = {name for name in MODULES if packages_of(name) & {"dask", "distributed"}}
-    assert users == {"rsdetect.engine"}
+    assert users == {"rsdetect.engine", "rsdetect.arrays"}
 
 
 def test_torch_stays_in_its_rooms():

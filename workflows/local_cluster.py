@@ -19,7 +19,7 @@ def main() -> int:
     """Start the cluster, hand its address to rsdetect, and pass on its exit status."""
     processes = int(os.environ.get("RSDETECT_PROCESSES", len(os.sched_getaffinity(0))))
     # One thread a process: a worker has one tile in flight, and a network of its own.
-    with LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=":0") as cluster:
         rsdetect = Path(sys.executable).with_name("rsdetect")
         command = [str(rsdetect), "detect", *sys.argv[1:], "--scheduler", cluster.scheduler_address]
         return subprocess.run(command, check=False).returncode
