@@ -90,15 +90,15 @@ def _write_parts(spec: SceneSpec, parts: dict[str, Path], workers: int) -> dict[
     grid, dates = pair_grid(spec), acquisition_dates(spec)
     counts = np.zeros(len(ChangeKind), dtype=np.int64)
     observed = 0
-    with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
-        files = _create(stack, spec, parts, dates)
-        for window, drawn in _drawn(spec, workers):
-            valid = np.asarray(drawn.before.any(axis=0) & drawn.after.any(axis=0))
-            _put(files, window, drawn, valid)
-            counts += np.bincount(drawn.kind[valid], minlength=len(ChangeKind))
-            observed += int(valid.sum())
-    regions = write_truth_polygons(parts["truth.tif"], parts[_KINDS], grid, parts[_POLYGONS])
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
+        with ExitStack() as stack:
+            files = _create(stack, spec, parts, dates)
+            for window, drawn in _drawn(spec, workers):
+                valid = np.asarray(drawn.before.any(axis=0) & drawn.after.any(axis=0))
+                _put(files, window, drawn, valid)
+                counts += np.bincount(drawn.kind[valid], minlength=len(ChangeKind))
+                observed += int(valid.sum())
+        regions = write_truth_polygons(parts["truth.tif"], parts[_KINDS], grid, parts[_POLYGONS])
     changed = int(counts[1:].sum())
     return {
         "kind": spec.kind,
