@@ -29,7 +29,8 @@ sample: $(READY)
 
 # The newest versions that pyproject.toml allows; run the tests before you commit the result.
 lock: $(READY)
-	$(BIN)/python -m pip install torch==2.13.0 --upgrade -e '.[cluster,train]' --group dev
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install --upgrade torch==2.13.0 -e '.[cluster]' --group dev
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 
 clean:
