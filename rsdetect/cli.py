@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rsdetect.errors import InputError, RsdetectError
+from rsdetect.arguments import parse_pair_options, parse_shift, parse_size, parse_threshold
+from rsdetect.errors import RsdetectError
 
 # Typer carries a click of its own, and shows this one of its errors only.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -91,9 +92,9 @@ def detect(
     from rsdetect.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
     options = DetectOptions(
-        pair=_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
+        pair=parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
         score=ScoreOptions(detector, model, tile_size, device, workers, scheduler),
-        polygons=PolygonOptions(_threshold(threshold), min_area, simplify),
+        polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
         run=RunOptions(overwrite, not no_resume, quiet or as_json),
     )
     _log_to_stderr(quiet=quiet)
@@ -125,7 +126,7 @@ def check(
 
     _log_to_stderr(quiet=False)
     report = run_check(
-        before, after, _pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates)
+        before, after, parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates)
     )
     if as_json:
         _print_json(report.as_json())
@@ -149,7 +150,7 @@ def vectorize(
     from rsdetect.vectorize import vectorize_run
 
     _log_to_stderr(quiet=False)
-    chosen: Any = threshold if threshold in (None, "auto") else _threshold(str(threshold))
+    chosen: Any = threshold if threshold in (None, "auto") else parse_threshold(str(threshold))
     changes = vectorize_run(directory, threshold=chosen, min_area=min_area, simplify=simplify)
     if as_json:
         _print_json(changes)
@@ -186,7 +187,7 @@ def simulate(
     from rsdetect.simulate import SceneSpec
     from rsdetect.simulate.write import simulate_pair
 
-    width, height = _size(size)
+    width, height = parse_size(size)
     spec = SceneSpec(
         kind=kind,
         height=height,
@@ -195,7 +196,7 @@ def simulate(
         gsd_m=gsd,
         change=change,
         cloud=cloud,
-        shift_px=_shift(shift),
+        shift_px=parse_shift(shift),
         nodata_edge=nodata_edge,
     )
     made = simulate_pair(out, spec, overwrite=overwrite, workers=workers or usable_cores())
@@ -263,66 +264,6 @@ def _stop_on_sigterm() -> None:
     """Let a job that a batch system ends stop as by Ctrl-C: said, cleared up, and ready to be resumed."""
     with contextlib.suppress(ValueError):  # not the main thread, as in a program that calls main()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def _pair_options(
-    bands: str | None,
-    mask: str | None,
-    mask_values: str | None,
-    mask_bits: str | None,
-    aoi: str | None,
-    align: bool,
-    resampling: str,
-    dates: str | None,
-) -> Any:
-    from rsdetect.bands import parse_bands
-    from rsdetect.dates import parse_dates
-    from rsdetect.pair import PairOptions
-
-    return PairOptions(
-        bands=parse_bands(bands),
-        masks=tuple(mask.split(",")) if mask else (),
-        mask_values=_integers("--mask-values", mask_values),
-        mask_bits=_integers("--mask-bits", mask_bits),
-        aoi=aoi,
-        align=align,
-        resampling=resampling,
-        dates=parse_dates(dates),
-    )
-
-
-def _integers(option: str, text: str | None) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise InputError(f"{option} {text!r} is not a list of whole numbers; write 3,8,9.") from None
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, *rest = text.split("x")
-    height = rest[0] if rest else width
-    if len(rest) > 1 or not width.isdecimal() or not height.isdecimal():
-        raise InputError(f"--size {text!r} is no size; write 1024 or 2000x1000 (width x height).")
-    return int(width), int(height)
-
-
-def _shift(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        rows, cols = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--shift {text!r} is no shift; write rows,columns in pixels: 0.5,-1.") from None
-    return rows, cols
-
-
-def _threshold(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"--threshold {text!r} is neither a number nor 'auto'.") from None
 
 
 def _summary(counts: dict[str, Any], polygons: Path) -> str:

@@ -38,7 +38,7 @@ FLOORS = (
     {"change"},
     {"simulate"},
     {"training"},
-    {"cli"},
+    {"arguments", "cli"},
 )
 # `rsdetect` itself is the index: it points at the upper floors without importing them.
 PURE = ("errors", "grid", "tiles", "stats", "nets")
