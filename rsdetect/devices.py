@@ -18,8 +18,8 @@ def usable_cores() -> int:
 def return_free_memory() -> None:
     """Give memory that was freed back to the system, where the C library keeps it (glibc).
 
-    The network's activations leave heaps of freed memory behind, one a thread, which the polygons would
-    come on top of.
+    Tiles and activations leave heaps of freed memory behind, one a thread, and what comes next would be
+    added to them.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None

@@ -19,6 +19,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from rsdetect.areas import measure, metres_per_unit, pixel_area_m2
+from rsdetect.devices import return_free_memory
 from rsdetect.grid import Grid, Window
 from rsdetect.joining import join_blocks
 from rsdetect.outlines import Float64Array, Int64Array, Outlines, trace_outlines, transformed
@@ -101,6 +102,7 @@ def _trace(raster: Raster, inside: Inside, options: TraceOptions) -> Regions:
     fewest = 0 if pixel_area is None else int(options.min_area / pixel_area)
     find = _finder(raster, inside, options.difference, fewest)
     corners, sums = join_blocks(grid, find, options.block_size, options.workers)
+    return_free_memory()  # the blocks' pixels, before the outlines come on top
     if pixel_area is not None:  # then small regions need not be outlined at all
         keep = sums.pixels * pixel_area >= options.min_area
         corners = corners[keep[corners.owner]]

@@ -21,7 +21,7 @@ MODULES = {
 FLOORS = (
     {"errors", "grid", "tiles", "stats"},
     {"nets"},
-    {"areas", "handles", "outlines", "progress", "styles"},
+    {"areas", "devices", "handles", "outlines", "progress", "styles"},
     {"alignment", "pieces"},
     {"warping", "joining"},
     {"regions"},
@@ -29,7 +29,7 @@ FLOORS = (
     {"aoi", "bands", "dates"},
     {"pair"},
     {"scan", "registration"},
-    {"checking", "devices", "tables"},
+    {"checking", "tables"},
     {"detectors"},
     {"scoring", "options"},
     {"store", "raster"},

@@ -199,4 +199,6 @@ def test_the_record_says_which_model_and_how_it_was_fed(model, scorer):
 
 def test_a_constant_band_does_not_divide_by_zero():
     normalisation = Normalisation((5.0,), (1.0,))
-    assert not normalisation.apply(np.full((1, 2, 2), 5, np.float32), 6.0).any()
+    standardised = np.ones((1, 2, 2), np.float32)
+    normalisation.apply(np.full((1, 2, 2), 5, np.float32), 6.0, out=standardised)
+    assert not standardised.any()

@@ -30,12 +30,13 @@ class Normalisation:
     centre: tuple[float, ...]
     scale: tuple[float, ...]
 
-    def apply(self, pixels: Float32Array, clip: float) -> Float32Array:
-        """(bands, height, width) raw values to standardised ones, cut at +-clip; float32."""
+    def apply(self, pixels: Float32Array, clip: float, out: Float32Array) -> None:
+        """(bands, height, width) raw values to standardised ones in `out`, cut at +-clip."""
         centre = np.asarray(self.centre, dtype=np.float32)[:, None, None]
         scale = np.asarray(self.scale, dtype=np.float32)[:, None, None]
-        scaled = (pixels - centre) / scale
-        return np.clip(scaled, -clip, clip, out=scaled)
+        np.subtract(pixels, centre, out=out)
+        np.divide(out, scale, out=out)
+        np.clip(out, -clip, clip, out=out)
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,12 @@ class SiameseScorer:
     def score(self, tile: Tile) -> Float32Array:
         """Change probability over `tile.read`, (height, width) float32."""
         net, card = _network(self.model, self.sha256, self.device)
-        dates = np.stack(
-            [
-                self.before.apply(tile.before, card.scaling.clip),
-                self.after.apply(tile.after, card.scaling.clip),
-            ]
-        )  # (2, bands, height, width)
-        dates = np.where(tile.valid, dates, np.float32(card.scaling.invalid))
+        dates = np.empty((2, *tile.before.shape), np.float32)  # (2, bands, height, width)
+        self.before.apply(tile.before, card.scaling.clip, out=dates[0])
+        self.after.apply(tile.after, card.scaling.clip, out=dates[1])
+        np.copyto(dates, np.float32(card.scaling.invalid), where=~tile.valid)
         with torch.inference_mode():
-            x = torch.from_numpy(dates).to(self.device)
+            x = torch.from_numpy(dates).to(self.device, memory_format=torch.channels_last)
             logit = net(x[:1], x[1:])[0]  # (height, width)
             return card.calibration.probability(logit).cpu().numpy()
 
