@@ -69,7 +69,7 @@ def choose_bands(
     first_before, first_after = before.usable[: len(wanted)], after.usable[: len(wanted)]
     unnamed = [header.path for header, found in zip((before, after), named, strict=True) if found is None]
     note = (
-        f"{' and '.join(unnamed)} does not name its bands {', '.join(wanted)}: the first {len(wanted)} bands "
+        f"no band is named {', '.join(wanted)} in {' and '.join(unnamed)}: the first {len(wanted)} bands "
         "of both scenes are taken; --bands chooses others."
     )
     return BandChoice(first_before, first_after, wanted, (note,))
