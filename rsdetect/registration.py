@@ -75,8 +75,8 @@ def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
 
 
 def _places(pair: Pair) -> Iterator[Window]:
-    # A small scene still gives two tiles in each direction, as long as they hold enough to correlate.
-    height, width = (min(TILE, max(_LEAST_EDGE, edge // 2), edge) for edge in pair.grid.shape)
+    # A small scene still gives three tiles in each direction, as long as they hold enough to correlate.
+    height, width = (min(TILE, max(_LEAST_EDGE, edge // 3), edge) for edge in pair.grid.shape)
     if min(height, width) < _LEAST_EDGE:
         return
     rows = min(max(1, pair.grid.height // height), int(_MOST_TILES**0.5))
