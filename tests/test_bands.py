@@ -83,9 +83,7 @@ def test_the_names_that_a_detector_wants_are_found_in_each_file(tmp_path):
 def test_files_that_name_nothing_give_their_first_bands_and_it_is_said(tmp_path):
     tile, pair = chosen(tmp_path, ("",) * 4, BGRN, wanted=RGB)
     np.testing.assert_array_equal(tile.before, ARRAY[:3])
-    assert any(
-        "no band is named red, green, blue in" in note and "--bands" in note for note in pair.notes
-    )
+    assert any("no band is named red, green, blue in" in note and "--bands" in note for note in pair.notes)
 
 
 @pytest.mark.parametrize(

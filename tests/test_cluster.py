@@ -54,6 +54,13 @@ def on_threads(scenes, tmp_path_factory):
     return out
 
 
+def wait_for_tiles(folder, count):
+    """Until so many are put down; a minute at most, after which what follows fails in words of its own."""
+    latest = time.monotonic() + 60
+    while len(list(folder.rglob("*.tile"))) < count and time.monotonic() < latest:
+        time.sleep(0.02)
+
+
 def slowly(monkeypatch, seconds):
     """Let every tile take a while on the workers too: the delay travels with the mask of the scorer."""
     import rsdetect.change
@@ -103,12 +110,11 @@ def test_relative_paths_reach_workers_that_work_elsewhere(on_threads, cluster, t
 
 
 def test_a_worker_that_is_killed_costs_no_tile(scenes, on_threads, cluster, tmp_path, monkeypatch):
-    slowly(monkeypatch, 0.1)
+    slowly(monkeypatch, 0.3)
     victims = []
 
     def kill_one():
-        while len(list(tmp_path.rglob("*.tile"))) < 5:
-            time.sleep(0.02)
+        wait_for_tiles(tmp_path, 5)
         with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
             victims.append(next(iter(client.run(os.getpid).values())))
         os.kill(victims[0], signal.SIGKILL)
@@ -131,7 +137,7 @@ def test_a_scene_that_breaks_on_a_worker_is_named_with_its_tile_and_stops_the_re
     tiled = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
     before = write_scene(tmp_path / "b.tif", random_scene(3, 3, 256, 256), **tiled)
     after = write_scene(tmp_path / "a.tif", random_scene(4, 3, 256, 256), **tiled)
-    slowly(monkeypatch, 0.1)
+    slowly(monkeypatch, 0.3)
     genuine = rsdetect.change.run_tiles
 
     def breaking(*arguments, **keywords):
@@ -208,14 +214,13 @@ def test_workers_that_do_not_see_the_folder_are_told_of_it(scenes, cluster, tmp_
 def test_a_scheduler_that_goes_away_in_the_middle_is_said_and_the_job_resumes(
     scenes, on_threads, tmp_path, monkeypatch
 ):
-    slowly(monkeypatch, 0.1)
+    slowly(monkeypatch, 0.3)
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address=":0", processes=False, protocol="tcp://"
     ) as other:
 
         def end():
-            while len(list(tmp_path.rglob("*.tile"))) < 3:
-                time.sleep(0.02)
+            wait_for_tiles(tmp_path, 3)
             other.close()
 
         killer = threading.Thread(target=end)

@@ -22,12 +22,14 @@ CVA = {"detector": "cva", "quiet": True}
 TILES = 35  # of 64 pixels in 300 x 420
 
 # Detect as users run it, but slow enough to be hit in the middle.
+# A few brisk tiles, then slow ones: whatever else the machine does, the job is under way when it is stopped.
 SLOW = """
-import sys, time
+import itertools, os, time
 import rsdetect.engine as engine
-genuine = engine.score_core
+genuine, started = engine.score_core, itertools.count()
+brisk, seconds = int(os.environ["BRISK_TILES"]), float(os.environ["SECONDS_A_TILE"])
 def slow(pair, scorer, tile):
-    time.sleep(0.03)
+    time.sleep(0.01 if next(started) < brisk else seconds)
     return genuine(pair, scorer, tile)
 engine.score_core = slow
 from rsdetect.cli import main
@@ -48,10 +50,13 @@ def whole(scenes, tmp_path_factory):
     return out
 
 
-def start(scenes, out, *options):
+def start(scenes, out, *options, brisk=TILES, seconds=1.0):
     arguments = ["detect", scenes.before, scenes.after, "--out", out, "--detector", "cva", "--tile-size", 64]
     command = [sys.executable, "-c", SLOW, *map(str, arguments), "--workers", "2", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pace = {"BRISK_TILES": str(brisk), "SECONDS_A_TILE": str(seconds)}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | pace
+    )
 
 
 def finished_tiles(out):
@@ -112,7 +117,7 @@ def resume(scenes, out, **options):
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(scenes, whole, tmp_path):
     kept = []
     for more in (3, 9, 1, 6):
-        child = start(scenes, tmp_path / "out")
+        child = start(scenes, tmp_path / "out", brisk=more)
         with child:
             wait_for_tiles(child, tmp_path / "out", len(kept) + more)
             child.send_signal(signal.SIGKILL)
@@ -130,7 +135,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(scenes,
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_run_that_is_asked_to_stop_says_so_with_status_3_and_keeps_its_tiles(scenes, tmp_path, how):
-    with start(scenes, tmp_path / "out") as child:
+    with start(scenes, tmp_path / "out", brisk=4) as child:
         wait_for_tiles(child, tmp_path / "out", 4)
         child.send_signal(how)
         out, told = child.communicate(timeout=60)
@@ -314,7 +319,7 @@ def test_a_run_that_dies_between_two_files_is_finished_by_the_same_command(
 def test_old_results_stay_until_the_new_ones_are_whole(scenes, tmp_path):
     rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "out", bands=(1,), **CVA)
     kept = contents(tmp_path / "out")
-    child = start(scenes, tmp_path / "out", "--overwrite")
+    child = start(scenes, tmp_path / "out", "--overwrite", brisk=3)
     with child:
         wait_for_tiles(child, tmp_path / "out", 3)
         child.send_signal(signal.SIGKILL)
@@ -326,7 +331,7 @@ def test_old_results_stay_until_the_new_ones_are_whole(scenes, tmp_path):
 
 
 def test_a_second_run_in_the_same_folder_leaves_and_the_first_is_not_disturbed(scenes, whole, tmp_path):
-    with start(scenes, tmp_path / "out") as first:
+    with start(scenes, tmp_path / "out", brisk=2, seconds=0.3) as first:
         wait_for_tiles(first, tmp_path / "out", 2)
         for overwrite in ((), ("--overwrite",)):
             arguments = (
