@@ -229,6 +229,7 @@ def test_a_pickle_that_calls_itself_a_model_is_not_executed(here):
     for name in ("trap.pt", "trap.safetensors"):
         Path(name).write_bytes(pickle.dumps(Trap()))
         refused(here, "--model", name)
+    assert not (here / "executed").exists()
 
 
 def test_a_model_for_a_detector_that_has_none_is_refused(here):
@@ -293,7 +294,7 @@ def test_an_output_folder_that_cannot_be_written_is_refused(here, out):
 
 
 def test_a_name_longer_than_the_disk_allows_is_refused(here):
-    refused(here, "--out", "long" * 100)
+    assert "cannot be written" in refused(here, "--out", "long" * 100)
 
 
 def test_a_read_only_output_folder_is_refused(here):

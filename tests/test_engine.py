@@ -73,6 +73,7 @@ def test_progress_hears_of_every_pixel_from_one_thread(context):
 
 def test_no_tiles_are_no_work(context):
     run_tiles(context, [], Silence(), workers=2)
+    assert not list(context.store.folder.rglob("*.tile"))
 
 
 def test_as_many_tiles_are_in_flight_as_there_are_workers(context, monkeypatch):
@@ -85,7 +86,8 @@ def test_as_many_tiles_are_in_flight_as_there_are_workers(context, monkeypatch):
         return genuine(pair, scorer, tile)
 
     monkeypatch.setattr(engine, "score_core", meeting)
-    run_tiles(context, list(context.plan), Silence(), workers=3)
+    run_tiles(context, list(context.plan), Silence(), workers=3)  # three wait for each other, or it fails
+    assert len(list(context.store.folder.rglob("*.tile"))) == len(context.plan)
 
 
 def break_at(monkeypatch, place, error):

@@ -246,4 +246,4 @@ def test_opening_a_pair_reads_no_pixels(scene, monkeypatch):
         raise AssertionError("pixels were read")
 
     monkeypatch.setattr(rasterio.io.DatasetReader, "read", refuse)
-    open_pair(before, after)
+    assert open_pair(before, after).bands
