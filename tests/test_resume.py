@@ -23,8 +23,10 @@ TILES = 35  # of 64 pixels in 300 x 420
 
 # Detect as users run it, but slow enough to be hit in the middle.
 # A few brisk tiles, then slow ones: whatever else the machine does, the job is under way when it is stopped.
+# A shell that runs the tests in the background lets them ignore Ctrl-C; a terminal does not.
 SLOW = """
-import itertools, os, time
+import itertools, os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import rsdetect.engine as engine
 genuine, started = engine.score_core, itertools.count()
 brisk, seconds = int(os.environ["BRISK_TILES"]), float(os.environ["SECONDS_A_TILE"])
