@@ -330,7 +330,8 @@ def test_a_process_of_its_own_says_the_same(here, arguments):
     content = Path("before.tif").read_bytes()
     Path("cut.tif").write_bytes(content[:-1500])
     detector = ("--detector", "siamese") if "--device" in arguments else ()
-    refused(here, *arguments, *detector, run=run_apart)
+    apart = refused(here, *arguments, *detector, run=run_apart)
+    assert apart == refused(here, *arguments, *detector)
 
 
 def test_python_callers_get_an_exception_and_no_exit(here):
