@@ -38,7 +38,9 @@ FLOORS = (
     {"change"},
     {"simulate"},
     {"training"},
-    {"arguments", "cli"},
+    {"arguments"},
+    {"commands"},
+    {"cli"},
 )
 # `rsdetect` itself is the index: it points at the upper floors without importing them.
 PURE = ("errors", "grid", "tiles", "stats", "nets")

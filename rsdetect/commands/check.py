@@ -1,0 +1,49 @@
+"""Check a pair without scoring it."""
+
+from __future__ import annotations
+
+from rsdetect.arguments import parse_pair_options
+from rsdetect.commands.messages import log_to_stderr, print_json, warn
+from rsdetect.commands.parameters import (
+    After,
+    Align,
+    Aoi,
+    Bands,
+    Before,
+    Dates,
+    Debug,
+    Json,
+    Mask,
+    MaskBits,
+    MaskValues,
+    Resampling,
+)
+
+
+def check(
+    before: Before,
+    after: After,
+    bands: Bands = None,
+    mask: Mask = None,
+    mask_values: MaskValues = None,
+    mask_bits: MaskBits = None,
+    aoi: Aoi = None,
+    align: Align = False,
+    resampling: Resampling = "bilinear",
+    dates: Dates = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check a pair without scoring it: grids, overlap, valid share, band statistics, measured shift."""
+    from rsdetect.change import run_check
+    from rsdetect.tables import print_check
+
+    log_to_stderr(quiet=False)
+    report = run_check(
+        before, after, parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates)
+    )
+    if as_json:
+        print_json(report.as_json())
+        return
+    print_check(report)
+    warn(report.warnings)

@@ -1,0 +1,80 @@
+"""Find what changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsdetect.arguments import parse_pair_options, parse_threshold
+from rsdetect.commands.messages import log_to_stderr, print_json, say, summary
+from rsdetect.commands.parameters import (
+    After,
+    Align,
+    Aoi,
+    Bands,
+    Before,
+    Dates,
+    Debug,
+    Json,
+    Mask,
+    MaskBits,
+    MaskValues,
+    MinArea,
+    Quiet,
+    Resampling,
+    Simplify,
+    Threshold,
+)
+
+
+def detect(
+    before: Before,
+    after: After,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    detector: Annotated[str, typer.Option(help="siamese or cva.")] = "siamese",
+    model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
+    bands: Bands = None,
+    threshold: Threshold = "auto",
+    min_area: MinArea = 0.0,
+    simplify: Simplify = 0.0,
+    mask: Mask = None,
+    mask_values: MaskValues = None,
+    mask_bits: MaskBits = None,
+    aoi: Aoi = None,
+    align: Align = False,
+    resampling: Resampling = "bilinear",
+    dates: Dates = None,
+    tile_size: Annotated[
+        int, typer.Option(help="Edge of a tile in pixels; does not change the result.")
+    ] = 512,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A running Dask scheduler.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+    no_resume: Annotated[
+        bool, typer.Option("--no-resume", help="Start again after an interruption.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find what changed between BEFORE and AFTER; write raster, polygons and record into DIR."""
+    from rsdetect.change import run_detect
+    from rsdetect.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
+
+    options = DetectOptions(
+        pair=parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
+        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler),
+        polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
+        run=RunOptions(overwrite, not no_resume, quiet or as_json),
+    )
+    log_to_stderr(quiet=quiet)
+    changes = run_detect(before, after, out, options)
+    if as_json:
+        print_json(changes.record)
+        return
+    say(summary(changes.record["counts"], changes.polygons))

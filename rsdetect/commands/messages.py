@@ -1,0 +1,48 @@
+"""What commands say, and where: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def summary(counts: dict[str, Any], polygons: Path) -> str:
+    """One line on what was found."""
+    regions, area = counts["regions"], counts["changed_area_m2"]
+    size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
+    if not regions:
+        return f"Nothing changed above the threshold; {polygons} says where was looked."
+    return f"{regions:,} region{'s' if regions != 1 else ''} changed, {size}: {polygons}"
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """One strict JSON object on stdout."""
+    from rsdetect.record import as_json
+
+    sys.stdout.write(as_json(content))
+    sys.stdout.flush()
+
+
+def log_to_stderr(*, quiet: bool) -> None:
+    """Warnings of the package go to stderr, one line each."""
+    import logging
+
+    log = logging.getLogger("rsdetect")
+    log.handlers = [logging.StreamHandler(sys.stderr)]
+    log.handlers[0].setFormatter(logging.Formatter("Warning: %(message)s"))
+    log.setLevel(logging.ERROR if quiet else logging.WARNING)
+    log.propagate = False
+    # What libraries complain of is either said by us in words of our own, or nothing to a user.
+    logging.getLogger().handlers = [logging.NullHandler()]
+
+
+def warn(warnings: tuple[str, ...]) -> None:
+    """Warnings that a report carries, on stderr."""
+    for warning in warnings:
+        say(f"Warning: {warning}")
+
+
+def say(text: str) -> None:
+    """One line on stderr: stdout is for results."""
+    print(text, file=sys.stderr)

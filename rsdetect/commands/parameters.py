@@ -1,0 +1,31 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Before = Annotated[str, typer.Argument(metavar="BEFORE", help="The earlier scene: anything GDAL opens.")]
+After = Annotated[str, typer.Argument(metavar="AFTER", help="The later scene, of the same place.")]
+Bands = Annotated[
+    str | None, typer.Option(help="Bands to compare, by number or name: 3,2,1 or red,green,blue.")
+]
+Mask = Annotated[
+    str | None,
+    typer.Option(metavar="FILE[,FILE]", help="Cloud or quality mask, one for both dates or one each."),
+]
+MaskValues = Annotated[str | None, typer.Option(help="Mask values that hide the ground, e.g. 3,8,9,10.")]
+MaskBits = Annotated[str | None, typer.Option(help="Mask bits that hide the ground, 0 = lowest, e.g. 3,4.")]
+Aoi = Annotated[str | None, typer.Option(metavar="FILE", help="Polygons to which the job is limited.")]
+Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]
+Resampling = Annotated[str, typer.Option(help="Resampling for --align: nearest, bilinear, cubic, ...")]
+Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-01,2021-06-03.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]
+Threshold = Annotated[
+    str, typer.Option(metavar="P|auto", help="Change probability above 0, up to 1, or the detector's own.")
+]
+MinArea = Annotated[float, typer.Option(help="Leave out smaller regions; in m² (pixels without a CRS).")]
+Simplify = Annotated[float, typer.Option(help="Tolerance for simpler outlines; in m (pixels without a CRS).")]

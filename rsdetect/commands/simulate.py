@@ -1,0 +1,59 @@
+"""Make a pair with known change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsdetect.arguments import parse_shift, parse_size
+from rsdetect.commands.messages import print_json, say
+from rsdetect.commands.parameters import Debug, Json
+
+
+def simulate(
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the scenes, their masks and the truth.")
+    ],
+    kind: Annotated[str, typer.Option(help="vhr: RGB, 8 bit, 0.5 m. s2: four bands, 16 bit, 10 m.")] = "vhr",
+    size: Annotated[str, typer.Option(metavar="N|WIDTHxHEIGHT", help="Size in pixels.")] = "1024",
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal scenes.")] = 0,
+    gsd: Annotated[
+        float | None, typer.Option(help="Ground size of a pixel in m; default: as the kind.")
+    ] = None,
+    change: Annotated[float, typer.Option(help="Share of the ground that changes, 0 to 0.5.")] = 0.08,
+    cloud: Annotated[float, typer.Option(help="Share of each date under cloud, 0 to 0.6.")] = 0.04,
+    shift: Annotated[
+        str | None, typer.Option(metavar="ROWS,COLS", help="Shift of AFTER in pixels; default: by the seed.")
+    ] = None,
+    nodata_edge: Annotated[bool, typer.Option(help="Slanted swath edges without data.")] = True,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that draw; default: one for each core.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier scenes.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a georeferenced pair of scenes with known change, and much that is no change."""
+    from rsdetect.devices import usable_cores
+    from rsdetect.simulate import SceneSpec
+    from rsdetect.simulate.write import simulate_pair
+
+    width, height = parse_size(size)
+    spec = SceneSpec(
+        kind=kind,
+        height=height,
+        width=width,
+        seed=seed,
+        gsd_m=gsd,
+        change=change,
+        cloud=cloud,
+        shift_px=parse_shift(shift),
+        nodata_edge=nodata_edge,
+    )
+    made = simulate_pair(out, spec, overwrite=overwrite, workers=workers or usable_cores())
+    if as_json:
+        print_json(made)
+        return
+    say(f"Scenes, masks and truth: {out}")
