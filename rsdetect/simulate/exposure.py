@@ -18,7 +18,7 @@ from rsdetect.simulate.world import World
 
 BoolArray = NDArray[np.bool_]
 
-_BANDS = {"vhr": (2, 1, 0), "s2": (0, 1, 2, 3)}  # 0 blue, 1 green, 2 red, 3 near infrared
+_BANDS = {"vhr": (2, 1, 0), "s2": (0, 1, 2, 4)}  # places in materials.BANDS
 _CLOUD = np.float32(0.75)  # reflectance of thick cloud
 
 
@@ -54,9 +54,7 @@ def expose(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: 
         seen = tone_curve(seen, look)
         seen = compress(seen, look.jpeg) if look.jpeg else seen
     else:
-        seen = [
-            reflectance * (gain * np.float32(1e4)) for reflectance, gain in zip(seen, look.gain, strict=True)
-        ]
+        seen = [value * (look.gain[band] * np.float32(1e4)) for value, band in zip(seen, bands, strict=True)]
     image = to_numbers(seen, spec.dtype)
     outside = world.edges[date].beyond(frame)
     image[:, outside] = 0

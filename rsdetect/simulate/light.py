@@ -34,7 +34,7 @@ def cast_shadows(height_m: Float32Array, look: Look, gsd_m: float, reach_px: int
 
 
 def reflect(canvas: Canvas, shadow: BoolArray, look: Look, bands: tuple[int, ...]) -> list[Float32Array]:
-    """Reflectance of the painted ground in each of `bands` (0 blue, 1 green, 2 red, 3 near infrared)."""
+    """Reflectance of the painted ground in each of `bands`, which are places in `materials.BANDS`."""
     out = []
     for band in bands:
         tones = np.ascontiguousarray(look.palette[:, band])

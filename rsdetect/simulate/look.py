@@ -15,17 +15,17 @@ Float32Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Look:
-    """One date's season, light and sensor. Per-band arrays are blue, green, red, near infrared."""
+    """One date's season, light and sensor. Per-band arrays are in the order of `materials.BANDS`."""
 
     season: Season
-    palette: Float32Array  # (materials, 4) reflectance
+    palette: Float32Array  # (materials, 7) reflectance
     sun: tuple[float, float]  # unit vector on the ground towards the sun (south, east)
     sun_tan: float  # tangent of the sun's elevation
-    skylight: Float32Array  # (4,) light left in a shadow, share of full light
+    skylight: Float32Array  # (7,) light left in a shadow, share of full light
     lean: tuple[float, float]  # metres (south, east) that a roof leans per metre of height
-    haze: Float32Array  # (4,) reflectance added by clear air and haze
+    haze: Float32Array  # (7,) reflectance added by clear air and haze
     haze_swing: float  # relative change of haze over kilometres
-    gain: Float32Array  # (4,) relative
+    gain: Float32Array  # (7,) relative
     gamma: float  # of the 8-bit tone curve
     brightness: float  # of the 8-bit tone curve
     black: float  # reflectance that the 8-bit tone curve shows as black
@@ -73,7 +73,7 @@ class _Base:
             tangent=rng.uniform(0.6, 2.0),
             gamma=rng.uniform(0.5, 0.9),
             brightness=float(np.exp(rng.normal(1.0, 0.25))),
-            gain=np.exp(rng.normal(0, 0.07, 4)),
+            gain=np.exp(rng.normal(0, 0.07, 7)),
             blur_px=rng.uniform(0.35, 0.8) if vhr else rng.uniform(0.5, 0.7),
             noise=float(np.exp(rng.normal(-5.3, 0.5))) if vhr else 0.0025,
         )
@@ -95,16 +95,16 @@ def _draw_look(
     tangent = float(np.clip(base.tangent * np.exp(far * rng.normal(0, 0.35)), 0.35, 3.0))
     lean = rng.normal(0, 0.12 * min(far, 1), 2) if vhr else np.zeros(2)
     mist = far * float(rng.gamma(1.3, 0.018)) if vhr else 0.3 * far * float(rng.gamma(1.2, 0.02))
-    haze = np.array([1.25, 1.0, 0.8, 0.35]) * mist * np.exp(rng.normal(0, 0.1, 4))
+    haze = np.array([1.25, 1.0, 0.8, 0.5, 0.35, 0.08, 0.04]) * mist * np.exp(rng.normal(0, 0.1, 7))
     # Most products are near neutral; some, old aerial films above all, have a strong cast.
     cast = 0.02 if not vhr else 0.16 if rng.random() < 0.15 else 0.045
-    tone = np.exp(far * rng.normal(0, cast, 4))
+    tone = np.exp(far * rng.normal(0, cast, 7))
     return Look(
         season=season,
         palette=dated_palette(world, season, rng, drift=0.07 * far),
         sun=(float(np.sin(azimuth)), float(np.cos(azimuth))),
         sun_tan=tangent,
-        skylight=(rng.uniform(0.25, 0.5) * np.array([1.25, 1.05, 0.92, 0.8])).astype(np.float32),
+        skylight=(rng.uniform(0.25, 0.5) * np.array([1.25, 1.05, 0.92, 0.85, 0.8, 0.7, 0.65])).astype(np.float32),
         lean=(float(lean[0]), float(lean[1])),
         haze=haze.astype(np.float32),
         haze_swing=float(rng.uniform(0.0, 0.5)),
