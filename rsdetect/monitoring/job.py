@@ -1,0 +1,150 @@
+"""What a job file says, as it is checked when it is read."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rsdetect.monitoring.job_news import NewsSection
+from rsdetect.monitoring.job_sources import Section, SourceSection
+
+
+def _text_of_date(value: object) -> object:
+    """YAML reads 2024-05-03 as a date; the job means the text."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+class PreviousBaseline(Section):
+    """Each pixel's last valid observation."""
+
+    policy: Literal["previous"] = Field(
+        default="previous",
+        description="The scene before, and where that is clouded the one before it, pixel by pixel.",
+    )
+
+
+class FixedBaseline(Section):
+    """One scene for all."""
+
+    policy: Literal["fixed"] = Field(default="fixed", description="One scene, for all that come after it.")
+    scene: Annotated[str, BeforeValidator(_text_of_date)] = Field(
+        description="Its id as the source names it, or its date: 2024-05-03."
+    )
+
+
+class SeasonBaseline(Section):
+    """The scene of an earlier year with the least days of year apart."""
+
+    policy: Literal["season"] = Field(
+        default="season",
+        description="The scene of an earlier year that is the fewest days of the year apart.",
+    )
+    max_days: int = Field(
+        default=60, ge=0, le=182, description="Farther apart is another season: no baseline."
+    )
+
+
+class CompositeBaseline(Section):
+    """The per-pixel median of the last valid observations."""
+
+    policy: Literal["composite"] = Field(
+        default="composite", description="Per pixel and band, the median of the last valid observations."
+    )
+    count: int = Field(default=5, ge=1, le=50, description="How many observations the median is taken of.")
+
+
+BaselineSection = Annotated[
+    PreviousBaseline | FixedBaseline | SeasonBaseline | CompositeBaseline, Field(discriminator="policy")
+]
+
+
+class DetectorSection(Section):
+    """How two scenes are compared; the options of `rsdetect detect`."""
+
+    name: str = Field(default="siamese", description="siamese, cva, ... as --detector of rsdetect detect.")
+    model: str | None = Field(default=None, description="Model file or name; the detector's own by default.")
+    threshold: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
+        default="auto", description="Change probability from which on a pixel counts as changed, or auto."
+    )
+    min_area: float = Field(
+        default=0.0, ge=0, description="Smaller regions are left out; m², pixels without a CRS."
+    )
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:i.")
+    workers: int | None = Field(
+        default=None, ge=1, description="Tiles in flight; default: one for each core."
+    )
+    scheduler: str | None = Field(
+        default=None, description="Address of a running Dask scheduler; threads here by default."
+    )
+    tile_size: int = Field(
+        default=512, ge=64, le=16384, description="Edge of a tile in pixels; no part of the result."
+    )
+
+
+class ConfirmSection(Section):
+    """When an event is believed, and when it is over."""
+
+    seen: int = Field(default=2, ge=1, description="k: an event is confirmed when it is seen in k ...")
+    of: int = Field(default=3, ge=1, description="... of its last n valid observations.")
+    resolve_after: int = Field(
+        default=2, ge=1, description="Valid observations in a row without it, after which it is resolved."
+    )
+    follow_days: int | None = Field(
+        default=730,
+        ge=1,
+        description="Days after its first sight after which an event is no longer looked at; null = never.",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> ConfirmSection:
+        if self.seen > self.of:
+            raise ValueError(f"seen {self.seen} of {self.of} can never be; let seen be at most of")
+        return self
+
+
+class ScenesSection(Section):
+    """How scenes are read, and which are left out."""
+
+    bands: tuple[int | str, ...] | None = Field(
+        default=None, description="Bands to compare, by number or name; default: the detector's choice."
+    )
+    mask_values: tuple[int, ...] = Field(default=(), description="Values of the masks that hide the ground.")
+    mask_bits: tuple[int, ...] = Field(
+        default=(), description="Bits of the masks that hide the ground, 0 = lowest."
+    )
+    min_valid: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Scenes with a smaller share of valid pixels in the area are set aside.",
+    )
+    align: bool = Field(
+        default=False, description="Warp scenes of other grids onto the job's; else they are set aside."
+    )
+    resampling: str = Field(default="bilinear", description="Resampling for align.")
+    exclude: tuple[str, ...] = Field(
+        default=(), description="Ids of scenes to leave out, as if they did not exist."
+    )
+
+
+class Job(Section):
+    """A monitoring job: one place, one source of scenes, one output folder."""
+
+    site: str = Field(min_length=1, description="Name of the place, for reports.")
+    source: SourceSection = Field(description="Where scenes come from.")
+    out: str = Field(description="Folder for the results; a relative path counts from the job file.")
+    aoi: str | None = Field(default=None, description="Polygons to which the job is limited.")
+    scenes: ScenesSection = Field(default=ScenesSection(), description="How scenes are read.")
+    baseline: BaselineSection = Field(
+        default=PreviousBaseline(), description="What a new scene is compared with."
+    )
+    detector: DetectorSection = Field(default=DetectorSection(), description="How it is compared.")
+    confirm: ConfirmSection = Field(default=ConfirmSection(), description="When an event is believed.")
+    news: NewsSection = Field(default=NewsSection(), description="Who hears of it.")
+
+    def path(self, text: str, job_file: Path) -> Path:
+        """A path of the job file: a relative one counts from the folder that the file lies in."""
+        return job_file.absolute().parent / text
