@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rsdetect.errors import InputError
 from rsdetect.scene import Header
+from rsdetect.tiles import WantedBands
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class BandChoice:
     before: tuple[int, ...]  # band numbers in the before file, 1 = first
     after: tuple[int, ...]  # band numbers in the after file
     names: tuple[str, ...]  # "red", ... or "band3" where nobody named it
+    # Which of the detector's own bands each one is, 0 = its first; empty where it has none of its own.
+    slots: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()  # what the user should know of the choice
 
 
@@ -37,7 +40,7 @@ def choose_bands(
     before: Header,
     after: Header,
     requested: Sequence[int | str] | None,
-    wanted: tuple[str, ...] | None,
+    wanted: WantedBands | None,
 ) -> BandChoice:
     """Settle the bands of both scenes.
 
@@ -62,17 +65,24 @@ def choose_bands(
         return _all_bands(before, after)
     named = [_by_names(header, wanted) for header in (before, after)]
     if named[0] is not None and named[1] is not None:
-        return BandChoice(named[0], named[1], wanted)
+        slots = tuple(sorted(named[0].keys() & named[1].keys()))
+        return BandChoice(
+            before=tuple(named[0][slot] for slot in slots),
+            after=tuple(named[1][slot] for slot in slots),
+            names=tuple(wanted.names[slot] for slot in slots),
+            slots=slots,
+        )
+    count = wanted.required
     for header in (before, after):
-        if len(header.usable) < len(wanted):
+        if len(header.usable) < count:
             raise InputError(_too_few(header, wanted))
-    first_before, first_after = before.usable[: len(wanted)], after.usable[: len(wanted)]
+    names = wanted.names[:count]
     unnamed = [header.path for header, found in zip((before, after), named, strict=True) if found is None]
     note = (
-        f"no band is named {', '.join(wanted)} in {' and '.join(unnamed)}: the first {len(wanted)} bands "
+        f"no band is named {', '.join(names)} in {' and '.join(unnamed)}: the first {count} bands "
         "of both scenes are taken; --bands chooses others."
     )
-    return BandChoice(first_before, first_after, wanted, (note,))
+    return BandChoice(before.usable[:count], after.usable[:count], names, tuple(range(count)), (note,))
 
 
 def _normal(requested: Sequence[int | str]) -> tuple[int | str, ...]:
@@ -85,18 +95,29 @@ def _normal(requested: Sequence[int | str]) -> tuple[int | str, ...]:
 
 
 def _requested(
-    before: Header, after: Header, requested: tuple[int | str, ...], wanted: tuple[str, ...] | None
+    before: Header, after: Header, requested: tuple[int | str, ...], wanted: WantedBands | None
 ) -> BandChoice:
-    if wanted is not None and len(requested) != len(wanted):
-        raise InputError(
-            f"--bands names {len(requested)} bands and the model takes {len(wanted)} "
-            f"({', '.join(wanted)}); a band may be named more than once."
-        )
+    slots = _slots(requested, wanted) if wanted is not None else ()
     chosen = tuple(tuple(_band_number(header, band) for band in requested) for header in (before, after))
     names = tuple(
         band if isinstance(band, str) else (before.names[band - 1] or f"band{band}") for band in requested
     )
-    return BandChoice(chosen[0], chosen[1], names)
+    return BandChoice(chosen[0], chosen[1], names, slots)
+
+
+def _slots(requested: tuple[int | str, ...], wanted: WantedBands) -> tuple[int, ...]:
+    """Which of the detector's bands each requested one is: by name if all are its names, else by order."""
+    if all(band in wanted.names for band in requested) and len(set(requested)) == len(requested):
+        slots = tuple(wanted.names.index(str(band)) for band in requested)
+        if set(range(wanted.required)) <= set(slots):
+            return slots
+    if not wanted.required <= len(requested) <= len(wanted.names):
+        most = f" to {len(wanted.names)}" if len(wanted.names) > wanted.required else ""
+        raise InputError(
+            f"--bands names {len(requested)} bands and the model takes {wanted.required}{most} "
+            f"({', '.join(wanted.names)}, in this order); a band may be named more than once."
+        )
+    return tuple(range(len(requested)))
 
 
 def _band_number(header: Header, band: int | str) -> int:
@@ -131,20 +152,23 @@ def _all_bands(before: Header, after: Header) -> BandChoice:
                 f"the bands are compared in file order although they are named {', '.join(names)} in "
                 f"{before.path} and {', '.join(other)} in {after.path}.",
             )
-    return BandChoice(before.usable, after.usable, names, notes)
+    return BandChoice(before.usable, after.usable, names, notes=notes)
 
 
-def _by_names(header: Header, wanted: tuple[str, ...]) -> tuple[int, ...] | None:
-    if not all(name in header.names for name in wanted):
-        return None
-    return tuple(header.names.index(name) + 1 for name in wanted)
+def _by_names(header: Header, wanted: WantedBands) -> dict[int, int] | None:
+    """Band number for each slot whose name the file has; None where a required one is missing."""
+    found = {
+        slot: header.names.index(name) + 1 for slot, name in enumerate(wanted.names) if name in header.names
+    }
+    return found if set(range(wanted.required)) <= found.keys() else None
 
 
-def _too_few(header: Header, wanted: tuple[str, ...]) -> str:
-    have, want = len(header.usable), len(wanted)
+def _too_few(header: Header, wanted: WantedBands) -> str:
+    have, want = len(header.usable), wanted.required
     repeat = ",".join(["1"] * want)
     return (
         f"{header.path} has {have} band{'s' if have != 1 else ''} and the model wants {want} "
-        f"({', '.join(wanted)}); choose with --bands (one band may be repeated: --bands {repeat}), "
+        f"({', '.join(wanted.names[:want])}); choose with --bands (one band may be repeated: "
+        f"--bands {repeat}), "
         "or take --detector cva, which works on any bands."
     )

@@ -20,7 +20,7 @@ from rsdetect.dates import acquisition_date
 from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
-from rsdetect.tiles import Tile, TileWindow
+from rsdetect.tiles import Tile, TileWindow, WantedBands
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")
 
@@ -47,6 +47,8 @@ class Pair:
     after: Scene
     grid: Grid  # what both scenes cover
     bands: tuple[str, ...]  # names of the compared bands, in order
+    # Which of the detector's own bands each one is, 0 = its first; empty where it has none of its own.
+    slots: tuple[int, ...]
     before_date: str | None  # ISO date; None = unknown
     after_date: str | None
     aoi: bytes | None = None  # WKB polygons in (column, row) of `grid`; None = everywhere
@@ -69,7 +71,7 @@ def open_pair(
     after: str | Path,
     options: PairOptions | None = None,
     *,
-    wanted: tuple[str, ...] | None = None,
+    wanted: WantedBands | None = None,
 ) -> Pair:
     """Look at both headers and settle grid, bands, masks and dates.
 
@@ -78,7 +80,7 @@ def open_pair(
     before, after
         Anything GDAL opens: a path, a URL, `/vsicurl/...`, `/vsis3/...`.
     wanted
-        Names of the bands that the detector wants; None = any.
+        The bands that the detector wants; None = any.
 
     Raises
     ------
@@ -110,6 +112,7 @@ def open_pair(
         after=_with_bands(after_scene, second, choice.after, after_mask),
         grid=grid,
         bands=choice.names,
+        slots=choice.slots,
         before_date=before_date,
         after_date=after_date,
         aoi=read_aoi(options.aoi, grid) if options.aoi else None,

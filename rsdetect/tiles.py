@@ -107,3 +107,11 @@ def plan_tiles(grid: Grid, tile_size: int, halo: int, stride: int) -> TilePlan:
 
 def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class WantedBands:
+    """What a detector with bands of its own takes."""
+
+    names: tuple[str, ...]  # in its order
+    required: int  # the first so many must be there; the others help where they are

@@ -17,6 +17,7 @@ from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair
 from rsdetect.polygons import write_polygons
 from rsdetect.record import describe_input, read_record, write_record
+from rsdetect.tiles import WantedBands
 
 _log = logging.getLogger(__name__)
 
@@ -90,14 +91,15 @@ def vectorize_run(
 def _open_scenes(record: dict[str, Any]) -> Pair | None:
     """The pair as it was scored; None where a scene is gone or is another file by now."""
     options = {key: _as_tuple(value) for key, value in record["options"]["pair"].items()}
-    wanted = record["detector"].get("bands")
+    detector = record["detector"]
+    wanted = detector.get("bands")
     inputs = record["inputs"]
     try:
         pair = open_pair(
             inputs["before"]["path"],
             inputs["after"]["path"],
             PairOptions(**options),
-            wanted=_as_tuple(wanted),
+            wanted=WantedBands(tuple(wanted), detector["bands_required"]) if wanted else None,
         )
         found = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
     except InputError as error:

@@ -9,11 +9,13 @@ from scenes import TEN_METRES, random_scene, write_scene
 from rsdetect.bands import parse_bands
 from rsdetect.errors import InputError
 from rsdetect.pair import PairOptions, open_pair, read_tile
-from rsdetect.tiles import TileWindow
+from rsdetect.tiles import TileWindow, WantedBands
 
 RGB = ("red", "green", "blue")
 ARRAY = random_scene(0, bands=5, height=12, width=15, dtype="uint16")
 BGRN = ("blue", "green", "red", "nir")
+THREE = WantedBands(RGB, 3)
+SIX = WantedBands((*RGB, "nir", "swir1", "swir2"), 3)  # three that must be there, three that help
 
 
 def chosen(folder, before, after, bands=None, wanted=None):
@@ -74,16 +76,39 @@ def test_numbers_choose_from_files_of_different_band_counts(tmp_path):
 
 
 def test_the_names_that_a_detector_wants_are_found_in_each_file(tmp_path):
-    tile, pair = chosen(tmp_path, BGRN, ("Red ", "GREEN", "blue"), wanted=RGB)
+    tile, pair = chosen(tmp_path, BGRN, ("Red ", "GREEN", "blue"), wanted=THREE)
     assert pair.bands == RGB and pair.notes == ()
     np.testing.assert_array_equal(tile.before, ARRAY[[2, 1, 0]])
     np.testing.assert_array_equal(tile.after, ARRAY[:3])
 
 
 def test_files_that_name_nothing_give_their_first_bands_and_it_is_said(tmp_path):
-    tile, pair = chosen(tmp_path, ("",) * 4, BGRN, wanted=RGB)
+    tile, pair = chosen(tmp_path, ("",) * 4, BGRN, wanted=THREE)
     np.testing.assert_array_equal(tile.before, ARRAY[:3])
     assert any("no band is named red, green, blue in" in note and "--bands" in note for note in pair.notes)
+
+
+def test_bands_that_help_are_taken_where_both_files_have_them(tmp_path):
+    tile, pair = chosen(tmp_path, (*BGRN, "swir2"), BGRN, wanted=SIX)
+    assert pair.bands == ("red", "green", "blue", "nir") and pair.slots == (0, 1, 2, 3)
+    np.testing.assert_array_equal(tile.before, ARRAY[[2, 1, 0, 3]])
+
+
+@pytest.mark.parametrize(
+    ("bands", "slots"),
+    [
+        ((3, 2, 1), (0, 1, 2)),
+        ((3, 2, 1, 4), (0, 1, 2, 3)),
+        ((1, 1, 1), (0, 1, 2)),
+        (("red", "green", "blue", "swir2"), (0, 1, 2, 5)),  # named, each goes where it belongs
+        (("swir2", "blue", "green", "red"), (5, 2, 1, 0)),
+        (("blue", "nir", "swir2"), (0, 1, 2)),  # not the model's three: taken in order, as numbers are
+    ],
+)
+def test_chosen_bands_go_to_the_slots_of_the_model(tmp_path, bands, slots):
+    names = (*BGRN, "swir2")
+    _, pair = chosen(tmp_path, names, names, bands=bands, wanted=SIX)
+    assert pair.slots == slots
 
 
 @pytest.mark.parametrize(
@@ -93,10 +118,11 @@ def test_files_that_name_nothing_give_their_first_bands_and_it_is_said(tmp_path)
         (5, 3, (4,), None, "after.tif has bands 1 to 3, and --bands asks for 4"),
         (5, 5, (0,), None, "has bands 1 to 5, and --bands asks for 0"),
         (5, 5, ("nir",), None, "has no band named 'nir' .named: none of them.; give band numbers"),
-        (5, 5, (1, 2), RGB, "--bands names 2 bands and the model takes 3"),
+        (5, 5, (1, 2), THREE, "--bands names 2 bands and the model takes 3"),
+        (5, 5, (1,) * 7, SIX, r"--bands names 7 bands and the model takes 3 to 6 \(red, .*, in this order\)"),
         (4, 3, None, None, "has 4 bands and .* has 3; choose with --bands those that both have"),
-        (2, 2, None, RGB, r"has 2 bands and the model wants 3 \(red, green, blue\).*--bands 1,1,1"),
-        (1, 1, None, RGB, "has 1 band and the model wants 3"),
+        (2, 2, None, THREE, r"has 2 bands and the model wants 3 \(red, green, blue\).*--bands 1,1,1"),
+        (1, 1, None, THREE, "has 1 band and the model wants 3"),
     ],
 )
 def test_bands_that_are_not_there_are_one_clear_sentence(tmp_path, before, after, bands, wanted, words):

@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from rsdetect.detectors import learned
 from rsdetect.detectors.learned import Normalisation, SiameseDetector, SiameseScorer
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.grid import Window
-from rsdetect.nets.checkpoint import read_card, save_model
+from rsdetect.nets.checkpoint import load_model, read_card, save_model
 from rsdetect.nets.reach import measure_reach
 from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile
@@ -24,8 +25,9 @@ from rsdetect.tiles import Tile
 class FakeScan:
     """All that the detector asks of a scan."""
 
-    def __init__(self, before: np.ndarray, after: np.ndarray) -> None:
+    def __init__(self, before: np.ndarray, after: np.ndarray, slots: tuple[int, ...] = ()) -> None:
         self._sample = PixelSample(before, after)
+        self.pair = SimpleNamespace(slots=slots)
 
     def sample_pixels(self) -> PixelSample:
         return self._sample
@@ -183,6 +185,30 @@ def test_the_number_of_bands_must_fit(model):
         SiameseDetector(str(model)).fit(FakeScan(four, four))
 
 
+def test_bands_go_to_their_slots_and_those_that_a_pair_lacks_are_nothing(model, tmp_path):
+    net, card = load_model(str(model))
+    path = tmp_path / "optional.safetensors"
+    save_model(path, net, card.model_copy(update={"bands_required": 1}))
+    rng = np.random.default_rng(0)
+    before, after = (rng.normal(100, 20, (3, 64, 64)).astype(np.float32) for _ in range(2))
+    valid = np.ones((64, 64), bool)
+    window = Window(0, 0, 64, 64)
+
+    def score(rows, slots):
+        pixels = (before[rows].reshape(len(rows), -1), after[rows].reshape(len(rows), -1))
+        scorer = SiameseDetector(str(path)).fit(FakeScan(*pixels, slots))
+        return scorer.score(Tile(window, window, before[rows], after[rows], valid, valid))
+
+    np.testing.assert_array_equal(score([0, 1, 2], (0, 1, 2)), score([2, 0, 1], (2, 0, 1)))
+    # A constant band is 0 once it is standardised, and so is one that is not there.
+    flat = before.copy(), after.copy()
+    before[1], after[1] = 7, 9
+    without, constant = score([0, 2], (0, 2)), score([0, 1, 2], (0, 1, 2))
+    np.testing.assert_array_equal(without, constant)
+    before, after = flat
+    assert np.abs(score([0, 1, 2], (0, 1, 2)) - without).max() > 0.01
+
+
 def test_a_pair_without_common_pixels_is_refused(model):
     none = np.ones((3, 0), np.float32)
     with pytest.raises(NothingToCompare):
@@ -200,5 +226,5 @@ def test_the_record_says_which_model_and_how_it_was_fed(model, scorer):
 def test_a_constant_band_does_not_divide_by_zero():
     normalisation = Normalisation((5.0,), (1.0,))
     standardised = np.ones((1, 2, 2), np.float32)
-    normalisation.apply(np.full((1, 2, 2), 5, np.float32), 6.0, out=standardised)
+    normalisation.apply(np.full((1, 2, 2), 5, np.float32), 6.0, (0,), out=standardised)
     assert not standardised.any()

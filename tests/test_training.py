@@ -19,6 +19,7 @@ from rsdetect.training.scenes import Scene, ScenePool
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
 
 SIZE = 64
+RGB = ("red", "green", "blue")
 
 
 def toy_scene(seed: int, size: int = SIZE) -> Scene:
@@ -37,7 +38,7 @@ def toy_scene(seed: int, size: int = SIZE) -> Scene:
     cloud = np.zeros_like(valid)
     cloud[-6:] = True
     before, after = (np.clip(date, 1, 255).astype(np.uint8) * valid for date in dates)
-    return Scene(before, after, truth, valid, cloud)
+    return Scene(before, after, truth, valid, cloud, RGB)
 
 
 def write_pool(folder: Path, use: str, count: int) -> ScenePool:
@@ -60,7 +61,14 @@ def small_net() -> SiameseNet:
 
 
 RECIPE = Recipe(
-    steps=40, batch=4, chip_px=48, scenes=12, scenes_first=4, validate_every=20, validation_scenes=4
+    bands=RGB,
+    steps=40,
+    batch=4,
+    chip_px=48,
+    scenes=12,
+    scenes_first=4,
+    validate_every=20,
+    validation_scenes=4,
 )
 
 
@@ -102,7 +110,7 @@ def test_a_finished_run_is_not_trained_again(pools, tmp_path):
 
 
 def test_chips_repeat_with_their_seed_and_differ_between_seeds():
-    one, same, other = (training_chip(toy_scene(0), 48, np.random.default_rng(s)) for s in (1, 1, 2))
+    one, same, other = (training_chip(toy_scene(0), 48, RGB, np.random.default_rng(s)) for s in (1, 1, 2))
     assert np.array_equal(one.before, same.before)
     assert not np.array_equal(one.before, other.before)
 
@@ -112,7 +120,7 @@ def test_a_chip_carries_its_truth_along(pools):
     # whatever was turned, cropped, enlarged and recoloured.
     overlaps = []
     for seed in range(40):
-        chip = training_chip(toy_scene(seed), 48, np.random.default_rng(seed))
+        chip = training_chip(toy_scene(seed), 48, RGB, np.random.default_rng(seed))
         assert chip.before.shape == (3, 48, 48)
         assert chip.truth.shape == chip.weight.shape == (48, 48)
         difference = np.abs(chip.after - chip.before).mean(axis=0)
@@ -124,7 +132,7 @@ def test_a_chip_carries_its_truth_along(pools):
 
 
 def test_a_chip_is_normalised_as_inference_does_it():
-    chip = plain_chip(toy_scene(3))
+    chip = plain_chip(toy_scene(3), RGB)
     inside = chip.before[:, :, 3:]
     assert abs(float(np.median(inside))) < 0.1
     assert float(np.abs(chip.before).max()) <= CLIP
@@ -135,7 +143,7 @@ def test_a_chip_is_normalised_as_inference_does_it():
 def test_change_under_an_unmasked_cloud_is_not_learned_from():
     scene = toy_scene(5)
     scene.truth[-6:, 10:20] = 1
-    chip = plain_chip(scene)
+    chip = plain_chip(scene, RGB)
     assert not chip.weight[-6:, 10:20].any()
     assert chip.weight[-6:][scene.truth[-6:] == 0][3:].mean() > 0.9
 
@@ -153,7 +161,7 @@ def test_calibration_finds_back_how_logits_were_distorted():
     rng = np.random.default_rng(0)
     logit = rng.normal(-1, 1.5, (256, 256)).astype(np.float32)
     truth = (rng.random(logit.shape) < 1 / (1 + np.exp(-logit))).astype(np.float32)
-    chip = plain_chip(toy_scene(0, 256))
+    chip = plain_chip(toy_scene(0, 256), RGB)
     chip = dataclasses.replace(chip, truth=truth, weight=np.ones_like(truth))
 
     class Distorted(SiameseNet):

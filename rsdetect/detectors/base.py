@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 from rsdetect.scan import Scan
-from rsdetect.tiles import Float32Array, Tile
+from rsdetect.tiles import Float32Array, Tile, WantedBands
 
 
 @runtime_checkable
@@ -48,8 +48,8 @@ class Detector(Protocol):
         ...
 
     @property
-    def bands(self) -> tuple[str, ...] | None:
-        """Names of the bands it wants, in order; None = any number of any bands."""
+    def bands(self) -> WantedBands | None:
+        """The bands it wants; None = any number of any bands."""
         ...
 
     def fit(self, scan: Scan) -> Scorer:

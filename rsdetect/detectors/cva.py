@@ -16,7 +16,7 @@ import numpy as np
 from rsdetect.errors import NothingToCompare
 from rsdetect.scan import Scan
 from rsdetect.stats import Histogram, robust_scale
-from rsdetect.tiles import Float32Array, Tile
+from rsdetect.tiles import Float32Array, Tile, WantedBands
 
 # Lengths beyond this many standard deviations are change whatever the threshold turns out to be.
 _LONGEST = 32.0
@@ -81,7 +81,7 @@ class CvaDetector:
     """Change vector analysis with an automatic threshold; any number of any bands, no training."""
 
     name: ClassVar[str] = "cva"
-    bands: ClassVar[tuple[str, ...] | None] = None
+    bands: ClassVar[WantedBands | None] = None
 
     def fit(self, scan: Scan) -> CvaScorer:
         """Two looks at the pair: the radiometric scale of each date, then the lengths of the vectors."""

@@ -15,7 +15,7 @@ from rsdetect.nets.checkpoint import load_model, model_hash, read_card
 from rsdetect.nets.fold import fold
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.stats import robust_scale
-from rsdetect.tiles import Float32Array, Tile
+from rsdetect.tiles import Float32Array, Tile, WantedBands
 
 if TYPE_CHECKING:  # training scores with this module where there is no rasterio, which scan needs
     from rsdetect.scan import Scan
@@ -30,13 +30,21 @@ class Normalisation:
     centre: tuple[float, ...]
     scale: tuple[float, ...]
 
-    def apply(self, pixels: Float32Array, clip: float, out: Float32Array) -> None:
-        """(bands, height, width) raw values to standardised ones in `out`, cut at +-clip."""
-        centre = np.asarray(self.centre, dtype=np.float32)[:, None, None]
-        scale = np.asarray(self.scale, dtype=np.float32)[:, None, None]
-        np.subtract(pixels, centre, out=out)
-        np.divide(out, scale, out=out)
-        np.clip(out, -clip, clip, out=out)
+    def apply(self, pixels: Float32Array, clip: float, slots: tuple[int, ...], out: Float32Array) -> None:
+        """Standardise each band of raw `pixels` into its slot of `out`, cut at +-clip.
+
+        Parameters
+        ----------
+        pixels
+            (len(slots), height, width).
+        out
+            (bands of the model, height, width); slots that are not named are left as they are.
+        """
+        for values, slot, centre, scale in zip(pixels, slots, self.centre, self.scale, strict=True):
+            band = out[slot]
+            np.subtract(values, np.float32(centre), out=band)
+            np.divide(band, np.float32(scale), out=band)
+            np.clip(band, -clip, clip, out=band)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class SiameseScorer:
     sha256: str  # of the model file; another content under the same path is refused
     before: Normalisation
     after: Normalisation
+    slots: tuple[int, ...]  # which of the model's bands each band of the pair is
     device: str  # "cpu", "cuda", "cuda:0"
     halo: int  # the model's reach in pixels
     stride: int  # pixels
@@ -54,9 +63,10 @@ class SiameseScorer:
     def score(self, tile: Tile) -> Float32Array:
         """Change probability over `tile.read`, (height, width) float32."""
         net, card = _network(self.model, self.sha256, self.device)
-        dates = np.empty((2, *tile.before.shape), np.float32)  # (2, bands, height, width)
-        self.before.apply(tile.before, card.scaling.clip, out=dates[0])
-        self.after.apply(tile.after, card.scaling.clip, out=dates[1])
+        # (2, bands, height, width); bands that the pair lacks are 0 on both dates.
+        dates = np.zeros((2, len(card.bands), *tile.valid.shape), np.float32)
+        self.before.apply(tile.before, card.scaling.clip, self.slots, out=dates[0])
+        self.after.apply(tile.after, card.scaling.clip, self.slots, out=dates[1])
         np.copyto(dates, np.float32(card.scaling.invalid), where=~tile.valid)
         with torch.inference_mode():
             x = torch.from_numpy(dates).to(self.device, memory_format=torch.channels_last)
@@ -73,6 +83,8 @@ class SiameseScorer:
             "model_sha256": self.sha256,
             "threshold": card.threshold,
             "bands": list(card.bands),
+            "bands_required": card.required,
+            "bands_used": [card.bands[slot] for slot in self.slots],
             "normalisation": {
                 date: {key: list(numbers) for key, numbers in asdict(normalisation).items()}
                 for date, normalisation in (("before", self.before), ("after", self.after))
@@ -98,9 +110,10 @@ class SiameseDetector:
     name = "siamese"
 
     @property
-    def bands(self) -> tuple[str, ...]:
-        """Names of the bands the model wants, in order."""
-        return read_card(self.model).bands
+    def bands(self) -> WantedBands:
+        """The bands the model wants."""
+        card = read_card(self.model)
+        return WantedBands(card.bands, card.required)
 
     def fit(self, scan: Scan) -> SiameseScorer:
         """Measure how each date is to be normalised.
@@ -115,11 +128,13 @@ class SiameseDetector:
         card = read_card(self.model)
         sample = scan.sample_pixels()
         bands = sample.before.shape[0]
-        if bands != len(card.bands):
+        if not card.required <= bands <= len(card.bands):
+            most = f" to {len(card.bands)}" if len(card.bands) > card.required else ""
             raise ModelError(
-                f"The model {card.name} wants {len(card.bands)} bands ({', '.join(card.bands)}), "
+                f"The model {card.name} wants {card.required}{most} bands ({', '.join(card.bands)}), "
                 f"but the pair has {bands}; choose them with --bands."
             )
+        slots = scan.pair.slots or tuple(range(bands))
         if sample.count == 0:
             raise NothingToCompare("No pixel is valid on both dates, so the scenes cannot be normalised.")
         return SiameseScorer(
@@ -127,6 +142,7 @@ class SiameseDetector:
             sha256=model_hash(self.model),
             before=Normalisation(*robust_scale(sample.before)),
             after=Normalisation(*robust_scale(sample.after)),
+            slots=slots,
             device=self.device,
             halo=card.reach_px,
             stride=card.stride_px,

@@ -8,9 +8,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from rsdetect.nets.siamese import SiameseNet
+from rsdetect.nets.siamese import Difference, SiameseNet
 
 _Width = Annotated[int, Field(ge=1, le=1024)]  # a card cannot ask for all the memory
+
+
+_Blocks = Annotated[int, Field(ge=0, le=16)]
 
 
 class _Part(BaseModel):
@@ -24,10 +27,12 @@ class Architecture(_Part):
     bands: Annotated[int, Field(ge=1, le=256)]  # a date
     widths: tuple[_Width, _Width, _Width]  # feature channels at 1/2, 1/4 and 1/8 of the resolution
     evidence: _Width  # decoder channels at 1/8
+    blocks: tuple[_Blocks, _Blocks] = (1, 1)  # residual blocks at 1/4 and 1/8
+    difference: Difference = "absolute"
 
     def build(self) -> SiameseNet:
         """The network, freshly initialised."""
-        return SiameseNet(self.bands, self.widths, self.evidence)
+        return SiameseNet(self.bands, self.widths, self.evidence, self.blocks, self.difference)
 
 
 class Scaling(_Part):
@@ -68,6 +73,8 @@ class Card(_Part):
     version: str
     architecture: Architecture
     bands: tuple[str, ...]  # names of the bands, in the order of the input
+    # The first so many must be there; of the others those that a pair lacks are 0. None = all must.
+    bands_required: Annotated[int, Field(ge=1)] | None = None
     scaling: Scaling
     reach_px: Annotated[int, Field(ge=0)]  # measured, see `reach`
     stride_px: Annotated[int, Field(ge=1)]
@@ -79,3 +86,8 @@ class Card(_Part):
     scores: dict[str, dict[str, float]]  # data set -> figure -> value
     known_failures: tuple[str, ...]
     licence: str
+
+    @property
+    def required(self) -> int:
+        """How many of `bands`, counted from the first, a pair must have."""
+        return len(self.bands) if self.bands_required is None else self.bands_required

@@ -11,10 +11,13 @@ strided 3 x 3 kernel it spends no reach and is centred, so that a flipped scene 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+Difference = Literal["absolute", "absolute+mean"]  # how the features of both dates are compared
 STRIDE = 8  # the coarsest features; input heights and widths are multiples of it
 
 
@@ -49,15 +52,15 @@ class Residual(nn.Module):
 class Encoder(nn.Module):
     """Features of one date at a half, a quarter and an eighth of the resolution."""
 
-    def __init__(self, bands: int, widths: tuple[int, int, int]) -> None:
+    def __init__(self, bands: int, widths: tuple[int, int, int], blocks: tuple[int, int]) -> None:
         super().__init__()
         half, quarter, eighth = widths
         self.stem = ConvNorm(bands, half, kernel=4, stride=2)
         self.at_half = ConvNorm(half, half, kernel=3)
         self.to_quarter = ConvNorm(half, quarter, kernel=2, stride=2)
-        self.at_quarter = Residual(quarter)
+        self.at_quarter = nn.Sequential(*(Residual(quarter) for _ in range(blocks[0])))
         self.to_eighth = ConvNorm(quarter, eighth, kernel=2, stride=2)
-        self.at_eighth = Residual(eighth)
+        self.at_eighth = nn.Sequential(*(Residual(eighth) for _ in range(blocks[1])))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From (n, bands, h, w) to three feature maps, fine to coarse."""
@@ -96,19 +99,31 @@ class SiameseNet(nn.Module):
         in the decoder alike, but for `evidence`.
     evidence
         Channels of the decoder at an eighth.
+    blocks
+        Residual blocks of the encoder at a quarter and at an eighth.
+    difference
+        "absolute": how far the features moved. "absolute+mean": that, and beside it their mean, which says
+        what kind of ground it is.
     """
 
     def __init__(
-        self, bands: int = 3, widths: tuple[int, int, int] = (24, 48, 96), evidence: int = 64
+        self,
+        bands: int = 3,
+        widths: tuple[int, int, int] = (24, 48, 96),
+        evidence: int = 64,
+        blocks: tuple[int, int] = (1, 1),
+        difference: Difference = "absolute",
     ) -> None:
         super().__init__()
         half, quarter, eighth = widths
+        parts = difference.count("+") + 1
         self.bands = bands
-        self.encoder = Encoder(bands, widths)
-        self.evidence = ConvNorm(eighth, evidence, kernel=3)
+        self.difference = difference
+        self.encoder = Encoder(bands, widths, blocks)
+        self.evidence = ConvNorm(parts * eighth, evidence, kernel=3)
         self.context = ConvNorm(evidence, evidence, kernel=3)
-        self.at_quarter = Merge(evidence, quarter, quarter)
-        self.at_half = Merge(quarter, half, half)
+        self.at_quarter = Merge(evidence, parts * quarter, quarter)
+        self.at_half = Merge(quarter, parts * half, half)
         self.head = nn.Conv2d(half, 4, kernel_size=3, padding=1)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
@@ -125,7 +140,7 @@ class SiameseNet(nn.Module):
             (n, h, w).
         """
         both = torch.cat([before, after])  # (2 n, bands, h, w): one batch is faster than two calls
-        half, quarter, eighth = (_difference(level) for level in self.encoder(both))  # n again
+        half, quarter, eighth = (self._compare(level) for level in self.encoder(both))  # n again
         x = functional.relu(self.evidence(eighth))  # (n, evidence, h/8, w/8)
         x = functional.relu(self.context(x))
         x = self.at_quarter(x, quarter)  # (n, c4, h/4, w/4)
@@ -133,8 +148,10 @@ class SiameseNet(nn.Module):
         x = self.head(x)  # (n, 4, h/2, w/2): the four pixels of each 2 x 2 block
         return functional.pixel_shuffle(x, 2).squeeze(1)  # (n, 1, h, w), then (n, h, w)
 
-
-def _difference(both: Tensor) -> Tensor:
-    """(2 n, c, h, w) to (n, c, h, w): how far the features moved, whichever date comes first."""
-    before, after = both.chunk(2)
-    return (after - before).abs()
+    def _compare(self, both: Tensor) -> Tensor:
+        """(2 n, c, h, w) to (n, c or 2 c, h, w), whichever date comes first."""
+        before, after = both.chunk(2)
+        moved = (after - before).abs()  # (n, c, h, w)
+        if self.difference == "absolute":
+            return moved
+        return torch.cat([moved, (after + before) / 2], dim=1)  # (n, 2 c, h, w)

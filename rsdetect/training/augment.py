@@ -5,7 +5,7 @@ Everything is drawn from one generator, so that a chip is known by its seed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from rsdetect.tiles import BoolArray, Float32Array
 from rsdetect.training.scenes import Scene
 
 CLIP = 6.0  # standardised values beyond are cut, as in the card's scaling
+VISIBLE = ("red", "green", "blue")
 SPARSE = 7  # every so many pixels enter a percentile: sorting all would cost more than everything else
 
 
@@ -23,26 +24,40 @@ SPARSE = 7  # every so many pixels enter a percentile: sorting all would cost mo
 class Chip:
     """What the network is shown, and what it should say."""
 
-    before: Float32Array  # (bands, size, size), standardised, 0 where not valid
+    before: Float32Array  # (bands, size, size), standardised, 0 where not valid and in bands it lacks
     after: Float32Array  # likewise
     truth: Float32Array  # (size, size), 1 = changed
     weight: Float32Array  # (size, size), 0 where the truth is not to be learned from
 
 
-def plain_chip(scene: Scene) -> Chip:
-    """The whole scene as inference would see it, clouds unmasked; nothing is drawn."""
+def plain_chip(scene: Scene, bands: tuple[str, ...]) -> Chip:
+    """The whole scene as inference would see it, clouds unmasked; nothing is drawn.
+
+    Parameters
+    ----------
+    bands
+        Names of the network's bands, in order; those that the scene lacks are 0 on both dates.
+    """
     dates = tuple(date.astype(np.float32) for date in (scene.before, scene.after))
-    before, after = (_standardise(date, scene.valid) for date in dates)
+    before, after = (_place(_standardise(date, scene.valid), scene.bands, bands) for date in dates)
     return _chip(before, after, scene, np.zeros_like(scene.cloud))
 
 
-def training_chip(scene: Scene, size: int, rng: np.random.Generator) -> Chip:
+def training_chip(scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Generator) -> Chip:
     """A varied chip of `size` pixels.
 
     Normalised by the statistics of the whole scene, which differ from those of the chip as the
     statistics of a job differ from those of its tiles.
+
+    Parameters
+    ----------
+    bands
+        As in `plain_chip`. Bands beyond red, green and blue are left out at random, as users lack them.
     """
-    dates = [_vary(date, scene.valid, rng) for date in (scene.before, scene.after)]
+    scene = _drop_bands(scene, rng)
+    dates = [
+        _place(_vary(date, scene.valid, rng), scene.bands, bands) for date in (scene.before, scene.after)
+    ]
     if rng.random() < 0.3:
         dates[1] = np.roll(dates[1], rng.integers(-2, 3, 2), axis=(1, 2))
     if rng.random() < 0.5:
@@ -52,6 +67,27 @@ def training_chip(scene: Scene, size: int, rng: np.random.Generator) -> Chip:
         masked = masked | _wedge(scene.truth.shape, rng)
     chip = _chip(dates[0], dates[1], scene, masked)
     return _turn(_crop(chip, size, rng), rng)
+
+
+def _drop_bands(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene with all its bands, with near infrared as the only one beyond the visible, or without."""
+    kept = (scene.bands, (*VISIBLE, "nir"), VISIBLE)[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
+    rows = [number for number, name in enumerate(scene.bands) if name in kept]
+    return replace(
+        scene,
+        before=scene.before[rows],
+        after=scene.after[rows],
+        bands=tuple(scene.bands[number] for number in rows),
+    )
+
+
+def _place(x: Float32Array, have: tuple[str, ...], wanted: tuple[str, ...]) -> Float32Array:
+    """(len(have), height, width) to (len(wanted), height, width), 0 in bands that are not there."""
+    out = np.zeros((len(wanted), *x.shape[1:]), dtype=np.float32)
+    for number, name in enumerate(wanted):
+        if name in have:
+            out[number] = x[have.index(name)]
+    return out
 
 
 def _chip(before: Float32Array, after: Float32Array, scene: Scene, masked: BoolArray) -> Chip:
@@ -74,10 +110,7 @@ def _vary(date: NDArray[np.unsignedinteger], valid: BoolArray, rng: np.random.Ge
     if rng.random() < 0.3:  # the sensor saturates
         x = np.minimum(x, np.float32(rng.uniform(0.5, 1.0)))
     bands = x.shape[0]
-    mixing = np.eye(bands) + rng.normal(0, 0.08, (bands, bands))  # other spectral responses
-    grey = np.full((bands, bands), 1 / bands)
-    fade = rng.uniform(0, 0.6) if rng.random() < 0.3 else 0.0
-    x = np.tensordot(((1 - fade) * mixing + fade * grey).astype(np.float32), x, axes=1)
+    x = np.tensordot(_mixing(bands, rng), x, axes=1)
     if rng.random() < 0.3:
         x = gaussian_filter(x, (0, *[rng.uniform(0.3, 1.5)] * 2))
     x = _standardise(x, valid)
@@ -87,6 +120,16 @@ def _vary(date: NDArray[np.unsignedinteger], valid: BoolArray, rng: np.random.Ge
     if rng.random() < 0.5:
         noise += _patches(x.shape[1:], rng) * np.float32(rng.exponential(0.2))
     return np.asarray(np.clip(x * gain + offset + noise, -CLIP, CLIP), dtype=np.float32)
+
+
+def _mixing(bands: int, rng: np.random.Generator) -> Float32Array:
+    """Other spectral responses, and visible bands that fade to grey as in old photographs."""
+    alike = 0.08 if bands == len(VISIBLE) else 0.03  # beyond the visible, bands are less alike
+    mixing = np.eye(bands) + rng.normal(0, alike, (bands, bands))
+    if bands == len(VISIBLE) and rng.random() < 0.3:
+        fade = rng.uniform(0, 0.6)
+        mixing = (1 - fade) * mixing + fade / bands
+    return mixing.astype(np.float32)
 
 
 def _standardise(x: Float32Array, valid: BoolArray) -> Float32Array:

@@ -23,7 +23,7 @@ from rsdetect.training.loop import Recipe, train, validate
 from rsdetect.training.scenes import ScenePool, render_in_background
 from rsdetect.training.state import Run
 
-ARCHITECTURE = Architecture(bands=3, widths=(24, 48, 96), evidence=64)
+ARCHITECTURE = Architecture(bands=6, widths=(24, 48, 96), evidence=64)
 SCENE_PX = 384  # of a training scene, from which chips are cut
 HELD_OUT_PX = 256
 # Training scenes hold more change than the ground does, so that there is something to learn. What a user
@@ -53,17 +53,18 @@ def pools(folder: Path) -> dict[str, ScenePool]:
 
 def make_card(run: Run, recipe: Recipe, net: SiameseNet, held_out: dict[str, ScenePool]) -> Card:
     """Calibrate the network and write down all there is to say of it."""
-    chips = (plain_chip(held_out["calibration"].load(i)) for i in range(HELD_OUT))
+    chips = (plain_chip(held_out["calibration"].load(i), recipe.bands) for i in range(HELD_OUT))
     calibration, counts = calibrate(net, chips, CHANGE_SHARE)
     # Whole percents, as in the raster, so that raster and threshold cannot disagree by rounding.
     threshold = round(min(max(counts.best()[0], 0.01), 0.99), 2)
-    chips = (plain_chip(held_out["test"].load(i)) for i in range(HELD_OUT))
+    chips = (plain_chip(held_out["test"].load(i), recipe.bands) for i in range(HELD_OUT))
     scores = figures(validate(net, chips, calibration.probability).at_share(CHANGE_SHARE), threshold)
     return Card(
-        name="siamese-rgb",
-        version="0.1.0",
+        name="siamese",
+        version="0.2.0",
         architecture=ARCHITECTURE,
-        bands=("red", "green", "blue"),
+        bands=recipe.bands,
+        bands_required=3,
         scaling=Scaling(clip=CLIP),
         reach_px=measure_reach(net, STRIDE),
         stride_px=STRIDE,

@@ -28,6 +28,7 @@ class Recipe:
     """Numbers of a run. The same recipe, pools and seed give the same weights on the same machine."""
 
     seed: int = 0
+    bands: tuple[str, ...] = ("red", "green", "blue", "nir", "swir1", "swir2")
     steps: int = 2000
     batch: int = 8  # chips a step
     chip_px: int = 256
@@ -70,7 +71,7 @@ def train(net: SiameseNet, recipe: Recipe, pools: tuple[ScenePool, ScenePool], f
             continue
         run.minutes = before + (time.monotonic() - begun) / 60
         counts = validate(
-            run.average, (plain_chip(pools[1].load(i)) for i in range(recipe.validation_scenes))
+            run.average, (plain_chip(pools[1].load(i), recipe.bands) for i in range(recipe.validation_scenes))
         )
         figure = counts.average_precision()
         _log(folder / "log.csv", run, losses, counts)
@@ -112,7 +113,7 @@ def draw_batch(pool: ScenePool, recipe: Recipe, step: int) -> list[Chip]:
     """The chips of a step: known by the seed and the step alone, so that a resumed run draws the same."""
     rng = np.random.default_rng((recipe.seed, step))
     numbers = rng.integers(0, recipe.scenes_at(step), recipe.batch)
-    return [training_chip(pool.load(int(number)), recipe.chip_px, rng) for number in numbers]
+    return [training_chip(pool.load(int(number)), recipe.chip_px, recipe.bands, rng) for number in numbers]
 
 
 def validate(

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from rsdetect.tiles import BoolArray
 
-RGB = {"vhr": (0, 1, 2), "s2": (2, 1, 0)}  # where red, green and blue lie in each kind of scene
-
 # Seeds of scenes never overlap between these uses: what is chosen on one is not reported on it.
 FIRST_SEED = {"train": 0, "validation": 1_000_000, "calibration": 2_000_000, "test": 3_000_000}
 
@@ -24,11 +22,12 @@ FIRST_SEED = {"train": 0, "validation": 1_000_000, "calibration": 2_000_000, "te
 class Scene:
     """One pair with its truth."""
 
-    before: NDArray[np.unsignedinteger]  # (3, height, width) red, green, blue, raw pixel values
-    after: NDArray[np.unsignedinteger]  # (3, height, width)
+    before: NDArray[np.unsignedinteger]  # (bands, height, width) raw pixel values
+    after: NDArray[np.unsignedinteger]  # (bands, height, width)
     truth: NDArray[np.uint8]  # (height, width), 1 = changed
     valid: BoolArray  # (height, width), True = neither date is nodata
     cloud: BoolArray  # (height, width), True = a cloud or its shadow on one date at least
+    bands: tuple[str, ...]  # names of the bands: red, green, blue, and of nir, swir1, swir2 what there is
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ class ScenePool:
         """Render scene `number`, unless its file is there already."""
         # Only here, so that reading a pool needs no simulator.
         from rsdetect.simulate import training_pair
+        from rsdetect.simulate.spec import KINDS
 
         path = self.path(number)
         if path.exists():
@@ -55,18 +55,17 @@ class ScenePool:
         seed = FIRST_SEED[self.use] + number
         kind = "s2" if np.random.default_rng(seed).random() < self.small_pixels else "vhr"
         made = training_pair(seed, self.size, kind)
-        before, after = (np.ascontiguousarray(date[list(RGB[kind])]) for date in (made.before, made.after))
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez_compressed(
-                file,
-                before=before,
-                after=after,
+        write_scene(
+            path,
+            Scene(
+                before=made.before,
+                after=made.after,
                 truth=made.truth,
-                valid=(before != 0).any(axis=0) & (after != 0).any(axis=0),
+                valid=(made.before != 0).any(axis=0) & (made.after != 0).any(axis=0),
                 cloud=made.cloud_before | made.cloud_after,
-            )
-        part.replace(path)
+                bands=KINDS[kind],
+            ),
+        )
 
     def load(self, number: int, patience_s: float = 600.0) -> Scene:
         """Read scene `number`; waits for it where another process is still rendering.
@@ -82,8 +81,22 @@ class ScenePool:
             if time.monotonic() > end:
                 raise TimeoutError(f"Scene {path} was not rendered within {patience_s:.0f} s.")
             time.sleep(0.2)
-        with np.load(path) as arrays:
-            return Scene(**{key: arrays[key] for key in ("before", "after", "truth", "valid", "cloud")})
+        return read_scene(path)
+
+
+def write_scene(path: Path, scene: Scene) -> None:
+    """Write a scene as .npz, which appears under its name only when whole."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **vars(scene))
+    part.replace(path)
+
+
+def read_scene(path: Path) -> Scene:
+    """Read what `write_scene` wrote; nothing is unpickled."""
+    with np.load(path, allow_pickle=False) as arrays:
+        bands = tuple(str(name) for name in arrays["bands"])
+        return Scene(**{key: arrays[key] for key in arrays.files if key != "bands"}, bands=bands)
 
 
 def render_in_background(pools: dict[ScenePool, int]) -> BaseProcess:

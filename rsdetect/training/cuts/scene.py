@@ -1,0 +1,148 @@
+"""One training pair: ground, change, two days. Equal seeds and images give equal pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from rsdetect.tiles import BoolArray, Float32Array
+from rsdetect.training.cuts.built import draw_settlement
+from rsdetect.training.cuts.classes import Drift, draw_centres, memberships, parcel_drift, random_drift
+from rsdetect.training.cuts.day import MARGIN_PX, draw_days, expose
+from rsdetect.training.cuts.images import FINEST_STEP, VISIBLE, Image, draw_cut, take
+from rsdetect.training.cuts.leaves import dead_leaves, one_over_f
+from rsdetect.training.cuts.moved import Donor, Grounds, move_pieces
+from rsdetect.training.scenes import Scene
+
+_UNCHANGED = 0.2  # share of pairs without any change
+_LEAST_VALID = 0.9  # share of a crop that must be usable
+
+
+@dataclass(frozen=True)
+class _Ground:
+    pixels: Float32Array  # (bands, edge, edge), mean 0 and deviation about 1
+    valid: BoolArray
+    image: Image  # with the bands of `pixels`
+    drift: Drift | None  # the place's own, in units of `pixels`
+
+
+def cut_scene(seed: int, size: int, images: Sequence[Image], leaves: float = 0.3) -> Scene:
+    """Pair number `seed` of `size` x `size` pixels.
+
+    Parameters
+    ----------
+    images
+        Real ground; none = dead leaves only.
+    leaves
+        Share of pairs on dead leaves where there are images.
+    """
+    rng = np.random.default_rng([seed, 11])
+    real = bool(images) and rng.random() >= leaves
+    edge = size + 2 * MARGIN_PX
+    image = images[_weighted(images, rng)] if real else dead_leaves(round(1.5 * edge), rng)
+    ground = _ground(image.only(_draw_bands(image.bands, rng)), edge, rng)
+    swing = float(min(rng.exponential(0.4), 1.2)) if rng.random() < 0.85 else 0.0
+    grounds = Grounds.unchanged(ground.pixels)
+    _change(grounds, _donor(ground.image, images, rng), swing, rng)
+    return _expose(ground, grounds, swing, size, rng)
+
+
+def _weighted(images: Sequence[Image], rng: np.random.Generator) -> int:
+    """Large images more often, but not by their area, so that small ones still count."""
+    weights = np.array([image.valid.sum() ** 0.5 for image in images])
+    return int(rng.choice(len(images), p=weights / weights.sum()))
+
+
+def _draw_bands(bands: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
+    return VISIBLE if rng.random() < 0.4 else bands
+
+
+def _ground(image: Image, edge: int, rng: np.random.Generator) -> _Ground:
+    steps = (FINEST_STEP, 1.6) if rng.random() < 0.8 else (0.8, 1.3)
+    for _ in range(20):
+        cut = draw_cut(image, edge, rng, steps)
+        pixels, valid = take(image, cut, edge)
+        if valid.mean() >= _LEAST_VALID:
+            break
+    if cut.step < 0.7:
+        pixels = _finer(pixels, cut.step, rng)
+    mean = pixels.mean(axis=(1, 2), keepdims=True)
+    # A crop of calm water is not blown up until its noise looks like land.
+    deviation = np.maximum(pixels.std(axis=(1, 2), keepdims=True), 0.3)
+    drift = None
+    if image.drifts and rng.random() < 0.5:
+        known = image.drifts[int(rng.integers(len(image.drifts)))]
+        flat = mean[:, 0, 0], deviation[:, 0, 0]
+        drift = Drift((known.centres - flat[0]) / flat[1], known.gains, known.offsets / flat[1])
+    return _Ground(((pixels - mean) / deviation).astype(np.float32), valid, image, drift)
+
+
+def _finer(pixels: Float32Array, step: float, rng: np.random.Generator) -> Float32Array:
+    """An enlarged crop with crisp borders between land classes, and detail of its own within them."""
+    centres = draw_centres(pixels, int(rng.integers(6, 20)), rng)
+    crisp = memberships(pixels, centres, 0.1)
+    posterised = gaussian_filter((centres.T @ crisp).reshape(pixels.shape), (0, 0.6, 0.6))
+    share = np.float32(rng.uniform(0, 0.9) * min(1.0, 2 * (0.75 - step)))
+    pixels = pixels + share * (posterised - pixels)
+    detail = one_over_f(pixels.shape[1], rng.uniform(0.4, 1.2), rng)
+    strength = (rng.exponential(0.25, len(centres)).astype(np.float32) @ crisp).reshape(detail.shape)
+    return np.asarray(pixels + (1 - step) * strength * detail, dtype=np.float32)
+
+
+def _donor(ground: Image, images: Sequence[Image], rng: np.random.Generator) -> Donor:
+    """Content of other places: of the same image mostly, else of another one or of dead leaves."""
+    others = [other.only(ground.bands) for other in images if set(ground.bands) <= set(other.bands)]
+    scattered = dead_leaves(160, rng).only(ground.bands) if rng.random() < 0.3 else None
+
+    def donate(height: int, width: int) -> Float32Array:
+        chosen, kind = ground, rng.random()
+        if others and kind < 0.4:
+            chosen = others[int(rng.integers(len(others)))]
+        elif scattered is not None and kind < 0.6 and max(height, width) < 150:
+            chosen = scattered
+        edge = max(height, width, 4)
+        pixels, _ = take(chosen, draw_cut(chosen, edge, rng, (FINEST_STEP, 1.6)), edge)
+        return pixels[:, :height, :width]
+
+    return donate
+
+
+def _change(grounds: Grounds, donor: Donor, swing: float, rng: np.random.Generator) -> None:
+    kind = rng.random()
+    if rng.random() < 0.35:
+        draw_settlement(grounds, 0.0 if kind < _UNCHANGED else float(rng.uniform(0.1, 0.9)), rng)
+    if kind < _UNCHANGED:
+        return
+    few, many = int(rng.integers(1, 7)), int(rng.integers(7, 30))
+    move_pieces(grounds, few if rng.random() < 0.6 else many, donor, swing, rng)
+
+
+def _expose(ground: _Ground, grounds: Grounds, swing: float, size: int, rng: np.random.Generator) -> Scene:
+    bands = len(ground.pixels)
+    after = grounds.after
+    if ground.drift is not None:
+        after = ground.drift.applied(after, float(rng.uniform(0.4, 1.1)))
+    elif swing:
+        after = random_drift(grounds.before, swing, rng).applied(after)
+    if swing and rng.random() < 0.4:
+        after = after + parcel_drift(grounds.before, 0.5 * swing, rng)
+    dtype = np.uint8 if bands == len(VISIBLE) or rng.random() < 0.5 else np.uint16
+    days = draw_days(bands, rng)
+    dates = [expose(date, day, dtype, rng) for date, day in zip((grounds.before, after), days, strict=True)]
+    inner = np.s_[MARGIN_PX : MARGIN_PX + size, MARGIN_PX : MARGIN_PX + size]
+    valid = ground.valid[inner]
+    for date in dates:
+        date[:, ~valid] = 0
+    if rng.random() < 0.5:
+        dates.reverse()
+    return Scene(
+        before=dates[0],
+        after=dates[1],
+        truth=(grounds.truth[inner] & valid).astype(np.uint8),
+        valid=valid,
+        cloud=grounds.doubtful[inner] & valid,
+        bands=ground.image.bands,
+    )

@@ -1,0 +1,102 @@
+"""Outlines of pieces: blobs, polygons, fields, strips, and what belongs together in an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, label
+
+from rsdetect.tiles import Float32Array
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a scene, soft over one pixel at its edge."""
+
+    row: int  # of the box's upper left corner
+    col: int
+    alpha: Float32Array  # (height, width) 1 = within, 0 = outside
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the box."""
+        height, width = self.alpha.shape
+        return slice(self.row, self.row + height), slice(self.col, self.col + width)
+
+
+def draw_piece(edge: int, radius: float, rng: np.random.Generator) -> Piece:
+    """A piece of about `radius` pixels to every side, somewhere in a scene of `edge` x `edge` pixels."""
+    draw = (_blob, _polygon, _parallelogram, _parallelogram, _strip)[int(rng.integers(5))]
+    centre = rng.uniform(0, edge, 2)
+    reach = (3.5 if draw is _strip else 1.6) * radius + 2
+    low = np.clip(np.floor(centre - reach), 0, edge - 1).astype(int)
+    high = np.clip(np.ceil(centre + reach), low + 1, edge).astype(int)
+    rows, cols = (
+        np.arange(first, last, dtype=np.float32) - np.float32(at)
+        for first, last, at in zip(low, high, centre, strict=True)
+    )
+    angle = rng.uniform(0, np.pi)
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    along = cos * cols[None, :] + sin * rows[:, None]
+    across = cos * rows[:, None] - sin * cols[None, :]
+    return Piece(int(low[0]), int(low[1]), np.clip(0.5 + draw(along, across, radius, rng), 0, 1))
+
+
+def _blob(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
+    """Distance to the edge, in pixels, positive within: a circle with a wavy rim."""
+    turn = np.arctan2(v, u)
+    rim = np.ones_like(u)
+    for wave in range(2, 7):
+        rim += np.float32(rng.normal(0, 0.35 / wave)) * np.cos(wave * turn + np.float32(rng.uniform(0, 6.3)))
+    return np.asarray(radius * np.clip(rim, 0.3, 1.55) - np.hypot(u, v), dtype=np.float32)
+
+
+def _polygon(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
+    """Likewise: what is left of the plane after three to seven straight cuts around the middle."""
+    sides = int(rng.integers(3, 8))
+    distance = 1.5 * radius - np.hypot(u, v)
+    for turn in (np.arange(sides) + rng.uniform(-0.3, 0.3, sides)) * 2 * np.pi / sides:
+        cut = radius * rng.uniform(0.5, 1.1) - (np.float32(np.cos(turn)) * u + np.float32(np.sin(turn)) * v)
+        distance = np.minimum(distance, cut)
+    return np.asarray(distance, dtype=np.float32)
+
+
+def _parallelogram(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
+    """Likewise: a field."""
+    aspect = np.exp(rng.uniform(0, 0.7))
+    shear = np.float32(rng.normal(0, 0.25))
+    return np.asarray(
+        np.minimum(radius * aspect**0.5 - np.abs(u - shear * v), radius / aspect**0.5 - np.abs(v)),
+        dtype=np.float32,
+    )
+
+
+def _strip(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
+    """Likewise: a road or a canal, slightly bent."""
+    half = max(1.0, radius * rng.uniform(0.12, 0.35))
+    bend = np.float32(rng.normal(0, 0.3) * radius) * np.sin(
+        u * np.float32(rng.uniform(0.3, 1.0) / radius) + np.float32(rng.uniform(0, 6.3))
+    )
+    return np.asarray(np.minimum(half - np.abs(v - bend), 3.2 * radius - np.abs(u)), dtype=np.float32)
+
+
+def grow_piece(pixels: Float32Array, radius: float, rng: np.random.Generator) -> Piece:
+    """What hangs together with a random pixel of `pixels` (bands, height, width) and looks like it.
+
+    A field, a lake, a hall: its own outline, not one of ours. At most about `radius` pixels to every side.
+    """
+    edge = pixels.shape[1]
+    row, col = rng.integers(2, edge - 2, 2)
+    reach = int(np.ceil(1.4 * radius)) + 2
+    first, left = max(row - reach, 0), max(col - reach, 0)
+    box = pixels[:, first : row + reach, left : col + reach]
+    smooth = gaussian_filter(box, (0, *[0.6 + 0.02 * radius] * 2))
+    row, col = row - first, col - left
+    far = np.sqrt(((smooth - smooth[:, row, col][:, None, None]) ** 2).mean(axis=0))
+    rows, cols = np.ogrid[: box.shape[1], : box.shape[2]]
+    near = (rows - row) ** 2 + (cols - col) ** 2 < (1.3 * radius) ** 2
+    parts, _ = label((far < rng.uniform(0.35, 0.8)) & near)
+    mask = (parts == parts[row, col]) & (parts > 0)
+    alpha = gaussian_filter(mask.astype(np.float32), 0.5)
+    return Piece(int(first), int(left), alpha)
