@@ -37,22 +37,23 @@ def read_aoi(path: str, grid: Grid) -> bytes:
         raise InputError(f"{path} cannot be opened as polygons: {one_line(error)}.") from error
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise InputError(f"{path} is a table without places; give polygons as the area of interest.")
-    polygons = frame.geometry.explode(index_parts=False)
-    polygons = polygons[polygons.geom_type.isin(["Polygon", "MultiPolygon"]) & ~polygons.is_empty]
-    if polygons.empty:
+    area = _on_grid(frame.geometry, grid, path)
+    if area.is_empty:
         raise InputError(f"{path} holds no polygon to take as the area of interest.")
-    if grid.crs is not None:
-        if polygons.crs is None:
-            raise InputError(f"{path} names no CRS, and the scenes are in {crs_name(grid.crs)}.")
-        polygons = polygons.to_crs(grid.crs)
-    inverse = ~grid.transform
-    area = shapely.union_all(shapely.make_valid(polygons.to_numpy()))
-    matrix = np.array([[inverse.a, inverse.d], [inverse.b, inverse.e]])
-    area = shapely.transform(area, lambda xy: xy @ matrix + (inverse.c, inverse.f))
-    area = shapely.set_precision(area, 1 / _SNAP)
     if not area.intersects(shapely.box(0, 0, grid.width, grid.height)):
         raise NothingToCompare(f"the area of interest in {path} lies outside what both scenes cover.")
     return bytes(shapely.to_wkb(area))
+
+
+def polygons_on(geometry: Any, grid: Grid, path: str) -> bytes:
+    """The polygons of a GeoSeries, read from `path`, on `grid`, in (column, row), as WKB.
+
+    Raises
+    ------
+    InputError
+        No CRS where the grid has one.
+    """
+    return bytes(shapely.to_wkb(_on_grid(geometry, grid, path)))
 
 
 def touches_window(aoi: bytes, window: Window) -> bool:
@@ -80,6 +81,20 @@ def inside_aoi(aoi: bytes, window: Window) -> BoolArray:
     xs, ys = cols + (window.col_off + 0.5), rows + (window.row_off + 0.5)
     found[rows, cols] = shapely.intersects_xy(area, xs, ys)
     return np.asarray(found, dtype=bool)
+
+
+def _on_grid(geometry: Any, grid: Grid, path: str) -> Any:
+    polygons = geometry.explode(index_parts=False)
+    polygons = polygons[polygons.geom_type.isin(["Polygon", "MultiPolygon"]) & ~polygons.is_empty]
+    if grid.crs is not None and not polygons.empty:
+        if polygons.crs is None:
+            raise InputError(f"{path} names no CRS, and the scenes are in {crs_name(grid.crs)}.")
+        polygons = polygons.to_crs(grid.crs)
+    inverse = ~grid.transform
+    area = shapely.union_all(shapely.make_valid(polygons.to_numpy()))
+    matrix = np.array([[inverse.a, inverse.d], [inverse.b, inverse.e]])
+    area = shapely.transform(area, lambda xy: xy @ matrix + (inverse.c, inverse.f))
+    return shapely.set_precision(area, 1 / _SNAP)
 
 
 def _box(window: Window) -> Any:

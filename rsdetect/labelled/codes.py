@@ -1,0 +1,110 @@
+"""What the numbers in label rasters mean.
+
+Nobody writes it down, so it is read off the values that a whole set of labels holds. One file is not enough:
+a chip without change of a set that is coded 0, 1 and 255 = not labelled holds 0 and 255, like a chip of a set
+in which 255 is change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.errors import InputError
+from rsdetect.handles import GDAL_ERRORS, one_line, open_raster
+from rsdetect.tiles import BoolArray, Float32Array
+
+CHANGED, UNCHANGED, NOT_LABELLED = 1, 0, 255
+
+_LOSSY = {".jpg", ".jpeg"}
+_MOST_VALUES = 8  # more than any coding has, enough for a message
+_BLOCK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Values of a label raster that say something; all others say nothing."""
+
+    changed: tuple[int, int]  # lowest and highest value of change
+    unchanged: tuple[int, int]
+
+    def decode(self, values: Float32Array, valid: BoolArray) -> NDArray[np.uint8]:
+        """(height, width) uint8: 1 changed, 0 unchanged, 255 not labelled or not `valid`."""
+        truth = np.full(values.shape, NOT_LABELLED, np.uint8)
+        for meaning, (low, high) in ((UNCHANGED, self.unchanged), (CHANGED, self.changed)):
+            truth[valid & (values >= low) & (values <= high)] = meaning
+        return truth
+
+
+def coding_of(labels: Sequence[Path]) -> Coding:
+    """The coding of a set of label rasters of one kind, by all values in them.
+
+    ====================  ===========================================
+    values                meaning
+    ====================  ===========================================
+    0, 1                  1 changed
+    0, 1, 255             1 changed, 255 not labelled
+    0, 255                255 changed
+    1, 2                  2 changed (Onera)
+    anything, in JPEG     128 and above changed
+    ====================  ===========================================
+
+    What a file itself declares as nodata or hides by a mask is not labelled, and not counted here.
+
+    Raises
+    ------
+    InputError
+        Other values, a colour picture, or nothing that is labelled.
+    """
+    lossy = {path.suffix.lower() in _LOSSY for path in labels}
+    if lossy == {True}:
+        return Coding((128, 255), (0, 127))
+    values = _values(labels)
+    where = f"{labels[0]}" if len(labels) == 1 else f"the labels in {labels[0].parent}"
+    if values <= {255}:
+        raise InputError(
+            f"no pixel is labelled in {where}: they hold 255 everywhere, which may mean changed or not "
+            "labelled, or nothing that is valid."
+        )
+    if values <= {0, 1, 255} and values != {0, 255}:
+        return Coding((1, 1), (0, 0))
+    if values == {0, 255}:
+        return Coding((255, 255), (0, 0))
+    if values <= {1, 2}:
+        return Coding((2, 2), (1, 1))
+    found = ", ".join(f"{value:g}" for value in sorted(values)[:_MOST_VALUES])
+    raise InputError(
+        f"{where} hold{'s' if len(labels) == 1 else ''} the values {found}"
+        f"{', ...' if len(values) > _MOST_VALUES else ''}; a label holds 0 and 1 or 0 and 255 (changed), "
+        "255 beside 0 and 1 (not labelled), or 1 and 2 (2 changed)."
+    )
+
+
+def _values(labels: Iterable[Path]) -> set[float]:
+    values: set[float] = set()
+    for path in labels:
+        with open_raster(str(path)) as dataset:
+            colours = [
+                i
+                for i, colour in enumerate(dataset.colorinterp, 1)
+                if colour.name in ("red", "green", "blue")
+            ]
+            for row in range(0, dataset.height, _BLOCK_ROWS):
+                rows = ((row, min(row + _BLOCK_ROWS, dataset.height)), (0, dataset.width))
+                try:
+                    block = dataset.read(1, window=rows, masked=True)
+                    grey = len(colours) < 3 or not np.ptp(dataset.read(colours, window=rows), axis=0).any()
+                except GDAL_ERRORS as error:
+                    raise InputError(f"the label {path} cannot be read: {one_line(error)}.") from error
+                if not grey:
+                    raise InputError(
+                        f"the label {path} is a colour picture; a label has one band, or equal ones."
+                    )
+                values |= set(np.unique(block.compressed()).tolist())
+                if len(values) > _MOST_VALUES:
+                    return values
+    return values

@@ -1,0 +1,228 @@
+"""The layouts in which people keep labelled pairs, and how each is found.
+
+=========  =======================================================================================
+layout     what lies where
+=========  =======================================================================================
+folders    `A/`, `B/` and `label/` with files of equal names (suffixes may differ); also `before/` and
+           `after/`, `t1/` and `t2/`, `im1/` and `im2/`, with `labels/`, `mask/`, `gt/` or `OUT/`
+places     a folder a place, with `before.tif`, `after.tif` and `labels.gpkg` (or `.geojson`, `.shp`,
+           `.fgb`, or a raster)
+onera      a folder a city, with `imgs_1/` and `imgs_2/` (`imgs_1_rect/` and `imgs_2_rect/` go before
+           them), a file a band, and `cm/` with the label
+csv        a table with the columns before, after, label and, if wanted, place and name; paths count from
+           the table's folder. The table itself, or a folder with `pairs.csv`
+=========  =======================================================================================
+
+The place of a pair is its folder in `places` and `onera`, the column in `csv`, and otherwise what its file
+name says (`rsdetect.labelled.places`).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+from rsdetect.errors import InputError
+from rsdetect.labelled.codes import Coding, coding_of
+from rsdetect.labelled.pairs import RASTERS, VECTORS, LabelledPair
+from rsdetect.labelled.places import places_of
+from rsdetect.labelled.stacks import band_files
+
+LAYOUTS = ("auto", "folders", "places", "onera", "csv")
+
+_DATES = (("A", "B"), ("before", "after"), ("t1", "t2"), ("im1", "im2"))
+_LABELS = ("label", "labels", "mask", "gt", "OUT")
+_TABLE = "pairs.csv"
+
+
+def find_pairs(folder: str | Path, layout: str = "auto") -> list[LabelledPair]:
+    """The labelled pairs in `folder`, by name. Raster labels are read, to learn their coding.
+
+    Parameters
+    ----------
+    folder
+        One set of pairs; for the layout csv also the table itself.
+    layout
+        One of `LAYOUTS`; auto = by what lies in the folder.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, no labelled pair in it, a label or scene without its partners, or labels
+        whose values mean nothing.
+    """
+    folder = Path(folder)
+    if layout not in LAYOUTS:
+        raise InputError(f"--layout {layout!r} is unknown; choose one of {', '.join(LAYOUTS)}.")
+    if not folder.exists():
+        raise InputError(f"there is no folder {folder}.")
+    finders = {"folders": _folders, "places": _places, "onera": _onera, "csv": _csv}
+    pairs = finders[_recognised(folder) if layout == "auto" else layout](folder)
+    name, times = Counter(pair.name for pair in pairs).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{folder} holds {times} pairs named {name}; give each a name of its own.")
+    return _with_codings(sorted(pairs, key=lambda pair: pair.name))
+
+
+def _recognised(folder: Path) -> str:
+    if folder.is_file() or (folder / _TABLE).is_file():
+        return "csv"
+    if _date_folders(folder) is not None:
+        return "folders"
+    inside = [entry for entry in sorted(folder.iterdir()) if entry.is_dir()]
+    if any((entry / "imgs_1").is_dir() or (entry / "imgs_1_rect").is_dir() for entry in inside):
+        return "onera"
+    if any(_named(entry, "before", RASTERS) for entry in (folder, *inside)):
+        return "places"
+    sets = [entry.name for entry in inside if _date_folders(entry) is not None]
+    if sets:
+        raise InputError(f"{folder} holds sets of pairs, and no pair of its own: name {folder / sets[0]}.")
+    raise InputError(
+        f"{folder} holds no labelled pairs: neither A/, B/ and label/, nor folders with before.tif, "
+        f"after.tif and labels.gpkg, nor folders with imgs_1/, imgs_2/ and cm/, nor {_TABLE}."
+    )
+
+
+def _with_codings(pairs: list[LabelledPair]) -> list[LabelledPair]:
+    """One coding for all raster labels of a kind: what Onera has as TIFF and as PNG is coded differently."""
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for pair in pairs:
+        kinds[pair.label.suffix.lower()].append(pair.label)
+    codings: dict[str, Coding | None] = {
+        kind: None if kind in VECTORS else coding_of(labels) for kind, labels in kinds.items()
+    }
+    return [replace(pair, coding=codings[pair.label.suffix.lower()]) for pair in pairs]
+
+
+def _folders(folder: Path) -> list[LabelledPair]:
+    dates = _date_folders(folder)
+    if dates is None:
+        raise InputError(f"{folder} has no folders A/ and B/ (or before/ and after/) with images in them.")
+    labels = next((folder / name for name in _LABELS if (folder / name).is_dir()), None)
+    if labels is None:
+        raise InputError(f"{folder} has images of two dates and no folder label/.")
+    before, after = (_by_stem(part, RASTERS) for part in dates)
+    truth = _by_stem(labels, RASTERS | VECTORS)
+    if not truth:
+        raise InputError(f"{labels} holds no label.")
+    for stem, path in truth.items():
+        for scenes, part in ((before, dates[0]), (after, dates[1])):
+            if stem not in scenes:
+                raise InputError(f"the label {path} has no image of its name in {part}.")
+    stems = sorted(truth)
+    return [
+        LabelledPair(stem, place, before[stem], after[stem], truth[stem], None)
+        for stem, place in zip(stems, places_of(stems), strict=True)
+    ]
+
+
+def _places(folder: Path) -> list[LabelledPair]:
+    here = [folder] if _named(folder, "before", RASTERS) else sorted(folder.iterdir())
+    pairs = []
+    for place in here:
+        before, after = (_named(place, date, RASTERS) for date in ("before", "after"))
+        label = _named(place, "labels", RASTERS | VECTORS) or _named(place, "label", RASTERS | VECTORS)
+        if not (before or after or label):
+            continue
+        if not (before and after and label):
+            missing = "before.tif" if not before else "after.tif" if not after else "labels.gpkg"
+            raise InputError(f"{place} has no {missing}; a place has before.tif, after.tif and labels.gpkg.")
+        pairs.append(LabelledPair(place.resolve().name, place.resolve().name, before, after, label, None))
+    if not pairs:
+        raise InputError(f"no folder in {folder} holds before.tif, after.tif and labels.gpkg.")
+    return pairs
+
+
+def _onera(folder: Path) -> list[LabelledPair]:
+    pairs, cities = [], []
+    for city in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+        ending = "_rect" if (city / "imgs_1_rect").is_dir() else ""
+        before, after = (city / f"imgs_{number}{ending}" for number in (1, 2))
+        if not before.is_dir():
+            continue
+        cities.append(city.name)
+        labels = sorted(_files(city / "cm", RASTERS), key=lambda path: path.suffix.lower(), reverse=True)
+        if not labels:  # the set keeps the labels of its test cities apart
+            continue
+        if not after.is_dir():
+            raise InputError(f"{city} has {before.name}/ and no {after.name}/.")
+        one, other = (list(band_files(date, RASTERS)) for date in (before, after))
+        if one != other:
+            raise InputError(
+                f"{before} and {after} hold different bands: {', '.join(one)} and {', '.join(other)}."
+            )
+        # The TIFF, where the set's own PNG lies beside it.
+        pairs.append(LabelledPair(city.name, city.name, before, after, labels[0], None))
+    if not cities:
+        raise InputError(f"no folder in {folder} holds imgs_1/ and imgs_2/.")
+    if not pairs:
+        raise InputError(
+            f"none of {', '.join(cities[:3])} in {folder} has a label in cm/; put the labels' folders there."
+        )
+    return pairs
+
+
+def _csv(path: Path) -> list[LabelledPair]:
+    table = path / _TABLE if path.is_dir() else path
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table} cannot be read as a table: {error}.") from error
+    if not rows:
+        raise InputError(f"{table} lists no pair.")
+    files = [_row_files(table, row, number) for number, row in enumerate(rows, 2)]
+    stems = [row.get("name") or before.stem for row, (before, _, _) in zip(rows, files, strict=True)]
+    places = places_of(stems)
+    return [
+        LabelledPair(stem, row.get("place") or place, *paths, None)
+        for stem, place, row, paths in zip(stems, places, rows, files, strict=True)
+    ]
+
+
+def _row_files(table: Path, row: dict[str, str | None], number: int) -> tuple[Path, Path, Path]:
+    found = []
+    for column in ("before", "after", "label"):
+        value = row.get(column)
+        if not value:
+            raise InputError(
+                f"line {number} of {table} has no {column}; its columns are before, after, label."
+            )
+        path = table.parent / value
+        if not path.exists():
+            raise InputError(f"line {number} of {table} names {value}, and there is no {path}.")
+        found.append(path)
+    return found[0], found[1], found[2]
+
+
+def _date_folders(folder: Path) -> tuple[Path, Path] | None:
+    for before, after in _DATES:
+        if (folder / before).is_dir() and (folder / after).is_dir():
+            return folder / before, folder / after
+    return None
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != "."
+    )
+
+
+def _by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in _files(folder, suffixes):
+        if path.stem in found:
+            raise InputError(f"{found[path.stem]} and {path} have one name; which is meant?")
+        found[path.stem] = path
+    return found
+
+
+def _named(folder: Path, stem: str, suffixes: frozenset[str]) -> Path | None:
+    found = [path for path in _files(folder, suffixes) if path.stem.lower() == stem]
+    if len(found) > 1:
+        raise InputError(f"{found[0]} and {found[1]} have one name; which is meant?")
+    return found[0] if found else None
