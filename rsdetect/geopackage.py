@@ -61,6 +61,17 @@ class ChangeDescription:
 Columns = dict[str, NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class Layer:
+    """One layer of polygons with its default style."""
+
+    name: str
+    geometry: NDArray[np.object_]  # shapely polygons
+    columns: Columns  # as long as `geometry`; datetime64[D] becomes a date, datetime64[ms] a date and time
+    style: str  # QML
+    geometry_type: str = "Polygon"  # or MultiPolygon
+
+
 def write_changes(
     path: Path, changes: Regions, footprint: Regions, crs: str | None, description: ChangeDescription
 ) -> None:
@@ -87,9 +98,26 @@ def write_changes(
         "pixels": footprint.pixels,
         **_described(description, len(footprint)),
     }
-    _write_layer(path, CHANGES, changes.geometry, columns, crs)
-    _write_layer(path, FOOTPRINT, footprint.geometry, observed, crs)
-    _write_styles(path, {CHANGES: _changes_style(difference_columns), FOOTPRINT: _template("footprint.qml")})
+    style = changes_style(difference_columns.values())
+    layers = (
+        Layer(CHANGES, changes.geometry, columns, style),
+        Layer(FOOTPRINT, footprint.geometry, observed, footprint_style()),
+    )
+    write_layers(path, layers, crs)
+
+
+def write_layers(path: Path, layers: Iterable[Layer], crs: str | None) -> None:
+    """Write `layers` with their default styles into a new file at `path`.
+
+    Parameters
+    ----------
+    crs
+        WKT of the CRS that all are in, or anything else that GDAL takes; None = undefined.
+    """
+    layers = tuple(layers)
+    for layer in layers:
+        _write_layer(path, layer, crs)
+    _write_styles(path, {layer.name: layer.style for layer in layers})
 
 
 def write_raster_style(path: Path) -> None:
@@ -124,9 +152,7 @@ def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
     return columns
 
 
-def _write_layer(
-    path: Path, layer: str, geometry: NDArray[np.object_], columns: Columns, crs: str | None
-) -> None:
+def _write_layer(path: Path, layer: Layer, crs: str | None) -> None:
     # The format's own number for "undefined"; without it GDAL invents a CRS with a unit of length 0.
     undefined = {"SRID": "-1"} if crs is None else {}
     with warnings.catch_warnings():
@@ -134,12 +160,12 @@ def _write_layer(
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.raw.write(
             path,
-            geometry=shapely.to_wkb(geometry),
-            field_data=list(columns.values()),
-            fields=list(columns),
-            layer=layer,
+            geometry=shapely.to_wkb(layer.geometry),
+            field_data=list(layer.columns.values()),
+            fields=list(layer.columns),
+            layer=layer.name,
             driver="GPKG",
-            geometry_type="Polygon",
+            geometry_type=layer.geometry_type,
             crs=crs,
             dataset_options={"VERSION": "1.2"},
             layer_options={"GEOMETRY_NAME": _GEOMETRY, "SPATIAL_INDEX": "YES"} | undefined,
@@ -162,8 +188,9 @@ def _write_styles(path: Path, styles: dict[str, str]) -> None:
         )
 
 
-def _changes_style(difference_columns: dict[str, str]) -> str:
-    titles = {column: column.replace("_", " ").capitalize() for column in difference_columns.values()}
+def changes_style(difference_columns: Iterable[str]) -> str:
+    """The style of a layer of changes that has these columns for the differences of the bands."""
+    titles = {column: column.replace("_", " ").capitalize() for column in difference_columns}
     aliases = [f'    <alias field="{column}" name="{title}"/>' for column, title in titles.items()]
     rows = [
         f'<tr><td>{title}</td><td>[% round("{column}", 2) %]</td></tr>' for column, title in titles.items()
@@ -171,6 +198,11 @@ def _changes_style(difference_columns: dict[str, str]) -> str:
     return Template(_template("changes.qml")).substitute(
         difference_aliases="\n".join(aliases), difference_rows="\n".join(rows)
     )
+
+
+def footprint_style() -> str:
+    """The style of a layer that says where was looked."""
+    return _template("footprint.qml")
 
 
 def _template(name: str) -> str:
