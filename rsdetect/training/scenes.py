@@ -75,13 +75,23 @@ class ScenePool:
         TimeoutError
             The scene did not appear within `patience_s` seconds.
         """
-        path = self.path(number)
-        end = time.monotonic() + patience_s
-        while not path.exists():
-            if time.monotonic() > end:
-                raise TimeoutError(f"Scene {path} was not rendered within {patience_s:.0f} s.")
-            time.sleep(0.2)
-        return read_scene(path)
+        return wait_for_scene(self.path(number), patience_s)
+
+
+def wait_for_scene(path: Path, patience_s: float) -> Scene:
+    """Read the scene at `path`; waits for it where another process is still rendering.
+
+    Raises
+    ------
+    TimeoutError
+        The scene did not appear within `patience_s` seconds.
+    """
+    end = time.monotonic() + patience_s
+    while not path.exists():
+        if time.monotonic() > end:
+            raise TimeoutError(f"Scene {path} was not rendered within {patience_s:.0f} s.")
+        time.sleep(0.2)
+    return read_scene(path)
 
 
 def write_scene(path: Path, scene: Scene) -> None:

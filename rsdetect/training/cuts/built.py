@@ -1,13 +1,14 @@
-"""Buildings drawn onto real ground, in clusters along streets: some new, some gone, some there on both dates."""
+"""Buildings drawn onto real ground, in clusters along streets: new ones, lost ones, and those that stay."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsdetect.tiles import Float32Array
-from rsdetect.training.cuts.moved import Grounds
+from rsdetect.training.cuts.moved import NOTHING, Grounds, difference
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ def draw_settlement(grounds: Grounds, change: float, rng: np.random.Generator) -
         window, roof = _roof(building, edge)[:2]
         covered = roof > 0.5
         grounds.truth[window][covered] = len(dates) == 1
-        grounds.doubtful[window][covered] = False
+    # A grey roof on grey ground, or one in another's shadow.
+    far = difference(grounds.before[:3], grounds.after[:3])
+    grounds.doubtful[...] |= grounds.truth & (far < NOTHING)
 
 
 def _draw_suns(rng: np.random.Generator) -> tuple[Sun, Sun]:
@@ -87,7 +90,12 @@ def _draw_buildings(edge: int, bands: int, rng: np.random.Generator) -> list[Bui
 
 
 def _draw_building(
-    at: Float32Array, length: float, angle: float, colour: Float32Array, pitched: bool, rng: np.random.Generator
+    at: NDArray[np.float64],
+    length: float,
+    angle: float,
+    colour: Float32Array,
+    pitched: bool,
+    rng: np.random.Generator,
 ) -> Building:
     half = 0.5 * length * np.exp(rng.normal(0, 0.2))
     narrow = half / np.exp(rng.uniform(0.1, 0.9))

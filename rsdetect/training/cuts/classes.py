@@ -107,7 +107,7 @@ def parcel_drift(pixels: Float32Array, swing: float, rng: np.random.Generator) -
 
 
 def drift_between(one: Float32Array, other: Float32Array, valid: BoolArray) -> Drift | None:
-    """How the classes of `one` look in `other`, from the statistics of each class; None if too little is valid.
+    """How the classes of `one` look in `other`, by the statistics of each; None where too little is valid.
 
     Only medians and spreads of whole classes enter, so that what changed between the dates hardly counts.
     """
@@ -125,4 +125,5 @@ def drift_between(one: Float32Array, other: Float32Array, valid: BoolArray) -> D
         kept.append(centres[number])
         gains.append(np.clip((high2 - low2) / np.maximum(high - low, 0.05), 0.5, 2.0))
         offsets.append(np.clip(middle2 - middle, -2.5, 2.5))
-    return Drift(*(np.array(part, dtype=np.float32) for part in (kept, gains, offsets)))
+    table = np.array([kept, gains, offsets], dtype=np.float32)
+    return Drift(table[0], table[1], table[2])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
-from rsdetect.simulate.sensor import compress
+from rsdetect.simulate.compression import Compression, compress
 from rsdetect.tiles import Float32Array
 
 MARGIN_PX = 8  # pixels beyond the scene on every side, which shifts and blurs reach into
@@ -28,7 +28,7 @@ class Day:
     noise: float  # spreads
     grain: float  # spreads, of noise a few pixels wide
     stripes: float  # spreads
-    jpeg: float  # step of the compression's waves in numbers; 0 = not compressed
+    compression: Compression  # of 8-bit colour
 
 
 def draw_days(bands: int, rng: np.random.Generator) -> tuple[Day, Day]:
@@ -52,18 +52,26 @@ def _draw_day(bands: int, rng: np.random.Generator, shifted: bool) -> Day:
         noise=float(rng.exponential(0.07)),
         grain=float(rng.exponential(0.08)) if rng.random() < 0.5 else 0.0,
         stripes=float(rng.exponential(0.08)) if rng.random() < 0.06 else 0.0,
-        jpeg=float(rng.uniform(1, 8)) if bands == 3 and rng.random() < 0.5 else 0.0,
+        compression=_draw_compression(rng) if bands == 3 and rng.random() < 0.5 else Compression(),
     )
 
 
-def expose(ground: Float32Array, day: Day, dtype: type[np.unsignedinteger], rng: np.random.Generator) -> (
-    NDArray[np.unsignedinteger]
-):
+def _draw_compression(rng: np.random.Generator) -> Compression:
+    if rng.random() < 0.2:
+        return Compression(waves=float(rng.uniform(2, 10)))
+    return Compression(blocks=float(rng.uniform(1, 8)), halved_colour=bool(rng.random() < 0.5))
+
+
+def expose(
+    ground: Float32Array, day: Day, dtype: type[np.unsignedinteger], rng: np.random.Generator
+) -> NDArray[np.unsignedinteger]:
     """`ground` (bands, height, width), in spreads, as numbers without its margin; 0 stays for no data."""
     edge = ground.shape[1]
     seen = ground * day.gain + day.offset
     if day.light:
-        seen = seen * (1 + 0.5 * day.light * _slow(edge, 3, rng)) + np.float32(day.light) * _slow(edge, 3, rng)
+        seen = seen * (1 + 0.5 * day.light * _slow(edge, 3, rng)) + np.float32(day.light) * _slow(
+            edge, 3, rng
+        )
     if day.haze:
         veil = np.clip(day.haze * (1 + 0.6 * _slow(edge, int(rng.integers(3, 9)), rng)), 0, 0.8)
         # Air scatters blue light most and hardly any beyond the visible.
@@ -100,13 +108,11 @@ def _slow(edge: int, knots: int, rng: np.random.Generator) -> Float32Array:
     )
 
 
-def _numbers(
-    seen: Float32Array, day: Day, dtype: type[np.unsignedinteger]
-) -> NDArray[np.unsignedinteger]:
+def _numbers(seen: Float32Array, day: Day, dtype: type[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
     middle, spread, top = (105, 38, 255) if dtype == np.uint8 else (2200, 700, 65535)
     numbers = middle + spread * seen
-    if day.jpeg:
+    if day.compression != Compression():
         height, width = numbers.shape[1:]
         full = np.pad(np.clip(numbers, 0, 255), ((0, 0), (0, -height % 8), (0, -width % 8)), mode="edge")
-        numbers = np.stack(compress(list(full), day.jpeg))[:, :height, :width]
+        numbers = np.stack(compress(list(full), day.compression))[:, :height, :width]
     return np.clip(np.rint(numbers), 1, top).astype(dtype)

@@ -73,14 +73,15 @@ def read_images(folder: Path, size: int) -> tuple[Image, ...]:
 def _read(path: Path, size: int) -> list[Image]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            if not set(arrays.files) >= _KEYS:
-                raise InputError(f"{path} is no prepared image: it lacks {', '.join(_KEYS - {*arrays.files})}.")
+            lacking = sorted(_KEYS - set(arrays.files))
+            if lacking:
+                raise InputError(f"{path} is no prepared image: it lacks {', '.join(lacking)}.")
             pixels, valid = arrays["pixels"], arrays["valid"]
             bands = tuple(str(name) for name in arrays["bands"])
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is no prepared image: {error}") from error
     check_bands(bands, str(path))
-    if pixels.ndim != 4 or pixels.shape[1] != len(bands) or valid.shape != (*pixels.shape[:1], *pixels.shape[2:]):
+    if valid.ndim != 3 or pixels.shape != (len(valid), len(bands), *valid.shape[1:]):
         raise InputError(
             f"{path} is no prepared image: pixels {pixels.shape}, valid {valid.shape} and "
             f"{len(bands)} bands do not belong together."
@@ -115,9 +116,7 @@ def check_bands(bands: tuple[str, ...], where: str) -> None:
         raise InputError(f"{where} names a band twice: {', '.join(bands)}.")
 
 
-def _dates(
-    name: str, pixels: NDArray[np.generic], valid: BoolArray, bands: tuple[str, ...]
-) -> list[Image]:
+def _dates(name: str, pixels: NDArray[np.generic], valid: BoolArray, bands: tuple[str, ...]) -> list[Image]:
     standard = [standardise(date.astype(np.float32), mask) for date, mask in zip(pixels, valid, strict=True)]
     found = []
     for number, (date, mask) in enumerate(zip(standard, valid, strict=True)):
@@ -128,7 +127,7 @@ def _dates(
 
 
 def standardise(pixels: Float32Array, valid: BoolArray) -> Float32Array:
-    """Each band less its median, over half the distance of its 16th and 84th percentiles; 0 where not valid."""
+    """Each band less its median, in halves of its middle two thirds' width; 0 where not valid."""
     if not valid.any():
         return np.zeros_like(pixels)
     low, middle, high = np.percentile(pixels[:, valid], (16, 50, 84), axis=1)[:, :, None, None]

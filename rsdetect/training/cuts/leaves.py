@@ -7,10 +7,9 @@ one colour with a texture; learned from, they carry far (Baradad et al. 2021).
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.fft import irfft2, rfftfreq
 from scipy.ndimage import gaussian_filter
-
-from numpy.typing import NDArray
 
 from rsdetect.tiles import BoolArray, Float32Array
 from rsdetect.training.cuts.images import BANDS, Image, standardise
@@ -78,7 +77,9 @@ def _within(
     if kind == 1:
         return np.asarray((np.abs(u) < radius / aspect) & (np.abs(v) < radius * min(aspect, 1.5)))
     lean = np.float32(rng.uniform(-0.6, 0.6))
-    return np.asarray((v < radius * 0.6) & (u + lean * v < radius * 0.7) & (u + v > -radius) & (v - u > -radius))
+    return np.asarray(
+        (v < radius * 0.6) & (u + lean * v < radius * 0.7) & (u + v > -radius) & (v - u > -radius)
+    )
 
 
 def _colours(count: int, rng: np.random.Generator) -> Float32Array:

@@ -13,7 +13,8 @@ from rsdetect.training.cuts.shapes import Piece, draw_piece, grow_piece
 
 # Mean distance between a piece and what it covers, in spreads of the scene: less is no change worth the
 # name, and up to the second it is left open whether one should see it.
-NOTHING, DOUBTFUL = 0.35, 0.65
+NOTHING, DOUBTFUL = 0.35, 0.55
+_ON_BOTH = 0.2  # share of pieces moved into both dates: an edge or a tone that does not fit is no change
 _SMALLEST_PX = 3  # pixels of the smallest piece
 
 Donor = Callable[[int, int], Float32Array]  # (height, width) to (bands, height, width) of another place
@@ -40,9 +41,7 @@ def draw_radius(edge: int, rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(1.2), np.log(0.3 * edge))))
 
 
-def move_pieces(
-    grounds: Grounds, count: int, donor: Donor, swing: float, rng: np.random.Generator
-) -> None:
+def move_pieces(grounds: Grounds, count: int, donor: Donor, swing: float, rng: np.random.Generator) -> None:
     """Move `count` pieces of other places into one date or, where it is no change, into both.
 
     Parameters
@@ -63,9 +62,10 @@ def move_pieces(
         if (piece.alpha > 0.5).sum() < _SMALLEST_PX:
             continue
         content = donor(*piece.alpha.shape)
-        both = rng.random() < 0.2
-        dates = (grounds.before, grounds.after) if both else ((grounds.before, grounds.after)[rng.integers(2)],)
-        if both and grounds.truth[piece.window].any():
+        dates: tuple[Float32Array, ...] = (grounds.before, grounds.after)
+        if rng.random() >= _ON_BOTH:
+            dates = (dates[int(rng.integers(2))],)
+        elif grounds.truth[piece.window].any():
             continue
         match = (float(rng.random()), float(rng.random())) if rng.random() < 0.8 else (1.0, 1.0)
         _move(grounds, dates, piece, _matched(content, dates[0], piece, match), swing)
@@ -95,7 +95,7 @@ def _move(
     if len(dates) == 1:
         other = grounds.after if dates[0] is grounds.before else grounds.before
         far, visible = difference(content, other[window]), difference(content[:3], other[window][:3])
-        raised = 1 + min(swing, 1.0)
+        raised = 1 + 0.5 * min(swing, 1.0)
         if far[inside].mean() < NOTHING * raised:
             return
         weak = inside & (visible < 0.5 * NOTHING)

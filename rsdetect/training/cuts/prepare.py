@@ -32,18 +32,20 @@ class Source:
 def prepare_images(sources: Sequence[Source], folder: Path) -> list[Path]:
     """Write one prepared image a place into `folder`; returns their paths.
 
-    Files with the same grid and the same bands are dates of one place.
+    Georeferenced files with the same grid and the same bands are dates of one place.
 
     Raises
     ------
     InputError
         A file cannot be read, or a band's name is unknown or missing; nothing was written.
     """
-    places: dict[tuple[object, ...], list[tuple[Path, NDArray[np.generic], BoolArray]]] = {}
+    places: dict[tuple[object, tuple[str, ...]], list[tuple[Path, NDArray[np.generic], BoolArray]]] = {}
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         for source in sources:
             grid, bands, pixels, valid = _read(source)
-            places.setdefault((grid, bands), []).append((source.path, pixels, valid))
+            # Without georeference, equal sizes do not make two files one place.
+            place: object = grid if grid.crs is not None else source.path
+            places.setdefault((place, bands), []).append((source.path, pixels, valid))
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for number, ((_, bands), dates) in enumerate(places.items()):
@@ -66,11 +68,14 @@ def _read(source: Source) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], B
         named = source.bands or tuple((text or "").strip().lower() for text in dataset.descriptions)
         if len(named) != dataset.count:
             raise InputError(f"{source.path} has {dataset.count} bands, and {len(named)} are named.")
-        bands = tuple(name for name in named if name) if source.bands else tuple(n for n in named if n in BANDS)
+        # What the user names must be known; what a file describes may be anything else besides.
+        bands = tuple(name for name in named if name and (source.bands or name in BANDS))
         check_bands(bands, str(source.path))
         numbers = [named.index(name) + 1 for name in bands]
         if source.mask_band is not None and not 1 <= source.mask_band <= dataset.count:
-            raise InputError(f"{source.path} has bands 1 to {dataset.count}, and the mask is band {source.mask_band}.")
+            raise InputError(
+                f"{source.path} has bands 1 to {dataset.count}, and the mask is band {source.mask_band}."
+            )
         try:
             pixels = dataset.read(numbers)
             valid = (dataset.read_masks(numbers) > 0).all(axis=0)
@@ -80,5 +85,6 @@ def _read(source: Source) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], B
                 valid &= ~np.isin(dataset.read(source.mask_band), source.mask_values)
         except GDAL_ERRORS as error:
             raise InputError(f"{source.path} cannot be read: {one_line(error)}.") from error
-        grid = Grid(dataset.crs, dataset.transform, dataset.height, dataset.width)
+        crs = dataset.crs.to_wkt() if dataset.crs else None
+        grid = Grid(crs, dataset.transform, dataset.height, dataset.width)
     return grid, bands, pixels, valid

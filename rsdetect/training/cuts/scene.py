@@ -19,6 +19,8 @@ from rsdetect.training.scenes import Scene
 
 _UNCHANGED = 0.2  # share of pairs without any change
 _LEAST_VALID = 0.9  # share of a crop that must be usable
+_TRIES = 20  # crops drawn to find such a one; the last is taken in any case
+_SCATTERED_PX = 160  # edge of the dead leaves that pieces are cut from
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,16 @@ class _Ground:
     pixels: Float32Array  # (bands, edge, edge), mean 0 and deviation about 1
     valid: BoolArray
     image: Image  # with the bands of `pixels`
-    drift: Drift | None  # the place's own, in units of `pixels`
+    mean: Float32Array  # (bands, 1, 1) of the crop in the image's units: pixels = (crop - mean) / deviation
+    deviation: Float32Array  # (bands, 1, 1)
+
+    def drift(self, rng: np.random.Generator) -> Drift | None:
+        """How the place really looked on another of its dates, in units of `pixels`; None where not known."""
+        if not self.image.drifts:
+            return None
+        known = self.image.drifts[int(rng.integers(len(self.image.drifts)))]
+        mean, deviation = self.mean[:, 0, 0], self.deviation[:, 0, 0]
+        return Drift((known.centres - mean) / deviation, known.gains, known.offsets / deviation)
 
 
 def cut_scene(seed: int, size: int, images: Sequence[Image], leaves: float = 0.3) -> Scene:
@@ -46,7 +57,7 @@ def cut_scene(seed: int, size: int, images: Sequence[Image], leaves: float = 0.3
     ground = _ground(image.only(_draw_bands(image.bands, rng)), edge, rng)
     swing = float(min(rng.exponential(0.4), 1.2)) if rng.random() < 0.85 else 0.0
     grounds = Grounds.unchanged(ground.pixels)
-    _change(grounds, _donor(ground.image, images, rng), swing, rng)
+    _change(grounds, _donor(ground, images, rng), swing, rng)
     return _expose(ground, grounds, swing, size, rng)
 
 
@@ -62,28 +73,19 @@ def _draw_bands(bands: tuple[str, ...], rng: np.random.Generator) -> tuple[str, 
 
 def _ground(image: Image, edge: int, rng: np.random.Generator) -> _Ground:
     steps = (FINEST_STEP, 1.6) if rng.random() < 0.8 else (0.8, 1.3)
-    for _ in range(20):
-        cut = draw_cut(image, edge, rng, steps)
-        pixels, valid = take(image, cut, edge)
-        if valid.mean() >= _LEAST_VALID:
-            break
-    if cut.step < 0.7:
-        pixels = _finer(pixels, cut.step, rng)
+    pixels, valid, step = _usable(image, edge, steps, rng)
+    if step < 0.7:
+        pixels = _finer(pixels, step, rng)
     mean = pixels.mean(axis=(1, 2), keepdims=True)
     # A crop of calm water is not blown up until its noise looks like land.
     deviation = np.maximum(pixels.std(axis=(1, 2), keepdims=True), 0.3)
-    drift = None
-    if image.drifts and rng.random() < 0.5:
-        known = image.drifts[int(rng.integers(len(image.drifts)))]
-        flat = mean[:, 0, 0], deviation[:, 0, 0]
-        drift = Drift((known.centres - flat[0]) / flat[1], known.gains, known.offsets / flat[1])
-    return _Ground(((pixels - mean) / deviation).astype(np.float32), valid, image, drift)
+    return _Ground(((pixels - mean) / deviation).astype(np.float32), valid, image, mean, deviation)
 
 
 def _finer(pixels: Float32Array, step: float, rng: np.random.Generator) -> Float32Array:
     """An enlarged crop with crisp borders between land classes, and detail of its own within them."""
     centres = draw_centres(pixels, int(rng.integers(6, 20)), rng)
-    crisp = memberships(pixels, centres, 0.1)
+    crisp = memberships(gaussian_filter(pixels, (0, 1.0, 1.0)), centres, 0.1)
     posterised = gaussian_filter((centres.T @ crisp).reshape(pixels.shape), (0, 0.6, 0.6))
     share = np.float32(rng.uniform(0, 0.9) * min(1.0, 2 * (0.75 - step)))
     pixels = pixels + share * (posterised - pixels)
@@ -92,22 +94,35 @@ def _finer(pixels: Float32Array, step: float, rng: np.random.Generator) -> Float
     return np.asarray(pixels + (1 - step) * strength * detail, dtype=np.float32)
 
 
-def _donor(ground: Image, images: Sequence[Image], rng: np.random.Generator) -> Donor:
+def _donor(ground: _Ground, images: Sequence[Image], rng: np.random.Generator) -> Donor:
     """Content of other places: of the same image mostly, else of another one or of dead leaves."""
-    others = [other.only(ground.bands) for other in images if set(ground.bands) <= set(other.bands)]
-    scattered = dead_leaves(160, rng).only(ground.bands) if rng.random() < 0.3 else None
+    bands = ground.image.bands
+    others = [other.only(bands) for other in images if set(bands) <= set(other.bands)]
+    scattered = dead_leaves(_SCATTERED_PX, rng).only(bands) if rng.random() < 0.3 else None
 
     def donate(height: int, width: int) -> Float32Array:
-        chosen, kind = ground, rng.random()
+        edge = max(height, width, 4)
+        chosen, kind = ground.image, rng.random()
         if others and kind < 0.4:
             chosen = others[int(rng.integers(len(others)))]
-        elif scattered is not None and kind < 0.6 and max(height, width) < 150:
+        elif scattered is not None and kind < 0.6 and edge < _SCATTERED_PX:
             chosen = scattered
-        edge = max(height, width, 4)
-        pixels, _ = take(chosen, draw_cut(chosen, edge, rng, (FINEST_STEP, 1.6)), edge)
-        return pixels[:, :height, :width]
+        pixels = _usable(chosen, edge, (FINEST_STEP, 1.6), rng)[0][:, :height, :width]
+        return (pixels - ground.mean) / ground.deviation if chosen is ground.image else pixels
 
     return donate
+
+
+def _usable(
+    image: Image, edge: int, steps: tuple[float, float], rng: np.random.Generator
+) -> tuple[Float32Array, BoolArray, float]:
+    """A crop with hardly any gap, where it is valid, and its scale."""
+    for _ in range(_TRIES):
+        cut = draw_cut(image, edge, rng, steps)
+        pixels, valid = take(image, cut, edge)
+        if valid.mean() >= _LEAST_VALID:
+            break
+    return pixels, valid, cut.step
 
 
 def _change(grounds: Grounds, donor: Donor, swing: float, rng: np.random.Generator) -> None:
@@ -123,12 +138,13 @@ def _change(grounds: Grounds, donor: Donor, swing: float, rng: np.random.Generat
 def _expose(ground: _Ground, grounds: Grounds, swing: float, size: int, rng: np.random.Generator) -> Scene:
     bands = len(ground.pixels)
     after = grounds.after
-    if ground.drift is not None:
-        after = ground.drift.applied(after, float(rng.uniform(0.4, 1.1)))
+    known = ground.drift(rng) if rng.random() < 0.5 else None
+    if known is not None:
+        after = known.applied(after, float(rng.uniform(0.4, 1.1)))
     elif swing:
         after = random_drift(grounds.before, swing, rng).applied(after)
     if swing and rng.random() < 0.4:
-        after = after + parcel_drift(grounds.before, 0.5 * swing, rng)
+        after = after + parcel_drift(after, 0.5 * swing, rng)
     dtype = np.uint8 if bands == len(VISIBLE) or rng.random() < 0.5 else np.uint16
     days = draw_days(bands, rng)
     dates = [expose(date, day, dtype, rng) for date, day in zip((grounds.before, after), days, strict=True)]
