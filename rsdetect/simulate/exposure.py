@@ -1,4 +1,4 @@
-"""From painted ground to one date's image: light, air, sensor."""
+"""From painted ground to one date's image: light, air, sensor, product."""
 
 from __future__ import annotations
 
@@ -9,53 +9,105 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.simulate.air import cloud_cover, cover, veil
 from rsdetect.simulate.canvas import Canvas
-from rsdetect.simulate.light import cast_shadows, cloud_cover, haze_swing, reflect
-from rsdetect.simulate.noise import Frame
-from rsdetect.simulate.sensor import add_noise, blur_and_shift, compress, to_numbers, tone_curve
+from rsdetect.simulate.compression import compress
+from rsdetect.simulate.light import cast_shadows, reflect
+from rsdetect.simulate.look import Look
+from rsdetect.simulate.materials import BANDS
+from rsdetect.simulate.noise import Float32Array, Frame
+from rsdetect.simulate.optics import form_image
+from rsdetect.simulate.sensor import add_flaws, encode, fall_off, to_numbers
+from rsdetect.simulate.sensors import Product
 from rsdetect.simulate.spec import SceneSpec
+from rsdetect.simulate.tone import Limits, apply_tone, measure_limits
 from rsdetect.simulate.world import World
 
 BoolArray = NDArray[np.bool_]
 
-_BANDS = {"vhr": (2, 1, 0), "s2": (0, 1, 2, 4)}  # places in materials.BANDS
-_CLOUD = np.float32(0.75)  # reflectance of thick cloud
+_TALL_M = 35.0  # shadows of what is taller are cut there
 
 
 @dataclass(frozen=True)
-class Exposure:
-    """One date's image of a frame."""
+class Sensed:
+    """The light that one date's sensor measured in a frame, before it became a product."""
 
-    image: NDArray[Any]  # (bands, height, width) in the sensor's numbers, 0 = no data
+    look: Look
+    bands: list[Float32Array]  # reflectance with all flaws, each (height, width)
+    beyond: list[Float32Array]  # the same on the other day of a mosaic, empty where there is none
     clouded: BoolArray  # (height, width) thick cloud or its shadow
     shadowed: BoolArray  # (height, width) of these, the shadow
 
 
-def shadow_reach_px(gsd_m: float) -> int:
+def shadow_reach_px(gsd_m: float, look: Look) -> int:
     """The longest shadow that is drawn; longer ones are cut, because the margin around a block costs time."""
-    return min(24, ceil(80 / gsd_m))
+    return min(48, ceil(_TALL_M / look.sun_tan / gsd_m))
 
 
-def expose(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: int, date: int) -> Exposure:
-    """Take the image of `frame`; `canvas` reaches `margin` pixels beyond it on every side."""
-    look, bands = world.looks[date], _BANDS[spec.kind]
-    shadow = cast_shadows(canvas.height_m, look, spec.ground_m, shadow_reach_px(spec.ground_m))
-    ground = [blur_and_shift(band, look, margin) for band in reflect(canvas, shadow, look, bands)]
+def coarseness(spec: SceneSpec) -> list[int]:
+    """How many times larger each band's own pixels are than those of the product."""
+    return [2 if name in spec.sensor.coarse else 1 for name in spec.bands]
+
+
+def sense(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: int, date: int) -> Sensed:
+    """Look at `frame`; `canvas` reaches `margin` pixels beyond it on every side."""
+    look = world.looks[date]
     opacity, thick, dark, light = cloud_cover(frame, look, spec.cloud, date, world.cloud_m)
-    haze = haze_swing(frame, look, date, 8 * world.cloud_m)
-    seen = []
-    for band, clear in zip(bands, ground, strict=True):
-        lit = clear * light + look.haze[band] * haze
-        seen.append(lit + opacity * (_CLOUD - lit))
     # A frame is drawn once only, so its noise may be its own; rows and columns here may be negative.
     rng = np.random.default_rng([world.seed, date, frame.row + 2**31, frame.col + 2**31])
-    seen = add_noise(seen, look, frame, 201 + 10 * date, rng)
-    if spec.kind == "vhr":
-        seen = tone_curve(seen, look)
-        seen = compress(seen, look.jpeg) if look.jpeg else seen
-    else:
-        seen = [value * (look.gain[band] * np.float32(1e4)) for value, band in zip(seen, bands, strict=True)]
-    image = to_numbers(seen, spec.dtype)
+    places = tuple(BANDS.index(name) for name in spec.bands)
+
+    def see(look: Look) -> list[Float32Array]:
+        shadow = cast_shadows(canvas.height_m, look, spec.ground_m, shadow_reach_px(spec.ground_m, look))
+        ground = [
+            form_image(band, look.optics, frame, margin, coarse)
+            for band, coarse in zip(reflect(canvas, shadow, look, places), coarseness(spec), strict=True)
+        ]
+        seen = veil(ground, places, look, frame, date, world.cloud_m)
+        if spec.cloud:
+            seen = cover(seen, places, (opacity, light))
+        signal = fall_off(frame, look.flaws, (spec.height, spec.width))
+        seen = [band * (signal * look.gain[place]) for band, place in zip(seen, places, strict=True)]
+        return add_flaws(seen, look.flaws, frame, 1000 * (date + 1), rng)
+
     outside = world.edges[date].beyond(frame)
-    image[:, outside] = 0
-    return Exposure(image, (thick | dark) & ~outside, dark & ~outside)
+    return Sensed(
+        look=look,
+        bands=see(look),
+        beyond=see(look.beyond) if look.beyond else [],
+        clouded=(thick | dark) & ~outside,
+        shadowed=dark & ~outside,
+    )
+
+
+def stretch_limits(spec: SceneSpec, sensed: Sensed) -> tuple[Limits, ...]:
+    """Black and white of a picture, one pair for each day of a mosaic; nothing for other products."""
+    if spec.sensor.product is not Product.PICTURE:
+        return ()
+    days = [(sensed.look, sensed.bands), (sensed.look.beyond, sensed.beyond)]
+    return tuple(measure_limits(bands, look.tone) for look, bands in days if look)
+
+
+def develop(
+    spec: SceneSpec, world: World, sensed: Sensed, limits: tuple[Limits, ...], frame: Frame, date: int
+) -> NDArray[Any]:
+    """Make the product of what was sensed: (bands, height, width) in its numbers, 0 = no data."""
+    look = sensed.look
+    days = [(look, sensed.bands), (look.beyond, sensed.beyond)]
+    if limits:
+        toned = [
+            apply_tone(bands, day.tone, limit)
+            for (day, bands), limit in zip(days, limits, strict=False)
+            if day
+        ]
+    else:
+        toned = [encode(bands, spec.bands, spec.sensor.product, day.sun_tan) for day, bands in days if day]
+    image = toned[0]
+    if look.seam:
+        share = look.seam.share(frame)
+        image = [here + share * (there - here) for here, there in zip(*toned, strict=True)]
+    if limits:
+        image = compress([np.clip(band, 0, 255) for band in image], look.compression)
+    numbers = to_numbers(image, spec.dtype)
+    numbers[:, world.edges[date].beyond(frame)] = 0
+    return numbers

@@ -5,26 +5,44 @@ from __future__ import annotations
 import numpy as np
 
 from rsdetect.simulate.scene import render_whole
+from rsdetect.simulate.sensors import SENSORS
 from rsdetect.simulate.spec import Rendered, SceneSpec
 
-_GSD_M = {"vhr": (0.3, 3.0), "s2": (10.0, 30.0)}
+# How often each sensor is drawn: most scenes that people compare are pictures in red, green and blue.
+_SHARES = {
+    "vhr": 0.36,
+    "aerial": 0.20,
+    "rgbn": 0.08,
+    "smallsat": 0.08,
+    "s2": 0.07,
+    "s2-swir": 0.07,
+    "landsat": 0.07,
+    "tm": 0.07,
+}
+_UNCHANGED = 0.25  # share of pairs in which nothing changes
 
 
-def training_pair(seed: int, size: int = 256, kind: str = "vhr") -> Rendered:
+def training_pair(seed: int, size: int = 256, kind: str | None = None) -> Rendered:
     """A pair of `size` x `size` pixels to learn from. Equal arguments give equal pixels.
 
-    About one pair in eight holds no change at all; of the others, the mean share of changed pixels is
-    about a sixth. Dates differ in tone, season, sun and shift more than in `SceneSpec`'s defaults.
+    Sensor and pixel size differ from pair to pair unless a `kind` is asked for; `training_spec(...).bands`
+    names the bands. A quarter of the pairs holds no change at all; of the others, the mean share of
+    changed pixels is about a sixth. Dates differ in tone, season, sun and shift more than in
+    `SceneSpec`'s defaults.
     """
     return render_whole(training_spec(seed, size, kind))
 
 
-def training_spec(seed: int, size: int = 256, kind: str = "vhr") -> SceneSpec:
+def training_spec(seed: int, size: int = 256, kind: str | None = None) -> SceneSpec:
     """The spec that `training_pair` draws its pixels from."""
     rng = np.random.default_rng([seed, 7])
-    least, most = _GSD_M.get(kind, (1.0, 1.0))
-    change = 0.0 if rng.random() < 0.05 else float(np.clip(rng.gamma(2.0, 0.14), 0.06, 0.5))
-    far = 2.0 if rng.random() < 0.08 else 0.8
+    drawn = str(rng.choice(np.array(list(_SHARES)), p=list(_SHARES.values())))
+    kind = drawn if kind is None else kind
+    least, most = SENSORS[kind].range_m if kind in SENSORS else (1.0, 1.0)  # SceneSpec says what is wrong
+    unchanged = rng.random() < _UNCHANGED
+    change = float(np.clip(rng.gamma(2.0, 0.14), 0.06, 0.5))
+    # Most pairs are registered within a pixel; some are not.
+    far = 2.0 if rng.random() < 0.1 else 0.8
     angle, length = rng.uniform(0, 2 * np.pi), far * rng.uniform(0, 1) ** 1.5
     return SceneSpec(
         kind=kind,
@@ -32,9 +50,9 @@ def training_spec(seed: int, size: int = 256, kind: str = "vhr") -> SceneSpec:
         width=size,
         seed=int(rng.integers(2**62)),
         gsd_m=float(np.exp(rng.uniform(np.log(least), np.log(most)))),
-        change=change,
+        change=0.0 if unchanged else change,
         cloud=float(rng.uniform(0.02, 0.3)) if rng.random() < 0.08 else 0.0,
         shift_px=(float(length * np.sin(angle)), float(length * np.cos(angle))),
         nodata_edge=bool(rng.random() < 0.05),
-        contrast=float(rng.uniform(0.2, 1.5)),
+        contrast=float(rng.uniform(0.6, 1.5) if unchanged else rng.uniform(0.2, 1.5)),
     )

@@ -7,19 +7,29 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rsdetect.simulate.exposure import expose, shadow_reach_px
+from rsdetect.simulate.exposure import (
+    Sensed,
+    coarseness,
+    develop,
+    sense,
+    shadow_reach_px,
+    stretch_limits,
+)
 from rsdetect.simulate.landscape import draw_landscape
 from rsdetect.simulate.noise import Frame
-from rsdetect.simulate.sensor import KERNEL_REACH_PX
 from rsdetect.simulate.spec import Rendered, SceneSpec
+from rsdetect.simulate.tone import Limits, Stretch
 from rsdetect.simulate.trees import LARGEST_CROWN_M
 from rsdetect.simulate.world import build_world
 
 if TYPE_CHECKING:  # the machine that trains need not have what grids are made of
     from rsdetect.grid import Window
 
-BLOCK = 256  # pixels; every pixel is drawn as a part of its block and of no other frame
+_LARGEST_BLOCK = 512  # pixels; a wider one would hold more memory, a narrower one more margin
+
+UInt8Array = NDArray[np.uint8]
 
 
 def render(spec: SceneSpec, window: Window) -> Rendered:
@@ -48,50 +58,98 @@ def _assemble(spec: SceneSpec, rows: tuple[int, int], cols: tuple[int, int]) -> 
     codes = [np.zeros(shape, np.uint8) for _ in range(2)]
     masks = [np.zeros(shape, np.bool_) for _ in range(4)]
     out = Rendered(images[0], images[1], codes[0], codes[1], masks[0], masks[1], masks[2], masks[3])
-    for row in range(rows[0] // BLOCK, -(-rows[1] // BLOCK)):
-        for col in range(cols[0] // BLOCK, -(-cols[1] // BLOCK)):
+    block_rows, block_cols = block_shape(spec)
+    for row in range(rows[0] // block_rows, -(-rows[1] // block_rows)):
+        for col in range(cols[0] // block_cols, -(-cols[1] // block_cols)):
             block = render_block(spec, row, col)
-            to_rows, from_rows = _overlap(row * BLOCK, *rows)
-            to_cols, from_cols = _overlap(col * BLOCK, *cols)
+            to_rows, from_rows = _overlap(row * block_rows, block_rows, *rows)
+            to_cols, from_cols = _overlap(col * block_cols, block_cols, *cols)
             for name in Rendered.__dataclass_fields__:
                 getattr(out, name)[..., to_rows, to_cols] = getattr(block, name)[..., from_rows, from_cols]
     return out
 
 
-def _overlap(start: int, first: int, end: int) -> tuple[slice, slice]:
+def _overlap(start: int, length: int, first: int, end: int) -> tuple[slice, slice]:
     """Of a block that begins at `start`: its place in [first, end), and the part of it that lies there."""
-    low, high = max(start, first), min(start + BLOCK, end)
+    low, high = max(start, first), min(start + length, end)
     return slice(low - first, high - first), slice(low - start, high - start)
+
+
+def block_shape(spec: SceneSpec) -> tuple[int, int]:
+    """Rows and columns of the scene's blocks; a pixel is drawn as a part of its block and of no other frame.
+
+    Multiples of 8, as compression wants them; a small scene is one block.
+    """
+    rows, cols = (min(_LARGEST_BLOCK, 8 * ceil(edge / 8)) for edge in (spec.height, spec.width))
+    return rows, cols
 
 
 def margin_px(spec: SceneSpec) -> int:
     """How far around a block ground is drawn for what reaches in: crowns, their shadows, blur, shift."""
+    looks = build_world(spec).looks
+    days = [day for look in looks for day in (look, look.beyond) if day]
+    kernel = max(day.optics.reach_px(max(coarseness(spec))) for day in days)
     # A shadow whose tree stands beyond the margin is too rare to pay for: less than one pixel in 100 000.
-    return KERNEL_REACH_PX + max(shadow_reach_px(spec.ground_m), ceil(LARGEST_CROWN_M / spec.ground_m))
+    shadow = max(shadow_reach_px(spec.ground_m, day) for day in days)
+    return kernel + max(shadow, ceil(LARGEST_CROWN_M / spec.ground_m))
+
+
+def _sense_block(spec: SceneSpec, row: int, col: int) -> tuple[Frame, tuple[Sensed, ...], UInt8Array]:
+    """A block before it becomes a product: its frame, what was measured on both dates, the kind of change."""
+    world = build_world(spec)
+    rows, cols = block_shape(spec)
+    frame = Frame(row * rows, col * cols, rows, cols, spec.ground_m, world.seed)
+    margin = margin_px(spec)
+    outer = Frame(
+        frame.row - margin,
+        frame.col - margin,
+        rows + 2 * margin,
+        cols + 2 * margin,
+        spec.ground_m,
+        world.seed,
+    )
+    landscape = draw_landscape(world, outer)
+    sensed = tuple(
+        sense(spec, world, canvas, frame, margin, date) for date, canvas in enumerate(landscape.canvases)
+    )
+    return frame, sensed, landscape.kind[margin:-margin, margin:-margin].copy()
+
+
+def _middle(spec: SceneSpec) -> tuple[int, int]:
+    """The block whose percentiles stand for those of the scene where a product is stretched by them."""
+    rows, cols = block_shape(spec)
+    return (spec.height // 2) // rows, (spec.width // 2) // cols
+
+
+@lru_cache(maxsize=4)
+def _scene_limits(spec: SceneSpec) -> tuple[tuple[Limits, ...], ...]:
+    """Black and white of both dates, measured in the middle of a scene of several blocks."""
+    _, sensed, _ = _sense_block(spec, *_middle(spec))
+    return tuple(stretch_limits(spec, each) for each in sensed)
 
 
 @lru_cache(maxsize=2)
 def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
-    """One block of the pair, `BLOCK` pixels square; it may run beyond the scene's edge."""
+    """One block of the pair, as large as `block_shape` says; it may run beyond the scene's edge."""
     world = build_world(spec)
-    frame = Frame(row * BLOCK, col * BLOCK, BLOCK, BLOCK, spec.ground_m, world.seed)
-    margin = margin_px(spec)
-    wide = BLOCK + 2 * margin
-    outer = Frame(frame.row - margin, frame.col - margin, wide, wide, spec.ground_m, world.seed)
-    landscape = draw_landscape(world, outer)
+    frame, sensed, kind = _sense_block(spec, row, col)
+    days = [day for each in sensed for day in (each.look, each.look.beyond) if day]
+    if (row, col) == _middle(spec) or all(day.tone.stretch is Stretch.FIXED for day in days):
+        limits = tuple(stretch_limits(spec, each) for each in sensed)
+    else:
+        limits = _scene_limits(spec)
     before, after = (
-        expose(spec, world, canvas, frame, margin, date) for date, canvas in enumerate(landscape.canvases)
+        develop(spec, world, each, limits[date], frame, date) for date, each in enumerate(sensed)
     )
-    kind = landscape.kind[margin:-margin, margin:-margin].copy()
     done = Rendered(
-        before=before.image,
-        after=after.image,
+        before=before,
+        after=after,
         truth=(kind != 0).astype(np.uint8),
         kind=kind,
-        cloud_before=before.clouded,
-        cloud_after=after.clouded,
-        shadow_before=before.shadowed,
-        shadow_after=after.shadowed,
+        cloud_before=sensed[0].clouded,
+        cloud_after=sensed[1].clouded,
+        shadow_before=sensed[0].shadowed,
+        shadow_after=sensed[1].shadowed,
     )
     for name in Rendered.__dataclass_fields__:
         getattr(done, name).flags.writeable = False  # the cache hands out the same arrays again

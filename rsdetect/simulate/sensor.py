@@ -1,74 +1,100 @@
-"""The sensor: point spread and shift, tone, noise, numbers."""
+"""The sensor: what its electronics and its lens do, and its numbers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import pi, sqrt
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn, idctn
 
-from rsdetect.simulate.look import Look
 from rsdetect.simulate.noise import Float32Array, Frame, uniform
+from rsdetect.simulate.sensors import Product
 
-KERNEL_REACH_PX = 7  # to either side: three pixels of blur, and MAX_SHIFT_PX
+# Landsat 5's TM, bands 1 to 5 and 7 (Chander, Markham, Helder 2009): the sun's irradiance in W / m2 / um,
+# and the radiance at numbers 0 and 255 in W / m2 / sr / um.
+_SUN = {"blue": 1958.0, "green": 1827.0, "red": 1551.0, "nir": 1036.0, "swir1": 214.9, "swir2": 80.65}
+_DARK = {"blue": -1.52, "green": -2.84, "red": -1.17, "nir": -1.51, "swir1": -0.37, "swir2": -0.15}
+_FULL = {"blue": 193.0, "green": 365.0, "red": 264.0, "nir": 221.0, "swir1": 30.2, "swir2": 16.5}
+# What clear air sends back by itself, as reflectance at the sensor.
+_AIR = {"blue": 0.072, "green": 0.038, "red": 0.020, "nir": 0.007, "swir1": 0.0, "swir2": 0.0}
 
-
-def blur_and_shift(image: Float32Array, look: Look, margin: int) -> Float32Array:
-    """Convolve with the point spread, moved by the date's shift, and cut `margin` pixels off each side."""
-    assert margin >= KERNEL_REACH_PX
-    for axis in (0, 1):
-        weights = _kernel(look.blur_px, look.shift_px[axis], look.sharpen)
-        size = image.shape[axis] - 2 * margin
-        parts = [
-            k
-            for k in range(-KERNEL_REACH_PX, KERNEL_REACH_PX + 1)
-            if abs(weights[k + KERNEL_REACH_PX]) > 1e-4
-        ]
-        total = np.zeros((size, image.shape[1]) if axis == 0 else (image.shape[0], size), dtype=np.float32)
-        for k in parts:
-            start = margin - k
-            cut = image[start : start + size] if axis == 0 else image[:, start : start + size]
-            total += weights[k + KERNEL_REACH_PX] * cut
-        image = total
-    return image
+_DETECTORS = 16  # lines that TM sweeps at a time
 
 
-def _kernel(blur_px: float, shift_px: float, sharpen: float) -> Float32Array:
-    """Weights of a Gaussian point spread whose middle is moved by `shift_px`, with some unsharp masking."""
-    at = np.arange(-KERNEL_REACH_PX, KERNEL_REACH_PX + 1) - shift_px
+@dataclass(frozen=True)
+class Flaws:
+    """What one date's instrument adds to the light; standard deviations in reflectance."""
 
-    def bell(sigma: float) -> NDArray[np.float64]:
-        # Integrated over the pixel by its mean at five places, so that narrow kernels stay true.
-        parts = [np.exp(-0.5 * ((at + d) / sigma) ** 2) for d in (-0.4, -0.2, 0.0, 0.2, 0.4)]
-        total = np.asarray(sum(parts))
-        return np.asarray(total / total.sum())
-
-    weights = (1 + sharpen) * bell(blur_px) - sharpen * bell(blur_px + 0.6)
-    return weights.astype(np.float32)
-
-
-def tone_curve(rgb: list[Float32Array], look: Look) -> list[Float32Array]:
-    """Reflectance to the 0 to 255 numbers of an 8-bit product, still float; red, green, blue."""
-    gains = look.gain[[2, 1, 0]] * np.float32(look.brightness)
-    lifted = [
-        np.clip((band - np.float32(look.black)) * gain, 0, None) ** np.float32(look.gamma)
-        for band, gain in zip(rgb, gains, strict=True)
-    ]
-    return [255 * (row[0] * lifted[0] + row[1] * lifted[1] + row[2] * lifted[2]) for row in look.mix]
+    noise: float
+    grain: float  # share of the noise that neighbours have in common, as on film
+    stripe: float  # from column to column
+    banding: float  # among the lines that are swept at a time
+    dead: float  # share of lines that are lost in a band
+    slope: tuple[float, float]  # relative rise of the signal from edge to edge (down, to the right)
+    vignette: float  # relative loss in the corners of a camera's frame
+    frame_px: float  # edge of such a frame
 
 
-def add_noise(
-    bands: list[Float32Array], look: Look, frame: Frame, salt: int, rng: np.random.Generator
+def fall_off(frame: Frame, flaws: Flaws, size: tuple[int, int]) -> Float32Array:
+    """Relative signal by place, for a scene of `size` (height, width) pixels; broadcasts to the frame."""
+    rows = np.arange(frame.row, frame.row + frame.height)[:, None]
+    cols = np.arange(frame.col, frame.col + frame.width)[None, :]
+    gain = 1 + flaws.slope[0] * (rows / size[0] - 0.5) + flaws.slope[1] * (cols / size[1] - 0.5)
+    if flaws.vignette:
+        down, right = (np.mod(at / flaws.frame_px + 0.3, 1) - 0.5 for at in (rows, cols))
+        gain = gain * (1 - 2 * flaws.vignette * (down**2 + right**2))
+    return gain.astype(np.float32)
+
+
+def add_flaws(
+    bands: list[Float32Array], flaws: Flaws, frame: Frame, salt: int, rng: np.random.Generator
 ) -> list[Float32Array]:
-    """Sensor noise, stronger where brighter, and column stripes; in reflectance."""
+    """Noise, stronger where brighter, stripes, banding and lost lines; in reflectance."""
     out = []
+    rows = np.arange(frame.row, frame.row + frame.height)
     columns = np.arange(frame.col, frame.col + frame.width)
     for number, band in enumerate(bands):
         noise = rng.standard_normal(band.shape, dtype=np.float32)
-        noisy = band + np.float32(look.noise) * (0.6 + 2 * band) * noise
-        if look.stripe:
+        if flaws.grain:
+            noise = _grainy(noise, flaws.grain)
+        noisy = band + np.float32(flaws.noise) * (0.6 + 2 * band) * noise
+        if flaws.stripe:
             column = uniform(frame.seed, salt + number, columns) - np.float32(0.5)
-            noisy += np.float32(look.stripe * 12**0.5) * column[None, :]
+            noisy += np.float32(flaws.stripe * sqrt(12)) * column[None, :]
+        if flaws.banding:
+            line = uniform(frame.seed, salt + 20 + number, rows % _DETECTORS) - np.float32(0.5)
+            noisy += np.float32(flaws.banding * sqrt(12)) * line[:, None]
+        if flaws.dead:
+            lost = uniform(frame.seed, salt + 40 + number, rows) < flaws.dead
+            noisy[lost] *= (uniform(frame.seed, salt + 60 + number, rows[lost]) * 1.5)[:, None]
         out.append(noisy)
+    return out
+
+
+def _grainy(noise: Float32Array, share: float) -> Float32Array:
+    """Noise that neighbours share, at the same standard deviation."""
+    mixed = noise.copy()
+    mixed[1:] += np.float32(share) * noise[:-1]
+    mixed[:, 1:] += np.float32(share) * noise[:, :-1]
+    return np.asarray(mixed * np.float32((1 + 2 * share**2) ** -0.5), dtype=np.float32)
+
+
+def encode(
+    bands: list[Float32Array], names: tuple[str, ...], product: Product, sun_tan: float
+) -> list[Float32Array]:
+    """Reflectance in the numbers of a product that is no picture, still float."""
+    if product is Product.REFLECTANCE:
+        return [band * np.float32(1e4) for band in bands]
+    if product is Product.SCALED:
+        return [(band + np.float32(0.2)) * np.float32(1 / 2.75e-5) for band in bands]
+    assert product is Product.RADIANCE, product
+    sine = sun_tan / sqrt(1 + sun_tan**2)  # of the sun's elevation
+    out = []
+    for band, name in zip(bands, names, strict=True):
+        per_reflectance = _SUN[name] * sine / pi
+        step = (_FULL[name] - _DARK[name]) / 255
+        out.append(((band + np.float32(_AIR[name])) * per_reflectance - _DARK[name]) * np.float32(1 / step))
     return out
 
 
@@ -77,30 +103,3 @@ def to_numbers(bands: list[Float32Array], dtype: np.dtype[np.generic]) -> NDArra
     top = 255 if dtype == np.uint8 else 65535
     stack = np.stack(bands)
     return np.clip(np.rint(stack), 1, top).astype(dtype)
-
-
-def compress(bands: list[Float32Array], coarseness: float) -> list[Float32Array]:
-    """What is left of red, green, blue numbers after a block-transform compression like JPEG's.
-
-    Frames must begin at multiples of 8 pixels, or the blocks would not lie where the product has them.
-    """
-    red, green, blue = bands
-    luma = 0.3 * red + 0.59 * green + 0.11 * blue
-    planes = [
-        _quantise(luma, coarseness),
-        _quantise(red - luma, 2 * coarseness),
-        _quantise(blue - luma, 2 * coarseness),
-    ]
-    luma, red, blue = planes[0], planes[0] + planes[1], planes[0] + planes[2]
-    return [red, (luma - 0.3 * red - 0.11 * blue) / 0.59, blue]
-
-
-def _quantise(plane: Float32Array, step: float) -> Float32Array:
-    rows, cols = plane.shape
-    assert rows % 8 == 0 and cols % 8 == 0
-    waves = dctn(plane.reshape(rows // 8, 8, cols // 8, 8), axes=(1, 3), norm="ortho")
-    # Finer waves are kept more coarsely, about as in the standard's example tables.
-    order = np.arange(8)[:, None, None] + np.arange(8)[None, None, :]
-    steps = np.float32(step) * (1 + np.float32(0.7) * order.astype(np.float32))
-    kept = np.rint(waves / steps) * steps
-    return np.asarray(idctn(kept, axes=(1, 3), norm="ortho").reshape(rows, cols), dtype=np.float32)

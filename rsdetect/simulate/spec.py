@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.errors import InputError
+from rsdetect.simulate.sensors import SENSORS, Sensor
 
 BoolArray = NDArray[np.bool_]
 UInt8Array = NDArray[np.uint8]
 
-KINDS = {"vhr": ("red", "green", "blue"), "s2": ("blue", "green", "red", "nir")}
-DEFAULT_GSD_M = {"vhr": 0.5, "s2": 10.0}
+KINDS = {kind: sensor.bands for kind, sensor in SENSORS.items()}  # the names of each kind's bands
 MAX_SHIFT_PX = 4.0
 
 
@@ -42,11 +42,11 @@ class ChangeKind(IntEnum):
 class SceneSpec:
     """One simulated pair. Equal specs give equal pixels; everything not said here follows from `seed`."""
 
-    kind: str = "vhr"  # "vhr": red, green, blue, uint8; "s2": blue, green, red, nir, uint16 reflectance x 1e4
+    kind: str = "vhr"  # one of `SENSORS`
     height: int = 1024  # pixels
     width: int = 1024  # pixels
     seed: int = 0
-    gsd_m: float | None = None  # ground size of a pixel; None = 0.5 m for vhr and 10 m for s2
+    gsd_m: float | None = None  # ground size of a pixel; None = as usual for the kind
     change: float = 0.08  # share of the ground to change, 0 to 0.5; a small scene strays from it by chance
     cloud: float = 0.04  # share of each date under thick cloud, 0 to 0.6; its shadow comes on top
     shift_px: tuple[float, float] | None = (
@@ -75,19 +75,24 @@ class SceneSpec:
             raise InputError(f"A shift of {self.shift_px} px is too large; stay within {MAX_SHIFT_PX:g} px.")
 
     @property
+    def sensor(self) -> Sensor:
+        """What the scenes are taken with."""
+        return SENSORS[self.kind]
+
+    @property
     def ground_m(self) -> float:
         """Ground size of a pixel in metres."""
-        return DEFAULT_GSD_M[self.kind] if self.gsd_m is None else self.gsd_m
+        return self.sensor.gsd_m if self.gsd_m is None else self.gsd_m
 
     @property
     def bands(self) -> tuple[str, ...]:
         """Names of the bands, in order."""
-        return KINDS[self.kind]
+        return self.sensor.bands
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of the sensor's numbers."""
-        return np.dtype(np.uint8 if self.kind == "vhr" else np.uint16)
+        return self.sensor.dtype
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ _CRS = "EPSG:32632"
 _ORIGIN = (500000.0, 5300000.0)
 _TILE = 512  # edge of the files' blocks and of the windows drawn, in pixels
 _CACHE_BYTES = 64 << 20  # GDAL's own default is a share of the machine's memory
+_COLOURS = {"swir1": ColorInterp.swir, "swir2": ColorInterp.swir}  # the others go by their own names
 _RASTERS = ("before.tif", "after.tif", "before_mask.tif", "after_mask.tif", "truth.tif")
 _POLYGONS = "truth.gpkg"
 _KINDS = "kinds.tif"  # `ChangeKind` by pixel; only until the polygons are made
@@ -151,7 +152,7 @@ def _create(
         for name, profile in profiles.items()
     }
     for name, date in zip(("before.tif", "after.tif"), dates, strict=True):
-        files[name].colorinterp = [ColorInterp[band] for band in spec.bands]
+        files[name].colorinterp = [_COLOURS.get(band) or ColorInterp[band] for band in spec.bands]
         files[name].descriptions = spec.bands
         files[name].update_tags(TIFFTAG_DATETIME=date.strftime("%Y:%m:%d %H:%M:%S"))
     return files

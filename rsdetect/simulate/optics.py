@@ -1,0 +1,147 @@
+"""The image on the detector: point spread, the product's own resampling, shift and warp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, diags_array
+
+from rsdetect.simulate.noise import Float32Array, Frame, smooth
+
+MOST_WARP_PX = 2.0  # on either axis
+_WARP_REACH_PX = 3  # MOST_WARP_PX, and the neighbour that is interpolated with
+
+
+@dataclass(frozen=True)
+class Optics:
+    """How one date's image is formed; lengths in pixels of the product."""
+
+    blur: float  # standard deviation of the point spread
+    sharpen: float  # strength of the producer's sharpening, 0 = none
+    native: float  # size of the detector's own pixels, which the product was resampled from; 1 = as it is
+    nearest: bool  # bands with larger pixels are repeated instead of interpolated
+    shift: tuple[float, float]  # (rows, columns) the image is moved down and right
+    warp: float  # standard deviation of the shift that changes slowly from place to place
+    warp_scale: float  # from one bump of it to the next
+
+    def reach_px(self, coarse: int = 1) -> int:
+        """How far away the ground is that a pixel may see."""
+        native = self.native * coarse
+        spread = 3 * (self.blur + (0.6 if self.sharpen else 0.0)) + 0.5
+        resampling = 1.5 * native if native > 1 else 0.0
+        return ceil(spread + resampling + max(map(abs, self.shift))) + (_WARP_REACH_PX if self.warp else 0)
+
+
+def form_image(
+    ground: Float32Array, optics: Optics, frame: Frame, margin: int, coarse: int = 1
+) -> Float32Array:
+    """What the detector sees of `ground`, which reaches `margin` pixels beyond `frame` on every side.
+
+    `coarse` says how many times larger the band's own pixels are than those of the product.
+    """
+    native = optics.native * coarse
+    assert margin >= optics.reach_px(coarse)
+    pad = _WARP_REACH_PX if optics.warp else 0
+    # Only whole ratios are repeated: at others the image would be moved by a part of a pixel.
+    spread = (optics.blur, optics.sharpen, native, optics.nearest and optics.native == 1)
+    rows = _operator(frame.row - pad, frame.height + 2 * pad, margin - pad, optics.shift[0], spread)
+    cols = _operator(frame.col - pad, frame.width + 2 * pad, margin - pad, optics.shift[1], spread)
+    image = (cols @ np.ascontiguousarray((rows @ ground).T)).T
+    return _warp(image, optics, frame, pad) if optics.warp else np.ascontiguousarray(image)
+
+
+@lru_cache(maxsize=32)
+def _operator(
+    start: int, count: int, margin: int, shift: float, spread: tuple[float, float, float, bool]
+) -> csr_array:
+    """The image along one axis as a sparse matrix, (count, count + 2 margin) float32.
+
+    Pixels are those from `start` on of the scene's own grid.
+    """
+    blur, sharpen, native, nearest = spread
+    size = count + 2 * margin
+    weights = _kernel(blur, shift, sharpen)
+    half = len(weights) // 2
+    blurred = diags_array(
+        [np.full(size - abs(k), weights[k + half]) for k in range(-half, half + 1)],
+        offsets=[-k for k in range(-half, half + 1)],
+        shape=(size, size),
+    )
+    taken = _keep(size, margin, count) if native <= 1 else _resample(start, count, margin, native, nearest)
+    return csr_array((taken @ csr_array(blurred)).astype(np.float32))
+
+
+def _keep(size: int, margin: int, count: int) -> csr_array:
+    at = np.arange(count)
+    return csr_array((np.ones(count), (at, at + margin)), shape=(count, size))
+
+
+def _resample(start: int, count: int, margin: int, native: float, nearest: bool) -> csr_array:
+    """Averages over the detector's own pixels, then the product's pixels out of these.
+
+    The own pixels lie at multiples of their size from the scene's corner, wherever the frame begins.
+    """
+    low = start - margin
+    first, last = int(np.floor(low / native)) - 1, int(np.ceil((start + count + margin) / native)) + 1
+    edges = np.arange(first, last + 1)[:, None] * native
+    pixel = low + np.arange(count + 2 * margin)[None, :]
+    shares = np.clip(np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel), 0, None) / native
+    place = (start + np.arange(count) + 0.5) / native - 0.5 - first
+    below = np.floor(place + 0.5 if nearest else place).astype(np.intp)
+    share = np.zeros(count) if nearest else place - below
+    at = np.arange(count)
+    taken = csr_array(
+        (
+            np.concatenate([1 - share, share]),
+            (np.concatenate([at, at]), np.concatenate([below, below + 1])),
+        ),
+        shape=(count, len(shares)),
+    )
+    return csr_array(taken @ csr_array(shares))
+
+
+def _kernel(blur_px: float, shift_px: float, sharpen: float) -> NDArray[np.float64]:
+    """Weights of a Gaussian point spread whose middle is moved by `shift_px`, with some unsharp masking."""
+    wide = blur_px + 0.6
+    half = ceil(3 * (wide if sharpen else blur_px) + 0.5 + abs(shift_px))
+    at = np.arange(-half, half + 1) - shift_px
+
+    def bell(sigma: float) -> NDArray[np.float64]:
+        # Integrated over the pixel by its mean at five places, so that narrow kernels stay true.
+        parts = [np.exp(-0.5 * ((at + d) / sigma) ** 2) for d in (-0.4, -0.2, 0.0, 0.2, 0.4)]
+        total = np.asarray(sum(parts))
+        return np.asarray(total / total.sum())
+
+    return (1 + sharpen) * bell(blur_px) - sharpen * bell(wide) if sharpen else bell(blur_px)
+
+
+@lru_cache(maxsize=2)
+def _places(optics: Optics, frame: Frame, pad: int) -> tuple[NDArray[np.intp], Float32Array, Float32Array]:
+    """Where each pixel of a frame is taken from: flat index of its upper left neighbour, and shares."""
+    wide = frame.width + 2 * pad
+    moved = [
+        np.clip(
+            np.float32(optics.warp) * smooth(frame, salt, optics.warp_scale * frame.gsd_m),
+            -MOST_WARP_PX,
+            MOST_WARP_PX,
+        )
+        for salt in (301, 302)
+    ]
+    row = np.arange(pad, pad + frame.height, dtype=np.float32)[:, None] - moved[0]
+    col = np.arange(pad, pad + frame.width, dtype=np.float32)[None, :] - moved[1]
+    above, left = np.floor(row), np.floor(col)
+    index = above.astype(np.intp) * wide + left.astype(np.intp)
+    return index, row - above, col - left
+
+
+def _warp(image: Float32Array, optics: Optics, frame: Frame, pad: int) -> Float32Array:
+    """Take each pixel from where the slow part of the shift has moved it to; linear between neighbours."""
+    index, down, right = _places(optics, frame, pad)
+    flat, wide = np.ascontiguousarray(image).ravel(), image.shape[1]
+    upper = flat[index] * (1 - right) + flat[index + 1] * right
+    lower = flat[index + wide] * (1 - right) + flat[index + wide + 1] * right
+    return np.asarray(upper + (lower - upper) * down, dtype=np.float32)
