@@ -11,12 +11,19 @@ from rsdetect.arguments import parse_shift, parse_size
 from rsdetect.commands.messages import print_json, say
 from rsdetect.commands.parameters import Debug, Json
 
+# Written out, because the simulator is slow to import; a test holds it to the table of sensors.
+_KINDS = (
+    "vhr: satellite RGB, 8 bit, 0.5 m. aerial: aerial RGB, 8 bit, 0.5 m. rgbn: RGB and NIR, 8 bit, 1 m. "
+    "smallsat: 4 bands, 16 bit, 3 m. s2: 4 bands, 16 bit, 10 m. s2-swir: 7 bands, 16 bit, 10 m. "
+    "landsat: 6 bands, 16 bit, 30 m. tm: 6 bands, 8 bit, 30 m."
+)
+
 
 def simulate(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the scenes, their masks and the truth.")
     ],
-    kind: Annotated[str, typer.Option(help="vhr: RGB, 8 bit, 0.5 m. s2: four bands, 16 bit, 10 m.")] = "vhr",
+    kind: Annotated[str, typer.Option(help=_KINDS)] = "vhr",
     size: Annotated[str, typer.Option(metavar="N|WIDTHxHEIGHT", help="Size in pixels.")] = "1024",
     seed: Annotated[int, typer.Option(help="Equal seeds make equal scenes.")] = 0,
     gsd: Annotated[
