@@ -19,7 +19,7 @@ MODULES = {
 
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS = (
-    {"errors", "grid", "tiles", "stats"},
+    {"errors", "grid", "tiles", "stats", "metrics"},
     {"nets"},
     {"areas", "devices", "handles", "outlines", "progress", "styles"},
     {"alignment", "pieces"},
@@ -36,15 +36,17 @@ FLOORS = (
     {"polygons", "record", "outputs"},
     {"engine", "arrays", "vectorize"},
     {"change"},
+    {"evaluation"},
     {"simulate"},
     {"training"},
     {"monitoring"},
     {"arguments"},
+    {"batch"},
     {"commands"},
     {"cli"},
 )
 # `rsdetect` itself is the index: it points at the upper floors without importing them.
-PURE = ("errors", "grid", "tiles", "stats", "nets")
+PURE = ("errors", "grid", "tiles", "stats", "metrics", "nets")
 FILES = {"rasterio", "geopandas", "pyogrio", "shapely"}
 RUNNING = {"torch", "dask", "distributed"}
 TORCH_ROOMS = ("nets", "training", "detectors.learned", "devices")

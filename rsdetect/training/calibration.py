@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from rsdetect.nets.card import Calibration
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.augment import Chip
-from rsdetect.training.curves import BINS, Counts
+from rsdetect.training.curves import STEPS, Counts
 from rsdetect.training.loop import stack
 
 _MOST = 24.0  # logits are counted in bins over +-24; beyond, a probability is 0 or 1
@@ -32,7 +32,7 @@ def calibrate(net: SiameseNet, chips: Iterable[Chip], change_share: float) -> tu
         Of the calibrated probabilities at that share, from which a threshold is chosen.
     """
     logits = _count_logits(net, chips).at_share(change_share)
-    middle = (np.arange(BINS) + 0.5) / BINS * 2 * _MOST - _MOST
+    middle = np.arange(STEPS + 1) / STEPS * 2 * _MOST - _MOST
     changed, unchanged = (counts / logits.changed.sum() for counts in (logits.changed, logits.unchanged))
 
     def cross_entropy(x: NDArray[np.float64]) -> float:
@@ -59,8 +59,9 @@ def _count_logits(net: SiameseNet, chips: Iterable[Chip]) -> Counts:
 
 
 def _recount(probability: NDArray[np.float64], logits: Counts) -> Counts:
-    target = np.clip(probability * BINS, 0, BINS - 1).astype(np.int64)
+    target = np.rint(probability * STEPS).astype(np.int64)
     changed, unchanged = (
-        np.bincount(target, counts, BINS).astype(np.int64) for counts in (logits.changed, logits.unchanged)
+        np.bincount(target, counts, STEPS + 1).astype(np.int64)
+        for counts in (logits.changed, logits.unchanged)
     )
     return Counts(changed, unchanged)
