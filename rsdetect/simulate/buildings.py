@@ -1,4 +1,4 @@
-"""Painting the buildings: a main house and a wing on a plot, with roof, walls and height."""
+"""Where the buildings of a plot stand: a main house of some shape and its wings, leaning as they are seen."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
-from rsdetect.simulate.catalogue import Catalogue
+from rsdetect.simulate.catalogue import Catalogue, Shape
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array
 from rsdetect.simulate.plots import Plots
+from rsdetect.simulate.roofs import Roof, paint_roofs
 
 BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
@@ -33,21 +34,22 @@ class _Houses:
     height_m: Float32Array
 
 
-def _houses(plots: Plots, catalogue: Catalogue) -> _Houses | None:
-    at = np.flatnonzero(catalogue.built[plots.entry] & ~plots.street)
+def _houses(plots: Plots, catalogue: Catalogue, date: int) -> _Houses | None:
+    there = catalogue.standing[date] | catalogue.wing_standing[date]
+    at = np.flatnonzero(there[plots.entry] & ~plots.street)
     if not at.size:
         return None
     entry = plots.entry.ravel()[at]
     length, depth = plots.length_m.ravel()[at], plots.depth_m.ravel()[at]
     fill = catalogue.fill[entry]
-    full = np.minimum(catalogue.house_m[entry], fill * length)
-    wide = np.minimum(full * catalogue.aspect[entry], 0.75 * fill * depth)
-    cos, sin = catalogue.turn[0][entry], catalogue.turn[1][entry]
+    full = np.minimum(catalogue.house_m[date][entry], fill * length)
+    wide = np.minimum(full * catalogue.aspect[date][entry], 0.75 * fill * depth)
+    cos, sin = catalogue.turn[date][0][entry], catalogue.turn[date][1][entry]
     # A turned house must still keep to its plot.
     room = np.abs(cos) + 0.5 * np.abs(sin)
     full, wide = full / room, wide / room
-    along = plots.along_m.ravel()[at] - (catalogue.place[0][entry] - 0.5) * (length - full)
-    away = plots.away_m.ravel()[at] - wide / 2 - catalogue.place[1][entry] * (depth - wide)
+    along = plots.along_m.ravel()[at] - (catalogue.place[date][0][entry] - 0.5) * (length - full)
+    away = plots.away_m.ravel()[at] - wide / 2 - catalogue.place[date][1][entry] * (depth - wide)
     grid_cos, grid_sin = plots.cos.ravel()[at], plots.sin.ravel()[at]
     return _Houses(
         at=at,
@@ -58,7 +60,7 @@ def _houses(plots: Plots, catalogue: Catalogue) -> _Houses | None:
         sin=grid_sin * cos + grid_cos * sin,
         half_m=full / 2,
         wide_m=wide / 2,
-        height_m=catalogue.height_m[entry],
+        height_m=catalogue.height_m[date][entry],
     )
 
 
@@ -70,24 +72,25 @@ def paint_buildings(
     Returns where a building, or a wing, is seen that stands on this date only; (height, width).
     """
     alone = np.zeros(canvas.cover.shape, dtype=np.bool_)
-    h = _houses(plots, catalogue)
+    h = _houses(plots, catalogue, date)
     if h is None:
         return alone
     # A roof is seen displaced by its height; the walls fill what lies between.
     roof = _seen_at(h, catalogue, date, look, 1.0)
     main, wing = roof.main, roof.wing
-    walls_main, walls_wing = np.zeros_like(main), np.zeros_like(main)
+    foot = _seen_at(h, catalogue, date, look, 0.0)
+    # By the ground plan, because a tree must not come and go with the view.
+    canvas.trees.reshape(-1)[h.at[foot.main | foot.wing]] = 0
+    walls_main, walls_wing = foot.main, foot.wing
     if max(abs(look.lean[0]), abs(look.lean[1])) > 0.02:
-        for part in (0.0, 0.5):
-            lower = _seen_at(h, catalogue, date, look, part)
-            walls_main |= lower.main
-            walls_wing |= lower.wing
+        half = _seen_at(h, catalogue, date, look, 0.5)
+        walls_main, walls_wing = foot.main | half.main, foot.wing | half.wing
         _paint_walls(canvas, h, np.flatnonzero((walls_main | walls_wing) & ~(main | wing)), texture)
     inside = np.flatnonzero(main | wing)
     if inside.size:
-        _paint_roofs(canvas, h, catalogue, inside, roof, (texture, look))
-    new_main = catalogue.standing[0] != catalogue.standing[1]
-    new_wing = catalogue.wing_standing[0] != catalogue.wing_standing[1]
+        paint_roofs(canvas, _roof(h, catalogue, inside, roof, date), texture, look)
+    new_main = (catalogue.standing[0] != catalogue.standing[1]) | catalogue.rebuilt
+    new_wing = (catalogue.wing_standing[0] != catalogue.wing_standing[1]) | catalogue.rebuilt
     seen = ((main | walls_main) & new_main[h.entry]) | ((wing | (walls_wing & ~main)) & new_wing[h.entry])
     alone.reshape(-1)[h.at] = seen
     return alone
@@ -110,11 +113,19 @@ def _seen_at(h: _Houses, catalogue: Catalogue, date: int, look: Look, part: floa
     lean_south, lean_east = np.float32(look.lean[0]), np.float32(look.lean[1])
     east = h.east_m - (lean_east * h.cos + lean_south * h.sin) * rise
     south = h.south_m - (lean_south * h.cos - lean_east * h.sin) * rise
-    main = (np.abs(east) < h.half_m) & (np.abs(south) < h.wide_m) & catalogue.standing[date][h.entry]
-    length, width, place = (catalogue.wing[k][h.entry] for k in range(3))
-    wing_east = east - 2 * place * h.half_m
-    wing = np.abs(wing_east) < length * h.half_m
-    wing &= np.abs(south - h.wide_m * np.float32(0.9)) < width * h.wide_m
+    shape = catalogue.shape[date][h.entry]
+    u, v = np.abs(east) / h.half_m, np.abs(south) / h.wide_m
+    main = (u < 1) & (v < 1)
+    main &= (shape != Shape.ROUND) | (u * u + v * v < 1)
+    main &= (shape != Shape.COURTYARD) | (u > 0.45) | (v > 0.4)
+    main &= catalogue.standing[date][h.entry]
+    length, width, place = (catalogue.wing[date][k][h.entry] for k in range(3))
+    # One wing off the middle; of two, one at either end, on this side or on both.
+    twice = shape == Shape.TWO_WINGED
+    side = np.where(twice & (h.entry % 2 == 0), np.sign(east), 1)
+    wing_east = np.where(twice, np.abs(east) - (1 - length) * h.half_m, east - 2 * place * h.half_m)
+    wing = np.abs(wing_east) < length * h.half_m * np.where(twice, 0.8, 1)
+    wing &= np.abs(side * south - h.wide_m * np.float32(0.9)) < width * h.wide_m
     wing &= catalogue.wing_standing[date][h.entry] & ~main
     return _Slab(main, wing, east, south, wing_east)
 
@@ -123,43 +134,32 @@ def _paint_walls(canvas: Canvas, h: _Houses, walls: IndexArray, texture: Texture
     at = h.at[walls]
     start, count = RANGES["facade"]
     row = (start + h.entry[walls] % count).astype(np.uint8)
-    shade = 0.75 + 0.08 * texture.fine[at]
+    # Rows of windows and balconies.
+    storeys = 0.12 * np.cos(h.east_m[walls] * np.float32(2 * np.pi / 3.2))
+    shade = 0.72 + 0.08 * texture.fine[at] + storeys
     canvas.paint(at, row, row, np.zeros(1, np.float32), shade, Cover.BUILDING)
     canvas.height_m.reshape(-1)[at] = h.height_m[walls] * 0.5
-    canvas.trees.reshape(-1)[at] = 0
 
 
-def _paint_roofs(
-    canvas: Canvas,
-    h: _Houses,
-    catalogue: Catalogue,
-    inside: IndexArray,
-    slab: _Slab,
-    light: tuple[Texture, Look],
-) -> None:
-    texture, look = light
-    at, entry, wing = h.at[inside], h.entry[inside], slab.wing[inside]
-    east, across = slab.east_m[inside], np.where(wing, slab.wing_m[inside], slab.south_m[inside])
-    half = np.where(wing, catalogue.wing[0][entry] * h.half_m[inside], h.wide_m[inside])
-    end_m = np.where(wing, np.float32(1e3), h.half_m[inside] - np.abs(east))
-    eave_m = half - np.abs(across)
-    pitch = catalogue.pitch[entry]
-    hipped = catalogue.hip[entry] & (end_m < eave_m)
-    # The sun's direction in the house's own frame: along the ridge, and across it.
-    cos, sin = h.cos[inside], h.sin[inside]
-    sun_along = look.sun[1] * cos + look.sun[0] * sin
-    sun_across = look.sun[0] * cos - look.sun[1] * sin
-    sloped = np.where(wing, sun_along, sun_across) * np.sign(across)
-    sloped = np.where(hipped, sun_along * np.sign(east), sloped)
-    facing = (1 + pitch * sloped / np.float32(look.sun_tan)) / np.sqrt(1 + pitch**2)
-    t = texture.at(at)
-    ribs = np.where(entry % 3 == 0, 0.06 * np.cos(east * (2 * np.pi / (2.0 + entry % 7))), 0)
-    shade = np.clip(facing, 0.3, 1.6) * (1 + 0.03 * t.grain + 0.04 * t.fine + 0.03 * t.patch + ribs)
-    flat = pitch == 0
-    shade *= np.where(flat & (np.minimum(eave_m, end_m) < 0.7), 1.15, 1.0)
-    units = flat & (t.fine > 2.2) & (entry % 4 == 0)
-    white = np.full(1, RANGES["roof_white"][0], dtype=np.uint8)
-    canvas.paint(at, catalogue.roof[entry], white, units * np.float32(0.5), shade, Cover.BUILDING)
-    rise = np.clip(np.where(hipped, end_m, eave_m), 0, 6)
-    canvas.height_m.reshape(-1)[at] = h.height_m[inside] + pitch * rise
-    canvas.trees.reshape(-1)[at] = 0
+def _roof(h: _Houses, catalogue: Catalogue, inside: IndexArray, slab: _Slab, date: int) -> Roof:
+    entry, wing = h.entry[inside], slab.wing[inside]
+    across = np.where(wing, slab.wing_m[inside], slab.south_m[inside])
+    half = np.where(wing, catalogue.wing[date][0][entry] * h.half_m[inside], h.wide_m[inside])
+    end_m = np.where(wing, np.float32(1e3), h.half_m[inside] - np.abs(slab.east_m[inside]))
+    return Roof(
+        at=h.at[inside],
+        entry=entry,
+        wing=wing,
+        east_m=slab.east_m[inside],
+        across_m=across,
+        eave_m=half - np.abs(across),
+        end_m=end_m,
+        cos=h.cos[inside],
+        sin=h.sin[inside],
+        height_m=h.height_m[inside],
+        pitch=catalogue.pitch[date][entry],
+        hip=catalogue.hip[date][entry],
+        sawtooth=catalogue.shape[date][entry] == Shape.SAWTOOTH,
+        row=catalogue.roof[date][entry],
+        worn=catalogue.worn[date][entry],
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth, white
+from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, smooth, uniform, white
 
 UInt8Array = NDArray[np.uint8]
 Index1 = NDArray[np.intp]
@@ -71,6 +71,8 @@ class Texture:
     fine: Float32Array  # a few pixels
     patch: Float32Array  # ten metres or so
     broad: Float32Array  # a hundred metres or so
+    leaves: Float32Array  # sharp-edged patches of all sizes, overlapping
+    place: Float32Array  # as `patch`, but the same on both dates
 
     @staticmethod
     def draw_pair(frame: Frame, strength: float) -> tuple[Texture, Texture]:
@@ -78,31 +80,48 @@ class Texture:
 
         `strength` is the contrast of the finer ones against the usual.
         """
-        place, *own = (Texture._draw(frame, salt) for salt in (51, 61, 71))
+        outlines = _outlines(frame, max(9 * frame.gsd_m, 12.0))
+        place, *own = (Texture._draw(frame, salt, outlines) for salt in (51, 61, 71))
         before, after = (
             Texture(
                 grain=_blend(place.grain, date.grain, 0.6, strength),
                 fine=_blend(place.fine, date.fine, 0.5, strength),
                 patch=_blend(place.patch, date.patch, 0.4, 1.0),
                 broad=_blend(place.broad, date.broad, 0.4, 1.0),
+                leaves=_blend(place.leaves, date.leaves, 0.3, 1.0),
+                place=place.place.ravel(),
             )
             for date in own
         )
         return before, after
 
     @staticmethod
-    def _draw(frame: Frame, salt: int) -> Texture:
+    def _draw(frame: Frame, salt: int, outlines: UInt32Array) -> Texture:
         fine_m, patch_m = max(2.5 * frame.gsd_m, 1.2), max(7 * frame.gsd_m, 9.0)
+        patch = rough(frame, salt + 2, patch_m)
         return Texture(
             grain=white(frame, salt),
             fine=smooth(frame, salt + 1, fine_m),
-            patch=rough(frame, salt + 2, patch_m),
+            patch=patch,
             broad=rough(frame, salt + 3, 12 * patch_m, 2),
+            leaves=(uniform(frame.seed, salt + 4, outlines) - np.float32(0.5)) * np.float32(12**0.5),
+            place=patch,
         )
 
     def at(self, where: Index1) -> Texture:
         """The textures at flat pixel positions."""
-        return Texture(self.grain[where], self.fine[where], self.patch[where], self.broad[where])
+        return Texture(*(getattr(self, f.name)[where] for f in fields(self)))
+
+
+def _outlines(frame: Frame, scale_m: float) -> UInt32Array:
+    """A number for each of the sharp-edged patches that cover the ground; (height, width).
+
+    Level sets of two noises laid over each other: pieces of every size, and of no two shapes.
+    """
+    levels = [
+        np.floor(1.7 * rough(frame, salt, scale, 4)) for salt, scale in ((56, scale_m), (57, 4 * scale_m))
+    ]
+    return hashed(frame.seed, 58, *levels)
 
 
 def _blend(place: Float32Array, own: Float32Array, share: float, strength: float) -> Float32Array:

@@ -8,6 +8,7 @@ the dates on a plot is written here and nowhere else, so that the truth can be r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ _BECOMES = {
     Use.PARKING: ChangeKind.PAVED,
     Use.RANGE: ChangeKind.CLEARED,
     Use.BURNT: ChangeKind.BURNT,
+    Use.SITE: ChangeKind.EARTHWORK,
+    Use.RUBBLE: ChangeKind.CLEARANCE,
     Use.FOREST: ChangeKind.PLANTED,
 }
 
@@ -43,7 +46,7 @@ class Catalogue:
     use: UInt8Array  # (2, n) Use
     turned: UInt8Array  # (n,) ChangeKind of the ground, 0 where it stays
     soil: UInt8Array  # (n,) palette row of the bare ground
-    plant: UInt8Array  # (n,) palette row of what grows
+    plant: UInt8Array  # (2, n) palette row of what grows; crops rotate
     paved: UInt8Array  # (n,) palette row of what is paved
     cover: Float32Array  # (2, n) share of the ground that plants cover
     rows_m: Float32Array  # (n,) spacing of crop rows
@@ -51,16 +54,19 @@ class Catalogue:
     hedge: BoolArray  # (n,) a row of trees along the plot's edge
     standing: BoolArray  # (2, n) the main building stands
     wing_standing: BoolArray  # (2, n)
-    house_m: Float32Array  # (n,) length of the main building
-    aspect: Float32Array  # (n,) its width over its length
+    rebuilt: BoolArray  # (n,) another building stands there after
+    shape: UInt8Array  # (2, n) Shape
+    house_m: Float32Array  # (2, n) length of the main building
+    aspect: Float32Array  # (2, n) its width over its length
     fill: Float32Array  # (n,) most of the plot that it takes
-    place: Float32Array  # (2, n) its place in what is left, 0 to 1 (along the street, away from it)
-    turn: Float32Array  # (2, n) cosine and sine of its turn against the street
-    wing: Float32Array  # (3, n) wing's length and width over the house's, its place along it
-    height_m: Float32Array  # (n,)
-    pitch: Float32Array  # (n,) slope of the roof, 0 = flat
-    hip: BoolArray  # (n,) the roof slopes on four sides
-    roof: UInt8Array  # (n,) palette row
+    place: Float32Array  # (2, 2, n) its place in what is left, 0 to 1 (along the street, away from it)
+    turn: Float32Array  # (2, 2, n) cosine and sine of its turn against the street
+    wing: Float32Array  # (2, 3, n) wing's length and width over the house's, its place along it
+    height_m: Float32Array  # (2, n)
+    pitch: Float32Array  # (2, n) slope of the roof, 0 = flat
+    hip: BoolArray  # (2, n) the roof slopes on four sides
+    roof: UInt8Array  # (2, n) palette row; a roof may be painted or tiled anew, which is no change
+    worn: Float32Array  # (2, n) brightness of the roof against its material: dirt, weather, cleaning
 
     @property
     def built(self) -> BoolArray:
@@ -68,11 +74,21 @@ class Catalogue:
         return np.asarray(self.standing.any(axis=0) | self.wing_standing.any(axis=0))
 
 
+class Shape(IntEnum):
+    """Ground plans and roofs of main buildings."""
+
+    PLAIN = 0
+    TWO_WINGED = 1  # a second wing opposite or beside the first: U, T, Z
+    ROUND = 2
+    COURTYARD = 3
+    SAWTOOTH = 4  # a hall under rows of slanting roofs
+
+
 def draw_catalogue(change: float, gsd_m: float, rng: np.random.Generator) -> Catalogue:
     """The catalogue of one world; with `change` at 0 nothing in it changes."""
     # Where a house is no larger than a pixel, one house more is no change that anybody could map.
     too_small = (Land.SUBURB, Land.DENSE) if gsd_m > 5 else ()
-    parts = [_draw_land(land, RECIPES[land], 0.0 if land in too_small else change, rng) for land in Land]
+    parts = [_draw_land(land, change * (land not in too_small), gsd_m, rng) for land in Land]
     return Catalogue(**{name: np.concatenate([p[name] for p in parts], axis=-1) for name in parts[0]})
 
 
@@ -80,16 +96,22 @@ def _span(rng: np.random.Generator, span: tuple[float, float], n: int = ENTRIES)
     return rng.uniform(*span, n).astype(np.float32)
 
 
+_UNBUILT = (
+    Use.CROP, Use.WATER, Use.SOLAR, Use.GREENHOUSE, Use.FOREST, Use.BURNT, Use.ORCHARD, Use.VINEYARD,
+    Use.WETLAND, Use.GOLF, Use.SITE, Use.RUBBLE, Use.SPORTS,
+)  # fmt: skip
+
+
 def _draw_land(
-    land: Land, recipe: Recipe, change: float, rng: np.random.Generator
+    land: Land, change: float, gsd_m: float, rng: np.random.Generator
 ) -> dict[str, NDArray[np.generic]]:
-    n = ENTRIES
-    ground = _draw_ground(land, recipe, change, rng)
-    stays = np.isin(ground["use"], (Use.CROP, Use.WATER, Use.SOLAR, Use.GREENHOUSE, Use.FOREST, Use.BURNT))
+    n, recipe = ENTRIES, RECIPES[land]
+    ground = _draw_ground(land, change, gsd_m, rng)
+    stays = np.isin(ground["use"], _UNBUILT)
     may_stand = ~stays & ((land not in (Land.FARM, Land.RANGE, Land.FOREST)) | (ground["use"] != Use.PARKING))
     here = rng.random(n) < recipe.built
-    if land is Land.FARM:
-        here = np.isin(ground["use"][1], (Use.YARD,)) & (rng.random(n) < 0.8)
+    if land not in URBAN:  # farms, works, stations: a paved plot in open land has a building on it
+        here = np.where(ground["use"][1] == Use.YARD, rng.random(n) < 0.85, here & (land is not Land.FARM))
     standing = np.stack([here, here]) & may_stand
     wing = standing & (rng.random(n) < recipe.wings)
     event, which = _may_change(change) & (rng.random(n) < 0.9), rng.random(n)
@@ -98,22 +120,42 @@ def _draw_land(
     standing[1] &= ~(event & (which >= 0.75))
     wing[1] &= standing[1]
     wing[0] &= standing[0]
+    rebuilt = standing.all(axis=0) & _may_change(change) & (rng.random(n) < 0.25)
+    first, second = _draw_buildings(recipe, rng), _draw_buildings(recipe, rng)
+    houses = {name: np.stack([first[name], np.where(rebuilt, second[name], first[name])]) for name in first}
+    repainted = rng.random(n) < 0.06
+    houses["roof"][1] = np.where(repainted, second["roof"], houses["roof"][1])
+    worn = np.exp(rng.normal(0, 0.1, (2, n)) + rng.normal(0, 0.1, n))
+    fixed = {"rebuilt": rebuilt, "fill": np.full(n, recipe.fill, np.float32), "worn": worn.astype(np.float32)}
+    return ground | houses | fixed | {"standing": standing, "wing_standing": wing}
+
+
+def _draw_buildings(recipe: Recipe, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+    """A building for each entry, whether or not one stands there."""
+    n = ENTRIES
     angle = rng.normal(0, 0.03, n) + (rng.random(n) < 0.15) * rng.normal(0, 0.5, n)
     pitched = rng.random(n) >= recipe.flat
-    return ground | {
-        "standing": standing,
-        "wing_standing": wing,
+    large = recipe.house[1] > 25
+    odds = [0.60, 0.12, 0.06, 0.12, 0.10] if large else [0.74, 0.20, 0.01, 0.05, 0.0]
+    shape = rng.choice(len(Shape), n, p=odds)
+    return {
+        "shape": shape.astype(np.uint8),
         "house_m": _span(rng, recipe.house),
         "aspect": _span(rng, recipe.aspect),
-        "fill": np.full(n, recipe.fill, dtype=np.float32),
-        "place": np.stack([_span(rng, (0.2, 0.8)), _span(rng, (0.1, 0.6))]),
+        "place": np.stack([_span(rng, (0.1, 0.9)), _span(rng, (0.1, 0.6))]),
         "turn": np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32),
-        "wing": np.stack([_span(rng, (0.3, 0.6)), _span(rng, (0.4, 0.9)), _span(rng, (-0.3, 0.3))]),
+        "wing": np.stack([_span(rng, (0.2, 0.6)), _span(rng, (0.4, 1.2)), _span(rng, (-0.42, 0.42))]),
         "height_m": _span(rng, recipe.height),
-        "pitch": np.where(pitched, rng.uniform(0.25, 0.7, n), 0.0).astype(np.float32),
+        "pitch": np.where(pitched & (shape != Shape.ROUND), rng.uniform(0.25, 0.7, n), 0).astype(np.float32),
         "hip": rng.random(n) < 0.45,
         "roof": pick_among(rng, recipe.roofs, n),
     }
+
+
+def _rotated(plants: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+    """Half of the plots bear something else after."""
+    plants[1] = np.where(rng.random(ENTRIES) < 0.5, plants[1], plants[0])
+    return plants
 
 
 def _may_change(change: float) -> BoolArray:
@@ -122,9 +164,9 @@ def _may_change(change: float) -> BoolArray:
 
 
 def _draw_ground(
-    land: Land, recipe: Recipe, change: float, rng: np.random.Generator
+    land: Land, change: float, gsd_m: float, rng: np.random.Generator
 ) -> dict[str, NDArray[np.generic]]:
-    n = ENTRIES
+    n, recipe = ENTRIES, RECIPES[land]
     uses = np.array(list(recipe.uses), dtype=np.uint8)
     weights = np.array(list(recipe.uses.values()))
     use = np.repeat(rng.choice(uses, n, p=weights / weights.sum())[None], 2, axis=0)
@@ -133,7 +175,8 @@ def _draw_ground(
         targets = np.array(list(recipe.turns), dtype=np.uint8)
         odds = np.array(list(recipe.turns.values()))
         target = rng.choice(targets, n, p=odds / odds.sum())
-        rate = 0.2 if land in URBAN else 0.8
+        # In fine scenes buildings prevail among what changes.
+        rate = 0.1 if land in URBAN else 0.45 if gsd_m < 3 else 0.8
         event = _may_change(change) & (rng.random(n) < rate) & (target != use[0])
         use[1] = np.where(event, target, use[1])
         turned = np.where(event, np.array([_BECOMES.get(Use(u), 0) for u in range(len(Use))])[target], 0)
@@ -149,7 +192,7 @@ def _draw_ground(
         "use": use,
         "turned": turned.astype(np.uint8),
         "soil": pick_among(rng, {"soil": 4.0, "sand": 0.6, "straw": 1.0}, n),
-        "plant": pick_among(rng, crops, n),
+        "plant": _rotated(pick_among(rng, crops, 2 * n).reshape(2, n), rng),
         "paved": pick_among(rng, {"asphalt": 1.5, "concrete": 2.0, "gravel": 1.5}, n),
         "cover": cover.astype(np.float32),
         "rows_m": _span(rng, (1.2, 6.0)),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.land import URBAN, Land
-from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, smooth, uniform
+from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, uniform
 
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
@@ -19,8 +19,8 @@ IndexArray = NDArray[np.intp]
 
 # What a district may turn into; lakes rise, towns grow and are cleared.
 _CONVERTS: dict[Land, tuple[Land, ...]] = {
-    Land.FARM: (Land.SUBURB, Land.INDUSTRY, Land.BLOCKS, Land.LAKE, Land.BARE, Land.DENSE),
-    Land.FOREST: (Land.RANGE, Land.RANGE, Land.SUBURB, Land.BARE, Land.LAKE),
+    Land.FARM: (Land.SUBURB, Land.INDUSTRY, Land.BLOCKS, Land.LAKE, Land.BARE, Land.DENSE, Land.FOREST),
+    Land.FOREST: (Land.RANGE, Land.RANGE, Land.SUBURB, Land.BARE, Land.LAKE, Land.FARM),
     Land.RANGE: (Land.SUBURB, Land.INDUSTRY, Land.BARE, Land.BLOCKS, Land.LAKE),
     Land.SUBURB: (Land.BLOCKS, Land.BARE),
     Land.DENSE: (Land.BLOCKS, Land.BARE, Land.INDUSTRY),
@@ -28,6 +28,18 @@ _CONVERTS: dict[Land, tuple[Land, ...]] = {
     Land.INDUSTRY: (Land.BARE, Land.BLOCKS),
     Land.LAKE: (Land.BARE, Land.FARM),
     Land.BARE: (Land.INDUSTRY, Land.BLOCKS, Land.LAKE, Land.SUBURB),
+}
+# At fine pixels nearly all that converts is built up, or torn down and built again.
+_BUILDS: dict[Land, tuple[Land, ...]] = {
+    Land.FARM: (Land.SUBURB, Land.SUBURB, Land.SUBURB, Land.BLOCKS, Land.INDUSTRY, Land.DENSE, Land.BARE),
+    Land.FOREST: (Land.SUBURB, Land.SUBURB, Land.BLOCKS, Land.INDUSTRY, Land.RANGE, Land.BARE),
+    Land.RANGE: (Land.SUBURB, Land.SUBURB, Land.BLOCKS, Land.INDUSTRY, Land.DENSE, Land.BARE),
+    Land.SUBURB: (Land.BLOCKS, Land.SUBURB, Land.INDUSTRY, Land.BARE),
+    Land.DENSE: (Land.BLOCKS, Land.BLOCKS, Land.SUBURB, Land.BARE, Land.INDUSTRY),
+    Land.BLOCKS: (Land.BLOCKS, Land.INDUSTRY, Land.BARE),
+    Land.INDUSTRY: (Land.INDUSTRY, Land.BLOCKS, Land.SUBURB, Land.BARE),
+    Land.LAKE: (Land.BARE, Land.INDUSTRY),
+    Land.BARE: (Land.INDUSTRY, Land.BLOCKS, Land.SUBURB, Land.DENSE),
 }
 _RURAL = (Land.FARM, Land.FOREST, Land.RANGE, Land.LAKE, Land.BARE)
 
@@ -42,8 +54,9 @@ class Plan:
     rural_weights: NDArray[np.float64]  # (5,) cumulative shares of the rural kinds
     scale: float  # size of the plots against the recipe's
     change: float  # wanted share of changed ground
-    wander: float  # how winding borders and streets are, share of a district
+    wander: float  # how winding borders are, share of a district
     ragged_m: float  # how far natural borders stray
+    fine: bool  # pixels so small that single buildings are what changes
 
 
 def draw_plan(change: float, extent_m: float, gsd_m: float, rng: np.random.Generator) -> Plan:
@@ -54,13 +67,14 @@ def draw_plan(change: float, extent_m: float, gsd_m: float, rng: np.random.Gener
     return Plan(
         # A large scene shall show several districts.
         district_m=min(district_m, max(extent_m / 3, 170.0)),
-        urban=float(rng.beta(0.8, 0.9)) * (1.0 if gsd_m < 5 else 0.6),
+        urban=float(rng.beta(1.3, 0.9) if gsd_m < 3 else 0.7 * rng.beta(0.8, 0.9)),
         urban_weights=urban,
         rural_weights=rural,
-        scale=float(np.exp(rng.normal(0, 0.15))) * max(1.0, (gsd_m / 6.0) ** 0.5),
+        scale=float(np.exp(rng.normal(0, 0.15 if gsd_m < 5 else 0.35))) * max(1.0, (gsd_m / 6.0) ** 0.5),
         change=change,
-        wander=float(rng.uniform(0.0, 0.03)),
+        wander=float(rng.choice([0.01, 0.05, 0.1])) * float(rng.uniform(0.5, 1.5)),
         ragged_m=float(rng.uniform(3, 14)) + 2 * gsd_m,
+        fine=gsd_m < 3,
     )
 
 
@@ -93,7 +107,7 @@ def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) ->
     before = np.where(townish < plan.urban, urban, rural).astype(np.uint8)
     after = before.copy()
     converts = draw(15) < min(0.9, 1.0 * plan.change)
-    for land, targets in _CONVERTS.items():
+    for land, targets in (_BUILDS if plan.fine else _CONVERTS).items():
         which = np.minimum((draw(16) * len(targets)).astype(np.intp), len(targets) - 1)
         after = np.where(converts & (before == land), np.array(targets)[which], after).astype(np.uint8)
     away = 2 * np.pi * draw(17)
@@ -136,8 +150,8 @@ def lay_districts(plan: Plan, frame: Frame) -> Districts:
     """Find each pixel's district, and the border nearest to it."""
     size = plan.district_m
     wander = np.float32(plan.wander * size)
-    y = frame.y_m + wander * smooth(frame, 31, 0.6 * size)
-    x = frame.x_m + wander * smooth(frame, 32, 0.6 * size)
+    y = frame.y_m + wander * rough(frame, 31, 0.8 * size, 3, 0.4)
+    x = frame.x_m + wander * rough(frame, 32, 0.8 * size, 3, 0.4)
     rows = np.arange(int(np.floor(y.min() / size)) - 2, int(np.floor(y.max() / size)) + 3)
     cols = np.arange(int(np.floor(x.min() / size)) - 2, int(np.floor(x.max() / size)) + 3)
     cells = _draw_cells(plan, frame, rows, cols)
@@ -151,26 +165,34 @@ def lay_districts(plan: Plan, frame: Frame) -> Districts:
     gap_y, gap_x = cells.y_m[other] - cells.y_m[cell], cells.x_m[other] - cells.x_m[cell]
     gap = np.sqrt(gap_y**2 + gap_x**2)
     south, east = y - cells.y_m[cell], x - cells.x_m[cell]
+    sign = np.where(cell < other, 1, -1).astype(np.float32)
+    along = sign * (south * gap_x - east * gap_y) / gap
+    # Borders wind, fields with them; streets and houses are laid out straight.
+    ruled = np.isin(cells.land, URBAN).any(axis=0)[cell]
+    south = np.where(ruled, frame.y_m - cells.y_m[cell], south)
+    east = np.where(ruled, frame.x_m - cells.x_m[cell], east)
     # The same draw from either side of the border.
     pair = (cells.key[cell] ^ cells.key[other], cells.key[cell] + cells.key[other])
     rank, renewed = (uniform(frame.seed, salt, *pair) for salt in (81, 82))
     town = np.isin(cells.land[0], URBAN)
     rank = np.where(town[cell] | town[other], 0.35 + 0.65 * rank, rank)
     lake = cells.land[0] == Land.LAKE
-    rank = np.where(lake[cell] | lake[other], 0.5 * rank, rank).astype(np.float32)
-    sign = np.where(cell < other, 1, -1).astype(np.float32)
+    shore = lake[cell] | lake[other]
+    rank = np.where(shore, 0.33 * rank, rank).astype(np.float32)
     found = Districts(
         cells=cells,
         cell=cell,
         border_m=(second - best) / (2 * gap),
-        along_m=sign * (south * gap_x - east * gap_y) / gap,
+        along_m=along,
         rank=rank,
         renewed=renewed,
         south_m=south,
         east_m=east,
         stray=rough(frame, 33, 9 * plan.ragged_m, 3, 0.65),
     )
-    return _fray(found, other, sign, plan.ragged_m)
+    # Shores and wood edges know no ruler; other borders stray little.
+    wild = shore | (cells.land[0][cell] == Land.FOREST) | (cells.land[0][other] == Land.FOREST)
+    return _fray(found, other, sign, np.where(wild, np.float32(0.05 * size), 0) + np.float32(plan.ragged_m))
 
 
 def _two_nearest(
@@ -197,7 +219,7 @@ def _two_nearest(
 ROADLESS = 0.3  # borders of a lower rank have no road
 
 
-def _fray(found: Districts, other: IndexArray, sign: Float32Array, ragged_m: float) -> Districts:
+def _fray(found: Districts, other: IndexArray, sign: Float32Array, ragged_m: Float32Array) -> Districts:
     """Let borders without a road wander: pixels beside them go to the other side where the noise says so."""
     reach = ragged_m * sign * found.stray * 1.5
     swap = (found.rank < ROADLESS) & (found.border_m < reach)

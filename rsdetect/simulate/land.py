@@ -39,6 +39,13 @@ class Use(IntEnum):
     WATER = 10
     BURNT = 11
     STREET = 12
+    ORCHARD = 13
+    VINEYARD = 14
+    WETLAND = 15
+    GOLF = 16
+    SITE = 17  # under construction
+    RUBBLE = 18
+    SPORTS = 19
 
 
 @dataclass(frozen=True)
@@ -65,52 +72,60 @@ class Recipe:
 RECIPES: dict[Land, Recipe] = {
     Land.FARM: Recipe(
         (50, 240), (35, 160), (0.0, 5.0), 2,
-        {Use.CROP: 0.72, Use.MEADOW: 0.2, Use.YARD: 0.015, Use.GREENHOUSE: 0.015, Use.FOREST: 0.03},
-        {Use.EARTHWORK: 3, Use.SOLAR: 2, Use.GREENHOUSE: 2, Use.WATER: 2, Use.YARD: 2, Use.FOREST: 0.5},
+        {Use.CROP: 0.6, Use.MEADOW: 0.2, Use.YARD: 0.03, Use.GREENHOUSE: 0.015, Use.FOREST: 0.04,
+         Use.ORCHARD: 0.07, Use.VINEYARD: 0.05, Use.SOLAR: 0.005, Use.GOLF: 0.01, Use.SPORTS: 0.01},
+        {Use.EARTHWORK: 2, Use.SITE: 1, Use.SOLAR: 2, Use.GREENHOUSE: 2, Use.WATER: 1.5, Use.YARD: 5,
+         Use.FOREST: 0.7},
         0.04, (14, 50), (0.3, 0.7), 0.7, (4, 10), 0.3,
         {"roof_white": 2, "roof_grey": 2, "roof_tile": 2, "roof_blue": 1}, 0.6, (0.0, 0.02),
     ),
     Land.FOREST: Recipe(
         (60, 220), (60, 200), (0.0, 4.0), 2,
-        {Use.FOREST: 0.9, Use.RANGE: 0.08, Use.MEADOW: 0.02},
-        {Use.RANGE: 4, Use.EARTHWORK: 2, Use.BURNT: 1, Use.YARD: 0.5},
-        0.01, (8, 25), (0.4, 0.9), 0.5, (3, 7), 0.3,
+        {Use.FOREST: 0.88, Use.RANGE: 0.08, Use.MEADOW: 0.03, Use.WETLAND: 0.01},
+        {Use.RANGE: 4, Use.EARTHWORK: 1.5, Use.BURNT: 1, Use.YARD: 2},
+        0.02, (8, 25), (0.4, 0.9), 0.5, (3, 7), 0.3,
         {"roof_grey": 2, "roof_brown": 2, "roof_tile": 1}, 0.3, (0.75, 1.0),
     ),
     Land.RANGE: Recipe(
         (60, 260), (60, 220), (0.0, 3.0), 1,
-        {Use.RANGE: 0.8, Use.MEADOW: 0.15, Use.EARTHWORK: 0.02},
-        {Use.EARTHWORK: 4, Use.WATER: 2, Use.YARD: 2, Use.SOLAR: 1, Use.FOREST: 1, Use.BURNT: 0.5},
+        {Use.RANGE: 0.72, Use.MEADOW: 0.12, Use.EARTHWORK: 0.03, Use.WETLAND: 0.05, Use.GOLF: 0.05,
+         Use.YARD: 0.02},
+        {Use.EARTHWORK: 2.5, Use.SITE: 1, Use.WATER: 1.5, Use.YARD: 5, Use.SOLAR: 1, Use.FOREST: 1,
+         Use.BURNT: 0.5},
         0.05, (10, 40), (0.4, 0.9), 0.5, (3, 9), 0.4,
         {"roof_grey": 2, "roof_white": 1, "roof_brown": 1, "roof_tile": 1}, 0.5, (0.0, 0.5),
     ),
     Land.SUBURB: Recipe(
-        (16, 32), (24, 42), (6, 10), 7,
-        {Use.LAWN: 0.93, Use.YARD: 0.04, Use.RANGE: 0.03},
-        {Use.YARD: 2, Use.EARTHWORK: 1},
-        0.9, (10, 20), (0.55, 1.0), 0.72, (3.5, 8), 0.12,
+        (15, 29), (22, 38), (6, 10), 7,
+        {Use.LAWN: 0.9, Use.YARD: 0.04, Use.RANGE: 0.03, Use.GOLF: 0.01,
+         Use.SPORTS: 0.01, Use.EARTHWORK: 0.01},
+        {Use.YARD: 2, Use.SITE: 1},
+        0.92, (11, 22), (0.6, 1.0), 0.78, (3.5, 8), 0.12,
         {"roof_grey": 3, "roof_dark": 2, "roof_tile": 3, "roof_brown": 2, "roof_white": 0.5},
         0.65, (0.02, 0.35),
     ),
     Land.DENSE: Recipe(
         (9, 20), (10, 22), (3, 6), 9,
-        {Use.YARD: 0.7, Use.LAWN: 0.2, Use.RANGE: 0.1},
-        {Use.EARTHWORK: 2, Use.YARD: 1},
+        {Use.YARD: 0.68, Use.LAWN: 0.2, Use.RANGE: 0.08, Use.RUBBLE: 0.02, Use.SPORTS: 0.01,
+         Use.EARTHWORK: 0.01},
+        {Use.RUBBLE: 1, Use.SITE: 1, Use.YARD: 1},
         0.92, (8, 18), (0.5, 1.0), 0.97, (3, 9), 0.5,
         {"roof_grey": 4, "roof_tile": 2, "roof_brown": 2, "roof_blue": 1.2, "roof_white": 1},
         0.6, (0.0, 0.15),
     ),
     Land.BLOCKS: Recipe(
         (40, 90), (28, 60), (6, 12), 3,
-        {Use.LAWN: 0.6, Use.YARD: 0.2, Use.PARKING: 0.15, Use.RANGE: 0.05},
-        {Use.PARKING: 2, Use.EARTHWORK: 2},
+        {Use.LAWN: 0.55, Use.YARD: 0.18, Use.PARKING: 0.15, Use.RANGE: 0.05, Use.SPORTS: 0.05,
+         Use.SITE: 0.02},
+        {Use.PARKING: 2, Use.SITE: 2},
         0.85, (30, 70), (0.16, 0.4), 0.85, (9, 32), 0.7,
         {"roof_grey": 4, "roof_tile": 2, "roof_white": 1.5, "roof_brown": 1}, 0.4, (0.02, 0.3),
     ),
     Land.INDUSTRY: Recipe(
         (60, 170), (50, 130), (8, 14), 3,
-        {Use.YARD: 0.5, Use.PARKING: 0.25, Use.LAWN: 0.15, Use.EARTHWORK: 0.06},
-        {Use.PARKING: 2, Use.EARTHWORK: 2, Use.YARD: 2},
+        {Use.YARD: 0.5, Use.PARKING: 0.22, Use.LAWN: 0.15, Use.EARTHWORK: 0.05, Use.RUBBLE: 0.02,
+         Use.SITE: 0.02},
+        {Use.PARKING: 2, Use.SITE: 2, Use.YARD: 2},
         0.88, (35, 130), (0.35, 0.9), 0.85, (6, 14), 0.65,
         {"roof_white": 3, "roof_grey": 3, "roof_blue": 1.5, "roof_dark": 0.6, "roof_green": 0.4},
         0.7, (0.0, 0.04),
@@ -118,8 +133,8 @@ RECIPES: dict[Land, Recipe] = {
     Land.LAKE: Recipe((200, 300), (200, 300), uses={Use.WATER: 1.0}),
     Land.BARE: Recipe(
         (60, 200), (60, 200), (0.0, 6.0), 2,
-        {Use.EARTHWORK: 0.7, Use.RANGE: 0.3},
-        {Use.WATER: 2, Use.YARD: 3, Use.RANGE: 0.0, Use.SOLAR: 2},
+        {Use.EARTHWORK: 0.68, Use.RANGE: 0.26, Use.SITE: 0.04, Use.RUBBLE: 0.02},
+        {Use.WATER: 1.5, Use.YARD: 5, Use.SOLAR: 1.5, Use.SITE: 1},
         0.1, (12, 60), (0.3, 0.9), 0.7, (4, 10), 0.6,
         {"roof_white": 2, "roof_grey": 2, "roof_blue": 2}, 0.5, (0.0, 0.04),
     ),

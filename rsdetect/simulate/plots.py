@@ -37,6 +37,7 @@ class Plots:
     street: BoolArray
     street_m: Float32Array  # place across the street, from its middle; meaningful where `street`
     run_m: Float32Array  # place along the street
+    width_m: Float32Array  # of the street
     cos: Float32Array  # of the street grid against east
     sin: Float32Array
 
@@ -104,6 +105,7 @@ def _lay(districts: Districts, date: int, frame: Frame) -> tuple[Plots, tuple[Fl
         street=front | ((inside < 0) & (land != Land.FARM)),
         street_m=np.where(front, across - street_w / 2, inside + street_w / 2),
         run_m=np.where(front, u, v),
+        width_m=street_w,
         cos=cos,
         sin=sin,
     )

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Index1, Texture
 from rsdetect.simulate.districts import ROADLESS, Districts
-from rsdetect.simulate.ground import Numbers, line
 from rsdetect.simulate.land import Land, Use
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Frame, uniform
+from rsdetect.simulate.patch import Numbers, line
 from rsdetect.simulate.plots import Plots
 from rsdetect.simulate.spec import ChangeKind
 
@@ -35,7 +35,7 @@ class Roads:
         self.width_m = np.select(steps, [0.0, 3.5, 6.5, 11.0], 17.0).astype(np.float32)
         if frame.gsd_m > 5:  # a lane far narrower than a pixel is seen as a faint line of a pixel's width
             self.width_m = np.where(self.width_m > 5, np.maximum(self.width_m, 1.1 * frame.gsd_m), 0)
-        self.new = districts.renewed.ravel()[self.at] < min(0.5, 1.6 * change)
+        self.new = districts.renewed.ravel()[self.at] < min(0.5, (0.7 if frame.gsd_m < 3 else 1.6) * change)
         self.across_m = districts.border_m.ravel()[self.at]
         self.along_m = districts.along_m.ravel()[self.at]
 

@@ -33,7 +33,7 @@ class Waters:
             width_m=max(float(np.exp(rng.uniform(np.log(6), np.log(90)))), 1.5 * gsd_m),
             pond_m=float(rng.uniform(0.25, 0.9)) * district_m * pond,
             level=float(rng.uniform(1.5, 2.4)),
-            flood=min(0.5, 1.2 * change),
+            flood=min(0.5, (0.4 if gsd_m < 3 else 1.2) * change),
         )
 
 
