@@ -17,6 +17,10 @@ def _text_of_date(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def _none_of_auto(value: object) -> object:
+    return None if value == "auto" else value
+
+
 class PreviousBaseline(Section):
     """Each pixel's last valid observation."""
 
@@ -66,8 +70,12 @@ class DetectorSection(Section):
 
     name: str = Field(default="siamese", description="siamese, cva, ... as --detector of rsdetect detect.")
     model: str | None = Field(default=None, description="Model file or name; the detector's own by default.")
-    threshold: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
-        default="auto", description="Change probability from which on a pixel counts as changed, or auto."
+    threshold: Annotated[float | None, BeforeValidator(_none_of_auto)] = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Change probability from which on a pixel counts as changed; auto = the detector's own.",
+        json_schema_extra={"anyOf": [{"type": "number"}, {"const": "auto"}, {"type": "null"}]},
     )
     min_area: float = Field(
         default=0.0, ge=0, description="Smaller regions are left out; m², pixels without a CRS."

@@ -1,0 +1,107 @@
+"""The journal's file: its tables, whose it is, and of which version."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from pathlib import Path
+
+from rsdetect.errors import OutputError
+
+VERSION = 1
+APPLICATION = 0x72736D6A  # "rsmj", so that the file says whose it is
+_SECONDS_TO_WAIT = 30.0  # for a reader such as `monitor status` to let go
+_HEADER_BYTES = 100
+
+_TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE scenes (
+    id TEXT PRIMARY KEY, taken TEXT NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL,
+    reason TEXT NOT NULL, content TEXT NOT NULL, attempts INTEGER NOT NULL, listed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE baselines (request TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE steps (
+    key TEXT PRIMARY KEY, scene TEXT NOT NULL, taken TEXT NOT NULL, baseline TEXT NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, content TEXT NOT NULL, attempts INTEGER NOT NULL,
+    began TEXT NOT NULL, ended TEXT
+) WITHOUT ROWID;
+CREATE TABLE regions (
+    step TEXT NOT NULL REFERENCES steps (key) ON DELETE CASCADE, number INTEGER NOT NULL,
+    geometry BLOB NOT NULL, area_m2 REAL, probability REAL NOT NULL, PRIMARY KEY (step, number)
+) WITHOUT ROWID;
+CREATE TABLE looks (key TEXT PRIMARY KEY, content TEXT NOT NULL, geometry BLOB) WITHOUT ROWID;
+CREATE TABLE events (id TEXT PRIMARY KEY, content TEXT NOT NULL, geometry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE observations (
+    event TEXT NOT NULL, taken TEXT NOT NULL, scene TEXT NOT NULL, content TEXT NOT NULL, geometry BLOB,
+    PRIMARY KEY (event, taken, scene)
+) WITHOUT ROWID;
+CREATE TABLE runs (number INTEGER PRIMARY KEY, began TEXT NOT NULL, ended TEXT, status INTEGER, content TEXT);
+"""
+
+
+def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
+    """Open the journal at `path`; with `write` it is made where it is missing.
+
+    Raises
+    ------
+    OutputError
+        No journal of ours, or one of a newer version: it stays as it is.
+    """
+    if path.exists():
+        _require_ours(path)
+    try:
+        if not write:
+            return _connect_to_read(path)
+        database = _connect(path, "rwc")
+        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+            # One transaction: a journal is there whole or not at all.
+            database.executescript(
+                f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION}; "
+                f"PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+    except sqlite3.Error as error:
+        raise OutputError(f"{path} cannot be opened: {error}.") from error
+    return database
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    database = _connect(path, "ro")
+    try:
+        database.execute("SELECT count(*) FROM facts")
+    except sqlite3.OperationalError:
+        # A run was killed in the middle of a transaction. Whoever opens next takes it back, and must write.
+        database.close()
+        database = _connect(path, "rw")
+        database.execute("SELECT count(*) FROM facts")
+    return database
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    database = sqlite3.connect(uri, uri=True, timeout=_SECONDS_TO_WAIT)
+    database.execute("PRAGMA foreign_keys = ON")
+    return database
+
+
+def _require_ours(path: Path) -> None:
+    """Refuse a file that is no journal, or of a newer version, by its first bytes: SQLite need not open it.
+
+    The places of both numbers are those of the file format (https://www.sqlite.org/fileformat.html, 1.3).
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not header:
+        return  # a run was killed before it wrote the first word
+    if len(header) < _HEADER_BYTES or not header.startswith(b"SQLite format 3\0"):
+        raise OutputError(f"{path} is no journal of a monitoring job.")
+    version, application = (struct.unpack_from(">I", header, offset)[0] for offset in (60, 68))
+    if (version, application) != (0, 0) and application != APPLICATION:
+        raise OutputError(f"{path} is no journal of a monitoring job.")
+    if version > VERSION:
+        raise OutputError(
+            f"{path} was written by a newer rsdetect (journal version {version}, this one knows up to "
+            f"{VERSION}); it was left as it is: update rsdetect or name another folder."
+        )
