@@ -25,8 +25,8 @@ def parse_pair_options(
     return PairOptions(
         bands=parse_bands(bands),
         masks=tuple(mask.split(",")) if mask else (),
-        mask_values=_integers("--mask-values", mask_values),
-        mask_bits=_integers("--mask-bits", mask_bits),
+        mask_values=parse_integers("--mask-values", mask_values),
+        mask_bits=parse_integers("--mask-bits", mask_bits),
         aoi=aoi,
         align=align,
         resampling=resampling,
@@ -34,7 +34,8 @@ def parse_pair_options(
     )
 
 
-def _integers(option: str, text: str | None) -> tuple[int, ...]:
+def parse_integers(option: str, text: str | None) -> tuple[int, ...]:
+    """Read a list of whole numbers for the named `option`; none at all where nothing was given."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from rsdetect.commands.batch import batch
 from rsdetect.commands.check import check
 from rsdetect.commands.detect import detect
 from rsdetect.commands.info import info
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (detect, check, vectorize, simulate, info):
+for command in (detect, batch, check, vectorize, simulate, info):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""The check report as tables for a terminal."""
+"""Tables for a terminal: the check report, and the way any of them is printed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ class _Console(Console):
 
 def print_check(report: CheckReport) -> None:
     """Print the tables of a report on stdout."""
-    console = _Console()
     for table in check_tables(report):
-        console.print(table)
+        print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout."""
+    _Console().print(table)
 
 
 def check_tables(report: CheckReport) -> Iterator[Table]:

@@ -1,0 +1,88 @@
+"""Many pairs in one go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsdetect.arguments import parse_pair_options, parse_threshold
+from rsdetect.commands.messages import log_to_stderr, print_json, say
+from rsdetect.commands.parameters import (
+    Align,
+    Aoi,
+    Bands,
+    Debug,
+    Json,
+    MaskBits,
+    MaskValues,
+    MinArea,
+    Quiet,
+    Resampling,
+    Simplify,
+    Threshold,
+)
+
+
+def batch(
+    pairs: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PAIRS.csv",
+            help="Columns name, before, after; and mask, dates, bands, ... where a pair needs its own.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results, a folder a pair.")],
+    detector: Annotated[str, typer.Option(help="As of rsdetect detect.")] = "siamese",
+    model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
+    bands: Bands = None,
+    threshold: Threshold = "auto",
+    min_area: MinArea = 0.0,
+    simplify: Simplify = 0.0,
+    mask_values: MaskValues = None,
+    mask_bits: MaskBits = None,
+    aoi: Aoi = None,
+    align: Align = False,
+    resampling: Resampling = "bilinear",
+    tile_size: Annotated[
+        int, typer.Option(help="Edge of a tile in pixels; does not change the result.")
+    ] = 512,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A running Dask scheduler.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are not of this batch.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find what changed in every pair of a list; what is done already is not done again.
+
+    Status 0: all done; 3: some failed for reasons that may pass; 2: some cannot be done as they are, or the
+    list is wrong.
+    """
+    from rsdetect.batch import run_batch
+    from rsdetect.batch.results import as_table
+    from rsdetect.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
+    from rsdetect.tables import print_table
+
+    options = DetectOptions(
+        pair=parse_pair_options(bands, None, mask_values, mask_bits, aoi, align, resampling, None),
+        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler),
+        polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
+        run=RunOptions(overwrite, True, quiet or as_json),
+    )
+    log_to_stderr(quiet=quiet)
+    tell = (lambda _: None) if quiet or as_json else say
+    report = run_batch(pairs, out, options, tell, stop_at_defects=debug)
+    if as_json:
+        print_json(report.as_content())
+    else:
+        print_table(as_table(report.results))
+        for line in report.remarks():
+            say(line)
+    raise typer.Exit(report.exit_status)
