@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,10 +103,15 @@ def _moved(pixels: Float32Array, day: Day, rng: np.random.Generator) -> Float32A
 
 def _slow(edge: int, knots: int, rng: np.random.Generator) -> Float32Array:
     """A slowly varying field of deviation about 1; (edge, edge)."""
-    coarse = rng.standard_normal((knots + 1, knots + 1), dtype=np.float32)
-    return np.asarray(
-        zoom(coarse, edge / (knots + 1), order=2, mode="nearest", grid_mode=True)[:edge, :edge], np.float32
-    )
+    weights = _spline(edge, knots + 1)
+    return np.asarray(weights @ rng.standard_normal((knots + 1, knots + 1), dtype=np.float32) @ weights.T)
+
+
+@lru_cache(maxsize=32)
+def _spline(edge: int, knots: int) -> Float32Array:
+    """Weights of each knot at each pixel of an axis; (edge, knots)."""
+    unit = np.eye(knots, dtype=np.float32)
+    return np.asarray(zoom(unit, (edge / knots, 1), order=2, mode="nearest", grid_mode=True), np.float32)
 
 
 def _numbers(seen: Float32Array, day: Day, dtype: type[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:

@@ -36,6 +36,8 @@ class Image:
 
     def only(self, bands: tuple[str, ...]) -> Image:
         """The image with these of its bands."""
+        if bands == self.bands:
+            return self
         rows = [self.bands.index(name) for name in bands]
         drifts = tuple(drift.only(rows) for drift in self.drifts)
         return replace(self, pixels=self.pixels[rows], bands=bands, drifts=drifts)

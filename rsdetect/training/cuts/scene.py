@@ -54,7 +54,8 @@ def cut_scene(seed: int, size: int, images: Sequence[Image], leaves: float = 0.3
     real = bool(images) and rng.random() >= leaves
     edge = size + 2 * MARGIN_PX
     image = images[_weighted(images, rng)] if real else dead_leaves(round(1.5 * edge), rng)
-    ground = _ground(image.only(_draw_bands(image.bands, rng)), edge, rng)
+    # Leaves have their detail drawn already; enlarged, their rims would be stairs.
+    ground = _ground(image.only(_draw_bands(image.bands, rng)), edge, FINEST_STEP if real else 0.75, rng)
     swing = float(min(rng.exponential(0.4), 1.2)) if rng.random() < 0.85 else 0.0
     grounds = Grounds.unchanged(ground.pixels)
     _change(grounds, _donor(ground, images, rng), swing, rng)
@@ -71,8 +72,8 @@ def _draw_bands(bands: tuple[str, ...], rng: np.random.Generator) -> tuple[str, 
     return VISIBLE if rng.random() < 0.4 else bands
 
 
-def _ground(image: Image, edge: int, rng: np.random.Generator) -> _Ground:
-    steps = (FINEST_STEP, 1.6) if rng.random() < 0.8 else (0.8, 1.3)
+def _ground(image: Image, edge: int, finest: float, rng: np.random.Generator) -> _Ground:
+    steps = (finest, 1.6) if rng.random() < 0.8 else (0.8, 1.3)
     pixels, valid, step = _usable(image, edge, steps, rng)
     if step < 0.7:
         pixels = _finer(pixels, step, rng)
