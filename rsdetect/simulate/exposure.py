@@ -59,9 +59,12 @@ def sense(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: i
 
     def see(look: Look) -> list[Float32Array]:
         shadow = cast_shadows(canvas.height_m, look, spec.ground_m, shadow_reach_px(spec.ground_m, look))
+        middle = (len(places) - 1) / 2
         ground = [
-            form_image(band, look.optics, frame, margin, coarse)
-            for band, coarse in zip(reflect(canvas, shadow, look, places), coarseness(spec), strict=True)
+            form_image(band, look.optics, frame, margin, coarse, number - middle)
+            for number, (band, coarse) in enumerate(
+                zip(reflect(canvas, shadow, look, places), coarseness(spec), strict=True)
+            )
         ]
         seen = veil(ground, places, look, frame, date, world.cloud_m)
         if spec.cloud:

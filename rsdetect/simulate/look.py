@@ -93,9 +93,9 @@ class _Base:
             tangent=rng.uniform(0.5, 2.0),
             film=bool(rng.random() < sensor.film),
             stretch=rng.choice(np.array(list(Stretch)), p=[0.5, 0.25, 0.15, 0.1]),
-            percent=float(rng.uniform(0.2, 2.5)),
+            percent=float(rng.uniform(0.1, 2.0)),
             gamma=rng.uniform(0.5, 0.9),
-            brightness=float(np.exp(rng.normal(1.1, 0.22))),
+            brightness=float(np.exp(rng.normal(0.95, 0.22))),
             gain=np.exp(rng.normal(0, 0.07, 7)) if picture else np.ones(7),
             blur=rng.uniform(0.35, 0.8) if picture else rng.uniform(0.45, 0.7),
             noise=float(np.exp(rng.normal(-5.3, 0.5))) if picture else 0.0025,
@@ -156,9 +156,19 @@ class _Draw:
         if not self._chance(0.12 if self._picture else 0.06):
             return look
         other = self.look(look.shift_px)
-        # One instrument took both; the buildings are painted once.
+        # One instrument took both, they were toned to fit each other, and the buildings are painted once.
+        black = other.tone.low - look.tone.low
+        tone = replace(look.tone, low=look.tone.low + black, high=look.tone.high + black)
         other = replace(
-            other, lean=look.lean, optics=look.optics, flaws=look.flaws, compression=look.compression
+            look,
+            tone=tone,
+            season=other.season,
+            palette=other.palette,
+            sun=other.sun,
+            sun_tan=other.sun_tan,
+            skylight=other.skylight,
+            haze=other.haze,
+            gain=0.5 * (look.gain + other.gain),
         )
         size = (self.spec.height, self.spec.width)
         return replace(look, seam=draw_seam(size, 310 + date, self.rng), beyond=other)
@@ -168,7 +178,14 @@ class _Draw:
         green = float(np.clip(self.base.green + far * rng.normal(0, 0.35), 0, 1))
         leaves = float(np.clip(0.2 + 1.6 * green + far * rng.normal(0, 0.3), 0, 1))
         autumn = float(rng.uniform(0.2, 0.9)) if green < 0.6 and self._chance(0.25) else 0.0
-        return Season(green, leaves, wet=float(rng.uniform(0, 0.8)) * min(far, 1), autumn=autumn)
+        return Season(
+            green,
+            leaves,
+            wet=float(rng.uniform(0, 0.8)) * min(far, 1),
+            autumn=autumn,
+            snow=float(rng.uniform(0.1, 0.9)) if green < 0.3 and self._chance(0.06) else 0.0,
+            glint=float(rng.uniform(0.02, 0.2)) if self._chance(0.1) else 0.0,
+        )
 
     def _optics(self, shift: tuple[float, float], film: bool) -> Optics:
         rng, far, base = self.rng, self.far, self.base
@@ -178,12 +195,14 @@ class _Draw:
         native = base.native
         if self._chance(0.2) and self.spec.sensor.gsd_m < 10:
             native = float(rng.uniform(1.1, 2.2))
+        fringe = rng.normal(0, 0.12, 2) if self.spec.sensor.gsd_m < 10 and self._chance(0.2) else np.zeros(2)
         return Optics(
             blur=min(blur, 1.3),
             sharpen=sharpen,
             native=native,
             nearest=bool(rng.random() < 0.25),
             shift=shift,
+            fringe=(float(np.clip(fringe[0], -0.3, 0.3)), float(np.clip(fringe[1], -0.3, 0.3))),
             warp=0.0,
             warp_scale=1.0,
         )
@@ -208,7 +227,7 @@ class _Draw:
         stretch = base.stretch
         if self._chance(0.3):
             stretch = rng.choice(np.array(list(Stretch)))
-        black = float(rng.uniform(0, 0.03)) + 0.7 * mist
+        black = float(rng.uniform(-0.03, 0.02)) + 0.7 * mist
         white = 1 / (base.brightness * float(np.exp(far * rng.normal(0, 0.18))))
         least = base.percent * float(np.exp(far * rng.normal(0, 0.4)))
         low, high = np.full(4, black), black + white * np.array([1, 1, 1, _NIR_WHITE])
@@ -216,7 +235,7 @@ class _Draw:
         lift, top = np.zeros(4), np.ones(4)
         if film:
             # Dyes fade unevenly: blacks turn grey and brown, whites dull and yellow.
-            saturation *= float(rng.uniform(0.35, 0.9))
+            saturation *= float(rng.uniform(0.35, 0.9)) if rng.random() < 0.85 else 0.0
             warm = rng.uniform(-0.3, 1.0) * np.array([1.0, 0.3, -0.8, 0.0])
             lift = np.clip(rng.uniform(0.0, 0.22) + 0.05 * warm, 0, 0.4)
             top = np.clip(rng.uniform(0.65, 1.0) + 0.1 * warm, 0.5, 1.05)
@@ -225,6 +244,7 @@ class _Draw:
             low=low.astype(np.float32),
             high=high.astype(np.float32),
             percent=(min(least, 8.0), 100 - min(0.8 * least, 8.0)),
+            room=float(rng.uniform(0.0, 0.25)),
             weight=float(rng.uniform(0.4, 0.95)),
             gamma=float(np.clip(base.gamma * np.exp(far * rng.normal(0, 0.15)), 0.4, 1.3)),
             mix=colour_mix(rng, far, saturation),

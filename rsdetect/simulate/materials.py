@@ -99,14 +99,19 @@ def _hues(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 _WATER_TAKES = np.array([0.40, 0.40, 0.40, 0.40, 0.42, 0.52, 0.60], dtype=np.float32)
 
 
+_SNOWED = ("soil", "sand", "straw", "grass", "crop", "ripe", "gravel", "ash")
+
+
 @dataclass(frozen=True)
 class Season:
-    """How the plants stand on one date. All are 0 to 1."""
+    """How plants, soil and water stand on one date. All are 0 to 1."""
 
     green: float  # 1 = lush grass, 0 = straw
     leaves: float  # 1 = broad-leaved trees in leaf, 0 = bare
     wet: float  # 1 = soil dark with rain
     autumn: float = 0.0  # 1 = the leaves that are left are yellow and brown
+    snow: float = 0.0  # share of open ground under snow
+    glint: float = 0.0  # reflectance that the sun adds on water
 
 
 def dated_palette(
@@ -137,6 +142,12 @@ def dated_palette(
     for name in ("soil", "sand", "straw", "gravel"):
         first, count = RANGES[name]
         palette[first : first + count] *= 1 - _WATER_TAKES * np.float32(season.wet)
+    if season.snow:
+        for name in _SNOWED:
+            blend(name, "snow", season.snow, 0.2)
+    for name in ("water", "mud_water"):
+        first, count = RANGES[name]
+        palette[first : first + count] += np.float32(season.glint)
     palette *= np.exp(rng.normal(0, drift, (ROWS, 1))).astype(np.float32)
     palette *= np.exp(drift / 2 * _hues(rng, ROWS)).astype(np.float32)
     return palette

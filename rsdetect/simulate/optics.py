@@ -25,6 +25,7 @@ class Optics:
     native: float  # size of the detector's own pixels, which the product was resampled from; 1 = as it is
     nearest: bool  # bands with larger pixels are repeated instead of interpolated
     shift: tuple[float, float]  # (rows, columns) the image is moved down and right
+    fringe: tuple[float, float]  # (rows, columns) by which each band lies further on than the one before
     warp: float  # standard deviation of the shift that changes slowly from place to place
     warp_scale: float  # from one bump of it to the next
 
@@ -33,23 +34,33 @@ class Optics:
         native = self.native * coarse
         spread = 3 * (self.blur + (0.6 if self.sharpen else 0.0)) + 0.5
         resampling = 1.5 * native if native > 1 else 0.0
-        return ceil(spread + resampling + max(map(abs, self.shift))) + (_WARP_REACH_PX if self.warp else 0)
+        # A sensor has up to seven bands, the middle one in its place.
+        moved = max(abs(shift) + 3 * abs(step) for shift, step in zip(self.shift, self.fringe, strict=True))
+        return ceil(spread + resampling + moved) + (_WARP_REACH_PX if self.warp else 0)
 
 
 def form_image(
-    ground: Float32Array, optics: Optics, frame: Frame, margin: int, coarse: int = 1
+    ground: Float32Array, optics: Optics, frame: Frame, margin: int, coarse: int = 1, step: float = 0.0
 ) -> Float32Array:
-    """What the detector sees of `ground`, which reaches `margin` pixels beyond `frame` on every side.
+    """What the detector sees of `ground` in one band.
 
-    `coarse` says how many times larger the band's own pixels are than those of the product.
+    Parameters
+    ----------
+    ground
+        Reaches `margin` pixels beyond `frame` on every side.
+    coarse
+        How many times larger the band's own pixels are than those of the product.
+    step
+        The band's place in the order of the sensor, 0 = the middle.
     """
     native = optics.native * coarse
     assert margin >= optics.reach_px(coarse)
     pad = _WARP_REACH_PX if optics.warp else 0
     # Only whole ratios are repeated: at others the image would be moved by a part of a pixel.
     spread = (optics.blur, optics.sharpen, native, optics.nearest and optics.native == 1)
-    rows = _operator(frame.row - pad, frame.height + 2 * pad, margin - pad, optics.shift[0], spread)
-    cols = _operator(frame.col - pad, frame.width + 2 * pad, margin - pad, optics.shift[1], spread)
+    down, right = (shift + step * fringe for shift, fringe in zip(optics.shift, optics.fringe, strict=True))
+    rows = _operator(frame.row - pad, frame.height + 2 * pad, margin - pad, down, spread)
+    cols = _operator(frame.col - pad, frame.width + 2 * pad, margin - pad, right, spread)
     image = (cols @ np.ascontiguousarray((rows @ ground).T)).T
     return _warp(image, optics, frame, pad) if optics.warp else np.ascontiguousarray(image)
 

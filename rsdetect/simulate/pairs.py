@@ -19,6 +19,8 @@ _SHARES = {
     "landsat": 0.07,
     "tm": 0.07,
 }
+_EXPORTED = 0.12  # share of RGB pictures that are exports of coarser scenes
+_EXPORT_M = (3.0, 20.0)
 _UNCHANGED = 0.25  # share of pairs in which nothing changes
 
 
@@ -39,6 +41,8 @@ def training_spec(seed: int, size: int = 256, kind: str | None = None) -> SceneS
     drawn = str(rng.choice(np.array(list(_SHARES)), p=list(_SHARES.values())))
     kind = drawn if kind is None else kind
     least, most = SENSORS[kind].range_m if kind in SENSORS else (1.0, 1.0)  # SceneSpec says what is wrong
+    if kind == "vhr" and rng.random() < _EXPORTED:
+        least, most = _EXPORT_M
     unchanged = rng.random() < _UNCHANGED
     change = float(np.clip(rng.gamma(2.0, 0.14), 0.06, 0.5))
     # Most pairs are registered within a pixel; some are not.

@@ -46,7 +46,7 @@ SENSORS = {
     "vhr": Sensor("satellite RGB, 8 bit, 0.5 m", _RGB, Product.PICTURE, 0.5, (0.3, 3.0), 0.05, 0.16),
     "aerial": Sensor("aerial RGB, 8 bit, 0.5 m", _RGB, Product.PICTURE, 0.5, (0.3, 2.0), 0.4, 0.13),
     "rgbn": Sensor("RGB and NIR, 8 bit, 1 m", (*_RGB, "nir"), Product.PICTURE, 1.0, (0.5, 5.0), 0.1, 0.1),
-    "smallsat": Sensor("4 bands, 16 bit, 3 m", _FOUR, Product.REFLECTANCE, 3.0, (3.0, 5.0), 0.0, 0.08),
+    "smallsat": Sensor("4 bands, 16 bit, 3 m", _FOUR, Product.REFLECTANCE, 3.0, (3.0, 10.0), 0.0, 0.08),
     "s2": Sensor("4 bands, 16 bit, 10 m", _FOUR, Product.REFLECTANCE, 10.0, (10.0, 10.0)),
     "s2-swir": Sensor(
         "7 bands, 16 bit, 10 m",

@@ -30,6 +30,7 @@ class Tone:
     low: Float32Array  # (4,) reflectance shown as black where the stretch is fixed
     high: Float32Array  # (4,) reflectance shown as white where the stretch is fixed
     percent: tuple[float, float]  # shown as black and as white where it is measured
+    room: float  # share of that span that is left free at either end
     weight: float  # of what is measured here; the rest of a product reaches far beyond the scene
     gamma: float
     mix: Float32Array  # (3, 3) from true to recorded red, green, blue; rows sum to one
@@ -58,8 +59,10 @@ def measure_limits(bands: list[Float32Array], tone: Tone) -> Limits:
     if tone.stretch is Stretch.GREY:
         rise = seen.mean(axis=1) - low
         high = low + rise * np.median((high - low) / np.maximum(rise, 1e-4))
+    span = high - low
     low, high = (
-        tone.weight * here + (1 - tone.weight) * usual for here, usual in zip((low, high), fixed, strict=True)
+        tone.weight * here + (1 - tone.weight) * usual
+        for here, usual in zip((low - tone.room * span, high + tone.room * span), fixed, strict=True)
     )
     high = np.maximum(high, low + 0.02)
     return Limits(low.astype(np.float32), high.astype(np.float32))
