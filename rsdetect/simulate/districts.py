@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rsdetect.simulate.land import URBAN, Land
 from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, uniform
+from rsdetect.simulate.relief import Relief
 
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
@@ -57,6 +58,8 @@ class Plan:
     wander: float  # how winding borders are, share of a district
     ragged_m: float  # how far natural borders stray
     fine: bool  # pixels so small that single buildings are what changes
+    boom: float  # how much more than usual converts: a few scenes were developed as a whole
+    relief: Relief
 
 
 def draw_plan(change: float, extent_m: float, gsd_m: float, rng: np.random.Generator) -> Plan:
@@ -75,6 +78,8 @@ def draw_plan(change: float, extent_m: float, gsd_m: float, rng: np.random.Gener
         wander=float(rng.choice([0.01, 0.05, 0.1])) * float(rng.uniform(0.5, 1.5)),
         ragged_m=float(rng.uniform(3, 14)) + 2 * gsd_m,
         fine=gsd_m < 3,
+        boom=3.0 if rng.random() < 0.2 else 1.0 if gsd_m < 3 else 0.8,
+        relief=Relief.draw(gsd_m, rng),
     )
 
 
@@ -106,7 +111,7 @@ def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) ->
     rural = np.array(_RURAL)[np.searchsorted(plan.rural_weights[:-1], draw(14))]
     before = np.where(townish < plan.urban, urban, rural).astype(np.uint8)
     after = before.copy()
-    converts = draw(15) < min(0.9, 1.0 * plan.change)
+    converts = draw(15) < min(0.9, plan.boom * plan.change)
     for land, targets in (_BUILDS if plan.fine else _CONVERTS).items():
         which = np.minimum((draw(16) * len(targets)).astype(np.intp), len(targets) - 1)
         after = np.where(converts & (before == land), np.array(targets)[which], after).astype(np.uint8)

@@ -72,7 +72,7 @@ def paint_ground(
         )
         done = painter(patch)
         # No two plots are equally bright, whatever they are made of.
-        tone = 0.9 + 0.2 * patch.lot(22)
+        tone = 1.0 if code == Use.WATER else 0.9 + 0.2 * patch.lot(22)
         canvas.paint(at, done.first, done.second, done.mix, tone * done.shade, done.cover)
         if done.height_m is not None:
             canvas.height_m.reshape(-1)[at] = done.height_m

@@ -139,13 +139,18 @@ def paint_water(p: Patch) -> Paint:
 
 
 def paint_street(p: Patch) -> Paint:
-    """A street of a settlement: carriageway, pavement, kerb, centre line, mended patches."""
+    """A street: carriageway, pavement, kerb, centre line, mended patches; a narrow one is a track."""
     t = p.texture
     rim = p.width_m / 2 - np.abs(p.street_m)
-    walk = (rim < 1.7) & (p.width_m > 6.5) & (p.lot(0) < 0.7)
-    kerb = (np.abs(rim - 1.7) < max(0.15, p.gsd_m / 2)) & (p.width_m > 6.5)
+    track, wide = p.width_m < 5.2, p.width_m > 6.5
+    walk = (rim < 1.7) & wide & (p.lot(0) < 0.7)
+    kerb = (np.abs(rim - 1.7) < max(0.15, p.gsd_m / 2)) & wide
     dashed = line(p.run_m, 9.0, 4.0, p.gsd_m) * (np.abs(p.street_m) < max(0.1, p.gsd_m / 2))
     marks = 0.5 * min(1.0, 0.2 / p.gsd_m) * dashed * (p.width_m > 7) + 0.15 * kerb * min(1.0, 0.4 / p.gsd_m)
+    # Grass grows between the wheels and beside them.
+    green = np.where(np.abs(np.abs(p.street_m) - 0.9) < 0.45, 0.1, 0.55) + 0.15 * t.patch
     first = np.where(walk, palette_row("concrete", p.lot(8)), palette_row("asphalt", p.lot(16)))
+    first = np.where(track, palette_row("gravel", p.lot(16)), first).astype(np.uint8)
+    second = np.where(track, palette_row("grass", p.lot(8)), palette_row("paint")).astype(np.uint8)
     shade = 1 + 0.05 * t.patch + 0.04 * t.fine + 0.08 * t.leaves + 0.03 * t.grain
-    return Paint(first.astype(np.uint8), palette_row("paint"), marks, shade, Cover.PAVED)
+    return Paint(first, second, np.where(track, green, marks), shade, Cover.PAVED)

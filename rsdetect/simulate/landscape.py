@@ -14,6 +14,7 @@ from rsdetect.simulate.ground import paint_ground
 from rsdetect.simulate.land import URBAN, Land
 from rsdetect.simulate.noise import Frame
 from rsdetect.simulate.plots import Plots, lay_plots
+from rsdetect.simulate.relief import lay_weather, shade_hills
 from rsdetect.simulate.roads import Roads, park_vehicles
 from rsdetect.simulate.spec import ChangeKind
 from rsdetect.simulate.trees import paint_trees
@@ -35,7 +36,8 @@ def draw_landscape(world: World, frame: Frame) -> Landscape:
     """Paint both dates' ground, and say what changed."""
     districts = lay_districts(world.plan, frame)
     before, after, converted = lay_plots(districts, frame)
-    waters, bank = lay_water(world.waters, frame)
+    shores = lay_water(world.waters, frame)
+    bank = shores.bank | shores.seen[0] | shores.seen[1]
     roads = Roads(districts, world.plan.change, frame)
     textures = Texture.draw_pair(frame, world.texture)
     canvases, alone = [], []
@@ -45,13 +47,15 @@ def draw_landscape(world: World, frame: Frame) -> Landscape:
         use = paint_ground(canvas, plots, world.catalogue, texture, date, frame.gsd_m)
         alone.append(paint_buildings(canvas, plots, world.catalogue, texture, look, date))
         if bank.any():
-            paint_water(canvas, waters[date], bank, texture)
+            paint_water(canvas, shores, date, texture, frame)
         roads.paint(canvas, texture, date, frame.gsd_m)
         roads.paint_vehicles(canvas, frame, date)
         park_vehicles(canvas, plots, use, frame, date)
         canvas.trees[:] *= np.clip(1 + 0.9 * districts.stray, 0, 2)
         for spacing in world.tree_m:
             paint_trees(canvas, frame, texture, look, spacing)
+        shade_hills(canvas, world.plan.relief, before.land, frame, look)
+        lay_weather(canvas, frame, date)
         canvases.append(canvas)
 
     kind = np.where(before.street, 0, world.catalogue.turned[before.entry])
@@ -61,7 +65,7 @@ def draw_landscape(world: World, frame: Frame) -> Landscape:
     kind = np.where(built[0] & (alone[0] | converted), ChangeKind.BUILDING_REMOVED, kind)
     kind = np.where(built[1] & (alone[1] | converted), ChangeKind.BUILDING_NEW, kind)
     kind[bank] = 0
-    kind[waters[0] != waters[1]] = ChangeKind.WATER
+    kind[shores.lying[0] != shores.lying[1]] = ChangeKind.WATER
     roads.mark(kind)
     _mark_trees(kind, canvases, converted)
     return Landscape((canvases[0], canvases[1]), kind.astype(np.uint8))

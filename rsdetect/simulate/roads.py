@@ -35,6 +35,8 @@ class Roads:
         self.width_m = np.select(steps, [0.0, 3.5, 6.5, 11.0], 17.0).astype(np.float32)
         if frame.gsd_m > 5:  # a lane far narrower than a pixel is seen as a faint line of a pixel's width
             self.width_m = np.where(self.width_m > 5, np.maximum(self.width_m, 1.1 * frame.gsd_m), 0)
+        self.rail = (rank > 0.88) & (rank < 0.92)
+        self.lot = districts.renewed.ravel()[self.at]
         self.new = districts.renewed.ravel()[self.at] < min(0.5, (0.7 if frame.gsd_m < 3 else 1.6) * change)
         self.across_m = districts.border_m.ravel()[self.at]
         self.along_m = districts.along_m.ravel()[self.at]
@@ -60,22 +62,42 @@ class Roads:
         at = self.at[on]
         track, across = self.rank[on] < _PAVED, self.across_m[on]
         t = texture.at(at)
-        asphalt, gravel = RANGES["asphalt"][0], RANGES["gravel"][0]
-        row = np.where(track, gravel, asphalt + (self.rank[on] > 0.7)).astype(np.uint8)
+        rail = self.rail[on]
+        asphalt, variants = RANGES["asphalt"]
+        # A new surface on some roads: no change of the ground.
+        lot = np.floor(self.lot[on] * 1e4)
+        surface = np.where((lot % 7 < 2) & (date > 0), lot // 7, lot // 49) % variants
+        row = np.where(track | rail, RANGES["gravel"][0] + rail, asphalt + surface).astype(np.uint8)
         dashed = line(self.along_m[on], 12.0, 5.0, gsd_m) * (across < max(0.15, gsd_m / 2))
         sides = np.abs(across - (self.width_m[on] / 2 - 0.6)) < max(0.1, gsd_m / 2)
-        marks = np.where(track, 0, 0.55 * min(1.0, 0.25 / gsd_m) * (dashed + 0.7 * sides))
-        shade = 1 + 0.04 * t.patch + 0.04 * t.fine + 0.02 * t.grain
+        rails = np.minimum(np.abs(across - 1.2), np.abs(across - 2.7)) < max(0.12, gsd_m / 2)
+        marks = np.where(track | rail, 0, 0.55 * min(1.0, 0.25 / gsd_m) * (dashed + 0.7 * sides))
+        shade = 1 + 0.04 * t.patch + 0.04 * t.fine + 0.02 * t.grain + 0.07 * t.leaves
+        shade *= np.where(rail, 0.75 - 0.35 * rails * min(1.0, 0.25 / gsd_m), 1.0)
         paint_row = np.full(1, RANGES["paint"][0], dtype=np.uint8)
         canvas.paint(at, row, paint_row, marks.astype(np.float32), shade, Cover.PAVED)
         canvas.height_m.reshape(-1)[at] = 0
 
     def paint_vehicles(self, canvas: Canvas, frame: Frame, date: int) -> None:
         """Put vehicles on the lanes; they are others on each date."""
-        on = self.on(date) & (self.width_m > 5)
+        on = self.on(date) & (self.width_m > 5) & ~self.rail
         lane = np.floor(self.across_m[on] / 3.2)
         in_lane = self.across_m[on] - lane * 3.2 - 1.6
         _park(canvas, frame, self.at[on], (self.along_m[on], in_lane), lane, (90 + date, 0.06))
+        self._paint_trains(canvas, frame, date)
+
+    def _paint_trains(self, canvas: Canvas, frame: Frame, date: int) -> None:
+        """Put trains on the rails: coaches of one colour, many in a row."""
+        if frame.gsd_m > _SEEN_M:
+            return
+        place = np.floor(self.along_m / 160)
+        drawn = uniform(frame.seed, 97 + date, place, np.floor(self.lot * 1e6))
+        train = self.on(date) & self.rail & (np.abs(self.across_m - 1.95) < 1.5) & (drawn < 0.3)
+        train &= np.mod(self.along_m, 20.0) > 0.8
+        at, (start, count) = self.at[train], RANGES["car"]
+        row = (start + np.floor(drawn[train] / 0.3 * count).clip(0, count - 1)).astype(np.uint8)
+        canvas.paint(at, row, row, np.zeros(1, np.float32), np.ones(1, np.float32), Cover.PAVED)
+        canvas.height_m.reshape(-1)[at] = 3.6
 
 
 def park_vehicles(canvas: Canvas, plots: Plots, use: UInt8Array, frame: Frame, date: int) -> None:

@@ -22,7 +22,11 @@ def paint_trees(canvas: Canvas, frame: Frame, texture: Texture, look: Look, spac
     A place is taken by the density that `canvas.trees` has at the trunk, so crowns are whole.
     """
     spacing = spacing_m
-    if spacing < _MIN_CROWN_PX * frame.gsd_m or not canvas.trees.any():
+    if not canvas.trees.any():
+        return
+    if spacing < _MIN_CROWN_PX * frame.gsd_m:
+        # Too small to be drawn: where there are many, the ground between them is seen darker.
+        canvas.shade[:] *= 1 - 0.22 * np.clip(canvas.trees, 0, 1) * (canvas.cover != Cover.WOODY)
         return
     y, x = frame.y_m, frame.x_m
     rows = np.arange(int(np.floor(y[0, 0] / spacing)) - 1, int(np.floor(y[-1, 0] / spacing)) + 2)

@@ -1,4 +1,4 @@
-"""Rivers and ponds: water that follows the ground and not the plots, and its floods."""
+"""Rivers and ponds: water that follows the ground and not the plots, its floods, its ups and downs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
-from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth
+from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth, uniform
+from rsdetect.simulate.patch import palette_row
 
 BoolArray = NDArray[np.bool_]
 
@@ -23,35 +23,49 @@ class Waters:
     pond_m: float  # size of ponds and their basins, 0 = none
     level: float  # in standard deviations of the ground: higher = fewer ponds
     flood: float  # share of the ground where the water rose or fell
+    tide_m: tuple[float, float]  # by date: how far the water line stands above its mean, on the bank
 
     @staticmethod
     def draw(change: float, district_m: float, gsd_m: float, rng: np.random.Generator) -> Waters:
         """The waters of a world; four in ten have a river, a third have ponds."""
         river, pond = rng.random() < 0.4, rng.random() < 0.35
+        share = 0.4 if gsd_m < 3 else 1.2
         return Waters(
             river_m=float(rng.uniform(2.5, 6)) * district_m * river,
             width_m=max(float(np.exp(rng.uniform(np.log(6), np.log(90)))), 1.5 * gsd_m),
             pond_m=float(rng.uniform(0.25, 0.9)) * district_m * pond,
-            level=float(rng.uniform(1.5, 2.4)),
-            flood=min(0.5, (0.4 if gsd_m < 3 else 1.2) * change),
+            level=float(rng.uniform(1.2, 2.4)),
+            flood=min(0.5, share * change),
+            tide_m=(float(rng.normal(0, 2.0)), float(rng.normal(0, 2.0))),
         )
 
 
-def lay_water(waters: Waters, frame: Frame) -> tuple[list[BoolArray], BoolArray]:
-    """Where water stands before and after, and the banks on which nothing is built; (height, width)."""
+@dataclass(frozen=True)
+class Shores:
+    """Where water is; (height, width)."""
+
+    lying: tuple[BoolArray, BoolArray]  # by date: covered at the usual level
+    seen: tuple[BoolArray, BoolArray]  # by date: covered on the day
+    bank: BoolArray  # nothing is built here
+    dry: BoolArray  # of the bank, high enough for trees
+
+
+def lay_water(waters: Waters, frame: Frame) -> Shores:
+    """Where water stands before and after."""
     shape = (frame.height, frame.width)
+    nowhere = np.zeros(shape, dtype=np.bool_)
+    if not (waters.river_m or waters.pond_m):
+        return Shores((nowhere, nowhere), (nowhere, nowhere), nowhere, nowhere)
     depth = np.full(shape, -9.0, dtype=np.float32)  # in widths of the bank below the water line
+    bank_m = max(0.35 * waters.width_m, 12.0)
     if waters.river_m:
         course = rough(frame, 161, waters.river_m, 3, 0.3)
         # Noise of scale s has a slope of about 2.2 / s: from noise to metres.
         metres = np.abs(course) * np.float32(waters.river_m / 2.2)
-        depth = (waters.width_m / 2 - metres) / np.float32(max(0.35 * waters.width_m, 12.0))
+        depth = (waters.width_m / 2 - metres) / np.float32(bank_m)
     if waters.pond_m:
-        hollow = rough(frame, 171, waters.pond_m, 3, 0.4)
+        hollow = rough(frame, 171, waters.pond_m, 4, 0.45)
         depth = np.maximum(depth, (hollow - np.float32(waters.level)) * 3)
-    dry = np.zeros(shape, dtype=np.bool_)
-    if not (waters.river_m or waters.pond_m):
-        return [dry, dry], dry
     swell = np.zeros(shape, dtype=np.float32)
     if waters.flood > 0:
         where = smooth(frame, 181, 2.0 * max(waters.river_m, waters.pond_m, 1.0) ** 0.9)
@@ -59,25 +73,40 @@ def lay_water(waters: Waters, frame: Frame) -> tuple[list[BoolArray], BoolArray]
         rise = np.clip((np.abs(where) - np.float32(1.7 - 2 * waters.flood)) * 2, 0, 1)
         swell = np.sign(where) * rise * np.float32(1.5)
     after = depth + swell
-    return [depth > 0, after > 0], np.maximum(depth, after) > -1
-
-
-def paint_water(canvas: Canvas, water: BoolArray, bank: BoolArray, texture: Texture) -> None:
-    """Paint the water of one date, and grass and trees on its banks."""
-    at = np.flatnonzero(bank & ~water)
-    t = texture.at(at)
-    soil = np.full(1, RANGES["soil"][0] + 1, dtype=np.uint8)
-    grass = np.full(1, RANGES["grass"][0] + 1, dtype=np.uint8)
-    canvas.paint(
-        at, soil, grass, 0.6 + 0.2 * t.patch + 0.15 * t.fine, 1 + 0.08 * t.fine + 0.08 * t.grain, Cover.OPEN
+    tide = [np.float32(metres / bank_m) for metres in waters.tide_m]
+    top = np.maximum(depth, after)
+    return Shores(
+        (depth > 0, after > 0),
+        (depth + tide[0] > 0, after + tide[1] > 0),
+        top > -1,
+        (top > -1) & (top < -0.35),
     )
-    canvas.height_m.reshape(-1)[at] = 0
-    canvas.trees.reshape(-1)[at] = 0.35
-    at = np.flatnonzero(water)
-    t = texture.at(at)
-    clear = np.full(1, RANGES["water"][0] + 1, dtype=np.uint8)
-    mud = np.full(1, RANGES["mud_water"][0] + 1, dtype=np.uint8)
-    shade: Float32Array = 1 + 0.06 * t.broad + 0.015 * t.fine + 0.015 * t.grain
-    canvas.paint(at, clear, mud, 0.3 + 0.2 * t.broad, shade, Cover.WATER)
-    canvas.height_m.reshape(-1)[at] = 0
-    canvas.trees.reshape(-1)[at] = 0
+
+
+def paint_water(canvas: Canvas, shores: Shores, date: int, texture: Texture, frame: Frame) -> None:
+    """Paint the water of one date, the strip it left or took, and grass and trees on its banks.
+
+    The cover goes by the usual level: a water line that moves by a few metres is no change.
+    """
+    lying, seen = shores.lying[date], shores.seen[date]
+    bank = np.flatnonzero(shores.bank & ~lying & ~seen)
+    t = texture.at(bank)
+    mix = 0.6 + 0.2 * t.patch + 0.15 * t.fine + 0.15 * t.leaves
+    soil, grass = palette_row("soil", np.full(1, 0.2)), palette_row("grass", np.full(1, 0.2))
+    canvas.paint(bank, soil, grass, mix, 1 + 0.08 * t.fine + 0.08 * t.grain, Cover.OPEN)
+    bared = np.flatnonzero(lying & ~seen)
+    t = texture.at(bared)
+    shade = 0.75 + 0.1 * t.patch + 0.06 * t.fine
+    canvas.paint(bared, soil, palette_row("sand"), 0.3 + 0.2 * t.patch, shade, Cover.WATER)
+    for cover, where in ((Cover.WATER, seen & lying), (Cover.OPEN, seen & ~lying)):
+        at = np.flatnonzero(where)
+        t = texture.at(at)
+        clear, mud = palette_row("water", np.full(1, 0.3)), palette_row("mud_water")
+        # On some days the wind roughens it, and the sun glints on the waves.
+        wind = float(uniform(frame.seed, 185, date)[0]) ** 3
+        waves: Float32Array = (0.015 + 0.22 * wind) * (t.fine + 0.7 * t.grain) + 0.06 * t.broad
+        canvas.paint(at, clear, mud, 0.3 + 0.2 * t.broad, np.clip(1 + waves, 0.4, 3), cover)
+    wet = shores.bank | lying | seen
+    canvas.height_m[wet] = 0
+    canvas.trees[wet] = 0
+    canvas.trees[shores.dry] = 0.35
