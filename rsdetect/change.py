@@ -49,7 +49,7 @@ class ChangeMap:
 
 
 @dataclass(frozen=True)
-class _Job:
+class FittedPair:
     """A pair, a fitted scorer, and the plan by which it is scored."""
 
     pair: Pair
@@ -148,6 +148,12 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
     return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, record["threshold"], record)
 
 
+def fit_pair(before: str, after: str, options: DetectOptions) -> FittedPair:
+    """Open a pair and fit its detector: all that is needed to score any window of it as `detect` does."""
+    pair, device, detector = _open(before, after, options)
+    return _fit(pair, detector, options.score, device)
+
+
 def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, Any]:
     asked = options.score
     device = "cpu" if asked.detector == "cva" else resolve_device(asked.device)
@@ -155,13 +161,15 @@ def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, A
     return open_pair(before, after, options.pair, wanted=detector.bands), device, detector
 
 
-def _fit(pair: Pair, detector: Any, options: ScoreOptions, device: str) -> _Job:
+def _fit(pair: Pair, detector: Any, options: ScoreOptions, device: str) -> FittedPair:
     scorer = detector.fit(Scan(pair, usable_cores()))
     plan = plan_tiles(pair.grid, options.tile_size, scorer.halo, scorer.stride)
-    return _Job(pair, scorer, plan, options.workers or usable_cores(), device)
+    return FittedPair(pair, scorer, plan, options.workers or usable_cores(), device)
 
 
-def _score(job: _Job, store: WorkStore, tiles: list[TileWindow], options: DetectOptions) -> dict[str, Any]:
+def _score(
+    job: FittedPair, store: WorkStore, tiles: list[TileWindow], options: DetectOptions
+) -> dict[str, Any]:
     missing = [tile for tile in tiles if store.get(tile) is None]
     pixels = sum(tile.core.height * tile.core.width for tile in missing)
     # One thread in each operator: two share an operator badly, two tiles side by side share well.
@@ -176,7 +184,7 @@ def _score(job: _Job, store: WorkStore, tiles: list[TileWindow], options: Detect
     }
 
 
-def _start_record(job: _Job, report: CheckReport, options: DetectOptions) -> dict[str, Any]:
+def _start_record(job: FittedPair, report: CheckReport, options: DetectOptions) -> dict[str, Any]:
     inputs = {
         "before": describe_input(job.pair.before, job.pair),
         "after": describe_input(job.pair.after, job.pair),
@@ -203,7 +211,7 @@ def _with_full_paths(options: PairOptions) -> PairOptions:
     """So that `vectorize` finds masks and area of interest from any folder."""
 
     def full(path: str) -> str:
-        return str(Path(path).absolute()) if Path(path).exists() else path
+        return str(Path(path).absolute()) if path and Path(path).exists() else path
 
     return replace(
         options,

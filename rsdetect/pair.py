@@ -30,7 +30,7 @@ class PairOptions:
     """How the user wants the pair to be read."""
 
     bands: Sequence[int | str] | None = None  # numbers from 1 or names; None = the detector's choice
-    masks: tuple[str, ...] = ()  # one file for both dates, or one for each
+    masks: tuple[str, ...] = ()  # one file for both dates, or one for each; "" = none for that date
     mask_values: tuple[int, ...] = ()  # mask pixels with these values are not usable
     mask_bits: tuple[int, ...] = ()  # mask pixels with one of these bits set are not usable; 0 = lowest
     aoi: str | None = None  # a vector file; only pixels with their centre in its polygons are scored
@@ -215,8 +215,11 @@ def _masks(options: PairOptions, before: Scene, after: Scene) -> tuple[MaskFile 
         raise InputError(f"--mask takes one file for both dates or two, and got {len(options.masks)}.")
     if any(not 0 <= bit < 31 for bit in options.mask_bits):
         raise InputError("--mask-bits counts bits from 0 (the lowest) to 30.")
-    masks = []
+    masks: list[MaskFile | None] = []
     for path, scene in zip((options.masks[0], options.masks[-1]), (before, after), strict=True):
+        if not path:
+            masks.append(None)
+            continue
         header = read_header(path)
         if header.grid.crs is None and header.grid.shape != scene.grid.shape:
             raise GridMismatch(

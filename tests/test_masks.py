@@ -56,6 +56,17 @@ def test_one_mask_serves_both_dates_and_two_serve_each_its_own(folder):
     np.testing.assert_array_equal(tile.valid, (left == 0) & (top == 0))
 
 
+@pytest.mark.parametrize("masked_date", ["before", "after"])
+def test_an_empty_name_leaves_one_date_unmasked(folder, masked_date):
+    top = np.zeros((40, 50), np.uint8)
+    top[:5] = 1
+    path = write_scene(folder / "top_alone.tif", top)
+    tile = masked(folder, *((path, "") if masked_date == "before" else ("", path)))
+    hidden = {"before": tile.before_valid, "after": tile.after_valid}
+    np.testing.assert_array_equal(hidden.pop(masked_date), top == 0)
+    assert hidden.popitem()[1].all()
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "uint32"])
 def test_quality_bits_hide_where_any_of_them_is_set(folder, dtype):
     high = min(np.iinfo(dtype).max, 2**31 - 1)

@@ -1,0 +1,76 @@
+"""GeoTIFFs that a job derives from its scenes: written by windows, renamed into place when whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.windows import Window as RasterioWindow
+
+from rsdetect.errors import JobInterrupted
+from rsdetect.grid import Grid, Window
+from rsdetect.handles import GDAL_ERRORS, one_line
+from rsdetect.tiles import Float32Array
+
+_BLOCK = 256  # edge of the file's blocks in pixels
+_DIGITS = 16
+
+
+def write_raster(
+    path: Path, grid: Grid, names: tuple[str, ...], pieces: Iterable[tuple[Window, Float32Array]]
+) -> str:
+    """Write (bands, height, width) float32 pieces, NaN where not valid, as one GeoTIFF at `path`.
+
+    What no piece covers is not valid. Equal pieces in equal order give equal hashes.
+
+    Returns
+    -------
+    str
+        A hash of all values.
+
+    Raises
+    ------
+    JobInterrupted
+        The disk is full, or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    digest = hashlib.sha256()
+    try:
+        with rasterio.open(
+            partial,
+            "w",
+            driver="GTiff",
+            dtype="float32",
+            count=len(names),
+            height=grid.height,
+            width=grid.width,
+            crs=grid.crs,
+            transform=grid.transform,
+            nodata=np.nan,
+            tiled=True,
+            blockxsize=_BLOCK,
+            blockysize=_BLOCK,
+            compress="zstd",
+            zstd_level=1,
+            predictor=3,
+            sparse_ok=True,
+            bigtiff="IF_SAFER",
+        ) as raster:
+            raster.descriptions = [name or None for name in names]
+            for window, values in pieces:
+                digest.update(repr(window).encode())
+                digest.update(np.ascontiguousarray(values).tobytes())
+                place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+                raster.write(values, window=place)
+        partial.replace(path)
+    except GDAL_ERRORS as error:
+        raise JobInterrupted(
+            f"{path} could not be written: {one_line(error)}; mend that and run the job again to carry on."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return digest.hexdigest()[:_DIGITS]

@@ -1,0 +1,119 @@
+"""Where a job looks: the grid and bands that its scenes share, settled once, and the area of interest on it.
+
+The grid is that of the fixed baseline where the job names one, else of the earliest readable scene of the
+first run. It stays: what is compared in a year must lie on the grid of what was compared today.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from affine import Affine
+
+from rsdetect.aoi import read_aoi, touches_window
+from rsdetect.errors import InputError, NothingToCompare, SceneError
+from rsdetect.grid import Grid, Window
+from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.scenes import SceneRef
+from rsdetect.scene import Header, read_header
+
+_BLOCK = 512  # edge of the windows in which scenes are read, in pixels
+_FACT = "site"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all scenes of a job are brought to."""
+
+    grid: Grid
+    names: tuple[str, ...]  # of the bands, in order; "" where nobody named one
+    aoi: bytes | None  # WKB polygons in (column, row) of `grid`; None = everywhere
+    aoi_path: str | None  # the file that they come from
+    aoi_hash: str  # of its content; "" without one
+
+    def blocks(self) -> Iterator[Window]:
+        """Windows that cover the area of interest."""
+        for row in range(0, self.grid.height, _BLOCK):
+            for col in range(0, self.grid.width, _BLOCK):
+                block = Window(row, col, _BLOCK, _BLOCK).intersection(self.grid.window)
+                if self.aoi is None or touches_window(self.aoi, block):
+                    yield block
+
+
+def band_names(ref: SceneRef, headers: Sequence[Header]) -> tuple[str, ...]:
+    """Names of a scene's bands: as its source says, else as its files do.
+
+    Raises
+    ------
+    InputError
+        The source names another number of bands than there are.
+    """
+    if len(headers) > 1:
+        return tuple(name.lower() for name in ref.band_names) or ("",) * len(headers)
+    usable = headers[0].usable
+    if usable != tuple(range(1, len(usable) + 1)):
+        raise InputError(f"{ref.files[0]} has an alpha band before its last band; put it at the end.")
+    if ref.band_names and len(ref.band_names) != len(usable):
+        raise InputError(f"{ref.id} names {len(ref.band_names)} bands and has {len(usable)}.")
+    return tuple(name.lower() for name in ref.band_names) or headers[0].names[: len(usable)]
+
+
+def settle_site(
+    journal: Journal, refs: Sequence[SceneRef], fixed: str | None, aoi: Path | None
+) -> Site | None:
+    """The job's site: as the journal says, else of the first scene that can be read and touches the area.
+
+    Parameters
+    ----------
+    refs
+        The listed scenes, by date.
+    fixed
+        Id of the scene that is everybody's baseline; None = there is none.
+
+    Returns
+    -------
+    Site or None
+        None = no scene can be read now.
+
+    Raises
+    ------
+    InputError
+        The area of interest cannot be read.
+    NothingToCompare
+        It lies outside all scenes.
+    """
+    known = journal.fact(_FACT)
+    if known is not None:
+        grid = Grid(known["crs"], Affine(*known["transform"]), known["height"], known["width"])
+        return _site(grid, tuple(known["names"]), aoi)
+    outside = None
+    for ref in sorted(refs, key=lambda ref: ref.id != fixed):
+        try:
+            headers = [read_header(path) for path in ref.files]
+            site = _site(headers[0].grid, band_names(ref, headers), aoi)
+        except NothingToCompare as error:
+            outside = error
+        except SceneError:
+            continue  # it is told of where scenes are taken in
+        else:
+            journal.put_fact(_FACT, _plain(site))
+            return site
+    if outside is not None:
+        raise NothingToCompare(f"the area of interest in {aoi} lies outside all {len(refs)} scenes.")
+    return None
+
+
+def _site(grid: Grid, names: tuple[str, ...], aoi: Path | None) -> Site:
+    if aoi is None:
+        return Site(grid, names, None, None, "")
+    area = read_aoi(str(aoi), grid)
+    return Site(grid, names, area, str(aoi), hashlib.sha256(area).hexdigest()[:16])
+
+
+def _plain(site: Site) -> dict[str, Any]:
+    content = asdict(site.grid) | {"transform": list(site.grid.transform)[:6], "names": list(site.names)}
+    return content

@@ -1,0 +1,126 @@
+"""A table of scenes, as CSV or GeoParquet.
+
+Either one scene a line (`scene`, `date`, and where wanted `mask`, `id`), or one pair a line (`before`,
+`after`, `before_date`, `after_date`, and where wanted `before_mask`, `after_mask`), whose scenes are taken
+one by one. A date that is not given is looked for in the file's name. A relative path counts from the folder
+that the table lies in.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from rsdetect.dates import date_in_name
+from rsdetect.errors import InputError
+from rsdetect.monitoring.scenes import SceneRef
+from rsdetect.places import from_folder
+
+_SCENE = ("scene", "date", "mask", "id")
+_PAIR = ("before", "after", "before_date", "after_date", "before_mask", "after_mask")
+_PARQUET = (".parquet", ".geoparquet")
+
+
+@dataclass(frozen=True)
+class TableOfScenes:
+    """The scenes that a table names."""
+
+    path: Path
+
+    def list_scenes(self) -> Sequence[SceneRef]:
+        """Every scene of the table, each once.
+
+        Raises
+        ------
+        InputError
+            The table cannot be read, lacks a column or a date, or says two things of one scene.
+        """
+        rows = _parquet(self.path) if self.path.suffix.lower() in _PARQUET else _csv(self.path)
+        if not rows:
+            raise InputError(f"{self.path} lists no scene.")
+        columns = set(rows[0][1])
+        if "scene" not in columns and not {"before", "after"} <= columns:
+            raise InputError(
+                f"{self.path} has neither a column 'scene' nor the columns 'before' and 'after'; it has "
+                f"{', '.join(sorted(columns))}."
+            )
+        scenes: dict[str, SceneRef] = {}
+        for place, row in rows:
+            for found in self._scenes(f"{self.path}, {place}", row):
+                other = scenes.setdefault(found.id, found)
+                if (other.taken, other.files, other.mask) != (found.taken, found.files, found.mask):
+                    raise InputError(f"{found.source} says something else of {found.id} than {other.source}.")
+        return list(scenes.values())
+
+    def _scenes(self, place: str, row: dict[str, str]) -> Iterable[SceneRef]:
+        if "scene" in row:
+            yield self._scene(place, row.get("id", ""), *(row.get(key, "") for key in ("scene", "date", "mask")))
+            return
+        for which in ("before", "after"):
+            keys = (which, f"{which}_date", f"{which}_mask")
+            yield self._scene(place, "", *(row.get(key, "") for key in keys))
+
+    def _scene(self, place: str, name: str, file: str, day: str, mask: str) -> SceneRef:
+        if not file:
+            raise InputError(f"{place} names no scene.")
+        folder = self.path.absolute().parent
+        return SceneRef(
+            id=name or file,
+            taken=_taken(place, day or date_in_name(file) or ""),
+            files=(from_folder(file, folder),),
+            mask=from_folder(mask, folder) if mask else None,
+            source=place,
+        )
+
+
+def _csv(path: Path) -> list[tuple[str, dict[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a table of scenes: {error}.") from error
+    separator = ";" if ";" in text.partition("\n")[0] else ","
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    return [
+        (f"line {reader.line_num}", {key: (value or "").strip() for key, value in row.items() if key})
+        for row in reader
+    ]
+
+
+def _parquet(path: Path) -> list[tuple[str, dict[str, str]]]:
+    import geopandas
+
+    try:
+        frame = geopandas.read_parquet(path)
+    except ImportError:
+        raise InputError(
+            f"{path} is a GeoParquet, which needs the extra 'monitor': pip install 'rsdetect[monitor]'."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as GeoParquet: {' '.join(str(error).split())}.") from error
+    known = [column for column in frame.columns if column.lower() in (*_SCENE, *_PAIR)]
+    rows = frame[known].rename(columns=str.lower).to_dict("records")
+    return [
+        (f"row {number}", {key: _as_text(value) for key, value in row.items()})
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def _as_text(value: object) -> str:
+    """What a cell says; nothing where it is empty, whatever that looks like in its column."""
+    if value is None or value != value:  # NaN and NaT are not equal to themselves
+        return ""
+    return value.isoformat() if isinstance(value, date) else str(value).strip()
+
+
+def _taken(place: str, text: str) -> datetime:
+    try:
+        taken = datetime.fromisoformat(text)
+    except ValueError:
+        told = f"{text!r} is no date" if text else "there is no date, neither here nor in the file's name"
+        raise InputError(f"{place}: {told}; write 2024-05-03 or 2024-05-03T10:20:00Z.") from None
+    return taken if taken.tzinfo is not None else taken.replace(tzinfo=UTC)
