@@ -69,8 +69,11 @@ def sense(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: i
         seen = veil(ground, places, look, frame, date, world.cloud_m)
         if spec.cloud:
             seen = cover(seen, places, (opacity, light))
-        signal = fall_off(frame, look.flaws, (spec.height, spec.width))
-        seen = [band * (signal * look.gain[place]) for band, place in zip(seen, places, strict=True)]
+        size = (spec.height, spec.width)
+        signal = fall_off(frame, look.flaws, size, 321 + 10 * date, len(places))
+        seen = [
+            band * (part * look.gain[place]) for band, part, place in zip(seen, signal, places, strict=True)
+        ]
         return add_flaws(seen, look.flaws, frame, 1000 * (date + 1), rng)
 
     outside = world.edges[date].beyond(frame)

@@ -61,7 +61,7 @@ def draw_looks(spec: SceneSpec, world: Float32Array, rng: np.random.Generator) -
     before, after = draw.look((0.0, 0.0)), draw.look(shift)
     if far and rng.random() < 0.35:
         # The truth lies on the grid of before, so only after is warped.
-        warp, scale = float(rng.uniform(0.2, 0.8)) * min(far, 1), float(rng.uniform(60, 250))
+        warp, scale = float(rng.uniform(0.2, 0.8)) * min(far, 1), float(np.exp(rng.uniform(3.0, 5.5)))
         after = replace(after, optics=replace(after.optics, warp=warp, warp_scale=scale))
     return draw.maybe_mosaic(before, 0), draw.maybe_mosaic(after, 1)
 
@@ -88,7 +88,7 @@ class _Base:
     def draw(sensor: Sensor, rng: np.random.Generator) -> _Base:
         picture = sensor.product is Product.PICTURE
         return _Base(
-            green=rng.uniform(0, 1),
+            green=rng.beta(1.3, 0.9),
             azimuth=rng.uniform(0, 2 * np.pi),
             tangent=rng.uniform(0.5, 2.0),
             film=bool(rng.random() < sensor.film),
@@ -211,6 +211,7 @@ class _Draw:
         rng, far, sensor = self.rng, self.far, self.spec.sensor
         swept = sensor.product is Product.RADIANCE
         slope = far * rng.normal(0, 0.05 if self._chance(0.4) else 0.008, 2)
+        uneven = self._picture and self._chance(0.35)
         return Flaws(
             noise=self.base.noise * float(np.exp(far * rng.normal(0, 0.3))) * (1.8 if film else 1.0),
             grain=float(rng.uniform(0.3, 0.9)) if film or rng.random() < 0.2 else 0.0,
@@ -220,6 +221,9 @@ class _Draw:
             slope=(float(slope[0]), float(slope[1])),
             vignette=float(rng.uniform(0.05, 0.3)) if sensor.film and self._chance(0.25) else 0.0,
             frame_px=float(rng.uniform(500, 4000)),
+            uneven=float(rng.uniform(0.02, 0.16)) if uneven else 0.0,
+            tint=float(rng.uniform(0.0, 0.07)) if uneven else 0.0,
+            uneven_px=float(np.exp(rng.uniform(np.log(40), np.log(600)))),
         )
 
     def _tone(self, film: bool, mist: float) -> Tone:

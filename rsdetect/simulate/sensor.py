@@ -8,7 +8,7 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.simulate.noise import Float32Array, Frame, uniform
+from rsdetect.simulate.noise import Float32Array, Frame, smooth, uniform
 from rsdetect.simulate.sensors import Product
 
 # Landsat 5's TM, bands 1 to 5 and 7 (Chander, Markham, Helder 2009): the sun's irradiance in W / m2 / um,
@@ -34,17 +34,26 @@ class Flaws:
     slope: tuple[float, float]  # relative rise of the signal from edge to edge (down, to the right)
     vignette: float  # relative loss in the corners of a camera's frame
     frame_px: float  # edge of such a frame
+    uneven: float  # relative standard deviation of the signal from place to place, as balancing leaves it
+    tint: float  # the same, between the first band and the last
+    uneven_px: float  # from one bump to the next
 
 
-def fall_off(frame: Frame, flaws: Flaws, size: tuple[int, int]) -> Float32Array:
-    """Relative signal by place, for a scene of `size` (height, width) pixels; broadcasts to the frame."""
+def fall_off(frame: Frame, flaws: Flaws, size: tuple[int, int], salt: int, bands: int) -> list[Float32Array]:
+    """Relative signal of each band by place, for a scene of `size` (height, width) pixels."""
     rows = np.arange(frame.row, frame.row + frame.height)[:, None]
     cols = np.arange(frame.col, frame.col + frame.width)[None, :]
     gain = 1 + flaws.slope[0] * (rows / size[0] - 0.5) + flaws.slope[1] * (cols / size[1] - 0.5)
     if flaws.vignette:
         down, right = (np.mod(at / flaws.frame_px + 0.3, 1) - 0.5 for at in (rows, cols))
         gain = gain * (1 - 2 * flaws.vignette * (down**2 + right**2))
-    return gain.astype(np.float32)
+    even: Float32Array = gain.astype(np.float32)
+    if not flaws.uneven:
+        return [even] * bands
+    scale_m = flaws.uneven_px * frame.gsd_m
+    patchy = even * np.exp(np.float32(flaws.uneven) * smooth(frame, salt, scale_m))
+    tint = np.float32(flaws.tint) * smooth(frame, salt + 1, scale_m)
+    return [patchy * (1 + tint * np.float32(side)) for side in np.linspace(-1, 1, bands)]
 
 
 def add_flaws(
