@@ -13,7 +13,7 @@ Bands = Annotated[
 ]
 Mask = Annotated[
     str | None,
-    typer.Option(metavar="FILE[,FILE]", help="Cloud or quality mask, one for both dates or one each (,FILE: the later)."),
+    typer.Option(metavar="FILE[,FILE]", help="Cloud or quality mask, one for both dates or one each."),
 ]
 MaskValues = Annotated[str | None, typer.Option(help="Mask values that hide the ground, e.g. 3,8,9,10.")]
 MaskBits = Annotated[str | None, typer.Option(help="Mask bits that hide the ground, 0 = lowest, e.g. 3,4.")]
