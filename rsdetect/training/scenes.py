@@ -37,7 +37,7 @@ class ScenePool:
     folder: Path
     use: str  # a key of FIRST_SEED
     size: int  # edge in pixels
-    small_pixels: float = 0.25  # share of scenes at 10 m instead of very high resolution
+    kind: str | None = None  # of sensor; None = the mix of `simulate.training_spec`
 
     def path(self, number: int) -> Path:
         """Where scene `number` lies once it is rendered."""
@@ -46,15 +46,13 @@ class ScenePool:
     def render(self, number: int) -> None:
         """Render scene `number`, unless its file is there already."""
         # Only here, so that reading a pool needs no simulator.
-        from rsdetect.simulate import training_pair
-        from rsdetect.simulate.spec import KINDS
+        from rsdetect.simulate import render_whole, training_spec
 
         path = self.path(number)
         if path.exists():
             return
-        seed = FIRST_SEED[self.use] + number
-        kind = "s2" if np.random.default_rng(seed).random() < self.small_pixels else "vhr"
-        made = training_pair(seed, self.size, kind)
+        spec = training_spec(FIRST_SEED[self.use] + number, self.size, self.kind)
+        made = render_whole(spec)
         write_scene(
             path,
             Scene(
@@ -63,7 +61,7 @@ class ScenePool:
                 truth=made.truth,
                 valid=(made.before != 0).any(axis=0) & (made.after != 0).any(axis=0),
                 cloud=made.cloud_before | made.cloud_after,
-                bands=KINDS[kind],
+                bands=spec.bands,
             ),
         )
 
@@ -96,7 +94,8 @@ def wait_for_scene(path: Path, patience_s: float) -> Scene:
 
 def write_scene(path: Path, scene: Scene) -> None:
     """Write a scene as .npz, which appears under its name only when whole."""
-    part = path.with_suffix(".part")
+    # Several processes may be making the same scene; the last one to finish replaces it by an equal one.
+    part = path.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:
         np.savez_compressed(file, **vars(scene))
     part.replace(path)
