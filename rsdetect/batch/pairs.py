@@ -22,6 +22,7 @@ from rsdetect.bands import parse_bands
 from rsdetect.dates import parse_dates
 from rsdetect.errors import InputError
 from rsdetect.options import DetectOptions
+from rsdetect.places import from_folder
 
 REQUIRED = ("name", "before", "after")
 # What a batch writes beside the folders of its pairs.
@@ -124,18 +125,7 @@ def _pair(place: str, cells: dict[str, str], folder: Path, options: DetectOption
                 raise InputError(f"{place}: {cell!r} is no {column}.") from None
     if not options.pair.masks:  # those of the batch are for the pairs that have a mask
         options = replace(options, pair=replace(options.pair, mask_values=(), mask_bits=()))
-    return BatchPair(name, _path(cells["before"], folder), _path(cells["after"], folder), options)
-
-
-def _path(text: str, folder: Path) -> str:
-    """A path as GDAL takes it: names of drivers, addresses and virtual files stay as they are.
-
-    >>> _path("a.tif", Path("/lists")), _path("https://host/a.tif", Path("/lists"))
-    ('/lists/a.tif', 'https://host/a.tif')
-    """
-    if ":" in text or text.startswith("/"):
-        return text
-    return str(folder / text)
+    return BatchPair(name, from_folder(cells["before"], folder), from_folder(cells["after"], folder), options)
 
 
 def _truth(text: str, _: Path) -> bool:
@@ -149,17 +139,21 @@ _OPTIONS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "mask": (
         "pair",
         "masks",
-        lambda text, folder: tuple(_path(part.strip(), folder) for part in text.split(",")),
+        lambda text, folder: tuple(from_folder(part.strip(), folder) for part in text.split(",")),
     ),
     "mask_values": ("pair", "mask_values", lambda text, _: parse_integers("mask_values", text)),
     "mask_bits": ("pair", "mask_bits", lambda text, _: parse_integers("mask_bits", text)),
     "bands": ("pair", "bands", lambda text, _: parse_bands(text)),
     "dates": ("pair", "dates", lambda text, _: parse_dates(text)),
-    "aoi": ("pair", "aoi", _path),
+    "aoi": ("pair", "aoi", from_folder),
     "align": ("pair", "align", _truth),
     "resampling": ("pair", "resampling", lambda text, _: text),
     "detector": ("score", "detector", lambda text, _: text),
-    "model": ("score", "model", lambda text, folder: _path(text, folder) if Path(text).suffix else text),
+    "model": (
+        "score",
+        "model",
+        lambda text, folder: from_folder(text, folder) if Path(text).suffix else text,
+    ),
     "threshold": ("polygons", "threshold", lambda text, _: parse_threshold(text)),
     "min_area": ("polygons", "min_area", lambda text, _: float(text)),
     "simplify": ("polygons", "simplify", lambda text, _: float(text)),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+MaskKind = Literal["auto", "plain", "sentinel2-scl", "landsat-qa"]
 
 
 class Section(BaseModel):
@@ -24,6 +27,10 @@ class FolderSource(Section):
     mask_pattern: str | None = Field(
         default=None, description="What the names of their masks look like, e.g. {date:%Y%m%d}_mask.tif."
     )
+    bands: tuple[str, ...] = Field(
+        default=(),
+        description="One file a band: what stands at {band} in the pattern, in the order of the bands.",
+    )
 
 
 class ListSource(Section):
@@ -41,8 +48,17 @@ class StacSource(Section):
     collections: tuple[str, ...] = Field(default=(), description="Collections to take; all when empty.")
     assets: tuple[str, ...] = Field(description="Keys of the assets to compare, in the order of the bands.")
     mask_asset: str | None = Field(default=None, description="Key of the asset that holds the quality mask.")
+    mask_kind: MaskKind = Field(
+        default="auto", description="What the mask says; auto: by its key (scl, qa_pixel); plain: by scenes."
+    )
     max_cloud: float | None = Field(
         default=None, ge=0, le=100, description="Most cloud cover of a scene, percent."
+    )
+    since: date | None = Field(default=None, description="First day: 2024-05-03.")
+    until: date | None = Field(default=None, description="Last day.")
+    where: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Properties that items must have, e.g. grid:code: MGRS-32UPU, where several tiles meet.",
     )
 
 

@@ -35,11 +35,13 @@ class FolderOfScenes:
         masks = NamePattern.parse(section.mask_pattern) if section.mask_pattern else None
         if pattern.has_band != bool(section.bands):
             raise InputError(
-                f"the pattern {section.pattern!r} and source.bands go together: write {{band}} into the pattern "
-                "and name the bands in their order."
+                f"the pattern {section.pattern!r} and source.bands go together: write {{band}} into the "
+                "pattern and name the bands in their order."
             )
         if masks is not None and masks.has_band:
-            raise InputError(f"the pattern {section.mask_pattern!r} has {{band}}; a mask is one for all bands.")
+            raise InputError(
+                f"the pattern {section.mask_pattern!r} has {{band}}; a mask is one for all bands."
+            )
         return cls(Path(from_folder(section.path, base)), pattern, masks, section.bands)
 
     def list_scenes(self) -> Sequence[SceneRef]:
@@ -83,7 +85,9 @@ class FolderOfScenes:
         wanted: tuple[str | None, ...] = self.bands or (None,)
         missing = [str(band) for band in wanted if band not in found]
         if missing:
-            _log.warning(f"{self.folder / rest} is left out: its band {', '.join(missing)} is not there (yet).")
+            _log.warning(
+                f"{self.folder / rest} is left out: its band {', '.join(missing)} is not there (yet)."
+            )
             return None
         mask = None
         if self.mask_pattern is not None:

@@ -30,8 +30,8 @@ class NameMatch:
 class NamePattern:
     """Names with a date in them.
 
-    `{date:FORMAT}` stands for the date in `strptime`'s codes, `{band}` for a band's name, `*` for anything and
-    `?` for one character, neither of them across folders.
+    `{date:FORMAT}` stands for the date in `strptime`'s codes, `{band}` for a band's name, `*` for anything
+    and `?` for one character, neither of them across folders.
     """
 
     text: str
@@ -62,7 +62,9 @@ class NamePattern:
         parts.append(_wildcards(text[end:]))
         unknown = [name for name in fields if name not in ("date", "band")]
         if unknown:
-            raise InputError(f"the pattern {text!r} has a field {unknown[0]!r}; there are {{date:...}} and {{band}}.")
+            raise InputError(
+                f"the pattern {text!r} has a field {unknown[0]!r}; there are {{date:...}} and {{band}}."
+            )
         if date_format is None:
             raise InputError(f"the pattern {text!r} has no date; write it as {{date:%Y%m%d}}_*.tif.")
         if len(set(fields)) < len(fields):
@@ -102,7 +104,9 @@ def _date_regex(pattern: str, date_format: str) -> str:
     codes = parts[1::2]
     for code in codes:
         if code not in _CODES:
-            raise InputError(f"the pattern {pattern!r} has a date with %{code}; there are %{', %'.join(_CODES)}.")
+            raise InputError(
+                f"the pattern {pattern!r} has a date with %{code}; there are %{', %'.join(_CODES)}."
+            )
     if not any(day <= set(codes) for day in _DAY):
         raise InputError(f"the date in the pattern {pattern!r} is no whole day; write {{date:%Y%m%d}}.")
     texts = [re.escape(part) for part in parts[::2]]

@@ -58,7 +58,9 @@ class TableOfScenes:
 
     def _scenes(self, place: str, row: dict[str, str]) -> Iterable[SceneRef]:
         if "scene" in row:
-            yield self._scene(place, row.get("id", ""), *(row.get(key, "") for key in ("scene", "date", "mask")))
+            yield self._scene(
+                place, row.get("id", ""), *(row.get(key, "") for key in ("scene", "date", "mask"))
+            )
             return
         for which in ("before", "after"):
             keys = (which, f"{which}_date", f"{which}_mask")

@@ -1,0 +1,36 @@
+"""What quality masks of well-known products say, so that a job need not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsdetect.monitoring.job_sources import MaskKind
+
+
+@dataclass(frozen=True)
+class MaskMeaning:
+    """Which pixels of a mask hide the ground."""
+
+    values: tuple[int, ...] = ()
+    bits: tuple[int, ...] = ()  # 0 = lowest
+
+
+# Sentinel-2 level 2A, scene classification: no data, saturated or defective, cloud shadow, cloud of medium
+# and of high probability, thin cirrus, snow. Dark areas and "unclassified" stay: they are mostly clear.
+SENTINEL2_SCL = MaskMeaning(values=(0, 1, 3, 8, 9, 10, 11))
+# Landsat collection 2, QA_PIXEL: fill, dilated cloud, cirrus, cloud, cloud shadow, snow.
+LANDSAT_QA = MaskMeaning(bits=(0, 1, 2, 3, 4, 5))
+_BY_KIND = {"plain": MaskMeaning(), "sentinel2-scl": SENTINEL2_SCL, "landsat-qa": LANDSAT_QA}
+_BY_ASSET = {"scl": SENTINEL2_SCL, "qa_pixel": LANDSAT_QA}
+
+
+def mask_meaning(kind: MaskKind, asset: str) -> MaskMeaning:
+    """What the mask of the asset key `asset` says; "auto" goes by the key.
+
+    >>> mask_meaning("auto", "SCL").values, mask_meaning("landsat-qa", "mask").bits
+    ((0, 1, 3, 8, 9, 10, 11), (0, 1, 2, 3, 4, 5))
+    """
+    if kind != "auto":
+        return _BY_KIND[kind]
+    name = asset.lower().removesuffix("_20m").removesuffix("-jp2")
+    return _BY_ASSET.get(name, MaskMeaning())

@@ -1,0 +1,167 @@
+"""Scenes of a STAC catalogue: a static one, read item by item, or an API, which is asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import shapely
+from shapely.geometry import shape
+
+from rsdetect.errors import InputError
+from rsdetect.handles import one_line
+from rsdetect.monitoring.job_sources import StacSource
+from rsdetect.monitoring.scenes import SceneRef
+from rsdetect.monitoring.sources.catalogue import CatalogueDoor, require_stac
+from rsdetect.monitoring.sources.quality import mask_meaning
+from rsdetect.places import as_gdal_path
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StacScenes:
+    """The items of a catalogue that the job wants."""
+
+    section: StacSource
+    url: str  # address or path of the catalogue
+    aoi: Path | None = None  # polygons; an item that does not touch them is left out
+
+    def list_scenes(self) -> Sequence[SceneRef]:
+        """Every item of the collections and dates that touches the area and is not too cloudy.
+
+        Raises
+        ------
+        InputError
+            There is no such catalogue or collection, no item at all, or none has the assets.
+        JobInterrupted
+            The catalogue does not answer, or broke off.
+        """
+        require_stac()
+        area = None if self.aoi is None else _area(self.aoi)
+        wanted = self.section
+        door = CatalogueDoor(self.url)
+        found = list(door.items(wanted.collections, None if area is None else area.bounds, self._dates()))
+        items = [item for item in found if self._is_wanted(item, area)]
+        if not items:
+            raise InputError(f"{self.url} holds no item{self._in_words()}.")
+        whole = [item for item in items if self._has_assets(item)]
+        if not whole:
+            keys = ", ".join(sorted(items[0].assets))
+            raise InputError(
+                f"no item in {self.url} has the assets {', '.join(self._keys())}; {items[0].id} has {keys}."
+            )
+        clear = [item for item in whole if not self._is_too_cloudy(item)]
+        return [self._scene(item) for item in clear]
+
+    def _dates(self) -> tuple[datetime | None, datetime | None]:
+        since, until = self.section.since, self.section.until
+        return (
+            None if since is None else datetime.combine(since, time.min, UTC),
+            None if until is None else datetime.combine(until, time.max, UTC),
+        )
+
+    def _is_wanted(self, item: Any, area: Any) -> bool:
+        """What the server was asked for already, and what no server can be relied upon to do."""
+        wanted = self.section
+        if wanted.collections and item.collection_id not in wanted.collections:
+            return False
+        taken, (since, until) = _taken(item), self._dates()
+        if taken is None or (since and taken < since) or (until and taken > until):
+            return False
+        if any(item.properties.get(key) != value for key, value in wanted.where.items()):
+            return False
+        return area is None or item.geometry is None or bool(shape(item.geometry).intersects(area))
+
+    def _keys(self) -> tuple[str, ...]:
+        mask = self.section.mask_asset
+        return (*self.section.assets, *((mask,) if mask else ()))
+
+    def _has_assets(self, item: Any) -> bool:
+        missing = [key for key in self._keys() if key not in item.assets]
+        if missing:
+            _log.warning(f"{item.id} is left out: it has no asset {', '.join(missing)}.")
+        return not missing
+
+    def _is_too_cloudy(self, item: Any) -> bool:
+        cover = item.properties.get("eo:cloud_cover")
+        most = self.section.max_cloud
+        return most is not None and cover is not None and float(cover) > most
+
+    def _scene(self, item: Any) -> SceneRef:
+        taken = _taken(item)
+        assert taken is not None, item.id
+        mask = self.section.mask_asset
+        meaning = mask_meaning(self.section.mask_kind, mask or "")
+        return SceneRef(
+            # Two collections may hold the same scene at two levels, under one id.
+            id=f"{item.collection_id}/{item.id}" if len(self.section.collections) != 1 else item.id,
+            taken=taken,
+            files=tuple(_place(item, key) for key in self.section.assets),
+            band_names=_band_names(item, self.section.assets),
+            mask=_place(item, mask) if mask else None,
+            mask_values=meaning.values,
+            mask_bits=meaning.bits,
+            source=str(item.get_self_href() or f"{self.url}#{item.id}"),
+        )
+
+    def _in_words(self) -> str:
+        wanted = self.section
+        parts = [f" of {', '.join(wanted.collections)}"] if wanted.collections else []
+        parts += [f" in {self.aoi}"] if self.aoi else []
+        parts += [f" since {wanted.since}"] if wanted.since else []
+        parts += [f" until {wanted.until}"] if wanted.until else []
+        parts += [f" with {key} {value}" for key, value in wanted.where.items()]
+        return "".join(parts)
+
+
+def _taken(item: Any) -> datetime | None:
+    """When; the start, where an item spans a time."""
+    found: datetime | None = item.datetime or item.common_metadata.start_datetime
+    if found is None:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _place(item: Any, key: str) -> str:
+    return as_gdal_path(str(item.assets[key].get_absolute_href() or item.assets[key].href))
+
+
+def _band_names(item: Any, keys: Sequence[str]) -> tuple[str, ...]:
+    """Common names where the catalogue gives them, else the assets' keys; () for one file of many bands."""
+    described = [_bands(item.assets[key]) for key in keys]
+    if len(keys) == 1 and len(described[0]) != 1:
+        return tuple(described[0]) if all(described[0]) else ()
+    for key, bands in zip(keys, described, strict=True):
+        if len(bands) > 1:
+            raise InputError(
+                f"the asset {key!r} of {item.id} holds {len(bands)} bands; name it alone, or take "
+                "assets of one band."
+            )
+    return tuple(
+        (bands[0] if bands and bands[0] else key).lower() for key, bands in zip(keys, described, strict=True)
+    )
+
+
+def _bands(asset: Any) -> list[str]:
+    """The common name of each band of an asset, "" where it has none; by STAC 1.1 or the eo extension."""
+    told: Iterable[dict[str, Any]] = (
+        asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or ()
+    )
+    return [str(band.get("eo:common_name") or band.get("common_name") or "").lower() for band in told]
+
+
+def _area(path: Path) -> Any:
+    """The area of interest in longitude and latitude."""
+    try:
+        frame = geopandas.read_file(path)
+    except Exception as error:
+        raise InputError(f"{path} cannot be opened as polygons: {one_line(error)}.") from error
+    if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
+        raise InputError(f"{path} names no CRS, and a catalogue is asked in longitude and latitude.")
+    return shapely.union_all(shapely.make_valid(frame.to_crs("EPSG:4326").geometry.to_numpy()))
