@@ -15,9 +15,12 @@ import typer
 from rsdetect.commands.batch import batch
 from rsdetect.commands.check import check
 from rsdetect.commands.detect import detect
+from rsdetect.commands.images import images
+from rsdetect.commands.evaluate import evaluate
 from rsdetect.commands.info import info
 from rsdetect.commands.messages import say
 from rsdetect.commands.simulate import simulate
+from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
 from rsdetect.errors import RsdetectError
 
@@ -33,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (detect, batch, check, vectorize, simulate, info):
+for command in (detect, batch, check, vectorize, simulate, images, train, evaluate, info):
     app.command()(command)
 
 

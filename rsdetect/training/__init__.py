@@ -1,1 +1,1 @@
-"""Training of the networks."""
+"""Training of the networks: scenes, chips, losses, the run, calibration. Needs `rsdetect[train]`."""

@@ -9,59 +9,76 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from rsdetect.metrics import STEPS, Counts
 from rsdetect.nets.card import Calibration
 from rsdetect.nets.siamese import SiameseNet
-from rsdetect.training.augment import Chip
-from rsdetect.training.curves import STEPS, Counts
-from rsdetect.training.loop import stack
+from rsdetect.training.batches import Batch
 
 _MOST = 24.0  # logits are counted in bins over +-24; beyond, a probability is 0 or 1
 
 
-def calibrate(net: SiameseNet, chips: Iterable[Chip], change_share: float) -> tuple[Calibration, Counts]:
+def count_logits(net: SiameseNet, batches: Iterable[Batch], device: str = "cpu") -> Counts:
+    """What the network says of scenes, counted in bins of its logits; see `calibrate` and `recount`."""
+    parts = []
+    net.eval().to(device)
+    with torch.inference_mode():
+        for before, after, truth, weight in batches:
+            logit = net(before.to(device), after.to(device)).cpu().numpy()
+            share = (logit + _MOST) / (2 * _MOST)
+            parts.append(Counts.of(share, truth.numpy() > 0, weight.numpy() > 0))
+    net.to("cpu")
+    return Counts.total(parts)
+
+
+def calibrate(logits: Counts, change_share: float | None = None) -> Calibration:
     """Fit the scale and offset of the logits (Platt 1999) for scenes with a given share of change.
 
-    The offset also carries the step from the share of change in `chips` to `change_share` (Saerens et
+    The offset also carries the step from the share of change in the scenes to `change_share` (Saerens et
     al. 2002, section 2.2), because unchanged pixels are weighted until the shares agree.
+
+    Parameters
+    ----------
+    logits
+        From `count_logits`, with changed and unchanged pixels.
+    change_share
+        None = the share that the scenes have.
 
     Returns
     -------
-    calibration
+    Calibration
         Temperature and offset of least cross-entropy.
-    counts
-        Of the calibrated probabilities at that share, from which a threshold is chosen.
     """
-    logits = _count_logits(net, chips).at_share(change_share)
-    middle = np.arange(STEPS + 1) / STEPS * 2 * _MOST - _MOST
-    changed, unchanged = (counts / logits.changed.sum() for counts in (logits.changed, logits.unchanged))
+    share = share_of(logits) if change_share is None else change_share
+    middle = _middle()
+    changed = logits.changed / logits.changed.sum() * share
+    unchanged = logits.unchanged / logits.unchanged.sum() * (1 - share)
 
     def cross_entropy(x: NDArray[np.float64]) -> float:
         z = (middle + x[1]) * np.exp(-x[0])
         return float((changed * np.logaddexp(0, -z) + unchanged * np.logaddexp(0, z)).sum())
 
     log_temperature, offset = minimize(cross_entropy, np.zeros(2), method="Nelder-Mead").x
-    found = Calibration(
-        temperature=float(np.exp(log_temperature)), offset=float(offset), change_share=change_share
-    )
-    return found, _recount(found.probability(torch.from_numpy(middle)).numpy(), logits)
+    return Calibration(temperature=float(np.exp(log_temperature)), offset=float(offset), change_share=share)
 
 
-def _count_logits(net: SiameseNet, chips: Iterable[Chip]) -> Counts:
-    """Counts in bins over +-_MOST instead of over [0, 1]."""
-    parts = []
-    net.eval()
-    with torch.inference_mode():
-        for chip in chips:
-            before, after, _, _ = stack([chip])
-            logit = net(before, after)[0].numpy()
-            parts.append(Counts.of((logit + _MOST) / (2 * _MOST), chip.truth > 0, chip.weight > 0))
-    return Counts.total(parts)
-
-
-def _recount(probability: NDArray[np.float64], logits: Counts) -> Counts:
-    target = np.rint(probability * STEPS).astype(np.int64)
+def recount(logits: Counts, calibration: Calibration) -> Counts:
+    """Counts of the calibrated probabilities, at the share of change that they are calibrated for."""
+    p = calibration.probability(torch.from_numpy(_middle())).numpy()
+    target = np.rint(p * STEPS).astype(np.int64)
+    weighted = logits.at_share(calibration.change_share)
     changed, unchanged = (
         np.bincount(target, counts, STEPS + 1).astype(np.int64)
-        for counts in (logits.changed, logits.unchanged)
+        for counts in (weighted.changed, weighted.unchanged)
     )
     return Counts(changed, unchanged)
+
+
+def share_of(counts: Counts) -> float:
+    """Share of changed pixels."""
+    changed = int(counts.changed.sum())
+    return changed / max(changed + int(counts.unchanged.sum()), 1)
+
+
+def _middle() -> NDArray[np.float64]:
+    """The logit of each bin, (STEPS + 1,)."""
+    return np.arange(STEPS + 1) / STEPS * 2 * _MOST - _MOST

@@ -97,7 +97,7 @@ def write_scene(path: Path, scene: Scene) -> None:
     # Several processes may be making the same scene; the last one to finish replaces it by an equal one.
     part = path.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:
-        np.savez_compressed(file, **vars(scene))
+        np.savez(file, **vars(scene))  # unpacking would take longer than making a chip of it
     part.replace(path)
 
 

@@ -19,11 +19,11 @@ from skimage.io import imread
 
 from rsdetect.detectors.learned import SiameseDetector, SiameseScorer
 from rsdetect.grid import Window
+from rsdetect.metrics import Counts
 from rsdetect.nets.checkpoint import find_model, load_model, read_card, save_model
 from rsdetect.stats import PixelSample
 from rsdetect.tiles import BoolArray, Float32Array, Tile
-from rsdetect.training.curves import Counts
-from rsdetect.training.first_model import figures
+from rsdetect.training.finishing import figures
 
 
 @dataclass(frozen=True)

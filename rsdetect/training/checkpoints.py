@@ -1,0 +1,99 @@
+"""Lightning's checkpoints as safetensors: tensors as tensors, all else as JSON. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rsdetect.errors import InputError
+
+_KEY = "checkpoint"
+
+
+class SafetensorsIO(CheckpointIO):
+    """Writes a checkpoint so that it appears under its name only when whole, and reads it back equal."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Parameters
+        ----------
+        checkpoint
+            Nested dicts, lists and tuples of tensors, numbers, texts and None.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors: dict[str, Tensor] = {}
+        content = json.dumps(_encode(checkpoint, tensors))
+        part = path.with_name(path.name + ".part")
+        save_file(tensors, part, metadata={_KEY: content})
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint; its tensors lie on the CPU.
+
+        Raises
+        ------
+        InputError
+            The file is none that `save_checkpoint` wrote.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                content = json.loads((file.metadata() or {})[_KEY])
+            checkpoint: dict[str, Any] = _decode(content, tensors)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise InputError(
+                f"{path} is not the state of a training run ({error}); take another --work folder."
+            ) from error
+        return checkpoint
+
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Remove a checkpoint, if it is there."""
+        Path(path).unlink(missing_ok=True)
+
+
+def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """`value` in JSON types; tensors go into `tensors`, under a number.
+
+    JSON knows texts as keys only, and neither tuples nor tensors, so what is not a plain value carries
+    its kind: {"dict": [[key, value], ...]}, {"list": [...]}, {"tuple": [...]}, {"tensor": "7"}.
+    """
+    if isinstance(value, Tensor):
+        key = str(len(tensors))
+        # A copy of its own: safetensors refuses tensors that share memory or are not contiguous.
+        tensors[key] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return {"tensor": key}
+    if isinstance(value, dict):
+        return {"dict": [[_encode(k, tensors), _encode(v, tensors)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return {type(value).__name__: [_encode(each, tensors) for each in value]}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    raise TypeError(f"a checkpoint cannot hold {type(value).__name__} {value!r}")
+
+
+def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {_decode(k, tensors): _decode(v, tensors) for k, v in content}
+    parts = [_decode(each, tensors) for each in content]
+    return tuple(parts) if kind == "tuple" else parts

@@ -1,0 +1,99 @@
+"""From trained weights to a model: calibrated, measured, with all there is to say of it on its card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsdetect.errors import InputError
+from rsdetect.metrics import Counts
+from rsdetect.nets.card import Calibration, Card, Scaling, Training
+from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
+from rsdetect.nets.reach import measure_reach
+from rsdetect.nets.siamese import STRIDE
+from rsdetect.training.augment import CLIP
+from rsdetect.training.batches import PlainChips
+from rsdetect.training.calibration import calibrate, count_logits, recount
+from rsdetect.training.fitting import Fitted
+from rsdetect.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scenes that were not trained on."""
+
+    calibration: PlainChips  # probabilities and threshold are fitted to these
+    test: PlainChips | None  # and reported on these; None = there are too few places
+    name: str  # of the test scenes, in the card's scores
+
+
+def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, device: str = "cpu") -> Card:
+    """Calibrate the network, choose its threshold, measure it.
+
+    Parameters
+    ----------
+    data
+        What was trained on, in words.
+
+    Raises
+    ------
+    InputError
+        The scenes to calibrate on hold no change, or nothing else.
+    """
+    net = fitted.net
+    logits = count_logits(net, held_out.calibration, device)
+    if not logits.changed.sum() or not logits.unchanged.sum():
+        what = "changed" if logits.unchanged.sum() == 0 else "unchanged"
+        raise InputError(f"All held-out pixels are labelled as {what}, so no threshold can be chosen.")
+    calibration = calibrate(logits, recipe.validation.change_share)
+    threshold = choose_threshold(recount(logits, calibration))
+    scores = {}
+    if held_out.test is not None:
+        scores[held_out.name] = held_out_figures(fitted, held_out.test, calibration, threshold, device)
+    return Card(
+        name=recipe.name,
+        version=recipe.version,
+        architecture=recipe.architecture,
+        bands=recipe.bands,
+        bands_required=recipe.bands_required,
+        scaling=Scaling(clip=CLIP),
+        reach_px=measure_reach(net, STRIDE),
+        stride_px=STRIDE,
+        parameters=count_parameters(net),
+        macs_per_pixel_pair=macs_per_pixel_pair(net),
+        calibration=calibration,
+        threshold=threshold,
+        training=Training(
+            data=data,
+            seed=recipe.seed,
+            steps=fitted.steps,
+            chips=fitted.steps * recipe.chips.batch,
+            minutes=round(fitted.minutes, 1),
+        ),
+        scores=scores,
+        known_failures=recipe.known_failures,
+        licence=recipe.licence,
+    )
+
+
+def choose_threshold(counts: Counts) -> float:
+    """The threshold of the best F1, in whole percents as in the raster, so that the two cannot disagree."""
+    return round(min(max(counts.best()[0], 0.01), 0.99), 2)
+
+
+def held_out_figures(
+    fitted: Fitted, scenes: PlainChips, calibration: Calibration, threshold: float, device: str = "cpu"
+) -> dict[str, float]:
+    """The figures of scenes that nothing was fitted to, at the share of change that the card names."""
+    return figures(recount(count_logits(fitted.net, scenes, device), calibration), threshold)
+
+
+def figures(counts: Counts, threshold: float) -> dict[str, float]:
+    """The figures of a card, rounded to three digits after the point."""
+    best_threshold, best_f1 = counts.best()
+    return {
+        "f1": round(float(counts.f1_at(threshold)), 3),
+        "average_precision": round(float(counts.average_precision()), 3),
+        "f1_best": round(float(best_f1), 3),
+        "threshold_best": round(float(best_threshold), 3),
+        "calibration_error": round(float(counts.calibration_error()), 3),
+    }

@@ -1,0 +1,256 @@
+"""One run of Lightning over a recipe: resumable, with its log and its best weights in a work folder."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from rsdetect.errors import JobInterrupted
+from rsdetect.nets.siamese import SiameseNet
+from rsdetect.training.batches import Batch, EachRanksShare, PlainChips, Steps, TrainingBatches
+from rsdetect.training.checkpoints import SafetensorsIO
+from rsdetect.training.recipe import Recipe
+from rsdetect.training.sources import EndlessScenes, Mixture
+from rsdetect.training.task import ChangeTask
+
+STATE, BEST, FINISHED, LOG = "state", "best", "finished", "log.csv"
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run happens, and by how many."""
+
+    device: str = "cpu"  # "cpu", "cuda" (all GPUs) or "cuda:i"
+    workers: int = 0  # processes that make scenes and chips beside the one that trains; 0 = that one does
+    processes: int = 1  # on a CPU: how many train together
+    quiet: bool = False
+
+    def trainer_options(self) -> dict[str, Any]:
+        """As Lightning's Trainer takes them."""
+        if self.device == "cpu":
+            several = self.processes > 1
+            return {
+                "accelerator": "cpu",
+                "devices": self.processes,
+                "strategy": "ddp" if several else "auto",
+                "precision": "32-true",
+            }
+        _, colon, index = self.device.partition(":")
+        devices = [int(index)] if colon else -1
+        several = devices == -1 and torch.cuda.device_count() > 1
+        return {
+            "accelerator": "gpu",
+            "devices": devices,
+            "strategy": "ddp" if several else "auto",
+            "precision": "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed",
+        }
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a finished run leaves."""
+
+    net: SiameseNet  # averaged weights of the best validation, in eval mode on the CPU
+    steps: int
+    minutes: float
+    validation_f1: float
+
+
+class Feed(pl.LightningDataModule):
+    """The batches of a run."""
+
+    def __init__(self, recipe: Recipe, mixture: Mixture, validation: PlainChips, machine: Machine) -> None:
+        super().__init__()
+        self._recipe, self._mixture, self._validation, self._machine = recipe, mixture, validation, machine
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training batches; an epoch is what lies between two validations."""
+        trainer = self.trainer
+        assert trainer is not None
+        steps = Steps(lambda: trainer.global_step, self._recipe.validation.every)
+        return self._loader(TrainingBatches(self._recipe, self._mixture, trainer.global_rank), steps)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Validation scenes, whole."""
+        assert self.trainer is not None
+        share = EachRanksShare(len(self._validation), self.trainer.global_rank, self.trainer.world_size)
+        return self._loader(self._validation, share)
+
+    def _loader(self, dataset: Any, sampler: Any) -> DataLoader[Batch]:
+        workers = self._machine.workers
+        return DataLoader(
+            dataset,
+            batch_size=None,  # the dataset gives whole batches
+            sampler=sampler,
+            num_workers=workers,
+            # Not by forking: a process with threads, such as torch's, may not be forked safely.
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+            pin_memory=self._machine.device != "cpu",
+        )
+
+
+class Journal(Callback):
+    """A row of the log for each validation, and a line on stderr where no bar is shown.
+
+    A resumed run writes on below the row where it resumes.
+    """
+
+    def __init__(self, path: Path, mixture: Mixture, tell: bool) -> None:
+        self._path, self._mixture, self._tell = path, mixture, tell
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the row; remove scenes that will not be drawn again."""
+        assert isinstance(pl_module, ChangeTask)
+        if not trainer.is_global_zero:
+            return
+        figures = {key: float(value) for key, value in trainer.callback_metrics.items() if key != "loss"}
+        row = {"step": trainer.global_step, "minutes": round(pl_module.minutes, 2)}
+        row |= {key: round(value, 4) for key, value in {"loss": pl_module.mean_loss(), **figures}.items()}
+        rows = [old for old in self._rows() if int(old["step"]) < trainer.global_step]
+        part = self._path.with_suffix(".part")
+        with part.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            writer.writeheader()
+            writer.writerows([*rows, row])
+        part.replace(self._path)
+        if self._tell:
+            print(
+                ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items()), file=sys.stderr
+            )
+        for source in self._mixture.sources:
+            if isinstance(source, EndlessScenes):
+                source.forget(trainer.global_step)
+
+    def _rows(self) -> list[dict[str, str]]:
+        if not self._path.exists():
+            return []
+        with self._path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def fit(
+    net: SiameseNet, recipe: Recipe, feed: tuple[Mixture, PlainChips], work: Path, machine: Machine
+) -> Fitted | None:
+    """Train `net`, or carry on with the run that `work` holds, and give back its best.
+
+    Writes into `work`: state.safetensors (all that the run carries), best.safetensors, log.csv, and the
+    logs of TensorBoard where it is installed.
+
+    Returns
+    -------
+    Fitted
+        None in all but the first of several processes that train together.
+
+    Raises
+    ------
+    JobInterrupted
+        Ctrl-C or a signal; the same call carries on from the last validation.
+    InputError
+        `work` holds a state that cannot be read.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    task = ChangeTask(net, recipe)
+    finished, state = work / f"{FINISHED}{SUFFIX}", work / f"{STATE}{SUFFIX}"
+    if not finished.exists():
+        with _without_chatter():
+            options = _trainer_options(recipe, feed[0], work, machine)
+            trainer = pl.Trainer(**machine.trainer_options(), **options)
+            _run(trainer, task, Feed(recipe, *feed, machine), state)
+        if not trainer.is_global_zero:
+            return None
+        state.replace(finished)
+    return _result(task, finished, work / f"{BEST}{SUFFIX}")
+
+
+def _run(trainer: pl.Trainer, task: ChangeTask, feed: Feed, state: Path) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, datamodule=feed, ckpt_path=state if state.exists() else None)
+    except SystemExit as stopped:  # how Lightning ends after Ctrl-C
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)  # which Lightning has set to be ignored
+        raise JobInterrupted(
+            f"interrupted at step {task.global_step}; the same command carries on from the last validation."
+        ) from stopped
+
+
+def _result(task: ChangeTask, finished: Path, best: Path) -> Fitted:
+    disk = SafetensorsIO()
+    run, chosen = disk.load_checkpoint(finished), disk.load_checkpoint(best)
+    prefix = "average.module."
+    weights = {k.removeprefix(prefix): v for k, v in chosen["state_dict"].items() if k.startswith(prefix)}
+    task.net.load_state_dict(weights)
+    return Fitted(
+        net=task.net.cpu().eval(),
+        steps=run["global_step"],
+        minutes=run["seconds"] / 60,
+        validation_f1=chosen["validation_f1"],
+    )
+
+
+def _trainer_options(recipe: Recipe, mixture: Mixture, work: Path, machine: Machine) -> dict[str, Any]:
+    bar = not machine.quiet and sys.stderr.isatty() and find_spec("rich") is not None
+    written: dict[str, Any] = {"dirpath": work, "enable_version_counter": False}
+    callbacks: list[Callback] = [
+        Journal(work / LOG, mixture, tell=not machine.quiet and not bar),
+        _Checkpoint(
+            filename=BEST, monitor="validation_f1", mode="max", save_on_train_epoch_end=False, **written
+        ),
+        _Checkpoint(filename=STATE, save_on_train_epoch_end=True, **written),
+    ]
+    if recipe.validation.patience is not None:
+        callbacks.append(EarlyStopping("validation_f1", mode="max", patience=recipe.validation.patience))
+    if bar:
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    return {
+        "max_epochs": -1,
+        "max_steps": -1,  # the task ends the run, so that its last steps are validated too
+        "gradient_clip_val": recipe.schedule.clip,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "callbacks": callbacks,
+        "plugins": [SafetensorsIO()],
+        "logger": TensorBoardLogger(work, name="tensorboard") if find_spec("tensorboard") else False,
+        "enable_progress_bar": bar,
+        "enable_model_summary": False,
+        "default_root_dir": work,
+    }
+
+
+class _Checkpoint(ModelCheckpoint):
+    FILE_EXTENSION = SUFFIX
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Lightning's advice on hardware and loaders is for those who write loops, not for those who run them."""
+    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [log.level for log in logs]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning(\.|$)")
+        for log in logs:
+            log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for log, level in zip(logs, levels, strict=True):
+                log.setLevel(level)

@@ -1,0 +1,166 @@
+"""Where training scenes come from: made on demand without end, or prepared files. Known by number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from rsdetect.training.scenes import FIRST_SEED, Scene, read_scene, write_scene
+
+if TYPE_CHECKING:
+    from rsdetect.training.cuts.images import Image
+
+
+class SceneSource(Protocol):
+    """Numbered scenes; a number always gives the same scene. Pickles, because other processes draw."""
+
+    def numbers(self, step: int) -> range:
+        """The scenes that step `step` may draw from."""
+        ...
+
+    def load(self, number: int) -> Scene:
+        """Scene `number`."""
+        ...
+
+
+class SceneMaker(Protocol):
+    """Makes the scene of a seed. Pickles."""
+
+    def __call__(self, seed: int, size: int) -> Scene:
+        """A scene of `size` x `size` pixels; equal arguments give equal pixels."""
+        ...
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Scenes of the simulator, over all its sensors."""
+
+    def __call__(self, seed: int, size: int) -> Scene:
+        """A scene of `size` x `size` pixels."""
+        # Only here, so that prepared scenes need no simulator.
+        from rsdetect.simulate.pairs import training_spec
+        from rsdetect.simulate.scene import render_whole
+
+        spec = training_spec(seed, size)
+        made = render_whole(spec)
+        return Scene(
+            before=made.before,
+            after=made.after,
+            truth=made.truth,
+            valid=(made.before != 0).any(axis=0) & (made.after != 0).any(axis=0),
+            cloud=made.cloud_before | made.cloud_after,
+            bands=spec.bands,
+        )
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Scenes cut from real images; from dead leaves alone where no images are given."""
+
+    images: Path | None  # folder of prepared images, see `cuts.prepare`
+
+    def __call__(self, seed: int, size: int) -> Scene:
+        """A scene of `size` x `size` pixels.
+
+        Raises
+        ------
+        InputError
+            The folder holds no prepared image, or one that is too small.
+        """
+        from rsdetect.training.cuts import cut_scene
+
+        return cut_scene(seed, size, () if self.images is None else _images(self.images, size))
+
+
+@lru_cache(maxsize=2)
+def _images(folder: Path, size: int) -> Sequence[Image]:
+    """Read once a process, because reading takes longer than making a scene."""
+    from rsdetect.training.cuts.day import MARGIN_PX
+    from rsdetect.training.cuts.images import read_images
+
+    return read_images(folder, size + 2 * MARGIN_PX)
+
+
+@dataclass(frozen=True)
+class EndlessScenes:
+    """Scenes that are made when they are first drawn, and kept as files for the next time."""
+
+    make: SceneMaker
+    folder: Path
+    use: str  # a key of FIRST_SEED
+    size: int  # edge in pixels
+    first: int = 64
+    per_step: float = 0.0
+    kept: int = 1_000_000
+
+    def numbers(self, step: int) -> range:
+        """The scenes that step `step` may draw from: more with every step, and only the newest."""
+        end = self.first + int(self.per_step * step)
+        return range(max(0, end - self.kept), end)
+
+    def load(self, number: int) -> Scene:
+        """Scene `number`, made now where nobody made it before."""
+        path = self._path(number)
+        if path.exists():
+            return read_scene(path)
+        scene = self.make(FIRST_SEED[self.use] + number, self.size)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_scene(path, scene)
+        return scene
+
+    def forget(self, step: int) -> None:
+        """Remove the files that step `step` and those after it cannot draw any more."""
+        oldest = self.numbers(step).start
+        for path in self.folder.glob(f"{self.use}-{self.size}-*.npz"):
+            if int(path.stem.rpartition("-")[2]) < oldest:
+                path.unlink(missing_ok=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{self.use}-{self.size}-{number:06d}.npz"
+
+
+@dataclass(frozen=True)
+class PreparedScenes:
+    """Scenes that lie ready as files, as `prepare` writes them."""
+
+    paths: tuple[Path, ...]
+
+    def numbers(self, step: int) -> range:
+        """All of them, at every step."""
+        return range(len(self.paths))
+
+    def load(self, number: int) -> Scene:
+        """Scene `number`."""
+        return read_scene(self.paths[number])
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Several sources, each drawn from by its weight."""
+
+    sources: tuple[SceneSource, ...]
+    weights: tuple[float, ...]
+
+    def draw(self, step: int, rng: np.random.Generator) -> Scene:
+        """One scene that step `step` may draw."""
+        shares = np.array(self.weights) / sum(self.weights)
+        source = self.sources[int(rng.choice(len(self.sources), p=shares))]
+        numbers = source.numbers(step)
+        return source.load(int(rng.integers(numbers.start, numbers.stop)))
+
+    def first(self, count: int) -> list[tuple[SceneSource, int]]:
+        """`count` scenes known by their number, shared out by weight; of prepared scenes all there are."""
+        endless = [
+            w if isinstance(s, EndlessScenes) else 0.0
+            for s, w in zip(self.sources, self.weights, strict=True)
+        ]
+        chosen: list[tuple[SceneSource, int]] = []
+        for source, weight in zip(self.sources, endless, strict=True):
+            wanted = round(count * weight / sum(endless)) if weight else len(source.numbers(0))
+            chosen += [(source, number) for number in range(wanted)]
+        return chosen

@@ -1,0 +1,209 @@
+"""What Lightning trains: the network, its averaged copy, the loss, the rate, and how it is validated."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from rsdetect.metrics import Counts
+from rsdetect.nets.siamese import SiameseNet
+from rsdetect.training.batches import Batch
+from rsdetect.training.losses import (
+    contrastive,
+    cross_entropy,
+    dice,
+    feature_distance,
+    hardest,
+    shrink,
+    triplet,
+)
+from rsdetect.training.recipe import Loss, Recipe
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+class ChangeTask(pl.LightningModule):
+    """Trains `net` by the recipe; `average` is what is validated and kept.
+
+    Logs "loss", "rate", "validation_f1" (at the best threshold), "validation_threshold",
+    "validation_average_precision".
+    """
+
+    def __init__(self, net: SiameseNet, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = averaged(self.net, recipe.schedule.average_decay)
+        self.seconds = 0.0  # of training and validating so far, over all resumptions
+        self._resumed = time.monotonic()
+        self._losses: list[Tensor] = []  # since the last validation
+        self._counts: list[Counts] = []
+        self._features: tuple[Tensor, ...] = ()
+        if recipe.loss.auxiliary != "none":
+            self.net.encoder.register_forward_hook(self._keep_features)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW (Loshchilov and Hutter 2019); the rate is set before each step."""
+        schedule = self.recipe.schedule
+        return torch.optim.AdamW(
+            self.net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+
+    def share_done(self) -> float:
+        """Share of the budget that is spent, the same on all ranks."""
+        schedule = self.recipe.schedule
+        if schedule.minutes is None:
+            return self.global_step / schedule.steps
+        share = self.minutes / schedule.minutes
+        return float(self.trainer.strategy.broadcast(share)) if self.trainer.world_size > 1 else share
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of training and validating so far, over all resumptions."""
+        return (self.seconds + time.monotonic() - self._resumed) / 60
+
+    def on_train_start(self) -> None:
+        """The clock runs from here, where loading and first scenes are done."""
+        self._resumed = time.monotonic()
+
+    def on_train_epoch_start(self) -> None:
+        """Batch norm keeps its statistics where the recipe says so; the averaged network always does."""
+        self.net.train()
+        self.average.eval()
+        self._losses = []
+        if self.recipe.schedule.frozen_statistics:
+            for module in self.net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the rate by the share of the budget."""
+        rate = self.recipe.schedule.rate_at(self.share_done())
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        before, after, truth, weight = batch
+        logit = self.net(_channels_last(before), _channels_last(after))
+        with torch.autocast(logit.device.type, enabled=False):
+            loss = self._loss(logit.float(), truth, weight)
+        self._losses.append(loss.detach())
+        self.log("loss", loss.detach(), prog_bar=True, batch_size=1)
+        return loss
+
+    def mean_loss(self) -> float:
+        """Mean of the loss since the last validation."""
+        return float(torch.stack(self._losses).mean()) if self._losses else math.nan
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Move the averaged weights; end the run where its budget is spent."""
+        self.average.update_parameters(self.net)
+        if self.share_done() >= 1:
+            self.trainer.should_stop = True
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count."""
+        self._counts = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count what the averaged network says of one whole scene."""
+        before, after, truth, weight = batch
+        logit = self.average(_channels_last(before), _channels_last(after))
+        p = logit.float().sigmoid().cpu().numpy()
+        self._counts.append(Counts.of(p, truth.cpu().numpy() > 0, weight.cpu().numpy() > 0))
+
+    def on_validation_epoch_end(self) -> None:
+        """Score all ranks' counts together."""
+        counts = self._gathered(Counts.total(self._counts))
+        threshold, f1 = counts.best()
+        figures = {
+            "validation_f1": float(f1),
+            "validation_threshold": float(threshold),
+            "validation_average_precision": float(counts.average_precision()),
+        }
+        # The figures are equal on all ranks already.
+        self.log_dict(figures, prog_bar=True, sync_dist=False, rank_zero_only=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The clock is part of the state; so is the last figure, by which checkpoints are chosen."""
+        checkpoint["seconds"] = self.minutes * 60
+        checkpoint["validation_f1"] = float(self.trainer.callback_metrics["validation_f1"])
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Carry on with the clock."""
+        self.seconds = checkpoint["seconds"]
+
+    def _loss(self, logit: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+        loss = self.recipe.loss
+        if loss.hardest < 1:
+            with torch.no_grad():
+                each = [
+                    main_loss(loss, *(x[None] for x in chip))
+                    for chip in zip(logit, truth, weight, strict=True)
+                ]
+                weight = weight * hardest(torch.stack(each), loss.hardest)[:, None, None]
+        total = main_loss(loss, logit, truth, weight)
+        if loss.auxiliary != "none":
+            total = total + loss.auxiliary_weight * auxiliary_loss(loss, self._features, truth, weight)
+        return total
+
+    def _keep_features(self, encoder: nn.Module, given: Any, features: tuple[Tensor, ...]) -> None:
+        self._features = features
+
+    def _gathered(self, counts: Counts) -> Counts:
+        if self.trainer.world_size == 1:
+            return counts
+        stacked = torch.from_numpy(np.stack([counts.changed, counts.unchanged])).to(self.device)
+        summed = self.trainer.strategy.reduce(stacked, reduce_op="sum").cpu().numpy()
+        return replace(counts, changed=summed[0], unchanged=summed[1])
+
+
+def main_loss(loss: Loss, logit: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy and Dice, as the recipe weighs them; all (n, h, w)."""
+    entropy = cross_entropy(logit, truth, weight, focus=loss.focus, change_weight=loss.change_weight)
+    return loss.cross_entropy * entropy + loss.dice * dice(logit, truth, weight)
+
+
+def auxiliary_loss(loss: Loss, features: tuple[Tensor, ...], truth: Tensor, weight: Tensor) -> Tensor:
+    """The auxiliary term, mean over the levels of the encoder.
+
+    Parameters
+    ----------
+    features
+        Of both dates, (2 n, c, h / k, w / k) each.
+    """
+    term = contrastive if loss.auxiliary == "contrastive" else triplet
+    losses = []
+    for level in features:
+        before, after = level.float().chunk(2)
+        distance = feature_distance(before, after, loss.metric)
+        losses.append(term(distance, *shrink(truth, weight, distance.shape[-2]), loss.margin))
+    return torch.stack(losses).mean()
+
+
+def averaged(net: nn.Module, decay: float) -> AveragedModel:
+    """A copy of `net` that follows its weights and batch norm statistics by exponential averaging."""
+
+    def follow(kept: _Tensors, now: _Tensors, count: Tensor | int) -> None:
+        if not kept[0].dtype.is_floating_point:
+            torch._foreach_copy_(kept, now)
+            return
+        # Early on the average would still be mostly the random start.
+        early = (1 + int(count)) / (10 + int(count))
+        torch._foreach_lerp_(kept, now, 1 - min(decay, early))
+
+    average = AveragedModel(net, multi_avg_fn=torch.no_grad()(follow), use_buffers=True)
+    return average.requires_grad_(False).eval()
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,203 @@
+"""A training run: it learns, resumes to the very same weights, and ends with its budget."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toy_training import RGB, toy_feed, toy_recipe, toy_scene, toy_source
+
+from rsdetect.errors import InputError, JobInterrupted
+from rsdetect.training.batches import EachRanksShare, TrainingBatches
+from rsdetect.training.checkpoints import SafetensorsIO
+from rsdetect.training.fitting import Machine, fit
+from rsdetect.training.sources import EndlessScenes, Mixture
+
+torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
+
+
+def toy_net(recipe, seed=0):
+    torch.manual_seed(seed)
+    return recipe.architecture.build()
+
+
+def log_of(work: Path) -> list[dict[str, float]]:
+    with (work / "log.csv").open(newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+QUIET = Machine(quiet=True)
+
+
+def test_a_short_run_learns_to_see_squares(tmp_path):
+    recipe = toy_recipe(schedule={"steps": 50}, validation={"every": 20})
+    fitted = fit(toy_net(recipe), recipe, toy_feed(tmp_path, recipe), tmp_path, QUIET)
+    rows = log_of(tmp_path)
+    assert [row["step"] for row in rows] == [20, 40, 50]
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+    assert fitted.validation_f1 > 0.6, "marking everything gives 0.3"
+    assert fitted.validation_f1 == pytest.approx(max(row["validation_f1"] for row in rows), abs=1e-3)
+    assert not fitted.net.training
+
+
+def weights_of(work: Path) -> dict[str, torch.Tensor]:
+    return SafetensorsIO().load_checkpoint(work / "finished.safetensors")["state_dict"]
+
+
+class StopsOnce:
+    """Toy scenes; making one of the later ones is interrupted as by Ctrl-C, the first time."""
+
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
+
+    def __call__(self, seed: int, size: int):
+        if seed == 10 and not self._marker.exists():
+            self._marker.touch()
+            raise KeyboardInterrupt
+        return toy_scene(seed, size)
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
+    recipe = toy_recipe()
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+    fit(toy_net(recipe), recipe, toy_feed(tmp_path / "whole", recipe), tmp_path / "whole", QUIET)
+    (source,), validation = toy_feed(tmp_path / "broken", recipe)[0].sources, toy_feed(tmp_path, recipe)[1]
+    broken = EndlessScenes(
+        StopsOnce(tmp_path / "stopped"), source.folder, "train", source.size, source.first, 0.2, source.kept
+    )
+    feed = Mixture((broken,), (1.0,)), validation
+    with pytest.raises(JobInterrupted, match="carries on"):
+        fit(toy_net(recipe), recipe, feed, tmp_path / "broken", QUIET)
+    assert len(log_of(tmp_path / "broken")) == 1, "stopped between the first and the second validation"
+    # Another start, which must not matter: all weights come from the state.
+    fit(toy_net(recipe, seed=9), recipe, feed, tmp_path / "broken", QUIET)
+    whole, resumed = weights_of(tmp_path / "whole"), weights_of(tmp_path / "broken")
+    assert whole.keys() == resumed.keys()
+    for key, value in whole.items():
+        assert torch.equal(value, resumed[key]), key
+    for one, other in zip(log_of(tmp_path / "whole"), log_of(tmp_path / "broken"), strict=True):
+        assert {k: v for k, v in one.items() if k != "minutes"} == {
+            k: v for k, v in other.items() if k != "minutes"
+        }
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    recipe = toy_recipe(schedule={"steps": 2})
+    one = fit(toy_net(recipe), recipe, toy_feed(tmp_path, recipe), tmp_path, QUIET)
+    written = (tmp_path / "finished.safetensors").stat().st_mtime_ns
+    two = fit(toy_net(recipe, seed=1), recipe, toy_feed(tmp_path, recipe), tmp_path, QUIET)
+    assert (tmp_path / "finished.safetensors").stat().st_mtime_ns == written
+    assert two.steps == one.steps == 2
+    assert torch.equal(one.net.head.weight, two.net.head.weight)
+
+
+def test_a_run_ends_when_its_minutes_are_over(tmp_path):
+    recipe = toy_recipe(schedule={"minutes": 0.01, "steps": 100_000})
+    fitted = fit(toy_net(recipe), recipe, toy_feed(tmp_path, recipe), tmp_path, QUIET)
+    assert fitted.steps < 100_000
+    assert fitted.minutes >= 0.01
+    assert log_of(tmp_path)[-1]["step"] == fitted.steps, "the last steps are validated too"
+
+
+def test_a_run_ends_when_it_gets_no_better(tmp_path):
+    # At a rate of next to nothing no validation differs from the first.
+    recipe = toy_recipe(
+        schedule={"steps": 500, "learning_rate": 1e-12, "frozen_statistics": True},
+        validation={"every": 2, "patience": 3},
+    )
+    fitted = fit(toy_net(recipe), recipe, toy_feed(tmp_path, recipe), tmp_path, QUIET)
+    assert fitted.steps == 2 * (1 + 3)
+
+
+def test_scenes_made_by_other_processes_give_the_same_run(tmp_path):
+    recipe = toy_recipe(schedule={"steps": 6}, validation={"every": 3})
+    results = []
+    for workers in (0, 2):
+        work = tmp_path / str(workers)
+        fit(toy_net(recipe), recipe, toy_feed(work, recipe), work, Machine(workers=workers, quiet=True))
+        results.append(weights_of(work))
+    assert all(torch.equal(value, results[1][key]) for key, value in results[0].items())
+
+
+def test_the_batch_of_a_step_is_known_by_seed_step_and_rank(tmp_path):
+    mixture = Mixture((toy_source(tmp_path, first=6),), (1.0,))
+    recipe = toy_recipe()
+
+    def batch(step, rank=0, seed=0):
+        return TrainingBatches(recipe.model_copy(update={"seed": seed}), mixture, rank)[step][0]
+
+    assert torch.equal(batch(3), batch(3))
+    for other in (batch(4), batch(3, rank=1), batch(3, seed=1)):
+        assert not torch.equal(batch(3), other)
+
+
+def test_every_validation_scene_is_seen_by_one_rank():
+    seen = [index for rank in range(3) for index in EachRanksShare(10, rank, 3)]
+    assert sorted(seen) == list(range(10))
+    assert sum(len(EachRanksShare(10, rank, 3)) for rank in range(3)) == 10
+
+
+def test_the_window_of_scenes_moves_and_old_files_go(tmp_path):
+    source = toy_source(tmp_path, first=4, per_step=0.5, kept=5)
+    assert source.numbers(0) == range(4)
+    assert source.numbers(2) == range(5)
+    assert source.numbers(10) == range(4, 9)
+    for number in range(9):
+        source.load(number)
+    source.forget(10)
+    left = sorted(int(path.stem.rpartition("-")[2]) for path in source.folder.iterdir())
+    assert left == [4, 5, 6, 7, 8]
+
+
+def test_a_scene_is_the_same_before_and_after_it_is_kept(tmp_path):
+    source = toy_source(tmp_path)
+    first, again = source.load(3), source.load(3)
+    for field, value in vars(first).items():
+        np.testing.assert_array_equal(value, getattr(again, field))
+    assert again.bands == RGB
+
+
+def test_a_mixture_draws_by_weight(tmp_path):
+    bright = EndlessScenes(lambda seed, size: toy_scene(seed + 500, size), tmp_path / "b", "train", 64, 4)
+    mixture = Mixture((toy_source(tmp_path, first=4), bright), (3.0, 1.0))
+    rng = np.random.default_rng(0)
+    of_bright = {toy_scene(500 + n).before.tobytes() for n in range(4)}
+    drawn = [mixture.draw(0, rng).before.tobytes() in of_bright for _ in range(200)]
+    assert 0.17 < np.mean(drawn) < 0.33
+    assert len(mixture.first(8)) == 8
+    assert sum(source is bright for source, _ in mixture.first(8)) == 2
+
+
+def test_checkpoints_come_back_as_they_were(tmp_path):
+    channels_last = torch.rand(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    given = {
+        "loops": {"a.b": {"n": 3, "done": True, "none": None}},
+        "optimizer_states": [{"state": {0: {"step": torch.tensor(3.0), "m": channels_last}, 1: {}}}],
+        "betas": (0.9, 0.999),
+        "score": float("inf"),
+        "shared": channels_last,
+    }
+    path = tmp_path / "deep" / "state.safetensors"
+    disk = SafetensorsIO()
+    disk.save_checkpoint(given, path)
+    back = disk.load_checkpoint(path)
+    torch.testing.assert_close(back, given, rtol=0, atol=0)
+    assert isinstance(back["betas"], tuple)
+    assert list(path.parent.iterdir()) == [path], "no temporary file stays"
+    with pytest.raises(TypeError, match="PosixPath"):
+        disk.save_checkpoint({"path": path}, path)
+    disk.remove_checkpoint(path)
+    disk.remove_checkpoint(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"junk that is long enough to look like a header"])
+def test_a_state_that_cannot_be_read_is_told(tmp_path, content):
+    recipe = toy_recipe(schedule={"steps": 2})
+    (tmp_path / "state.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match="not the state of a training run"):
+        fit(toy_net(recipe), recipe, toy_feed(tmp_path, recipe), tmp_path, QUIET)
