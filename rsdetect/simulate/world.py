@@ -8,9 +8,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.simulate.acquisition import draw_looks
 from rsdetect.simulate.catalogue import Catalogue, draw_catalogue
 from rsdetect.simulate.districts import Plan, draw_plan
-from rsdetect.simulate.look import Look, draw_looks
+from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import world_palette
 from rsdetect.simulate.noise import Frame
 from rsdetect.simulate.spec import SceneSpec
