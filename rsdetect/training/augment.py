@@ -5,11 +5,14 @@ Everything is drawn from one generator, so that a chip is known by its seed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
+from torch.nn import functional
 
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import BoolArray, Float32Array
@@ -17,7 +20,7 @@ from rsdetect.training.scenes import Scene
 
 CLIP = 6.0  # standardised values beyond are cut, as in the card's scaling
 VISIBLE = ("red", "green", "blue")
-SPARSE = 7  # every so many pixels enter a percentile: sorting all would cost more than everything else
+SPARSE = 4  # every so many rows and columns enter the statistics of a varied scene
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ def plain_chip(scene: Scene, bands: tuple[str, ...]) -> Chip:
         Names of the network's bands, in order; those that the scene lacks are 0 on both dates.
     """
     dates = tuple(date.astype(np.float32) for date in (scene.before, scene.after))
-    before, after = (_place(_standardise(date, scene.valid), scene.bands, bands) for date in dates)
-    return _chip(before, after, scene, np.zeros_like(scene.cloud))
+    dates = tuple(_place(_standardise(date, scene.valid), scene.bands, bands) for date in dates)
+    return _chip(dates, scene.truth > 0, scene.valid, scene.cloud)
 
 
 def training_chip(scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Generator) -> Chip:
@@ -55,18 +58,67 @@ def training_chip(scene: Scene, size: int, bands: tuple[str, ...], rng: np.rando
         As in `plain_chip`. Bands beyond red, green and blue are left out at random, as users lack them.
     """
     scene = _drop_bands(scene, rng)
+    cut = _draw_cut(scene.truth.shape[0], size, rng)
+    moved = cut.moved(rng.integers(-2, 3, 2)) if rng.random() < 0.3 else cut
     dates = [
-        _place(_vary(date, scene.valid, rng), scene.bands, bands) for date in (scene.before, scene.after)
+        _place(_vary(date, scene.valid, where, rng), scene.bands, bands)
+        for date, where in ((scene.before, cut), (scene.after, moved))
     ]
-    if rng.random() < 0.3:
-        dates[1] = np.roll(dates[1], rng.integers(-2, 3, 2), axis=(1, 2))
     if rng.random() < 0.5:
         dates.reverse()
-    masked = scene.cloud if rng.random() < 0.5 else np.zeros_like(scene.cloud)
+    valid, cloud, truth = (cut.share_of(mask) for mask in (scene.valid, scene.cloud, scene.truth))
+    masked = cloud > 0 if rng.random() < 0.5 else np.zeros((size, size), bool)
     if rng.random() < 0.15:
-        masked = masked | _wedge(scene.truth.shape, rng)
-    chip = _chip(dates[0], dates[1], scene, masked)
-    return _turn(_crop(chip, size, rng), rng)
+        masked |= _wedge((size, size), rng)
+    return _turn(_chip(dates, truth > 0.5, (valid > 0.99) & ~masked, cloud > 0), rng)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A square window of a scene, brought to another number of pixels."""
+
+    row: int
+    col: int
+    edge: int  # pixels of the scene
+    size: int  # pixels of the chip
+    scene: int  # edge of the scene
+
+    def moved(self, by: NDArray[np.integer]) -> _Cut:
+        """The window some pixels further, as far as the scene goes: a shift between the dates."""
+        row, col = np.clip((self.row + by[0], self.col + by[1]), 0, self.scene - self.edge)
+        return replace(self, row=int(row), col=int(col))
+
+    def of(self, x: NDArray[np.generic]) -> NDArray[np.generic]:
+        """(..., scene, scene) to (..., edge, edge)."""
+        return x[..., self.row : self.row + self.edge, self.col : self.col + self.edge]
+
+    def resized(self, x: Float32Array) -> Float32Array:
+        """(bands, edge, edge) to (bands, size, size)."""
+        if self.edge == self.size:
+            return x
+        smooth = functional.interpolate(
+            torch.from_numpy(x)[None], size=(self.size, self.size), mode="bilinear", antialias=True
+        )
+        return smooth[0].numpy()
+
+    def share_of(self, mask: NDArray[np.generic]) -> Float32Array:
+        """(scene, scene) of 0 and 1 to the share of ones under each pixel of the chip, (size, size)."""
+        inside = torch.from_numpy(np.asarray(self.of(mask), dtype=np.float32))[None, None]
+        if self.edge != self.size:
+            inside = functional.interpolate(inside, size=(self.size, self.size), mode="area")
+        return inside[0, 0].numpy()
+
+
+def _draw_cut(scene: int, size: int, rng: np.random.Generator) -> _Cut:
+    """A random window. Most are enlarged up to twice, or reduced as far as the scene reaches.
+
+    The same kind of ground comes in all pixel sizes, and a network that has seen it in all of them
+    depends less on the one that it meets.
+    """
+    factor = 2 ** rng.uniform(-1, max(0.0, np.log2(scene / size))) if rng.random() < 0.8 else 1.0
+    edge = min(scene, max(1, round(size * float(factor))))
+    row, col = rng.integers(0, scene - edge + 1, 2)
+    return _Cut(int(row), int(col), edge, size, scene)
 
 
 def _drop_bands(scene: Scene, rng: np.random.Generator) -> Scene:
@@ -90,30 +142,38 @@ def _place(x: Float32Array, have: tuple[str, ...], wanted: tuple[str, ...]) -> F
     return out
 
 
-def _chip(before: Float32Array, after: Float32Array, scene: Scene, masked: BoolArray) -> Chip:
-    valid = scene.valid & ~masked
+def _chip(dates: Sequence[Float32Array], truth: BoolArray, valid: BoolArray, cloud: BoolArray) -> Chip:
+    """Put together a chip, whose pixels that are not `valid` (not data, or masked) are 0 on both dates."""
     # Change under an unmasked cloud cannot be seen; no change under it must not be called change.
-    learnable = valid & ~(scene.cloud & (scene.truth > 0))
-    return Chip(
-        np.where(valid, before, np.float32(0)),
-        np.where(valid, after, np.float32(0)),
-        scene.truth.astype(np.float32),
-        learnable.astype(np.float32),
-    )
+    learnable = valid & ~(cloud & truth)
+    before, after = (np.where(valid, date, np.float32(0)) for date in dates)
+    return Chip(before, after, truth.astype(np.float32), learnable.astype(np.float32))
 
 
-def _vary(date: NDArray[np.unsignedinteger], valid: BoolArray, rng: np.random.Generator) -> Float32Array:
-    """Another tone curve, colour balance, sharpness and noise; then standardised with small errors."""
-    x = date.astype(np.float32)
-    top = float(np.percentile(x[:, valid][:, ::SPARSE], 99.9)) if valid.any() else 1.0
-    x = np.clip(x / max(top, 1.0), 0, 1) ** np.float32(np.exp(rng.normal(0, 0.3)))  # gamma
-    if rng.random() < 0.3:  # the sensor saturates
-        x = np.minimum(x, np.float32(rng.uniform(0.5, 1.0)))
-    bands = x.shape[0]
-    x = np.tensordot(_mixing(bands, rng), x, axes=1)
+def _vary(date: NDArray[np.generic], valid: BoolArray, cut: _Cut, rng: np.random.Generator) -> Float32Array:
+    """Another tone curve, colour balance, sharpness and noise; then standardised with small errors.
+
+    Tones are changed in the window and in a sparse sample of the scene alike: the statistics are those
+    of the whole scene, and changing all of it would take longer than training on the chip.
+    """
+    bands = date.shape[0]
+    sample = date[:, ::SPARSE, ::SPARSE][:, valid[::SPARSE, ::SPARSE]].astype(np.float32)
+    x = cut.of(date).astype(np.float32)
+    if not sample.size:
+        return np.zeros((bands, cut.size, cut.size), np.float32)
+    top = max(float(np.percentile(sample, 99.9)), 1.0)
+    gamma = np.float32(np.exp(rng.normal(0, 0.3)))
+    most = np.float32(rng.uniform(0.5, 1.0)) if rng.random() < 0.3 else np.float32(1)  # saturation
+    mixing = _mixing(bands, rng)
+
+    def tone(values: Float32Array) -> Float32Array:
+        return np.tensordot(mixing, np.minimum(np.clip(values / top, 0, 1) ** gamma, most), axes=1)
+
+    centre, scale = (np.asarray(s)[:, None, None] for s in robust_scale(tone(sample)))
+    x = np.asarray(np.clip((tone(x) - centre) / scale, -CLIP, CLIP), dtype=np.float32)
     if rng.random() < 0.3:
         x = gaussian_filter(x, (0, *[rng.uniform(0.3, 1.5)] * 2))
-    x = _standardise(x, valid)
+    x = cut.resized(x)
     gain = np.exp(rng.normal(0, 0.12, (bands, 1, 1)))
     offset = rng.normal(0, 0.15, (bands, 1, 1))
     noise = rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.exponential(0.06))
@@ -136,7 +196,7 @@ def _standardise(x: Float32Array, valid: BoolArray) -> Float32Array:
     """As inference does it: by median and percentiles of the pixels valid on both dates."""
     if not valid.any():
         return np.zeros_like(x)
-    centre, scale = (np.asarray(s)[:, None, None] for s in robust_scale(x[:, valid][:, ::SPARSE]))
+    centre, scale = (np.asarray(s)[:, None, None] for s in robust_scale(x[:, valid]))
     return np.asarray(np.clip((x - centre) / scale, -CLIP, CLIP), dtype=np.float32)
 
 
@@ -154,24 +214,6 @@ def _wedge(shape: tuple[int, ...], rng: np.random.Generator) -> BoolArray:
     rows, cols = np.ogrid[: shape[0], : shape[1]]
     across = np.cos(angle) * (rows - shape[0] / 2) + np.sin(angle) * (cols - shape[1] / 2)
     return np.asarray(across > rng.uniform(0, 0.4) * shape[0])
-
-
-def _crop(chip: Chip, size: int, rng: np.random.Generator) -> Chip:
-    """A random window, enlarged or reduced to `size` pixels by up to a quarter."""
-    edge = chip.truth.shape[0]
-    wanted = round(size * float(np.exp(rng.uniform(-0.25, 0.25)))) if rng.random() < 0.5 else size
-    wanted = min(wanted, edge)
-    row, col = rng.integers(0, edge - wanted + 1, 2)
-    window = (..., slice(row, row + wanted), slice(col, col + wanted))
-
-    def cut(x: Float32Array, order: int) -> Float32Array:
-        if wanted == size:
-            return x[window]
-        factors = (1,) * (x.ndim - 2) + (size / wanted,) * 2
-        resized: Float32Array = zoom(x[window], factors, order=order, grid_mode=True, mode="nearest")
-        return resized
-
-    return Chip(cut(chip.before, 1), cut(chip.after, 1), cut(chip.truth, 0), cut(chip.weight, 0))
 
 
 def _turn(chip: Chip, rng: np.random.Generator) -> Chip:
