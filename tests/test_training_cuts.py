@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from scipy.ndimage import binary_dilation
 
 from rsdetect.errors import InputError
 from rsdetect.training.augment import training_chip
-from rsdetect.training.cuts import CutPool, cut_scene
+from rsdetect.training.cuts import cut_scene
 from rsdetect.training.cuts.built import draw_settlement
 from rsdetect.training.cuts.classes import Drift, drift_between, parcel_drift, random_drift
 from rsdetect.training.cuts.day import MARGIN_PX, Day, draw_days, expose
@@ -25,9 +27,15 @@ from rsdetect.training.cuts.leaves import dead_leaves, one_over_f
 from rsdetect.training.cuts.moved import DOUBTFUL, NOTHING, Grounds, difference, move_pieces
 from rsdetect.training.cuts.prepare import Source, prepare_images
 from rsdetect.training.cuts.shapes import draw_piece, grow_piece
-from rsdetect.training.scenes import render_in_background
 
 SIZE = 64
+
+
+def rsdetect(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rsdetect.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 SCENE_FIELDS = ("before", "after", "truth", "valid", "cloud")
 
 
@@ -80,31 +88,22 @@ def test_a_number_is_always_the_same_pair(images):
     assert not same(cut_scene(0, SIZE, images), cut_scene(1, SIZE, images))
 
 
-def test_a_pool_renders_the_same_in_another_process_and_order(folder, tmp_path):
-    pools = [CutPool(tmp_path / name, "train", SIZE, folder) for name in ("here", "there")]
-    pools[0].folder.mkdir()
-    for number in (2, 1, 0):
-        pools[0].render(number)
-    process = render_in_background({pools[1]: 3})
-    for number in range(3):
-        assert same(pools[0].load(number), pools[1].load(number, patience_s=120))
-    process.join(60)
-    assert process.exitcode == 0
-
-
-def test_uses_have_pairs_of_their_own(folder, tmp_path):
-    pools = [CutPool(tmp_path, use, SIZE, folder) for use in ("train", "validation")]
-    for pool in pools:
-        pool.render(0)
-    assert not same(pools[0].load(0), pools[1].load(0))
-
-
-def test_a_pair_that_is_there_is_not_rendered_again(tmp_path):
-    pool = CutPool(tmp_path, "train", SIZE, images=tmp_path / "gone")
-    CutPool(tmp_path, "train", SIZE).render(0)
-    pool.render(0)  # would raise: the folder of images is not there
-    with pytest.raises(TimeoutError, match="not rendered"):
-        pool.load(1, patience_s=0)
+def test_another_process_cuts_the_same_pair(folder, images):
+    script = (
+        "import sys, hashlib\n"
+        "for name in ('rasterio', 'geopandas', 'shapely', 'dask', 'skimage', 'pydantic'):\n"
+        "    sys.modules[name] = None  # as on a machine that only trains\n"
+        "from pathlib import Path\n"
+        "from rsdetect.training.cuts import cut_scene\n"
+        "from rsdetect.training.cuts.images import read_images\n"
+        f"images = read_images(Path({str(folder)!r}), {SIZE + 2 * MARGIN_PX})\n"
+        f"scene = cut_scene(3, {SIZE}, images)\n"
+        "print(hashlib.sha256(scene.before.tobytes() + scene.after.tobytes()).hexdigest())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    scene = cut_scene(3, SIZE, images)
+    here = hashlib.sha256(scene.before.tobytes() + scene.after.tobytes()).hexdigest()
+    assert done.stdout.strip() == here, done.stderr
 
 
 # What a pair holds
@@ -457,11 +456,9 @@ def wrong_shape(path: Path) -> None:
 def test_what_is_no_image_is_said(tmp_path, write, words):
     write_image(tmp_path / "a.npz", land(0)[None])
     write(tmp_path / "b.npz")
-    pool = CutPool(tmp_path / "scenes", "train", SIZE, tmp_path)
     with pytest.raises(InputError, match=words) as said:
-        pool.render(0)
+        read_images(tmp_path, SIZE + 2 * MARGIN_PX)
     assert "b.npz" in str(said.value)
-    assert not (tmp_path / "scenes").exists() or not list((tmp_path / "scenes").iterdir())
 
 
 def test_a_folder_without_images_is_said(tmp_path):
@@ -498,7 +495,11 @@ def test_rasters_become_images_a_place(tmp_path):
     second = write_tiff(tmp_path / "second.tif", np.concatenate([land(1), quality]))
     nodata = int(land(2)[0, 5, 6])
     elsewhere = write_tiff(tmp_path / "elsewhere.tif", land(2), left=6e5, names=SIX, nodata=nodata)
-    sources = [Source(first), Source(second, (*SIX, ""), 7, (4,)), Source(elsewhere)]
+    sources = [
+        Source(path=first),
+        Source(path=second, bands=(*SIX, ""), mask_band=7, mask_values=(4,)),
+        Source(path=elsewhere),
+    ]
     paths = prepare_images(sources, tmp_path / "out")
     assert [path.name for path in paths] == ["00-first.npz", "01-elsewhere.npz"]
     with np.load(paths[0]) as arrays:
@@ -518,33 +519,57 @@ def test_rasters_become_images_a_place(tmp_path):
         ({"bands": ("red", "green", "blue", "nir", "swir1", "heat")}, "'heat'"),
         ({"bands": ("red", "green", "", "nir", "swir1", "swir2")}, "lacks blue"),
         ({}, "lacks red, green, blue; it has no named band"),
-        ({"bands": SIX, "mask_band": 9}, "bands 1 to 6, and the mask is band 9"),
+        ({"bands": SIX, "mask_band": 9}, "bands 1 to 6, the mask is to be band 9"),
     ],
 )
 def test_rasters_that_cannot_be_prepared_leave_nothing(tmp_path, source, words):
     good = write_tiff(tmp_path / "good.tif", land(0), names=SIX)
     bad = write_tiff(tmp_path / "bad.tif", land(0))
     with pytest.raises(InputError, match=words):
-        prepare_images([Source(good), Source(bad, **source)], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        prepare_images([Source(path=good), Source(path=bad, **source)], tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tif", "good.tif"]
 
 
 def test_a_file_that_is_no_raster_is_said(tmp_path):
     (tmp_path / "notes.tif").write_text("not a raster")
     with pytest.raises(InputError, match=r"notes\.tif"):
-        prepare_images([Source(tmp_path / "notes.tif")], tmp_path / "out")
+        prepare_images([Source(path=tmp_path / "notes.tif")], tmp_path / "out")
 
 
-def test_pairs_are_cut_where_no_raster_library_is(folder, tmp_path):
-    script = (
-        "import sys\n"
-        "for name in ('rasterio', 'geopandas', 'shapely', 'dask', 'skimage', 'pydantic'):\n"
-        "    sys.modules[name] = None\n"
-        "from pathlib import Path\n"
-        "from rsdetect.training.cuts import CutPool\n"
-        f"pool = CutPool(Path({str(tmp_path)!r}), 'train', {SIZE}, Path({str(folder)!r}))\n"
-        "pool.render(0)\n"
-        "print(pool.load(0).truth.shape)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == f"({SIZE}, {SIZE})", done.stderr
+LIST = """
+[[image]]
+path = "first.tif"
+
+[[image]]
+path = "second.tif"
+bands = ["blue", "green", "red", "nir", "swir1", "swir2", ""]
+mask_band = 7
+mask_values = [2, 4]
+"""
+
+
+def test_the_command_prepares_what_a_list_names(tmp_path):
+    write_tiff(tmp_path / "first.tif", land(0), names=SIX)
+    write_tiff(tmp_path / "second.tif", np.concatenate([land(1), np.full((1, 150, 170), 1, np.uint8)]))
+    (tmp_path / "images.toml").write_text(LIST)
+    done = rsdetect("images", tmp_path / "images.toml", "--out", tmp_path / "new" / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    paths = json.loads(done.stdout)["images"]
+    assert paths == [str(tmp_path / "new" / "out" / "00-first.npz")]
+    assert len(read_images(tmp_path / "new" / "out", SIZE)) == 2
+    again = rsdetect("images", tmp_path / "images.toml", "--out", tmp_path / "new" / "out")
+    assert again.returncode == 2 and "name a new folder" in again.stderr
+
+
+def test_a_list_that_is_wrong_is_said(tmp_path):
+    for text, words in [
+        ("[[image]]\npath = 3", "image.0.path"),
+        ('[[image]]\npath = "a.tif"\nmask = 3', "image.0.mask"),
+        ("", "image"),
+        ("[[image", "cannot be read as a list of images"),
+        ('[[image]]\npath = "none.tif"', "none.tif"),
+    ]:
+        (tmp_path / "images.toml").write_text(text)
+        done = rsdetect("images", tmp_path / "images.toml", "--out", tmp_path / "out")
+        assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
+        assert not (tmp_path / "out").exists()

@@ -1,6 +1,5 @@
 """Training pairs cut from real images and from dead leaves: other days, and change whose place is known."""
 
-from rsdetect.training.cuts.pool import CutPool
 from rsdetect.training.cuts.scene import cut_scene
 
-__all__ = ["CutPool", "cut_scene"]
+__all__ = ["cut_scene"]

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rsdetect.errors import InputError
+from rsdetect.errors import InputError, OutputError
 from rsdetect.grid import Grid
 from rsdetect.handles import GDAL_ERRORS, one_line, open_raster
 from rsdetect.tiles import BoolArray
 from rsdetect.training.cuts.images import BANDS, check_bands
 
 _CACHE_BYTES = 64 * 2**20
+_Date = tuple[Path, NDArray[np.generic], BoolArray]  # file, (bands, height, width), (height, width)
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(BaseModel):
     """One date of one place in a raster file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path
     bands: tuple[str, ...] | None = None  # name of each band of the file, "" = leave out; None = as described
@@ -29,8 +34,35 @@ class Source:
     mask_values: tuple[int, ...] = ()  # its values there
 
 
+class _Listed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: tuple[Source, ...] = Field(min_length=1)
+
+
+def read_sources(path: Path) -> list[Source]:
+    """Read a list of images: a TOML file with a table `[[image]]` each, its keys those of `Source`.
+
+    A relative path counts from the folder that the list lies in.
+
+    Raises
+    ------
+    InputError
+        The list cannot be read, or a key or value of it is wrong.
+    """
+    try:
+        listed = _Listed.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}, {where}: {first['msg'].lower()}.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a list of images: {error}.") from error
+    return [one.model_copy(update={"path": path.absolute().parent / one.path}) for one in listed.image]
+
+
 def prepare_images(sources: Sequence[Source], folder: Path) -> list[Path]:
-    """Write one prepared image a place into `folder`; returns their paths.
+    """Write one prepared image a place into `folder`, which is new; returns their paths.
 
     Georeferenced files with the same grid and the same bands are dates of one place.
 
@@ -38,29 +70,43 @@ def prepare_images(sources: Sequence[Source], folder: Path) -> list[Path]:
     ------
     InputError
         A file cannot be read, or a band's name is unknown or missing; nothing was written.
+    OutputError
+        The folder holds something already, or cannot be written.
     """
-    places: dict[tuple[object, tuple[str, ...]], list[tuple[Path, NDArray[np.generic], BoolArray]]] = {}
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder} is there already; name a new folder.")
+    places: dict[tuple[object, tuple[str, ...]], list[_Date]] = {}
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         for source in sources:
             grid, bands, pixels, valid = _read(source)
             # Without georeference, equal sizes do not make two files one place.
             place: object = grid if grid.crs is not None else source.path
             places.setdefault((place, bands), []).append((source.path, pixels, valid))
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for number, ((_, bands), dates) in enumerate(places.items()):
-        path = folder / f"{number:02d}-{dates[0][0].stem}.npz"
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez_compressed(
-                file,
-                pixels=np.stack([pixels for _, pixels, _ in dates]),
-                valid=np.stack([valid for _, _, valid in dates]),
-                bands=np.array(bands),
-            )
-        part.replace(path)
-        written.append(path)
-    return written
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            written = [
+                _write(part, at, bands, dates) for at, ((_, bands), dates) in enumerate(places.items())
+            ]
+            part.chmod(0o755)
+            part.replace(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    return [folder / path.name for path in written]
+
+
+def _write(folder: Path, number: int, bands: tuple[str, ...], dates: Sequence[_Date]) -> Path:
+    path = folder / f"{number:02d}-{dates[0][0].stem}.npz"
+    np.savez_compressed(
+        path,
+        pixels=np.stack([pixels for _, pixels, _ in dates]),
+        valid=np.stack([valid for _, _, valid in dates]),
+        bands=np.array(bands),
+    )
+    return path
 
 
 def _read(source: Source) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], BoolArray]:
@@ -74,7 +120,7 @@ def _read(source: Source) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], B
         numbers = [named.index(name) + 1 for name in bands]
         if source.mask_band is not None and not 1 <= source.mask_band <= dataset.count:
             raise InputError(
-                f"{source.path} has bands 1 to {dataset.count}, and the mask is band {source.mask_band}."
+                f"{source.path} has bands 1 to {dataset.count}, the mask is to be band {source.mask_band}."
             )
         try:
             pixels = dataset.read(numbers)

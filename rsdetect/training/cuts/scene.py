@@ -19,7 +19,7 @@ from rsdetect.training.scenes import Scene
 
 _UNCHANGED = 0.2  # share of pairs without any change
 _LEAST_VALID = 0.9  # share of a crop that must be usable
-_TRIES = 20  # crops drawn to find such a one; the last is taken in any case
+_TRIES = 12  # crops drawn to find such a one; else the best of them is taken
 _SCATTERED_PX = 160  # edge of the dead leaves that pieces are cut from
 
 
@@ -118,12 +118,16 @@ def _usable(
     image: Image, edge: int, steps: tuple[float, float], rng: np.random.Generator
 ) -> tuple[Float32Array, BoolArray, float]:
     """A crop with hardly any gap, where it is valid, and its scale."""
+    best: tuple[Float32Array, BoolArray, float] | None = None
     for _ in range(_TRIES):
         cut = draw_cut(image, edge, rng, steps)
         pixels, valid = take(image, cut, edge)
+        if best is None or valid.mean() > best[1].mean():
+            best = pixels, valid, cut.step
         if valid.mean() >= _LEAST_VALID:
             break
-    return pixels, valid, cut.step
+    assert best is not None
+    return best
 
 
 def _change(grounds: Grounds, donor: Donor, swing: float, rng: np.random.Generator) -> None:
