@@ -66,6 +66,20 @@ def parse_shift(text: str | None) -> tuple[float, float] | None:
     return rows, cols
 
 
+def parse_shifts(text: str) -> tuple[float, ...]:
+    """Read what `--shifts` takes, in pixels.
+
+    >>> parse_shifts("0.5,1"), parse_shifts("none")
+    ((0.5, 1.0), ())
+    """
+    if text == "none":
+        return ()
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--shifts {text!r} is no list of pixels; write 0.5,1,2 or none.") from None
+
+
 def parse_threshold(text: str) -> float | None:
     """Read what `--threshold` takes; None = the detector's own."""
     if text == "auto":

@@ -5,6 +5,7 @@ All figures work on the last axis of the counts; axes before it, of places drawn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ class Counts:
     @property
     def steps(self) -> int:
         """Steps from probability 0 to 1."""
-        return self.changed.shape[-1] - 1
+        return int(self.changed.shape[-1]) - 1
 
     def at_share(self, share: float) -> Counts:
         """The counts as they would be if `share` of the pixels had changed, by weighting the others."""
@@ -62,7 +63,8 @@ class Counts:
 
     def at(self, threshold: float) -> Confusion:
         """What is right and wrong where a probability at or above `threshold` counts as change."""
-        return self._cut(min(round(threshold * self.steps), self.steps))
+        # Rounded up, as what lies between two steps is below the higher one; 0.57 * 100 is 56.99999999999999.
+        return self._cut(min(math.ceil(round(threshold * self.steps, 6)), self.steps))
 
     def best(self) -> tuple[float, float]:
         """The threshold of the highest F1, and that F1; without leading axes.

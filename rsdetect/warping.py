@@ -53,7 +53,7 @@ def warped_bands(source: Any, bands: tuple[int, ...], grid: Grid, resampling: st
     Parameters
     ----------
     source
-        An open dataset with a CRS; it may be closed afterwards.
+        An open dataset; it may be closed afterwards. It has a CRS where the grid has one.
     resampling
         One of rasterio's names.
     """
@@ -97,7 +97,7 @@ def resolution_ratio(source: Grid, target: Grid) -> tuple[float, float] | None:
 
     Taken in the middle of what both cover; None where that has no place in the CRS of `source`.
     """
-    overlap = window_of(source, target)
+    overlap = target.window if source.crs is None else window_of(source, target)
     middle = target.window if overlap.is_empty else overlap
     col, row = middle.col_off + middle.width / 2, middle.row_off + middle.height / 2
     points = np.array([(col, row), (col + 1, row), (col, row + 1)])

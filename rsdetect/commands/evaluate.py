@@ -1,0 +1,59 @@
+"""Measure a detector on labelled pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsdetect.arguments import parse_shifts
+from rsdetect.commands.messages import log_to_stderr, print_json, say
+from rsdetect.commands.parameters import Align, Bands, Debug, Json, Quiet
+
+
+def evaluate(
+    folders: Annotated[
+        list[str],
+        typer.Argument(metavar="FOLDER[:BANDS]...", help="Folders of labelled pairs, one a source."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for evaluation.json and .html.")],
+    detector: Annotated[str, typer.Option(help="siamese or cva.")] = "siamese",
+    model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
+    bands: Bands = None,
+    layout: Annotated[str, typer.Option(help="auto, folders, places, onera or csv.")] = "auto",
+    align: Align = False,
+    shifts: Annotated[
+        str, typer.Option(metavar="PX,..|none", help="Shifts to plant into the after scenes, in pixels.")
+    ] = "0.5,1,2",
+    seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a detector on labelled pairs: figures by scene and source, intervals, a page with pictures."""
+    from rsdetect.bands import parse_bands
+    from rsdetect.evaluation.options import EvaluateOptions
+    from rsdetect.evaluation.run import run_evaluate
+    from rsdetect.evaluation.tables import print_evaluation
+    from rsdetect.evaluation.write import PAGE
+
+    options = EvaluateOptions(
+        detector=detector,
+        model=model,
+        device=device,
+        bands=parse_bands(bands),
+        layout=layout,
+        align=align,
+        shifts_px=parse_shifts(shifts),
+        seed=seed,
+    )
+    log_to_stderr(quiet=quiet)
+    evaluation = run_evaluate(folders, out, options, overwrite=overwrite, quiet=quiet or as_json)
+    if as_json:
+        print_json(evaluation.as_json())
+        return
+    print_evaluation(evaluation)
+    say(f"Pictures of the worst tiles: {out / PAGE}")

@@ -1,0 +1,9 @@
+"""Evaluation: a detector's figures on labelled pairs, measured through the pipeline that users run."""
+
+from __future__ import annotations
+
+from rsdetect.evaluation.cards import card_scores
+from rsdetect.evaluation.results import Evaluation, Interval, SceneScores, SourceScores
+from rsdetect.evaluation.run import evaluate, run_evaluate
+
+__all__ = ["Evaluation", "Interval", "SceneScores", "SourceScores", "card_scores", "evaluate", "run_evaluate"]

@@ -1,0 +1,172 @@
+"""Scores one labelled pair through the pipeline that users run, and counts what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.areas import metres_per_unit
+from rsdetect.detectors.base import Detector
+from rsdetect.devices import usable_cores
+from rsdetect.engine import worker_limits
+from rsdetect.evaluation.objects import count_edges, count_objects
+from rsdetect.evaluation.shift import with_shift
+from rsdetect.evaluation.tally import Tally
+from rsdetect.grid import Window
+from rsdetect.labelled import LabelledPair
+from rsdetect.metrics import PERCENT, Counts
+from rsdetect.options import PolygonOptions
+from rsdetect.pair import Pair
+from rsdetect.progress import Progress
+from rsdetect.scan import Scan
+from rsdetect.scoring import NOT_OBSERVED, score_core, to_percent
+from rsdetect.tiles import TileWindow, plan_tiles
+
+_TILE = 512  # pixels; the result does not depend on it
+_WORST_PX = 256  # edge of the tiles that are shown
+WORST = 3  # tiles of a pair that are kept
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A labelled pair whose headers have been looked at."""
+
+    labelled: LabelledPair
+    pair: Pair
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that both scenes cover."""
+        return self.pair.grid.height * self.pair.grid.width
+
+
+@dataclass(frozen=True)
+class BadTile:
+    """A tile with much that is wrong."""
+
+    opened: Opened
+    window: Window
+    percent: NDArray[np.uint8]  # (height, width), 255 = not observed
+    truth: NDArray[np.uint8]  # (height, width), 1 changed, 0 unchanged, 255 not labelled
+    wrong_px: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A scored pair."""
+
+    opened: Opened
+    provenance: dict[str, Any]  # of the scorer
+    tally: Tally
+    worst: tuple[BadTile, ...]
+
+    @property
+    def threshold(self) -> float:
+        """At which change counts as found, the detector's own."""
+        return float(self.provenance["threshold"])
+
+
+def measure_pair(
+    opened: Opened, detector: Detector, shifts_px: tuple[float, ...], progress: Progress
+) -> Measured:
+    """Score a pair, and again with its after scene moved by each of `shifts_px`; count.
+
+    The truth and the percents of the whole pair are held in memory, some ten bytes a pixel.
+
+    Raises
+    ------
+    InputError
+        A scene or the label broke while it was read, or no pixel is valid on both dates.
+    """
+    truth = opened.labelled.truth(opened.pair)
+    percent, provenance = _score(opened.pair, detector, progress)
+    shifted = [
+        _counts(_score(with_shift(opened.pair, shift), detector, progress)[0], truth) for shift in shifts_px
+    ]
+    level = PolygonOptions().level(provenance["threshold"])
+    tally = _tally(opened.pair, percent, truth, level, shifted)
+    return Measured(opened, provenance, tally, tuple(_worst(opened, percent, truth, level)))
+
+
+def _score(pair: Pair, detector: Detector, progress: Progress) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Whole percent of the pair, as its raster would hold it, and what the scorer tells of itself."""
+    cores = usable_cores()
+    scorer = detector.fit(Scan(pair, cores))
+    plan = plan_tiles(pair.grid, _TILE, scorer.halo, scorer.stride)
+    percent = np.full(pair.grid.shape, NOT_OBSERVED, np.uint8)
+    workers = min(cores, len(plan))
+
+    def one(tile: TileWindow) -> int:
+        with worker_limits(max(1, cores // workers)):
+            percent[tile.core.slices_in(pair.grid.window)] = to_percent(score_core(pair, scorer, tile))
+        return tile.core.height * tile.core.width
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool:
+        for pixels in pool.map(one, plan):
+            progress.advance(pixels)
+    return percent, scorer.provenance()
+
+
+def _counts(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Counts:
+    labelled = (truth <= 1) & (percent != NOT_OBSERVED)
+    return Counts.of_steps(percent, truth == 1, labelled, PERCENT)
+
+
+def _tally(
+    pair: Pair, percent: NDArray[np.uint8], truth: NDArray[np.uint8], level: int, shifted: list[Counts]
+) -> Tally:
+    counts = _counts(percent, truth)
+    labelled = (truth <= 1) & (percent != NOT_OBSERVED)
+    changed, marked = labelled & (truth == 1), labelled & (percent >= level)
+    pixels, is_quiet = int(labelled.sum()), not (truth == 1).any()
+    whole = count_objects(marked, changed, labelled) | count_edges(marked, changed, labelled)
+    of_shifts = np.zeros((2, 0, PERCENT + 1), np.int64)
+    if shifted:
+        of_shifts = np.stack([[c.changed for c in shifted], [c.unchanged for c in shifted]])
+    return Tally(
+        changed=counts.changed,
+        unchanged=counts.unchanged,
+        shifted_changed=of_shifts[0],
+        shifted_unchanged=of_shifts[1],
+        pixels=np.asarray(pixels),
+        area_m2=np.asarray(pixels * _pixel_area_m2(pair)),
+        quiet_pixels=np.asarray(pixels * is_quiet),
+        quiet_alarms=np.asarray(int(marked.sum()) * is_quiet),
+        **{name: np.asarray(number) for name, number in whole.items()},
+    )
+
+
+def _pixel_area_m2(pair: Pair) -> float:
+    """Of a pixel in the middle; NaN without a CRS."""
+    grid = pair.grid
+    if grid.crs is None:
+        return float("nan")
+    _, middle = grid.transform @ (grid.width / 2, grid.height / 2)
+    east, north = metres_per_unit(grid.crs, middle)
+    return grid.pixel_area * east * north
+
+
+def _worst(
+    opened: Opened, percent: NDArray[np.uint8], truth: NDArray[np.uint8], level: int
+) -> Iterator[BadTile]:
+    """The tiles with the most wrong pixels, if there are any."""
+    wrong = (truth <= 1) & (percent != NOT_OBSERVED) & ((percent >= level) != (truth == 1))
+    height, width = wrong.shape
+    windows = [
+        Window(row, col, _WORST_PX, _WORST_PX).intersection(opened.pair.grid.window)
+        for row in range(0, height, _WORST_PX)
+        for col in range(0, width, _WORST_PX)
+    ]
+    ranked = sorted(
+        ((int(wrong[window.slices_in(opened.pair.grid.window)].sum()), window) for window in windows),
+        key=lambda entry: -entry[0],
+    )
+    for count, window in ranked[:WORST]:
+        if count:
+            part = window.slices_in(opened.pair.grid.window)
+            yield BadTile(opened, window, percent[part].copy(), truth[part].copy(), count)

@@ -1,0 +1,77 @@
+"""What is evaluated, and how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsdetect.bands import parse_bands
+from rsdetect.detectors import DEFAULT_DETECTOR
+from rsdetect.errors import InputError
+from rsdetect.pair import PairOptions
+
+SHIFTS_PX = (0.5, 1.0, 2.0)
+_FARTHEST_PX = 64
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """All options of `evaluate`."""
+
+    detector: str = DEFAULT_DETECTOR
+    model: str | None = None  # path or name of a model file; None = the detector's default
+    device: str = "auto"  # auto, cpu, cuda, cuda:i
+    bands: Sequence[int | str] | None = None  # of folders that name none of their own
+    layout: str = "auto"  # one of rsdetect.labelled.LAYOUTS
+    align: bool = False  # warp after onto before's grid where the grids differ
+    shifts_px: tuple[float, ...] = SHIFTS_PX  # planted shifts of the after scenes
+    seed: int = 0  # of the intervals
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed} is below 0.")
+        for shift in self.shifts_px:
+            if not 0 < abs(shift) <= _FARTHEST_PX or math.isnan(shift):
+                raise InputError(
+                    f"--shifts {shift:g} is no shift in pixels; give more than 0, up to {_FARTHEST_PX}."
+                )
+
+
+@dataclass(frozen=True)
+class Source:
+    """One folder of labelled pairs; figures are pooled within it and never beyond."""
+
+    name: str
+    folder: Path
+    pair_options: PairOptions
+
+
+def sources_of(folders: Sequence[str | Path], options: EvaluateOptions) -> list[Source]:
+    """The sources that the command line names: FOLDER, or FOLDER:BANDS for bands of its own.
+
+    Raises
+    ------
+    InputError
+        No folder, or one that is named twice.
+    """
+    if not folders:
+        raise InputError("name at least one folder of labelled pairs.")
+    given = [_split(folder) for folder in folders]
+    paths = [path.resolve() for path, _ in given]
+    if len(set(paths)) < len(paths):
+        raise InputError(f"{next(path for path in paths if paths.count(path) > 1)} is named twice.")
+    short = [path.name for path in paths]
+    names = short if len(set(short)) == len(short) else [str(path) for path, _ in given]
+    return [
+        Source(name, path, PairOptions(bands=bands or options.bands, align=options.align))
+        for name, (path, bands) in zip(names, given, strict=True)
+    ]
+
+
+def _split(folder: str | Path) -> tuple[Path, tuple[int | str, ...] | None]:
+    path, colon, bands = str(folder).rpartition(":")
+    if not colon or Path(folder).exists():
+        return Path(folder), None
+    return Path(path), parse_bands(bands)

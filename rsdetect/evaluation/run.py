@@ -1,0 +1,167 @@
+"""The flow of an evaluation: find pairs, score them, count, draw places, write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+
+from rsdetect.detectors import Detector, make_detector
+from rsdetect.devices import resolve_device
+from rsdetect.engine import GDAL_CACHE_BYTES
+from rsdetect.errors import InputError
+from rsdetect.evaluation.figures import figures_of
+from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, with_ends
+from rsdetect.evaluation.measure import WORST, Measured, Opened, measure_pair
+from rsdetect.evaluation.options import EvaluateOptions, Source, sources_of
+from rsdetect.evaluation.results import Evaluation, SceneScores, SourceScores
+from rsdetect.evaluation.tally import Tally
+from rsdetect.evaluation.write import claim, write_evaluation
+from rsdetect.grid import Window
+from rsdetect.labelled import find_pairs
+from rsdetect.progress import show_progress
+
+_log = logging.getLogger(__name__)
+_TOLD = ("name", "model", "model_version", "model_sha256", "bands")  # of a detector
+
+
+def evaluate(folders: Sequence[str | Path], *, out: str | Path | None = None, **options: Any) -> Evaluation:
+    """Score a detector on folders of labelled pairs, through the pipeline that `detect` runs.
+
+    Parameters
+    ----------
+    folders
+        Each is one source, in any layout that `rsdetect.labelled` reads; FOLDER:BANDS gives it its own bands.
+    out
+        Folder for `evaluation.json` and `evaluation.html`; None = nothing is written.
+    options
+        Fields of `EvaluateOptions`, and `overwrite` for results that are there.
+
+    Raises
+    ------
+    InputError
+        Folders, labels, scenes, model or options that cannot be used.
+    JobInterrupted
+        The results could not be written.
+    """
+    overwrite = bool(options.pop("overwrite", False))
+    return run_evaluate(folders, Path(out) if out else None, EvaluateOptions(**options), overwrite=overwrite)
+
+
+def run_evaluate(
+    folders: Sequence[str | Path],
+    out: Path | None,
+    options: EvaluateOptions,
+    *,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> Evaluation:
+    """`evaluate`, with its options in one piece."""
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        device = "cpu" if options.detector == "cva" else resolve_device(options.device)
+        detector = make_detector(options.detector, options.model, device)
+        sources = [
+            (source, open_source(source, options.layout, detector)) for source in sources_of(folders, options)
+        ]
+        if out is None:
+            return _measure(sources, detector, options, quiet)
+        with claim(out, overwrite=overwrite) as work:
+            evaluation = _measure(sources, detector, options, quiet)
+            write_evaluation(evaluation, work, out)
+    return evaluation
+
+
+def open_source(source: Source, layout: str, detector: Detector) -> list[Opened]:
+    """The pairs of a source, their headers looked at: what is wrong is said before hours of work."""
+    pairs = []
+    for labelled in find_pairs(source.folder, layout):
+        pair = labelled.open(source.pair_options, wanted=detector.bands)
+        labelled.truth(pair, Window(0, 0, 1, 1))
+        pairs.append(Opened(labelled, pair))
+    return pairs
+
+
+def _measure(
+    sources: Sequence[tuple[Source, list[Opened]]], detector: Detector, options: EvaluateOptions, quiet: bool
+) -> Evaluation:
+    pixels = sum(opened.pixels for _, pairs in sources for opened in pairs) * (1 + len(options.shifts_px))
+    found, draws = [], []
+    with show_progress("scoring", pixels, quiet=quiet) as progress:
+        for number, (source, pairs) in enumerate(sources):
+            measured = [measure_pair(pair, detector, options.shifts_px, progress) for pair in pairs]
+            scores, drawn = summarise(source, measured, options, number)
+            found.append(scores)
+            draws.append(drawn)
+    told = measured[0].provenance
+    return Evaluation(
+        detector={key: told.get(key) for key in _TOLD},
+        threshold=measured[0].threshold,
+        sources=tuple(found),
+        macro=macro([source.figures for source in found], draws),
+        shifts_px=options.shifts_px,
+        seed=options.seed,
+        draws=DRAWS,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def summarise(
+    source: Source, measured: Sequence[Measured], options: EvaluateOptions, number: int
+) -> tuple[SourceScores, Draws]:
+    """The figures of a source, and the draws of places that its intervals come from."""
+    threshold, shifts = measured[0].threshold, options.shifts_px
+    tallies = [pair.tally for pair in measured]
+    places = [pair.opened.labelled.place for pair in measured]
+    pooled = Tally.total(tallies)
+    if not pooled.pixels:
+        raise InputError(f"no labelled pixel in {source.folder} is valid on both dates.")
+    draws = draw_places(tallies, places, threshold, shifts, (options.seed, number))
+    figures = figures_of(pooled, threshold, shifts)
+    pair = measured[0].opened.pair
+    # Labelled pictures rarely know where they lie, and nobody is surprised by it.
+    notes = tuple(note for note in pair.notes if "no georeference" not in note)
+    if len(set(places)) == 1:
+        notes += ("all pairs are of one place: their figures have no interval.",)
+    for note in notes:
+        _log.warning("%s: %s", source.name, note)
+    scores = SourceScores(
+        name=source.name,
+        folder=str(source.folder),
+        places=len(set(places)),
+        figures={name: with_ends(float(value), draws[name]) for name, value in figures.items()},
+        reliability=_reliability(pooled),
+        curve=_curve(pooled),
+        scenes=tuple(_scene(pair, threshold, shifts) for pair in measured),
+        notes=notes,
+        worst=tuple(
+            sorted((tile for pair in measured for tile in pair.worst), key=lambda tile: -tile.wrong_px)[
+                :WORST
+            ]
+        ),
+    )
+    return scores, draws
+
+
+def _scene(pair: Measured, threshold: float, shifts_px: Sequence[float]) -> SceneScores:
+    figures = figures_of(pair.tally, threshold, shifts_px)
+    labelled = pair.opened.labelled
+    return SceneScores(labelled.name, labelled.place, {name: float(value) for name, value in figures.items()})
+
+
+def _reliability(tally: Tally) -> tuple[tuple[float, float, int], ...]:
+    said, changed, pixels = tally.counts.reliability()
+    return tuple(
+        (float(said[i] / pixels[i]), float(changed[i] / pixels[i]), int(pixels[i]))
+        for i in np.flatnonzero(pixels)
+    )
+
+
+def _curve(tally: Tally) -> tuple[tuple[float, float, float], ...]:
+    precision, recall = tally.counts.curve()
+    steps = tally.counts.steps
+    return tuple((i / steps, float(precision[i]), float(recall[i])) for i in range(steps + 1))

@@ -1,0 +1,108 @@
+"""Which figures stand in which table, on the terminal and on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rsdetect.evaluation.results import Evaluation, Interval
+
+_MISSING = "–"  # noqa: RUF001 (a dash for what is not defined)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure in a table."""
+
+    title: str
+    figure: str  # see rsdetect.evaluation.figures
+    form: str = ".3f"
+    has_interval: bool = False
+
+    def text(self, figures: dict[str, Interval]) -> str:
+        """The figure for people, and its interval where it has one.
+
+        >>> Column("F1", "f1", has_interval=True).text({"f1": Interval(0.5, 0.4, 0.61)})
+        '0.500 (0.400 to 0.610)'
+        """
+        figure = figures[self.figure]
+        text = self._number(figure.value)
+        if not self.has_interval or math.isnan(figure.low) or math.isnan(figure.high):
+            return text
+        return f"{text} ({self._number(figure.low)} to {self._number(figure.high)})"
+
+    def of(self, figures: dict[str, float]) -> str:
+        """The same for figures without intervals."""
+        return self._number(figures[self.figure])
+
+    def _number(self, value: float) -> str:
+        return _MISSING if math.isnan(value) else format(value, self.form)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One table: sources in rows, figures in columns, the macro mean last."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]  # the source's name, then one text a column
+
+
+_AT = (
+    Column("F1", "f1", has_interval=True),
+    Column("precision", "precision"),
+    Column("recall", "recall"),
+    Column("IoU", "iou"),
+    Column("kappa", "kappa"),
+    Column("accuracy", "accuracy"),
+    Column("all marked: F1", "f1_marking_everything"),
+)
+_BEST = (
+    Column("threshold", "best_threshold", ".2f"),
+    *(
+        Column(column.title, f"best_{column.figure}", has_interval=column.has_interval)
+        for column in _AT
+        if column.figure != "f1_marking_everything"
+    ),
+)
+_OVERALL = (
+    Column("changed", "changed_share", ".1%"),
+    Column("average precision", "average_precision", has_interval=True),
+    Column("calibration error", "calibration_error", has_interval=True),
+)
+_OBJECTS = (
+    Column("objects found", "objects_found", ".0%"),
+    Column("false regions per Mpx", "false_regions_per_mpx", ".0f"),
+    Column("per km²", "false_regions_per_km2", ".2f"),
+    Column("boundary F1", "boundary_f1"),
+    Column("false alarms without change", "false_alarm_share", ".2%"),
+)
+SCENE_COLUMNS = (*_AT[:3], *_OVERALL, *_OBJECTS[:2], _OBJECTS[3])
+
+
+def summaries(evaluation: Evaluation) -> Iterator[Summary]:
+    """The tables of an evaluation."""
+    threshold = f"{evaluation.threshold:.2f}"
+    tables = [
+        (f"At the threshold {threshold} of the detector", _AT),
+        ("At the best threshold, chosen afterwards", _BEST),
+        ("At all thresholds", _OVERALL),
+        (f"Objects and outlines, at {threshold}", _OBJECTS),
+    ]
+    if evaluation.shifts_px:
+        tables.append((f"With the after scenes moved, at {threshold}", _shifted(evaluation.shifts_px)))
+    for title, columns in tables:
+        rows = [(source.name, source.figures) for source in evaluation.sources]
+        if len(rows) > 1:
+            rows.append(("mean of sources", evaluation.macro))
+        texts = ((name, *(column.text(figures) for column in columns)) for name, figures in rows)
+        yield Summary(title, columns, tuple(texts))
+
+
+def _shifted(shifts_px: tuple[float, ...]) -> tuple[Column, ...]:
+    columns = [Column("F1 as it is", "f1")]
+    for shift in shifts_px:
+        name = f"shift_{shift:g}_px"
+        columns += [Column(f"{shift:g} px: F1", f"{name}_f1"), Column("loss", f"{name}_f1_loss", "+.3f")]
+    return tuple(columns)

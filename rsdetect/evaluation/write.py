@@ -1,0 +1,41 @@
+"""The files of an evaluation: claimed before the work, and at their final names only when whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rsdetect.errors import OutputError
+from rsdetect.evaluation.page import render_page
+from rsdetect.evaluation.results import Evaluation
+from rsdetect.outputs import Outputs
+from rsdetect.record import write_record
+
+RECORD, PAGE = "evaluation.json", "evaluation.html"
+
+
+@contextmanager
+def claim(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Hold `out` for an evaluation, and give a folder for unfinished files in it.
+
+    Raises
+    ------
+    OutputError
+        It holds an evaluation already, cannot be written, or another run is at work in it.
+    JobInterrupted
+        The disk failed or is full.
+    """
+    for name in (RECORD, PAGE):
+        if (out / name).exists() and not overwrite:
+            raise OutputError(f"{out / name} exists; add --overwrite to replace it.")
+    with Outputs.hold(out):
+        yield out / Outputs.WORK
+
+
+def write_evaluation(evaluation: Evaluation, work: Path, out: Path) -> None:
+    """Write page and record; the record appears last."""
+    (work / PAGE).write_text(render_page(evaluation), encoding="utf-8")
+    write_record(work / RECORD, evaluation.as_json())
+    for name in (PAGE, RECORD):
+        (work / name).replace(out / name)
