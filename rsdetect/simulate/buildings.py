@@ -34,9 +34,9 @@ class _Houses:
     height_m: Float32Array
 
 
-def _houses(plots: Plots, catalogue: Catalogue, date: int) -> _Houses | None:
+def _houses(plots: Plots, catalogue: Catalogue, date: int, clear: BoolArray) -> _Houses | None:
     there = catalogue.standing[date] | catalogue.wing_standing[date]
-    at = np.flatnonzero(there[plots.entry] & ~plots.street)
+    at = np.flatnonzero(there[plots.entry] & ~plots.street & clear)
     if not at.size:
         return None
     entry = plots.entry.ravel()[at]
@@ -65,14 +65,20 @@ def _houses(plots: Plots, catalogue: Catalogue, date: int) -> _Houses | None:
 
 
 def paint_buildings(
-    canvas: Canvas, plots: Plots, catalogue: Catalogue, texture: Texture, look: Look, date: int
+    canvas: Canvas,
+    plots: Plots,
+    catalogue: Catalogue,
+    texture: Texture,
+    look: Look,
+    date: int,
+    clear: BoolArray,
 ) -> BoolArray:
-    """Paint what stands on `date`, leaning as that date's sensor sees it.
+    """Paint what stands on `date` where ground is `clear`, leaning as that date's sensor sees it.
 
     Returns where a building, or a wing, is seen that stands on this date only; (height, width).
     """
     alone = np.zeros(canvas.cover.shape, dtype=np.bool_)
-    h = _houses(plots, catalogue, date)
+    h = _houses(plots, catalogue, date, clear)
     if h is None:
         return alone
     # A roof is seen displaced by its height; the walls fill what lies between.

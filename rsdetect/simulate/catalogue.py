@@ -23,6 +23,8 @@ BoolArray = NDArray[np.bool_]
 
 ENTRIES = 512  # plots a kind of land; things change in the upper half only
 
+FABRIC_M = 12.0  # in larger pixels small houses are not drawn one by one
+
 # What a plot may turn into, and what the truth calls it.
 _BECOMES = {
     Use.EARTHWORK: ChangeKind.EARTHWORK,
@@ -87,7 +89,7 @@ class Shape(IntEnum):
 def draw_catalogue(change: float, gsd_m: float, rng: np.random.Generator) -> Catalogue:
     """The catalogue of one world; with `change` at 0 nothing in it changes."""
     # Where a house is no larger than a pixel, one house more is no change that anybody could map.
-    too_small = (Land.SUBURB, Land.DENSE) if gsd_m > 5 else ()
+    too_small = () if gsd_m < 5 else (Land.SUBURB, Land.DENSE) if gsd_m < 15 else URBAN
     parts = [_draw_land(land, change * (land not in too_small), gsd_m, rng) for land in Land]
     return Catalogue(**{name: np.concatenate([p[name] for p in parts], axis=-1) for name in parts[0]})
 
@@ -98,7 +100,7 @@ def _span(rng: np.random.Generator, span: tuple[float, float], n: int = ENTRIES)
 
 _UNBUILT = (
     Use.CROP, Use.WATER, Use.SOLAR, Use.GREENHOUSE, Use.FOREST, Use.BURNT, Use.ORCHARD, Use.VINEYARD,
-    Use.WETLAND, Use.GOLF, Use.SITE, Use.RUBBLE, Use.SPORTS,
+    Use.WETLAND, Use.GOLF, Use.SITE, Use.RUBBLE, Use.SPORTS, Use.FABRIC,
 )  # fmt: skip
 
 
@@ -170,6 +172,8 @@ def _draw_ground(
     uses = np.array(list(recipe.uses), dtype=np.uint8)
     weights = np.array(list(recipe.uses.values()))
     use = np.repeat(rng.choice(uses, n, p=weights / weights.sum())[None], 2, axis=0)
+    if gsd_m > FABRIC_M and land in (Land.SUBURB, Land.DENSE):
+        use[:, :] = Use.FABRIC
     turned = np.zeros(n, dtype=np.uint8)
     if recipe.turns:
         targets = np.array(list(recipe.turns), dtype=np.uint8)
@@ -191,7 +195,7 @@ def _draw_ground(
     return {
         "use": use,
         "turned": turned.astype(np.uint8),
-        "soil": pick_among(rng, {"soil": 4.0, "sand": 0.6, "straw": 1.0}, n),
+        "soil": pick_among(rng, {"soil": 4.0, "sand": 0.6, "straw": 1.0, "gravel": 0.2}, n),
         "plant": _rotated(pick_among(rng, crops, 2 * n).reshape(2, n), rng),
         "paved": pick_among(rng, {"asphalt": 1.5, "concrete": 2.0, "gravel": 1.5}, n),
         "cover": cover.astype(np.float32),

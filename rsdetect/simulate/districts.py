@@ -75,7 +75,7 @@ def draw_plan(change: float, extent_m: float, gsd_m: float, rng: np.random.Gener
         rural_weights=rural,
         scale=float(np.exp(rng.normal(0, 0.15 if gsd_m < 5 else 0.35))) * max(1.0, (gsd_m / 6.0) ** 0.5),
         change=change,
-        wander=float(rng.choice([0.01, 0.05, 0.1])) * float(rng.uniform(0.5, 1.5)),
+        wander=float((rng.choice([0.01, 0.05, 0.1]) + (gsd_m > 5) * 0.03) * rng.uniform(0.5, 1.5)),
         ragged_m=float(rng.uniform(3, 14)) + 2 * gsd_m,
         fine=gsd_m < 3,
         boom=3.0 if rng.random() < 0.2 else 1.0 if gsd_m < 3 else 0.8,
@@ -173,7 +173,7 @@ def lay_districts(plan: Plan, frame: Frame) -> Districts:
     sign = np.where(cell < other, 1, -1).astype(np.float32)
     along = sign * (south * gap_x - east * gap_y) / gap
     # Borders wind, fields with them; streets and houses are laid out straight.
-    ruled = np.isin(cells.land, URBAN).any(axis=0)[cell]
+    ruled = np.asarray(np.isin(cells.land, URBAN).any(axis=0))[cell]
     south = np.where(ruled, frame.y_m - cells.y_m[cell], south)
     east = np.where(ruled, frame.x_m - cells.x_m[cell], east)
     # The same draw from either side of the border.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rsdetect.simulate import hardscape, vegetation
 from rsdetect.simulate.canvas import Canvas, Texture
 from rsdetect.simulate.catalogue import Catalogue
-from rsdetect.simulate.land import Use
+from rsdetect.simulate.land import Land, Use
 from rsdetect.simulate.patch import Paint, Patch
 from rsdetect.simulate.plots import Plots
 
@@ -37,7 +37,11 @@ _PAINTERS: dict[Use, Callable[[Patch], Paint]] = {
     Use.GREENHOUSE: hardscape.paint_greenhouse,
     Use.WATER: hardscape.paint_water,
     Use.STREET: hardscape.paint_street,
+    Use.FABRIC: hardscape.paint_fabric,
 }
+
+# Uses that go on over the borders of plots without a step.
+_SEAMLESS = (Use.WATER, Use.FOREST, Use.RANGE, Use.WETLAND, Use.FABRIC)
 
 
 def paint_ground(
@@ -69,12 +73,18 @@ def paint_ground(
             cover=catalogue.cover[date][of],
             rows_m=catalogue.rows_m[of],
             key=plots.key.ravel()[at],
+            area=plots.area.ravel()[at],
         )
         done = painter(patch)
         # No two plots are equally bright, whatever they are made of.
-        tone = 1.0 if code == Use.WATER else 0.9 + 0.2 * patch.lot(22)
-        canvas.paint(at, done.first, done.second, done.mix, tone * done.shade, done.cover)
+        tone = 1.0 if code in _SEAMLESS else 0.9 + 0.2 * patch.lot(22)
+        mix, shade = (np.asarray(part, dtype=np.float32) for part in (done.mix, tone * done.shade))
+        canvas.paint(at, done.first, done.second, mix, shade, done.cover)
         if done.height_m is not None:
             canvas.height_m.reshape(-1)[at] = done.height_m
     canvas.trees[:] = np.where(plots.street, 0, catalogue.trees[date][plots.entry])
+    # A hedgerow along two sides of the field.
+    rim = np.minimum(np.minimum(np.abs(plots.along_m + plots.length_m / 2), plots.away_m), 9.0)
+    hedge = (rim < 3.0) & catalogue.hedge[plots.entry] & ~plots.street & (plots.land <= Land.RANGE)
+    canvas.trees[hedge] = np.maximum(canvas.trees[hedge], 0.8)
     return use

@@ -154,3 +154,18 @@ def paint_street(p: Patch) -> Paint:
     second = np.where(track, palette_row("grass", p.lot(8)), palette_row("paint")).astype(np.uint8)
     shade = 1 + 0.05 * t.patch + 0.04 * t.fine + 0.08 * t.leaves + 0.03 * t.grain
     return Paint(first, second, np.where(track, green, marks), shade, Cover.PAVED)
+
+
+def paint_fabric(p: Patch) -> Paint:
+    """A settlement of houses smaller than a pixel: roofs, gardens and streets run together."""
+    t = p.texture
+    mix = 0.3 + 0.25 * p.region(16) + 0.1 * (p.cover - 0.5)
+    mix += 0.10 * t.patch + 0.12 * t.leaves + 0.10 * t.fine + 0.12 * t.grain
+    # Squares, halls and parks stand out.
+    mix += 0.35 * (t.place > 1.8) - 0.3 * (t.place < -1.9)
+    streets = line(p.along_m, 6.3 * p.gsd_m, 14.0, p.gsd_m) + line(p.away_m, 4.1 * p.gsd_m, 14.0, p.gsd_m)
+    shade = 1.25 + 0.14 * t.leaves + 0.12 * t.fine + 0.13 * t.grain + 0.06 * t.broad
+    shade += 0.5 * (t.grain + t.fine + t.leaves > 3.2)
+    return Paint(
+        palette_row("asphalt"), palette_row("grass", p.lot(4)), mix - 0.2 * streets, shade, Cover.PAVED
+    )

@@ -46,6 +46,7 @@ class Use(IntEnum):
     SITE = 17  # under construction
     RUBBLE = 18
     SPORTS = 19
+    FABRIC = 20  # houses, gardens and streets together, where a pixel is larger than they are
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ RECIPES: dict[Land, Recipe] = {
          Use.SPORTS: 0.01, Use.EARTHWORK: 0.01},
         {Use.YARD: 2, Use.SITE: 1},
         0.92, (11, 22), (0.6, 1.0), 0.78, (3.5, 8), 0.12,
-        {"roof_grey": 3, "roof_dark": 2, "roof_tile": 3, "roof_brown": 2, "roof_white": 0.5},
+        {"roof_grey": 3, "roof_dark": 2, "roof_tile": 3, "roof_brown": 3, "roof_white": 0.5,
+         "gravel": 0.5},
         0.65, (0.02, 0.35),
     ),
     Land.DENSE: Recipe(
@@ -110,7 +112,8 @@ RECIPES: dict[Land, Recipe] = {
          Use.EARTHWORK: 0.01},
         {Use.RUBBLE: 1, Use.SITE: 1, Use.YARD: 1},
         0.92, (8, 18), (0.5, 1.0), 0.97, (3, 9), 0.5,
-        {"roof_grey": 4, "roof_tile": 2, "roof_brown": 2, "roof_blue": 1.2, "roof_white": 1},
+        {"roof_grey": 4, "roof_tile": 2, "roof_brown": 2, "roof_blue": 1.2, "roof_white": 1,
+         "concrete": 2, "soil": 1},
         0.6, (0.0, 0.15),
     ),
     Land.BLOCKS: Recipe(
@@ -119,7 +122,8 @@ RECIPES: dict[Land, Recipe] = {
          Use.SITE: 0.02},
         {Use.PARKING: 2, Use.SITE: 2},
         0.85, (30, 70), (0.16, 0.4), 0.85, (9, 32), 0.7,
-        {"roof_grey": 4, "roof_tile": 2, "roof_white": 1.5, "roof_brown": 1}, 0.4, (0.02, 0.3),
+        {"roof_grey": 4, "roof_tile": 2, "roof_white": 1.5, "roof_brown": 1, "concrete": 1.5,
+         "gravel": 1}, 0.4, (0.02, 0.3),
     ),
     Land.INDUSTRY: Recipe(
         (60, 170), (50, 130), (8, 14), 3,
@@ -127,7 +131,8 @@ RECIPES: dict[Land, Recipe] = {
          Use.SITE: 0.02},
         {Use.PARKING: 2, Use.SITE: 2, Use.YARD: 2},
         0.88, (35, 130), (0.35, 0.9), 0.85, (6, 14), 0.65,
-        {"roof_white": 3, "roof_grey": 3, "roof_blue": 1.5, "roof_dark": 0.6, "roof_green": 0.4},
+        {"roof_white": 3, "roof_grey": 3, "roof_blue": 1.5, "roof_dark": 0.8, "roof_green": 0.4,
+         "concrete": 1.5, "gravel": 1, "roof_tile": 0.4},
         0.7, (0.0, 0.04),
     ),
     Land.LAKE: Recipe((200, 300), (200, 300), uses={Use.WATER: 1.0}),

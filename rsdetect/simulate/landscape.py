@@ -39,13 +39,14 @@ def draw_landscape(world: World, frame: Frame) -> Landscape:
     shores = lay_water(world.waters, frame)
     bank = shores.bank | shores.seen[0] | shores.seen[1]
     roads = Roads(districts, world.plan.change, frame)
+    clear = roads.clear_of(districts.border_m)
     textures = Texture.draw_pair(frame, world.texture)
     canvases, alone = [], []
     for date, plots in enumerate((before, after)):
         canvas = Canvas.blank((frame.height, frame.width))
         texture, look = textures[date], world.looks[date]
         use = paint_ground(canvas, plots, world.catalogue, texture, date, frame.gsd_m)
-        alone.append(paint_buildings(canvas, plots, world.catalogue, texture, look, date))
+        alone.append(paint_buildings(canvas, plots, world.catalogue, texture, look, date, clear))
         if bank.any():
             paint_water(canvas, shores, date, texture, frame)
         roads.paint(canvas, texture, date, frame.gsd_m)

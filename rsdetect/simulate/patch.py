@@ -36,11 +36,16 @@ class Patch:
     paved: UInt8Array
     cover: Float32Array
     rows_m: Float32Array
-    key: UInt32Array
+    key: UInt32Array  # of the plot
+    area: UInt32Array  # of the district
 
     def lot(self, shift: int) -> Float32Array:
         """A number in [0, 1) for the pixel's plot; another one for each `shift` (0 to 24)."""
         return ((self.key >> np.uint32(shift)) & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
+
+    def region(self, shift: int) -> Float32Array:
+        """A number in [0, 1) for the pixel's district; another one for each `shift` (0 to 24)."""
+        return ((self.area >> np.uint32(shift)) & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
 
     def day(self, number: int) -> Float32Array:
         """A number in [0, 1) for the pixel's plot on this date."""

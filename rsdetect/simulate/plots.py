@@ -30,6 +30,7 @@ class Plots:
     land: UInt8Array
     entry: IndexArray  # `land * ENTRIES + entry`, into the catalogue
     key: UInt32Array  # a hash of the plot to draw from
+    area: UInt32Array  # a hash of the district
     along_m: Float32Array  # from the plot's middle, along the street
     away_m: Float32Array  # from the plot's front, away from the street
     length_m: Float32Array
@@ -69,7 +70,8 @@ def _lay(districts: Districts, date: int, frame: Frame) -> tuple[Plots, tuple[Fl
     cos, sin = cells.angle[date][0][cell], cells.angle[date][1][cell]
     u, v = _street_frame(districts, cos, sin)
     # The edges of clearings and pastures are not ruled.
-    astray = np.isin(land, _NATURAL) * districts.stray * np.float32(6 + 0.5 * frame.gsd_m)
+    far_m = max(8.0, 2.0 * frame.gsd_m)
+    astray = np.isin(land, _NATURAL) * districts.stray * np.float32(far_m)
     u, v = u + astray, v - astray
     length, depth, street_w = (table[cell] for table in _measures(cells, date, frame.gsd_m))
 
@@ -98,6 +100,7 @@ def _lay(districts: Districts, date: int, frame: Frame) -> tuple[Plots, tuple[Fl
         land=land,
         entry=land.astype(np.intp) * ENTRIES + entry,
         key=key,
+        area=cells.key[cell] + np.uint32(date * 77777),
         along_m=along,
         away_m=away,
         length_m=length,

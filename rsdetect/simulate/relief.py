@@ -34,7 +34,9 @@ class Relief:
         """The hills of a world; half of the worlds are flat."""
         scale = max(float(np.exp(rng.uniform(np.log(60), np.log(1500)))), 9 * gsd_m)
         hilly = rng.random() < 0.5
-        return Relief(scale, float(rng.gamma(1.5, 0.11)) * hilly, bool(rng.random() < 0.5))
+        # Plots and houses are laid on gentle ground; coarse scenes look at mountains too.
+        steep = 0.11 if gsd_m < 5 else 0.22
+        return Relief(scale, float(rng.gamma(1.5, steep)) * hilly, bool(rng.random() < 0.5))
 
 
 def shade_hills(canvas: Canvas, relief: Relief, land: UInt8Array, frame: Frame, look: Look) -> None:

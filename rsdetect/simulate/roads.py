@@ -34,12 +34,18 @@ class Roads:
         steps = [rank < ROADLESS, rank < _PAVED, rank < 0.85, rank < 0.95]
         self.width_m = np.select(steps, [0.0, 3.5, 6.5, 11.0], 17.0).astype(np.float32)
         if frame.gsd_m > 5:  # a lane far narrower than a pixel is seen as a faint line of a pixel's width
-            self.width_m = np.where(self.width_m > 5, np.maximum(self.width_m, 1.1 * frame.gsd_m), 0)
+            self.width_m = np.where(self.width_m > 5, np.maximum(self.width_m, 1.05 * frame.gsd_m), 0)
         self.rail = (rank > 0.88) & (rank < 0.92)
         self.lot = districts.renewed.ravel()[self.at]
         self.new = districts.renewed.ravel()[self.at] < min(0.5, (0.7 if frame.gsd_m < 3 else 1.6) * change)
         self.across_m = districts.border_m.ravel()[self.at]
         self.along_m = districts.along_m.ravel()[self.at]
+
+    def clear_of(self, border_m: NDArray[np.floating]) -> BoolArray:
+        """Where buildings may stand: they keep away from main roads, and from the next district."""
+        clear = np.ones(border_m.shape, dtype=np.bool_)
+        clear.reshape(-1)[self.at] = self.across_m > self.width_m / 2 + 2.5
+        return clear
 
     def on(self, date: int) -> BoolArray:
         """Which of `at` lie on a road on `date`."""

@@ -22,6 +22,11 @@ def paint_crop(p: Patch) -> Paint:
     front = (p.day(1) - 0.5) * np.where(turned, p.depth_m, p.length_m)
     along = np.where(turned, p.away_m - p.depth_m / 2, p.along_m)
     cover = np.where((p.day(2) < 0.2) & (along > front), 0.1 + 0.2 * p.day(3), p.cover)
+    # Under a pivot only the circle is watered.
+    radius = np.minimum(p.length_m, p.depth_m) / 2
+    pivot = (p.lot(24) < 0.15) & (radius > 0.3 * np.maximum(p.length_m, p.depth_m))
+    pivot &= np.hypot(p.along_m, p.away_m - p.depth_m / 2) > 0.97 * radius
+    cover = np.where(pivot, 0.25, cover)
     mix = cover + 0.10 * t.patch + 0.08 * t.broad + 0.05 * t.fine + 0.11 * t.leaves
     mix += bed_tone * np.sqrt(cover * (1 - cover)) + 0.22 * stripes(across, p.rows_m, p.gsd_m)
     mix -= 0.6 * cover * (line(across, 18.0, 0.5, p.gsd_m) + line(across + 1.9, 18.0, 0.5, p.gsd_m))
@@ -104,23 +109,25 @@ def paint_lawn(p: Patch) -> Paint:
 def paint_range(p: Patch) -> Paint:
     """Rough grass, heath, steppe or near-desert: patches at every scale, paths, gullies."""
     t = p.texture
-    dry = 0.5 * (p.lot(20) - 0.5)
+    dry = 0.5 * (p.region(20) - 0.5) + 0.12 * (p.lot(20) - 0.5)
     mix = 0.45 + dry + 0.3 * p.cover * (p.lot(8) < 0.5) + 0.2 * t.broad + 0.22 * t.patch + 0.12 * t.fine
     mix += 0.25 * t.leaves + 0.1 * t.grain - 0.6 * (np.abs(t.place) < 0.04) * seen(1.5, p.gsd_m)
     shade = 1 + 0.08 * t.fine + 0.1 * t.grain + 0.09 * t.leaves
-    return Paint(palette_row("soil", p.lot(0)), palette_row("grass", p.lot(4)), mix, shade)
+    return Paint(palette_row("soil", p.region(0)), palette_row("grass", p.region(4)), mix, shade)
 
 
 def paint_forest(p: Patch) -> Paint:
     """The floor and understory between the crowns; coarse pixels see the stands themselves."""
     t = p.texture
-    kind = np.where(p.lot(4) < 0.4, palette_row("conifer", p.lot(12)), palette_row("leaf", p.lot(12)))
+    # Stands differ, and know no plots but where they were planted.
+    stand = p.region(4) + 0.12 * t.place + 0.25 * (p.lot(4) - 0.5) * (p.region(16) < 0.4)
+    kind = np.where(stand < 0.45, palette_row("conifer", p.region(12)), palette_row("leaf", p.region(12)))
     mix = 0.3 + 0.2 * t.fine + 0.2 * t.patch + 0.25 * t.leaves
     shade = 0.72 + 0.14 * t.fine + 0.12 * t.grain + 0.06 * t.patch + 0.07 * t.leaves
     # Glades with the ground in sight.
     glade = t.place > 2.1
     first = np.where(glade, palette_row("straw", p.lot(8)), kind)
-    return Paint(first.astype(np.uint8), palette_row("leaf", p.lot(20)), mix, shade, Cover.WOODY)
+    return Paint(first.astype(np.uint8), palette_row("leaf", p.region(20)), mix, shade, Cover.WOODY)
 
 
 def paint_wetland(p: Patch) -> Paint:

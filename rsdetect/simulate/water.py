@@ -27,8 +27,8 @@ class Waters:
 
     @staticmethod
     def draw(change: float, district_m: float, gsd_m: float, rng: np.random.Generator) -> Waters:
-        """The waters of a world; four in ten have a river, a third have ponds."""
-        river, pond = rng.random() < 0.4, rng.random() < 0.35
+        """The waters of a world; a third have ponds, and most large ones a river."""
+        river, pond = rng.random() < (0.35 if gsd_m < 5 else 0.65), rng.random() < 0.35
         share = 0.4 if gsd_m < 3 else 1.2
         return Waters(
             river_m=float(rng.uniform(2.5, 6)) * district_m * river,
@@ -104,7 +104,9 @@ def paint_water(canvas: Canvas, shores: Shores, date: int, texture: Texture, fra
         clear, mud = palette_row("water", np.full(1, 0.3)), palette_row("mud_water")
         # On some days the wind roughens it, and the sun glints on the waves.
         wind = float(uniform(frame.seed, 185, date)[0]) ** 3
-        waves: Float32Array = (0.015 + 0.22 * wind) * (t.fine + 0.7 * t.grain) + 0.06 * t.broad
+        waves: Float32Array = (0.015 + 0.22 * wind) * (
+            t.fine + 0.3 * t.grain + 0.3 * t.patch
+        ) + 0.06 * t.broad
         canvas.paint(at, clear, mud, 0.3 + 0.2 * t.broad, np.clip(1 + waves, 0.4, 3), cover)
     wet = shores.bank | lying | seen
     canvas.height_m[wet] = 0
