@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
 from rsdetect.tiles import Float32Array
 
@@ -98,5 +98,7 @@ def grow_piece(pixels: Float32Array, radius: float, rng: np.random.Generator) ->
     near = (rows - row) ** 2 + (cols - col) ** 2 < (1.3 * radius) ** 2
     parts, _ = label((far < rng.uniform(0.35, 0.8)) & near)
     mask = (parts == parts[row, col]) & (parts > 0)
+    if rng.random() < 0.6:
+        mask = binary_fill_holes(mask)
     alpha = gaussian_filter(mask.astype(np.float32), 0.5)
     return Piece(int(first), int(left), alpha)
