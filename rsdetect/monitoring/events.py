@@ -25,16 +25,16 @@ class Observation:
     event: str  # the event's id
     scene: str  # the scene's id
     taken: datetime
-    baseline: str  # what the scene was compared with: a scene's id, or the words for a composite
+    baseline: str  # the ground before the event, in words; "" where the date showed nothing at all
     seen: bool | None  # the event is there; None = its ground could not be observed
     observed_share: float  # of the event's first ground that was valid on both dates, 0 to 1
     changed_share: float | None  # of what was observed, at or above the threshold
     probability_mean: float | None  # over what was observed of the event's first ground, 0 to 1
-    geometry: Any  # shapely MultiPolygon, what was changed on that date; None where not seen
-    area_m2: float | None
-    parts: int  # separate polygons
+    geometry: Any  # shapely MultiPolygon: what was changed on that date; as last seen where it was not seen
+    area_m2: float | None  # of what was changed; None where not seen
+    parts: int  # separate polygons; 0 where not seen
     status: Status  # the event's after this scene
-    relation: str  # "", or what happened to its shape: "split into 3", "merged with ...", "grew"
+    relation: str  # "", or what happened to its shape: "split into 3 parts", "merged with ID"
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,13 @@ import numpy as np
 
 from rsdetect.alignment import describe_mismatch, offset_between
 from rsdetect.aoi import inside_aoi
-from rsdetect.errors import InputError, RsdetectError
+from rsdetect.errors import RsdetectError
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import SceneRow
 from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site, band_names
-from rsdetect.pair import RESAMPLINGS
 from rsdetect.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
 from rsdetect.tiles import Float32Array
 
@@ -96,8 +95,6 @@ def _is_settled(row: SceneRow) -> bool:
 
 
 def _look_at(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> dict[str, Any]:
-    if options.resampling not in RESAMPLINGS:
-        raise InputError(f"resampling {options.resampling!r} is unknown; choose one of {RESAMPLINGS}.")
     headers = [read_header(path) for path in ref.files]
     names = band_names(ref, headers)
     if len(names) != len(site.names) or (all(names) and all(site.names) and names != site.names):

@@ -132,7 +132,9 @@ class ScenesSection(Section):
     align: bool = Field(
         default=False, description="Warp scenes of other grids onto the job's; else they are set aside."
     )
-    resampling: str = Field(default="bilinear", description="Resampling for align.")
+    resampling: Literal["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"] = Field(
+        default="bilinear", description="Resampling for align."
+    )
     exclude: tuple[str, ...] = Field(
         default=(), description="Ids of scenes to leave out, as if they did not exist."
     )

@@ -122,11 +122,12 @@ class Journal:
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO baselines VALUES (?, ?)", (request, json.dumps(content)))
 
-    def steps(self) -> dict[str, StepRow]:
-        """Every step, by its key, in the order of the scenes' dates."""
+    def steps(self, key: str = "%") -> dict[str, StepRow]:
+        """Every step, or the one of this key, by its key, in the order of the scenes' dates."""
         rows = self._db.execute(
             "SELECT key, scene, taken, baseline, state, reason, content, attempts, ended FROM steps"
-            " ORDER BY taken, scene, began"
+            " WHERE key LIKE ? ORDER BY taken, scene, began",
+            (key,),
         )
         return {
             key: StepRow(key, scene, _time(taken), baseline, state, why, json.loads(content), attempts, ended)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,10 @@ from affine import Affine
 from rsdetect.aoi import read_aoi, touches_window
 from rsdetect.errors import InputError, NothingToCompare, SceneError
 from rsdetect.grid import Grid, Window
-from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.scene import Header, read_header
 
 _BLOCK = 512  # edge of the windows in which scenes are read, in pixels
-_FACT = "site"
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,12 @@ class Site:
     aoi: bytes | None  # WKB polygons in (column, row) of `grid`; None = everywhere
     aoi_path: str | None  # the file that they come from
     aoi_hash: str  # of its content; "" without one
+
+    def as_fact(self) -> dict[str, Any]:
+        """What the journal remembers of it; the area of interest is read anew by each run."""
+        grid = self.grid
+        place = {"crs": grid.crs, "transform": list(grid.transform)[:6]}
+        return place | {"height": grid.height, "width": grid.width, "names": list(self.names)}
 
     def blocks(self) -> Iterator[Window]:
         """Windows that cover the area of interest."""
@@ -62,10 +66,14 @@ def band_names(ref: SceneRef, headers: Sequence[Header]) -> tuple[str, ...]:
     return tuple(name.lower() for name in ref.band_names) or headers[0].names[: len(usable)]
 
 
-def settle_site(
-    journal: Journal, refs: Sequence[SceneRef], fixed: str | None, aoi: Path | None
-) -> Site | None:
-    """The job's site: as the journal says, else of the first scene that can be read and touches the area.
+def known_site(fact: dict[str, Any], aoi: Path | None) -> Site:
+    """The site that the journal remembers; `aoi` is read anew."""
+    grid = Grid(fact["crs"], Affine(*fact["transform"]), fact["height"], fact["width"])
+    return _site(grid, tuple(fact["names"]), aoi)
+
+
+def settle_site(refs: Sequence[SceneRef], fixed: str | None, aoi: Path | None) -> Site | None:
+    """The site of a new job: of the first scene that can be read and touches the area of interest.
 
     Parameters
     ----------
@@ -86,22 +94,15 @@ def settle_site(
     NothingToCompare
         It lies outside all scenes.
     """
-    known = journal.fact(_FACT)
-    if known is not None:
-        grid = Grid(known["crs"], Affine(*known["transform"]), known["height"], known["width"])
-        return _site(grid, tuple(known["names"]), aoi)
     outside = None
     for ref in sorted(refs, key=lambda ref: ref.id != fixed):
         try:
             headers = [read_header(path) for path in ref.files]
-            site = _site(headers[0].grid, band_names(ref, headers), aoi)
+            return _site(headers[0].grid, band_names(ref, headers), aoi)
         except NothingToCompare as error:
             outside = error
         except SceneError:
             continue  # it is told of where scenes are taken in
-        else:
-            journal.put_fact(_FACT, _plain(site))
-            return site
     if outside is not None:
         raise NothingToCompare(f"the area of interest in {aoi} lies outside all {len(refs)} scenes.")
     return None
@@ -112,8 +113,3 @@ def _site(grid: Grid, names: tuple[str, ...], aoi: Path | None) -> Site:
         return Site(grid, names, None, None, "")
     area = read_aoi(str(aoi), grid)
     return Site(grid, names, area, str(aoi), hashlib.sha256(area).hexdigest()[:16])
-
-
-def _plain(site: Site) -> dict[str, Any]:
-    content = asdict(site.grid) | {"transform": list(site.grid.transform)[:6], "names": list(site.names)}
-    return content

@@ -1,0 +1,125 @@
+"""Is an event still there? A look at its ground: the scene against what lay there before the event.
+
+Where the comparison was made anyhow its raster is read. Otherwise the pair is fitted as `detect` would fit
+it, over the whole scene, and only the tiles under the event are scored: the probabilities are the same, and
+a place with many events costs a fit for each of the dates on which one began.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from rsdetect.change import FittedPair, fit_pair
+from rsdetect.devices import usable_cores
+from rsdetect.engine import worker_limits
+from rsdetect.grid import Window
+from rsdetect.monitoring.baseline import Baseline, Baselines
+from rsdetect.monitoring.evidence import Evidence, Percent, examine
+from rsdetect.monitoring.intake import TakenScene
+from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.steps import Comparer
+from rsdetect.options import DetectOptions
+from rsdetect.raster import ProbabilityRaster
+from rsdetect.scoring import NOT_OBSERVED, score_core, to_percent
+
+
+class Looker:
+    """Looks at events' grounds, at each once a scene."""
+
+    def __init__(self, journal: Journal, comparer: Comparer, baselines: Baselines, min_area: float) -> None:
+        self._journal = journal
+        self._comparer = comparer
+        self._baselines = baselines
+        self._min_area = min_area
+        self._open: tuple[str, Percent, int] | None = (
+            None  # the pair looked at last: its events come together
+        )
+
+    def look(
+        self, baseline: Baseline, scene: TakenScene, raster: Path | None, core: Any, extent: Any
+    ) -> Evidence:
+        """What `scene` shows of an event.
+
+        Parameters
+        ----------
+        baseline
+            The ground before the event.
+        raster
+            The finished raster of this very pair, where there is one.
+        core
+            Where the event was first seen, in the job's CRS: the ground that it is judged by.
+        extent
+            All that it ever covered.
+
+        Raises
+        ------
+        RsdetectError
+            One of the two cannot be read.
+        """
+        pair = self._comparer.key(baseline, scene)
+        outlines = hashlib.sha256(shapely.to_wkb(core) + shapely.to_wkb(extent)).hexdigest()
+        key = f"{pair}-{outlines[:16]}"
+        known = self._journal.look(key)
+        if known is None:
+            percent, level = self._percent(pair, baseline, scene, raster)
+            evidence = examine(percent, level, core, extent, self._min_area)
+            content = {
+                "observed": evidence.observed_share,
+                "changed": evidence.changed_share,
+                "probability": evidence.probability_mean,
+            }
+            known = content, shapely.to_wkb(evidence.geometry)
+            self._journal.put_look(key, *known)
+        return Evidence.of(*known, baseline.name)
+
+    def _percent(
+        self, pair: str, baseline: Baseline, scene: TakenScene, raster: Path | None
+    ) -> tuple[Percent, int]:
+        if self._open is None or self._open[0] != pair:
+            level = self._comparer.level(pair) if raster is not None else None
+            if raster is not None and level is not None:
+                self._open = pair, ProbabilityRaster(raster), level
+            else:
+                baseline = self._baselines.ready(baseline)
+                options = self._comparer.options(baseline, scene)
+                fitted = fit_pair(baseline.path, scene.path, options)
+                self._open = pair, ScoredWindows(fitted), _level(fitted, options)
+        return self._open[1], self._open[2]
+
+
+class ScoredWindows:
+    """A fitted pair, scored tile by tile where somebody looks."""
+
+    def __init__(self, fitted: FittedPair) -> None:
+        self.grid = fitted.pair.grid
+        self._fitted = fitted
+        self._tiles: dict[tuple[int, int], NDArray[np.uint8]] = {}
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Percent values under `window`, (height, width); 255 = not observed."""
+        out = np.full(window.shape, NOT_OBSERVED, dtype=np.uint8)
+        size = self._fitted.plan.tile_size
+        for row in range(window.row_off // size, -(-window.row_end // size)):
+            for col in range(window.col_off // size, -(-window.col_end // size)):
+                core = self._fitted.plan.tile(row, col).core
+                part = core.intersection(window)
+                out[part.slices_in(window)] = self._tile(row, col)[part.slices_in(core)]
+        return out
+
+    def _tile(self, row: int, col: int) -> NDArray[np.uint8]:
+        if (row, col) not in self._tiles:
+            fitted = self._fitted
+            with worker_limits(usable_cores()):
+                scored = score_core(fitted.pair, fitted.scorer, fitted.plan.tile(row, col))
+            self._tiles[row, col] = to_percent(scored)
+        return self._tiles[row, col]
+
+
+def _level(fitted: FittedPair, options: DetectOptions) -> int:
+    return options.polygons.level(fitted.scorer.provenance()["threshold"])

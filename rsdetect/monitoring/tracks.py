@@ -1,0 +1,76 @@
+"""An event while the history is played."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rsdetect.monitoring.events import Event, Status
+from rsdetect.monitoring.steps import Step
+
+
+@dataclass
+class Track:
+    """An event while the history is played."""
+
+    id: str
+    first: Step
+    core: Any  # the ground by which it is judged
+    extent: Any  # all that it ever covered
+    shape: Any  # as last seen
+    probability: float
+    recent: deque[bool]
+    follows: str | None = None
+    last_seen: datetime = field(init=False)
+    confirmed_on: datetime | None = None
+    resolved_on: datetime | None = None
+    merged_into: str | None = None
+    valid: int = 1
+    seen: int = 1
+    missed: int = 0  # valid observations in a row without it
+    hidden: bool = False  # the latest scene was no valid observation
+
+    def __post_init__(self) -> None:
+        self.last_seen = self.first.scene.taken
+
+    @property
+    def is_open(self) -> bool:
+        """True until it is resolved or merged."""
+        return self.resolved_on is None and self.merged_into is None
+
+    @property
+    def status(self) -> Status:
+        """What is known of it now."""
+        if self.merged_into is not None:
+            return Status.MERGED
+        if self.resolved_on is not None:
+            return Status.RESOLVED
+        if self.hidden:
+            return Status.UNOBSERVED
+        return Status.NEW if self.confirmed_on is None else Status.CONFIRMED
+
+    @property
+    def age_key(self) -> tuple[datetime, str]:
+        """Older events first."""
+        return self.first.scene.taken, self.id
+
+    def as_event(self, area_of: Callable[[Any], float | None]) -> Event:
+        """What is told of it; `area_of` gives the area of a geometry in m²."""
+        return Event(
+            id=self.id,
+            status=self.status,
+            first_seen=self.first.scene.taken,
+            last_seen=self.last_seen,
+            confirmed_on=self.confirmed_on,
+            resolved_on=self.resolved_on,
+            observations=self.valid,
+            seen=self.seen,
+            geometry=self.shape,
+            area_m2=area_of(self.shape),
+            probability_mean=self.probability,
+            merged_into=self.merged_into,
+            follows=self.follows,
+        )
