@@ -8,6 +8,7 @@ import geopandas
 import numpy as np
 import pytest
 from affine import Affine
+from jobs import run_here
 from scenes import TEN_METRES, UTM, random_scene, write_plain, write_scene
 from shapely.geometry import Point, box
 
@@ -208,6 +209,22 @@ def test_polygons_on_plain_pictures_lie_where_qgis_draws_them(tmp_path):
 def test_a_raster_label_in_a_place(place):
     write_scene(place / "label.tif", square(1))
     np.testing.assert_array_equal(truths(place.parent)["ulm"], square(1))
+
+
+def test_what_simulate_writes_is_a_labelled_place(tmp_path):
+    told = run_here("simulate", "--out", tmp_path / "made", "--size", "128", "--cloud", "0.2", "--seed", "3")
+    assert told.status == 0
+    (pair,) = find_pairs(tmp_path)
+    opened = pair.open()
+    assert opened.before.mask.path == str(tmp_path / "made" / "before_mask.tif")
+    truth = pair.truth(opened)
+    assert set(np.unique(truth)) <= {0, 1, 255}
+    assert (truth == 1).any()
+    mine = PairOptions(masks=(opened.after.mask.path,))
+    assert pair.open(mine).before.mask.path == opened.after.mask.path
+    (tmp_path / "made" / "after_mask.tif").unlink()
+    with pytest.raises(InputError, match="is a mask of one date"):
+        find_pairs(tmp_path)
 
 
 # --- Onera ---------------------------------------------------------------------------------------------

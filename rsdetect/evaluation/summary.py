@@ -24,13 +24,13 @@ class Column:
         """The figure for people, and its interval where it has one.
 
         >>> Column("F1", "f1", has_interval=True).text({"f1": Interval(0.5, 0.4, 0.61)})
-        '0.500 (0.400 to 0.610)'
+        '0.500 (0.40-0.61)'
         """
         figure = figures[self.figure]
         text = self._number(figure.value)
         if not self.has_interval or math.isnan(figure.low) or math.isnan(figure.high):
             return text
-        return f"{text} ({self._number(figure.low)} to {self._number(figure.high)})"
+        return f"{text} ({figure.low:.2f}-{figure.high:.2f})"
 
     def of(self, figures: dict[str, float]) -> str:
         """The same for figures without intervals."""
@@ -56,29 +56,25 @@ _AT = (
     Column("IoU", "iou"),
     Column("kappa", "kappa"),
     Column("accuracy", "accuracy"),
-    Column("all marked: F1", "f1_marking_everything"),
 )
 _BEST = (
-    Column("threshold", "best_threshold", ".2f"),
-    *(
-        Column(column.title, f"best_{column.figure}", has_interval=column.has_interval)
-        for column in _AT
-        if column.figure != "f1_marking_everything"
-    ),
+    Column("at", "best_threshold", ".2f"),
+    *(Column(column.title, f"best_{column.figure}", has_interval=column.has_interval) for column in _AT),
 )
 _OVERALL = (
     Column("changed", "changed_share", ".1%"),
     Column("average precision", "average_precision", has_interval=True),
     Column("calibration error", "calibration_error", has_interval=True),
+    Column("F1 of marking everything", "f1_marking_everything"),
 )
 _OBJECTS = (
     Column("objects found", "objects_found", ".0%"),
-    Column("false regions per Mpx", "false_regions_per_mpx", ".0f"),
+    Column("false per Mpx", "false_regions_per_mpx", ".0f"),
     Column("per km²", "false_regions_per_km2", ".2f"),
     Column("boundary F1", "boundary_f1"),
-    Column("false alarms without change", "false_alarm_share", ".2%"),
+    Column("alarms without change", "false_alarm_share", ".2%"),
 )
-SCENE_COLUMNS = (*_AT[:3], *_OVERALL, *_OBJECTS[:2], _OBJECTS[3])
+SCENE_COLUMNS = (*_AT[:3], *_OVERALL[:3], *_OBJECTS[:2], _OBJECTS[3])
 
 
 def summaries(evaluation: Evaluation) -> Iterator[Summary]:

@@ -6,7 +6,8 @@ layout     what lies where
 folders    `A/`, `B/` and `label/` with files of equal names (suffixes may differ); also `before/` and
            `after/`, `t1/` and `t2/`, `im1/` and `im2/`, with `labels/`, `mask/`, `gt/` or `OUT/`
 places     a folder a place, with `before.tif`, `after.tif` and `labels.gpkg` (or `.geojson`, `.shp`,
-           `.fgb`, or a raster)
+           `.fgb`, or a raster); masks, if any, are `before_mask.tif` and `after_mask.tif`. What `rsdetect
+           simulate` writes is such a folder
 onera      a folder a city, with `imgs_1/` and `imgs_2/` (`imgs_1_rect/` and `imgs_2_rect/` go before
            them), a file a band, and `cm/` with the label
 csv        a table with the columns before, after, label and, if wanted, place and name; paths count from
@@ -113,7 +114,7 @@ def _folders(folder: Path) -> list[LabelledPair]:
                 raise InputError(f"the label {path} has no image of its name in {part}.")
     stems = sorted(truth)
     return [
-        LabelledPair(stem, place, before[stem], after[stem], truth[stem], None)
+        LabelledPair(stem, place, before[stem], after[stem], truth[stem])
         for stem, place in zip(stems, places_of(stems), strict=True)
     ]
 
@@ -123,16 +124,29 @@ def _places(folder: Path) -> list[LabelledPair]:
     pairs = []
     for place in here:
         before, after = (_named(place, date, RASTERS) for date in ("before", "after"))
-        label = _named(place, "labels", RASTERS | VECTORS) or _named(place, "label", RASTERS | VECTORS)
+        label = _label_of(place)
         if not (before or after or label):
             continue
         if not (before and after and label):
             missing = "before.tif" if not before else "after.tif" if not after else "labels.gpkg"
             raise InputError(f"{place} has no {missing}; a place has before.tif, after.tif and labels.gpkg.")
-        pairs.append(LabelledPair(place.resolve().name, place.resolve().name, before, after, label, None))
+        name = place.resolve().name
+        masks = [_named(place, f"{date}_mask", RASTERS) for date in ("before", "after")]
+        both = tuple(mask for mask in masks if mask)
+        if len(both) == 1:
+            raise InputError(f"{both[0]} is a mask of one date; give both dates one, or neither.")
+        pairs.append(LabelledPair(name, name, before, after, label, masks=both))
     if not pairs:
         raise InputError(f"no folder in {folder} holds before.tif, after.tif and labels.gpkg.")
     return pairs
+
+
+def _label_of(place: Path) -> Path | None:
+    """What somebody drew; else the truth that `rsdetect simulate` writes."""
+    for stem, suffixes in (("labels", RASTERS | VECTORS), ("label", RASTERS | VECTORS), ("truth", RASTERS)):
+        if label := _named(place, stem, suffixes):
+            return label
+    return None
 
 
 def _onera(folder: Path) -> list[LabelledPair]:
@@ -154,7 +168,7 @@ def _onera(folder: Path) -> list[LabelledPair]:
                 f"{before} and {after} hold different bands: {', '.join(one)} and {', '.join(other)}."
             )
         # The TIFF, where the set's own PNG lies beside it.
-        pairs.append(LabelledPair(city.name, city.name, before, after, labels[0], None))
+        pairs.append(LabelledPair(city.name, city.name, before, after, labels[0]))
     if not cities:
         raise InputError(f"no folder in {folder} holds imgs_1/ and imgs_2/.")
     if not pairs:
@@ -177,7 +191,7 @@ def _csv(path: Path) -> list[LabelledPair]:
     stems = [row.get("name") or before.stem for row, (before, _, _) in zip(rows, files, strict=True)]
     places = places_of(stems)
     return [
-        LabelledPair(stem, row.get("place") or place, *paths, None)
+        LabelledPair(stem, row.get("place") or place, *paths)
         for stem, place, row, paths in zip(stems, places, rows, files, strict=True)
     ]
 

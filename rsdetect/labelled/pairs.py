@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +31,16 @@ class LabelledPair:
     before: Path  # a raster, or a folder with a raster a band
     after: Path  # likewise
     label: Path  # a raster or a vector file
-    coding: Coding | None  # of a label that is a raster
+    coding: Coding | None = None  # of a label that is a raster
+    masks: tuple[Path, ...] = ()  # of both dates; where one is not 0, the ground is hidden
 
     def open(self, options: PairOptions | None = None, *, wanted: WantedBands | None = None) -> Pair:
         """Look at the headers of both scenes, as `rsdetect.open_pair` does.
 
         Parameters
         ----------
+        options
+            Masks that are named there are taken in the place of the pair's own.
         wanted
             The bands that the detector wants; None = any.
         """
@@ -45,6 +48,9 @@ class LabelledPair:
             stack_bands(scene, RASTERS) if scene.is_dir() else str(scene)
             for scene in (self.before, self.after)
         )
+        options = options or PairOptions()
+        if self.masks and not options.masks:
+            options = replace(options, masks=tuple(map(str, self.masks)))
         return open_pair(before, after, options, wanted=wanted)
 
     def truth(self, pair: Pair, window: Window | None = None) -> NDArray[np.uint8]:
