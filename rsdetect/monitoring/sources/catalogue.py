@@ -31,7 +31,7 @@ class CatalogueDoor:
         collections: Sequence[str],
         bbox: tuple[float, float, float, float] | None,
         dates: tuple[datetime | None, datetime | None],
-    ) -> Iterator[Any]:
+    ) -> list[Any]:
         """Every item; an API is asked for those of the collections, box and dates, and may give more.
 
         Parameters
@@ -48,26 +48,27 @@ class CatalogueDoor:
         JobInterrupted
             It does not answer.
         """
-        with self._told_in_words():
+        from pystac_client.warnings import PystacClientWarning
+
+        with self._told_in_words(), warnings.catch_warnings():
+            # About what a server says of itself; what goes wrong is told by errors.
+            warnings.simplefilter("ignore", PystacClientWarning)
             root = self._root()
             if "conformsTo" in root.extra_fields:
-                yield from self._searched(root, collections, bbox, dates)
-            else:
-                yield from _walked(root, collections, self.url)
+                return list(self._searched(root, collections, bbox, dates))
+            return list(_walked(root, collections, self.url))
 
     def _root(self) -> Any:
         import pystac
         from pystac_client import Client
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about links that a server lacks; what matters is said by errors
-            io = _stac_io()
-            content = json.loads(io.read_text(self.url))
-            if not isinstance(content, dict) or content.get("type") not in ("Catalog", "Collection"):
-                raise InputError(f"{self.url} is no STAC catalogue: {_what_it_is(content)}.")
-            if "conformsTo" in content:
-                return Client.from_file(self.url, stac_io=io)
-            return pystac.read_file(self.url, stac_io=io)
+        io = _stac_io()
+        content = json.loads(io.read_text(self.url))
+        if not isinstance(content, dict) or content.get("type") not in ("Catalog", "Collection"):
+            raise InputError(f"{self.url} is no STAC catalogue: {_what_it_is(content)}.")
+        if "conformsTo" in content:
+            return Client.from_file(self.url, stac_io=io)
+        return pystac.read_file(self.url, stac_io=io)
 
     def _searched(
         self,
@@ -78,17 +79,15 @@ class CatalogueDoor:
     ) -> Iterator[Any]:
         if bbox is None:
             raise InputError(f"{self.url} is asked for a place; give the job an area of interest (aoi).")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if collections:
-                _require(collections, {found.id for found in client.get_collections()}, self.url)
-            search = client.search(
-                collections=list(collections) or None,
-                bbox=list(bbox),
-                datetime=None if dates == (None, None) else list(dates),
-                limit=_ITEMS_A_PAGE,
-            )
-            yield from search.items()
+        if collections:
+            _require(collections, {found.id for found in client.get_collections()}, self.url)
+        search = client.search(
+            collections=list(collections) or None,
+            bbox=list(bbox),
+            datetime=None if dates == (None, None) else list(dates),
+            limit=_ITEMS_A_PAGE,
+        )
+        yield from search.items()
 
     @contextmanager
     def _told_in_words(self) -> Iterator[None]:
@@ -97,19 +96,31 @@ class CatalogueDoor:
 
         try:
             yield
-        except APIError as error:
-            status = getattr(error, "status_code", None)
-            if status is None or status in _MAY_PASS:
-                told = f"status {status}" if status else one_line(error)
-                raise JobInterrupted(
-                    f"the catalogue {self.url} cannot be reached now ({told}); nothing was changed, and the "
-                    "same command tries again."
-                ) from error
-            raise InputError(f"{self.url} refuses (status {status}): {one_line(error)[:300]}.") from error
-        except OSError as error:
-            raise InputError(f"{self.url} cannot be read: {error.strerror or one_line(error)}.") from error
-        except (ValueError, KeyError, STACError) as error:
-            raise InputError(f"{self.url} is no STAC catalogue: {one_line(error)[:300]}.") from error
+        except (APIError, STACError, OSError, ValueError, KeyError) as error:
+            raise _in_words(self.url, error) from error
+
+
+def _in_words(url: str, error: Exception) -> InputError | JobInterrupted:
+    """What went wrong, and whether it may pass."""
+    from pystac_client.exceptions import APIError
+
+    # A link that cannot be followed comes as an error about the link, with the server's behind it.
+    answer: BaseException | None = error
+    while answer is not None and not isinstance(answer, APIError):
+        answer = answer.__cause__
+    if answer is None:
+        told = (
+            error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        )
+        return InputError(f"{url} cannot be read as a STAC catalogue: {told[:300]}.")
+    status = getattr(answer, "status_code", None)
+    if status is None or status in _MAY_PASS:
+        told = f"status {status}" if status else one_line(answer)
+        return JobInterrupted(
+            f"the catalogue {url} cannot be reached now ({told}); nothing was changed, and the same command "
+            "tries again."
+        )
+    return InputError(f"{url} refuses (status {status}): {' '.join(str(error).split())[:300]}.")
 
 
 def require_stac() -> None:

@@ -46,7 +46,7 @@ class StacScenes:
         area = None if self.aoi is None else _area(self.aoi)
         wanted = self.section
         door = CatalogueDoor(self.url)
-        found = list(door.items(wanted.collections, None if area is None else area.bounds, self._dates()))
+        found = door.items(wanted.collections, None if area is None else area.bounds, self._dates())
         items = [item for item in found if self._is_wanted(item, area)]
         if not items:
             raise InputError(f"{self.url} holds no item{self._in_words()}.")
