@@ -30,15 +30,29 @@ from rsdetect.simulate.compression import Compression
 from rsdetect.simulate.landscape import draw_landscape
 from rsdetect.simulate.noise import Frame, rough, smooth, uniform
 from rsdetect.simulate.scene import margin_px, render_block
+from rsdetect.simulate.tone import Stretch
 from rsdetect.simulate.trees import LARGEST_CROWN_M
 from rsdetect.simulate.world import World, build_world
 
 FIELDS = tuple(Rendered.__dataclass_fields__)
 BLOCK = 256  # edge of scenes that are one block
 HEIGHT, WIDTH = 530, 560  # two by two blocks, not whole at the far edges
+
+
+def mosaic() -> SceneSpec:
+    """An aerial mosaic that is stretched by percentiles and warped."""
+    for seed in range(200):
+        spec = SceneSpec(kind="aerial", height=HEIGHT, width=WIDTH, seed=seed, contrast=1.5, nodata_edge=True)
+        looks = build_world(spec).looks
+        if looks[1].seam and looks[1].optics.warp and looks[1].tone.stretch is not Stretch.FIXED:
+            return spec
+    raise AssertionError("No such scene was drawn.")
+
+
 SPECS = [
     SceneSpec(kind="vhr", height=HEIGHT, width=WIDTH, seed=4, change=0.2, cloud=0.2, nodata_edge=True),
     SceneSpec(kind="s2", height=HEIGHT, width=WIDTH, seed=5, change=0.2, cloud=0.2, nodata_edge=True),
+    mosaic(),
 ]
 
 
@@ -86,7 +100,7 @@ def test_ground_does_not_depend_on_the_frame_it_is_drawn_in():
         assert np.quantile(apart, 0.998) < 1e-2
 
 
-@pytest.mark.parametrize(("kind", "gsd_m"), [("vhr", 0.3), ("vhr", 1.0), ("s2", 10.0)])
+@pytest.mark.parametrize(("kind", "gsd_m"), [("vhr", 0.3), ("aerial", 1.0), ("s2-swir", 10.0)])
 @pytest.mark.parametrize("seed", [14, 22])
 def test_blocks_meet_without_a_seam(kind, gsd_m, seed):
     # Nothing from further away than the margin reaches into a block: a wider one gives the same pixels.
@@ -115,10 +129,10 @@ def test_seed_decides_everything():
 
 def test_numbers_of_the_sensor(whole):
     spec, drawn = whole
-    bands = {"vhr": 3, "s2": 4}[spec.kind]
+    bands = {"vhr": 3, "s2": 4, "aerial": 3}[spec.kind]
     for image in (drawn.before, drawn.after):
         assert image.shape == (bands, HEIGHT, WIDTH)
-        assert image.dtype == (np.uint8 if spec.kind == "vhr" else np.uint16)
+        assert image.dtype == (np.uint16 if spec.kind == "s2" else np.uint8)
         # No data is 0 in every band or in none.
         np.testing.assert_array_equal((image == 0).any(axis=0), (image == 0).all(axis=0))
         assert 0 < (image[0] == 0).mean() < 0.5
