@@ -177,7 +177,9 @@ def _draw_ground(
     turned = np.zeros(n, dtype=np.uint8)
     if recipe.turns:
         targets = np.array(list(recipe.turns), dtype=np.uint8)
-        odds = np.array(list(recipe.turns.values()))
+        odds = np.array(list(recipe.turns.values()), dtype=np.float64)
+        # A single farm or works counts for less where whole fields are what one sees.
+        odds[targets == Use.YARD] *= 1.0 if gsd_m < 3 else 0.4
         target = rng.choice(targets, n, p=odds / odds.sum())
         # In fine scenes buildings prevail among what changes.
         rate = 0.1 if land in URBAN else 0.45 if gsd_m < 3 else 0.8

@@ -19,28 +19,31 @@ BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
 
 # What a district may turn into; lakes rise, towns grow and are cleared.
-_CONVERTS: dict[Land, tuple[Land, ...]] = {
-    Land.FARM: (Land.SUBURB, Land.INDUSTRY, Land.BLOCKS, Land.LAKE, Land.BARE, Land.DENSE, Land.FOREST),
-    Land.FOREST: (Land.RANGE, Land.RANGE, Land.SUBURB, Land.BARE, Land.LAKE, Land.FARM),
-    Land.RANGE: (Land.SUBURB, Land.INDUSTRY, Land.BARE, Land.BLOCKS, Land.LAKE),
-    Land.SUBURB: (Land.BLOCKS, Land.BARE),
-    Land.DENSE: (Land.BLOCKS, Land.BARE, Land.INDUSTRY),
-    Land.BLOCKS: (Land.BARE, Land.BLOCKS),
-    Land.INDUSTRY: (Land.BARE, Land.BLOCKS),
-    Land.LAKE: (Land.BARE, Land.FARM),
-    Land.BARE: (Land.INDUSTRY, Land.BLOCKS, Land.LAKE, Land.SUBURB),
-}
+_CONVERTS: dict[Land, dict[Land, int]] = {
+    Land.FARM: {
+        Land.SUBURB: 2, Land.INDUSTRY: 2, Land.BLOCKS: 1, Land.DENSE: 1, Land.LAKE: 1, Land.BARE: 1,
+        Land.FOREST: 1,
+    },
+    Land.FOREST: {Land.RANGE: 2, Land.SUBURB: 1, Land.BARE: 1, Land.LAKE: 1, Land.FARM: 1},
+    Land.RANGE: {Land.SUBURB: 1, Land.INDUSTRY: 1, Land.BARE: 1, Land.BLOCKS: 1, Land.LAKE: 1},
+    Land.SUBURB: {Land.BLOCKS: 1, Land.BARE: 1},
+    Land.DENSE: {Land.BLOCKS: 1, Land.BARE: 1, Land.INDUSTRY: 1},
+    Land.BLOCKS: {Land.BARE: 1, Land.BLOCKS: 1},
+    Land.INDUSTRY: {Land.BARE: 1, Land.BLOCKS: 1},
+    Land.LAKE: {Land.BARE: 1, Land.FARM: 1},
+    Land.BARE: {Land.INDUSTRY: 1, Land.BLOCKS: 1, Land.LAKE: 1, Land.SUBURB: 1},
+}  # fmt: skip
 # At fine pixels nearly all that converts is built up, or torn down and built again.
-_BUILDS: dict[Land, tuple[Land, ...]] = {
-    Land.FARM: (Land.SUBURB, Land.SUBURB, Land.SUBURB, Land.BLOCKS, Land.INDUSTRY, Land.DENSE, Land.BARE),
-    Land.FOREST: (Land.SUBURB, Land.SUBURB, Land.BLOCKS, Land.INDUSTRY, Land.RANGE, Land.BARE),
-    Land.RANGE: (Land.SUBURB, Land.SUBURB, Land.BLOCKS, Land.INDUSTRY, Land.DENSE, Land.BARE),
-    Land.SUBURB: (Land.BLOCKS, Land.SUBURB, Land.INDUSTRY, Land.BARE),
-    Land.DENSE: (Land.BLOCKS, Land.BLOCKS, Land.SUBURB, Land.BARE, Land.INDUSTRY),
-    Land.BLOCKS: (Land.BLOCKS, Land.INDUSTRY, Land.BARE),
-    Land.INDUSTRY: (Land.INDUSTRY, Land.BLOCKS, Land.SUBURB, Land.BARE),
-    Land.LAKE: (Land.BARE, Land.INDUSTRY),
-    Land.BARE: (Land.INDUSTRY, Land.BLOCKS, Land.SUBURB, Land.DENSE),
+_BUILDS: dict[Land, dict[Land, int]] = {
+    Land.FARM: {Land.SUBURB: 4, Land.BLOCKS: 2, Land.INDUSTRY: 2, Land.DENSE: 1, Land.BARE: 1},
+    Land.FOREST: {Land.SUBURB: 3, Land.BLOCKS: 2, Land.INDUSTRY: 1, Land.RANGE: 1, Land.BARE: 1},
+    Land.RANGE: {Land.SUBURB: 3, Land.BLOCKS: 2, Land.INDUSTRY: 2, Land.DENSE: 1, Land.BARE: 1},
+    Land.SUBURB: {Land.BLOCKS: 2, Land.SUBURB: 2, Land.INDUSTRY: 1, Land.BARE: 1},
+    Land.DENSE: {Land.BLOCKS: 2, Land.SUBURB: 1, Land.BARE: 1, Land.INDUSTRY: 1},
+    Land.BLOCKS: {Land.BLOCKS: 2, Land.INDUSTRY: 1, Land.BARE: 1},
+    Land.INDUSTRY: {Land.INDUSTRY: 2, Land.BLOCKS: 1, Land.SUBURB: 1, Land.BARE: 1},
+    Land.LAKE: {Land.BARE: 1, Land.INDUSTRY: 1},
+    Land.BARE: {Land.INDUSTRY: 1, Land.BLOCKS: 1, Land.SUBURB: 1, Land.DENSE: 1},
 }
 _RURAL = (Land.FARM, Land.FOREST, Land.RANGE, Land.LAKE, Land.BARE)
 
@@ -113,8 +116,9 @@ def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) ->
     after = before.copy()
     converts = draw(15) < min(0.9, plan.boom * plan.change)
     for land, targets in (_BUILDS if plan.fine else _CONVERTS).items():
-        which = np.minimum((draw(16) * len(targets)).astype(np.intp), len(targets) - 1)
-        after = np.where(converts & (before == land), np.array(targets)[which], after).astype(np.uint8)
+        bag = np.repeat(np.array(list(targets)), list(targets.values()))
+        target = bag[np.minimum((draw(16) * len(bag)).astype(np.intp), len(bag) - 1)]
+        after = np.where(converts & (before == land), target, after).astype(np.uint8)
     away = 2 * np.pi * draw(17)
     turned = np.stack([draw(19), np.where(converts, draw(20), draw(19))]) * np.float32(2 * np.pi)
     curved, side = draw(21) < 0.5, np.where(draw(23) < 0.5, 1, -1)

@@ -70,8 +70,10 @@ def lay_water(waters: Waters, frame: Frame) -> Shores:
     if waters.flood > 0:
         where = smooth(frame, 181, 2.0 * max(waters.river_m, waters.pond_m, 1.0) ** 0.9)
         # Half of what changes rose, half fell.
-        rise = np.clip((np.abs(where) - np.float32(1.7 - 2 * waters.flood)) * 2, 0, 1)
-        swell = np.sign(where) * rise * np.float32(1.5)
+        rise = 1.5 * np.clip((np.abs(where) - np.float32(1.7 - 2 * waters.flood)) * 2, 0, 1)
+        # What is a few metres, or a pixel, is the usual up and down.
+        rise *= rise * bank_m > max(8.0, 2 * frame.gsd_m)
+        swell = (np.sign(where) * rise).astype(np.float32)
     after = depth + swell
     tide = [np.float32(metres / bank_m) for metres in waters.tide_m]
     top = np.maximum(depth, after)
@@ -108,7 +110,26 @@ def paint_water(canvas: Canvas, shores: Shores, date: int, texture: Texture, fra
             t.fine + 0.3 * t.grain + 0.3 * t.patch
         ) + 0.06 * t.broad
         canvas.paint(at, clear, mud, 0.3 + 0.2 * t.broad, np.clip(1 + waves, 0.4, 3), cover)
+    _paint_ships(canvas, seen & lying, frame, date)
     wet = shores.bank | lying | seen
     canvas.height_m[wet] = 0
     canvas.trees[wet] = 0
     canvas.trees[shores.dry] = 0.35
+
+
+def _paint_ships(canvas: Canvas, water: BoolArray, frame: Frame, date: int) -> None:
+    """Put boats and ships on the water, others on each date."""
+    cell = 45.0
+    if frame.gsd_m > 3 or not water.any():
+        return
+    row, col = np.floor(frame.y_m / cell), np.floor(frame.x_m / cell)
+    draws = [uniform(frame.seed, 187 + 2 * k + date, row, col) for k in range(3)]
+    south, east = frame.y_m - (row + 0.5) * cell, frame.x_m - (col + 0.5) * cell
+    turn = draws[0] * np.float32(np.pi)
+    ahead, aside = east * np.cos(turn) + south * np.sin(turn), south * np.cos(turn) - east * np.sin(turn)
+    half = 3 + 17 * draws[1] ** 2
+    hull = (np.abs(aside) < 0.22 * half * np.sqrt(np.clip(1 - (ahead / half) ** 2, 0, 1))) & (draws[2] < 0.07)
+    at = np.flatnonzero(hull & water)
+    lot = draws[2].ravel()[at] / 0.07
+    colour = palette_row("car", lot)
+    canvas.paint(at, colour, colour, np.zeros(1, np.float32), np.full(1, 1.1, np.float32), Cover.WATER)
