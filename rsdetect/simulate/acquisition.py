@@ -145,7 +145,7 @@ class _Draw:
             gain=0.5 * (look.gain + other.gain),
         )
         size = (self.spec.height, self.spec.width)
-        return replace(look, seam=draw_seam(size, 310 + date, self.rng), beyond=other)
+        return replace(look, seam=draw_seam(size, 410 + date, self.rng), beyond=other)
 
     def _season(self) -> Season:
         rng, far = self.rng, self.far

@@ -70,7 +70,7 @@ def veil(
         thickness = np.clip(swing, 0, 3)
     seen = [band + look.haze[b] * thickness for band, b in zip(ground, bands, strict=True)]
     if look.cirrus:
-        wisps = rough(frame, 155 + date, 0.8 * scale_m, 4)
+        wisps = rough(frame, 441 + date, 0.8 * scale_m, 4)
         share = np.float32(look.cirrus) * np.clip(0.4 + 0.5 * wisps, 0, 1)
         seen = [band + share * (_CIRRUS[b] - band) for band, b in zip(seen, bands, strict=True)]
     return seen

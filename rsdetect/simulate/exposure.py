@@ -70,11 +70,11 @@ def sense(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: i
         if spec.cloud:
             seen = cover(seen, places, (opacity, light))
         size = (spec.height, spec.width)
-        signal = fall_off(frame, look.flaws, size, 321 + 10 * date, len(places))
+        signal = fall_off(frame, look.flaws, size, 421 + 10 * date, len(places))
         seen = [
             band * (part * look.gain[place]) for band, part, place in zip(seen, signal, places, strict=True)
         ]
-        return add_flaws(seen, look.flaws, frame, 1000 * (date + 1), rng)
+        return add_flaws(seen, look.flaws, frame, 9000 + 1000 * date, rng)
 
     outside = world.edges[date].beyond(frame)
     return Sensed(

@@ -140,7 +140,7 @@ def _places(optics: Optics, frame: Frame, pad: int) -> tuple[NDArray[np.intp], F
             -MOST_WARP_PX,
             MOST_WARP_PX,
         )
-        for salt in (301, 302)
+        for salt in (401, 402)
     ]
     row = np.arange(pad, pad + frame.height, dtype=np.float32)[:, None] - moved[0]
     col = np.arange(pad, pad + frame.width, dtype=np.float32)[None, :] - moved[1]
