@@ -54,7 +54,7 @@ def draw_landscape(world: World, frame: Frame) -> Landscape:
         park_vehicles(canvas, plots, use, frame, date)
         canvas.trees[:] *= np.clip(1 + 0.9 * districts.stray, 0, 2)
         for spacing in world.tree_m:
-            paint_trees(canvas, frame, texture, look, spacing)
+            paint_trees(canvas, frame, texture, look, spacing, date)
         shade_hills(canvas, world.plan.relief, before.land, frame, look)
         lay_weather(canvas, frame, date)
         canvases.append(canvas)

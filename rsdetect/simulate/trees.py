@@ -16,10 +16,13 @@ LARGEST_CROWN_M = 8.0  # radius
 _MIN_CROWN_PX = 2.2  # smaller crowns are left to the texture of the ground
 
 
-def paint_trees(canvas: Canvas, frame: Frame, texture: Texture, look: Look, spacing_m: float) -> None:
+def paint_trees(
+    canvas: Canvas, frame: Frame, texture: Texture, look: Look, spacing_m: float, date: int
+) -> None:
     """Paint a crown at each taken place of a jittered grid, `spacing_m` apart.
 
-    A place is taken by the density that `canvas.trees` has at the trunk, so crowns are whole.
+    A place is taken by the density that `canvas.trees` has at the trunk, so crowns are whole. On one date
+    they may be smaller than on the other; the cover goes by the full crown, for growth is no change.
     """
     spacing = spacing_m
     if not canvas.trees.any():
@@ -47,7 +50,10 @@ def paint_trees(canvas: Canvas, frame: Frame, texture: Texture, look: Look, spac
         np.float32
     )
     crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, draw(6) - 0.5, spacing))
-    at = np.flatnonzero(crown)
+    canvas.cover[crown] = Cover.WOODY
+    young = 0.35 * float(uniform(frame.seed, 401, date)[0]) ** 2
+    full = 1 - (1 - young * draw(7).ravel()[tree]) ** 2  # as deep in the full crown lies the rim of today's
+    at = np.flatnonzero(crown & (depth > full))
     if not at.size:
         return
     tree, depth = tree.ravel()[at], depth.ravel()[at]
