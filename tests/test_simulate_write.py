@@ -50,6 +50,18 @@ def test_scenes_say_what_they_are(written, date):
     assert summary["before_date"] < summary["after_date"]
 
 
+@pytest.mark.parametrize("kind", ["rgbn", "s2-swir", "tm"])
+def test_bands_beyond_red_green_blue_are_named_in_the_files(tmp_path, kind):
+    spec = SceneSpec(kind=kind, height=40, width=50, seed=1)
+    assert simulate_pair(tmp_path, spec)["bands"] == list(spec.bands)
+    for name in ("before.tif", "after.tif"):
+        with rasterio.open(tmp_path / name) as scene:
+            assert scene.descriptions == spec.bands
+            assert set(scene.dtypes) == {str(spec.dtype)}
+            for band, colour in zip(spec.bands, scene.colorinterp, strict=True):
+                assert colour.name == ("swir" if band.startswith("swir") else band)
+
+
 @pytest.mark.parametrize("date", ["before", "after"])
 def test_masks_tell_cloud_from_shadow(written, date):
     _, out, _, drawn = written
