@@ -19,6 +19,7 @@ from rsdetect.commands.images import images
 from rsdetect.commands.evaluate import evaluate
 from rsdetect.commands.info import info
 from rsdetect.commands.messages import say
+from rsdetect.commands.monitor import app as monitor
 from rsdetect.commands.simulate import simulate
 from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 for command in (detect, batch, check, vectorize, simulate, images, train, evaluate, info):
     app.command()(command)
+app.add_typer(monitor)
 
 
 def main() -> None:

@@ -131,12 +131,6 @@ class Baselines:
         choice = choose(self._policy, of, before_first)
         return None if choice is None else self._make(choice)
 
-    def drop_all_but(self, used: set[str]) -> None:
-        """Remove the files of baselines that are not among the paths `used`; they can be made again."""
-        for path in self._folder.glob("*.tif"):
-            if str(path) not in used:
-                path.unlink()
-
     def ready(self, baseline: Baseline) -> Baseline:
         """The baseline with its file in place: what was cleared away is made again."""
         if baseline.is_there or len(baseline.choice.scenes) == 1:

@@ -152,7 +152,7 @@ def _pieces(scenes: list[Scene], site: Site) -> Iterator[tuple[Window, Float32Ar
 
 def _warp(ref: SceneRef, headers: list[Header], grid: Grid, options: ScenesSection) -> list[str | None]:
     """How each file comes onto the grid: None = it lies there."""
-    how = [
+    how: list[str | None] = [
         None if offset_between(grid, header.grid) is not None else options.resampling for header in headers
     ]
     if how[0] is not None and not options.align:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rsdetect.monitoring.job_sources import Section
 
@@ -20,11 +20,20 @@ class WebhookHook(Section):
     """An address to tell after a run with news."""
 
     kind: Literal["webhook"] = Field(default="webhook", description="POST the summary as JSON.")
-    url: str = Field(description="Where to.")
+    url: str | None = Field(default=None, description="Where to.")
+    url_env: str | None = Field(
+        default=None, description="Instead of url: the environment variable that holds it, key and all."
+    )
     header_env: dict[str, str] = Field(
         default_factory=dict,
         description="Headers whose values stand in environment variables: name: VARIABLE.",
     )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> WebhookHook:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("give one of url and url_env")
+        return self
 
 
 class NewsSection(Section):

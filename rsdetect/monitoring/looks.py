@@ -76,7 +76,8 @@ class Looker:
             }
             known = content, shapely.to_wkb(evidence.geometry)
             self._journal.put_look(key, *known)
-        return Evidence.of(*known, baseline.name)
+        content, geometry = known
+        return Evidence.of(content, geometry, baseline.name)
 
     def _percent(
         self, pair: str, baseline: Baseline, scene: TakenScene, raster: Path | None

@@ -121,7 +121,7 @@ class Comparer:
         return self._step(key, baseline, scene)
 
     def _detect(self, key: str, baseline: Baseline, scene: TakenScene) -> None:
-        out = self._folder_of(key, scene)
+        out = self.folder(key, scene)
         try:  # a run was killed after the results were whole and before the journal said so
             record = read_record(out / Outputs.RECORD)
         except (OSError, ValueError):
@@ -140,10 +140,11 @@ class Comparer:
             Region(shapely.from_wkb(geometry), area, probability)
             for geometry, area, probability in self._journal.regions(key)
         )
-        raster = self._folder_of(key, scene) / Outputs.RASTER
+        raster = self.folder(key, scene) / Outputs.RASTER
         return Step(scene, baseline, key, raster if raster.exists() else None, regions)
 
-    def _folder_of(self, key: str, scene: TakenScene) -> Path:
+    def folder(self, key: str, scene: TakenScene) -> Path:
+        """Where the results of a comparison lie."""
         slug = re.sub("[^A-Za-z0-9._-]+", "-", scene.id)[:60]
         return self._folder / f"{scene.taken.date().isoformat()}_{slug}_{key[:8]}"
 

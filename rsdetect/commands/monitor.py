@@ -1,0 +1,74 @@
+"""Watch a place: scenes keep arriving, and what changed becomes events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsdetect.commands.messages import log_to_stderr, print_json, say
+from rsdetect.commands.parameters import Debug, Json, Quiet
+
+JobFile = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="The job file.")]
+
+app = typer.Typer(
+    name="monitor",
+    help="Watch a place: scenes keep arriving, and what changed becomes events.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def init(
+    job_file: Annotated[
+        Path, typer.Argument(metavar="JOB.yaml", help="Where the example goes; it must not exist yet.")
+    ] = Path("job.yaml"),
+    debug: Debug = False,
+) -> None:
+    """Write a commented job file to start from."""
+    from rsdetect.monitoring.job_file import write_example
+
+    write_example(job_file)
+    say(f"{job_file} is an example: change it, then rsdetect monitor run {job_file}")
+
+
+@app.command()
+def run(
+    job_file: JobFile,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Wait for another run of the job to end; else leave.")
+    ] = 0.0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare the scenes that are new, and bring the events up to date."""
+    from rsdetect.monitoring.run import run_job
+    from rsdetect.monitoring.telling import run_lines
+
+    log_to_stderr(quiet=True)  # what a comparison warns of is kept with it, and `status` shows it
+    result = run_job(job_file, wait_s=wait)
+    if as_json:
+        print_json(result.summary())
+    elif not quiet:
+        for line in run_lines(result):
+            say(line)
+    if result.status:
+        for scene, reason in result.failed:
+            say(f"Error: {scene} failed and is tried again by the next run: {reason}")
+        raise typer.Exit(result.status)
+
+
+@app.command()
+def status(job_file: JobFile, as_json: Json = False, debug: Debug = False) -> None:
+    """Show what was done, what waits, what failed and why."""
+    from rsdetect.monitoring.status import job_status
+    from rsdetect.monitoring.telling import show_status
+
+    found = job_status(job_file)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        show_status(found)

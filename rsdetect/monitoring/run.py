@@ -1,0 +1,190 @@
+"""One run of a job: list, take in, compare what is not compared yet, play the history, write the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from rsdetect.detectors import make_detector
+from rsdetect.devices import resolve_device
+from rsdetect.engine import GDAL_CACHE_BYTES
+from rsdetect.errors import InputError, OutputError
+from rsdetect.monitoring.events import Event, Status
+from rsdetect.monitoring.folder import JobFolder
+from rsdetect.monitoring.history import History
+from rsdetect.monitoring.job import FixedBaseline, Job
+from rsdetect.monitoring.job_file import read_job
+from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.keeping import keep_history, load_events
+from rsdetect.monitoring.layers import write_history
+from rsdetect.monitoring.scenes import SceneRef
+from rsdetect.monitoring.site import Site, known_site, settle_site
+from rsdetect.monitoring.sources import make_source
+from rsdetect.monitoring.update import Update
+
+_SITE, _JOB = "site", "job"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did, and what is new since the one before."""
+
+    job: Job
+    folder: JobFolder
+    history: History
+    compared: tuple[str, ...]  # ids of the scenes that this run compared
+    failed: tuple[tuple[str, str], ...]  # (scene, reason); the next run tries them again
+    set_aside: tuple[tuple[str, str], ...]  # (scene, reason)
+    waiting: tuple[str, ...]  # scenes that have no baseline yet
+    changed: tuple[tuple[Event, Status | None], ...]  # events with another status than before, and that one
+
+    @property
+    def status(self) -> int:
+        """0 = done, 3 = something failed and is tried again by the next run."""
+        return 3 if self.failed else 0
+
+    def became(self, status: Status) -> tuple[Event, ...]:
+        """The events that have this status now and had another one, or did not exist, before the run."""
+        return tuple(event for event, _ in self.changed if event.status is status)
+
+    def summary(self) -> dict[str, Any]:
+        """In JSON types."""
+        counts = {str(status): 0 for status in Status}
+        for event in self.history.events:
+            counts[str(event.status)] += 1
+        return {
+            "rsdetect": "monitor",
+            "site": self.job.site,
+            "status": self.status,
+            "compared": list(self.compared),
+            "failed": [{"scene": scene, "reason": reason} for scene, reason in self.failed],
+            "set_aside": [{"scene": scene, "reason": reason} for scene, reason in self.set_aside],
+            "waiting": list(self.waiting),
+            "events": counts,
+            "changed": [
+                {"event": event.id, "status": str(event.status), "before": None if was is None else str(was)}
+                for event, was in self.changed
+            ],
+            "layers": str(self.folder.events),
+        }
+
+
+def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
+    """Bring a job up to date with its source of scenes.
+
+    Parameters
+    ----------
+    wait_s
+        Seconds to wait for another run of the same job to end.
+
+    Raises
+    ------
+    InputError
+        The job file, the source, the area of interest or the output folder is wrong; nothing was changed.
+    JobInterrupted
+        The source cannot be reached, or another run is at work.
+    """
+    job = read_job(job_file)
+    folder = JobFolder(job.path(job.out, job_file))
+    aoi = None if job.aoi is None else job.path(job.aoi, job_file)
+    device = resolve_device(job.detector.device) if job.detector.name != "cva" else "cpu"
+    make_detector(job.detector.name, job.detector.model, device)  # refuses what no step could use
+    refs = list_scenes(job, job_file, aoi)
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
+        site = None
+        if not folder.journal.exists():
+            site = settle_site(refs, _fixed_id(job, refs), aoi)
+        with Journal(folder.journal, write=True) as journal:
+            _require_same_job(journal, job, folder)
+            fact = journal.fact(_SITE)
+            if fact is not None:
+                site = known_site(fact, aoi)
+            elif site is None:
+                site = settle_site(refs, _fixed_id(job, refs), aoi)
+            return _update(journal, job, folder, site, refs)
+
+
+def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:
+    """The source's scenes but for those that the job excludes, by date.
+
+    Raises
+    ------
+    InputError
+        Nothing is left, or two scenes were taken at the same moment.
+    """
+    listed = make_source(job.source, job_file.absolute().parent, aoi).list_scenes()
+    refs = sorted((ref for ref in listed if ref.id not in job.scenes.exclude), key=lambda r: (r.taken, r.id))
+    if not refs:
+        raise InputError(f"{job_file} excludes all {len(listed)} scenes of its source.")
+    for one, other in pairwise(refs):
+        if one.taken == other.taken:
+            when = one.taken.astimezone(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00")
+            raise InputError(
+                f"{one.id} and {other.id} are both of {when.removesuffix(' 00:00')}, and there is no telling "
+                "which came first; name one of them under scenes.exclude."
+            )
+    fixed = job.baseline
+    if isinstance(fixed, FixedBaseline) and _fixed_id(job, refs) is None:
+        raise InputError(f"the baseline {fixed.scene} is none of the {len(refs)} scenes of the source.")
+    return refs
+
+
+def _fixed_id(job: Job, refs: Sequence[SceneRef]) -> str | None:
+    if not isinstance(job.baseline, FixedBaseline):
+        return None
+    wanted = job.baseline.scene
+    return next((ref.id for ref in refs if wanted in (ref.id, ref.day)), None)
+
+
+def _require_same_job(journal: Journal, job: Job, folder: JobFolder) -> None:
+    """A folder belongs to one site and source; everything else may change, and is worked out anew."""
+    place = getattr(job.source, "path", None) or getattr(job.source, "url", None)
+    ours = {"site": job.site, "source": [job.source.kind, place]}
+    theirs = journal.fact(_JOB)
+    if theirs is None:
+        journal.put_fact(_JOB, ours)
+    elif theirs != ours:
+        raise OutputError(
+            f"{folder.out} belongs to the job of {theirs['site']!r} with scenes from {theirs['source'][1]}, "
+            f"and this one is of {ours['site']!r} with scenes from {place}; name another folder."
+        )
+
+
+def _update(
+    journal: Journal, job: Job, folder: JobFolder, site: Site | None, refs: Sequence[SceneRef]
+) -> RunResult:
+    number = journal.begin_run()
+    before = {event.id: event.status for event in load_events(journal)}
+    update = Update(journal, job, folder)
+    if site is not None:
+        journal.put_fact(_SITE, site.as_fact())
+        update.take_in(site, refs)
+        update.play(site)
+    else:  # not one scene can be read, and each is told of
+        update.fail_all(refs)
+    history = update.history
+    keep_history(journal, history)
+    if site is not None:
+        write_history(folder.events, history, site.grid.crs, job.site)
+        update.clear_away()
+    changed = tuple(
+        (event, before.get(event.id)) for event in history.events if event.status != before.get(event.id)
+    )
+    result = RunResult(
+        job=job,
+        folder=folder,
+        history=history,
+        compared=tuple(update.compared),
+        failed=tuple(update.failed.items()),
+        set_aside=tuple(update.set_aside.items()),
+        waiting=tuple(update.waiting),
+        changed=changed,
+    )
+    journal.end_run(number, result.status, result.summary())
+    return result
