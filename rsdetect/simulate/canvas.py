@@ -53,7 +53,7 @@ class Canvas:
         second: UInt8Array,
         mix: Float32Array,
         shade: Float32Array,
-        cover: Cover,
+        cover: Cover | UInt8Array,
     ) -> None:
         """Paint the flat pixel positions `at`; every array is as long as `at`, or of length 1."""
         self.first.reshape(-1)[at] = first

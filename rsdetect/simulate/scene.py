@@ -21,7 +21,7 @@ from rsdetect.simulate.landscape import draw_landscape
 from rsdetect.simulate.noise import Frame
 from rsdetect.simulate.spec import Rendered, SceneSpec
 from rsdetect.simulate.tone import Limits, Stretch
-from rsdetect.simulate.trees import LARGEST_CROWN_M
+from rsdetect.simulate.trees import CROWN_REACH_M
 from rsdetect.simulate.world import build_world
 
 if TYPE_CHECKING:  # the machine that trains need not have what grids are made of
@@ -91,7 +91,7 @@ def margin_px(spec: SceneSpec) -> int:
     kernel = max(day.optics.reach_px(max(coarseness(spec))) for day in days)
     # A shadow whose tree stands beyond the margin is too rare to pay for: less than one pixel in 100 000.
     shadow = max(shadow_reach_px(spec.ground_m, day) for day in days)
-    return kernel + max(shadow, ceil(LARGEST_CROWN_M / spec.ground_m))
+    return kernel + max(shadow, ceil(CROWN_REACH_M / spec.ground_m))
 
 
 def _sense_block(spec: SceneSpec, row: int, col: int) -> tuple[Frame, tuple[Sensed, ...], UInt8Array]:

@@ -13,6 +13,9 @@ from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array, Frame, uniform
 
 LARGEST_CROWN_M = 8.0  # radius
+_MOST_LEAN = 0.2  # of the spacing, that a crown is seen away from its trunk
+CROWN_REACH_M = 10.5  # from the trunk, leaning
+_UPRIGHT = 0.02  # metres a metre of height; less lean is not seen
 _MIN_CROWN_PX = 2.2  # smaller crowns are left to the texture of the ground
 
 
@@ -51,6 +54,10 @@ def paint_trees(
     )
     crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, draw(6) - 0.5, spacing))
     canvas.cover[crown] = Cover.WOODY
+    trunk_y, trunk_x = _leaning(trunk_y, trunk_x, spacing * (0.8 + 0.6 * draw(5)), look, spacing)
+    if max(np.abs(look.lean)) > _UPRIGHT:
+        # The cover, and with it the truth, stays with the trunks: no tree is felled by looking aslant.
+        crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, draw(6) - 0.5, spacing))
     young = 0.35 * float(uniform(frame.seed, 401, date)[0]) ** 2
     full = 1 - (1 - young * draw(7).ravel()[tree]) ** 2  # as deep in the full crown lies the rim of today's
     at = np.flatnonzero(crown & (depth > full))
@@ -67,9 +74,19 @@ def paint_trees(
     row = np.where(kind < 0.3, _rows("conifer", kind * 3.3), _rows("leaf", np.mod(kind * 7, 1)))
     shade = (0.8 + 0.35 * tone) * (1 + 0.45 * lit) * (1 + 0.12 * t.grain + 0.12 * t.fine)
     mix = np.clip(0.15 + 0.1 * t.fine, 0, 1)
-    canvas.paint(at, row.astype(np.uint8), _rows("leaf", tone), mix, shade, Cover.WOODY)
+    cover = canvas.cover.reshape(-1)[at]
+    canvas.paint(at, row.astype(np.uint8), _rows("leaf", tone), mix, shade, cover)
     height = canvas.height_m.reshape(-1)
     height[at] = np.maximum(height[at], (0.4 + 0.6 * depth) * spacing * (0.8 + 0.6 * tone))
+
+
+def _leaning(
+    y_m: Float32Array, x_m: Float32Array, height_m: Float32Array, look: Look, spacing_m: float
+) -> tuple[Float32Array, Float32Array]:
+    """Where crowns are seen whose trunks stand at `y_m`, `x_m`."""
+    most = np.float32(_MOST_LEAN * spacing_m)
+    moved = [np.clip(np.float32(0.7 * lean) * height_m, -most, most) for lean in look.lean]
+    return y_m + moved[0], x_m + moved[1]
 
 
 def _rows(name: str, lot: Float32Array) -> NDArray[np.uint8]:
