@@ -21,7 +21,7 @@ MODULES = {
 FLOORS = (
     {"errors", "grid", "tiles", "stats", "metrics"},
     {"nets"},
-    {"areas", "devices", "places", "handles", "outlines", "progress", "styles"},
+    {"areas", "devices", "pictures", "places", "handles", "outlines", "progress", "styles"},
     {"alignment", "pieces"},
     {"warping", "joining"},
     {"regions"},

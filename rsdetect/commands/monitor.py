@@ -44,21 +44,25 @@ def run(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compare the scenes that are new, and bring the events up to date."""
-    from rsdetect.monitoring.run import run_job
+    """Compare the scenes that are new, bring the events up to date, and tell the news."""
+    from rsdetect.monitoring.round import run_round
     from rsdetect.monitoring.telling import run_lines
 
     log_to_stderr(quiet=True)  # what a comparison warns of is kept with it, and `status` shows it
-    result = run_job(job_file, wait_s=wait)
+    done = run_round(job_file, wait_s=wait)
     if as_json:
-        print_json(result.summary())
+        print_json(done.summary or {"has_news": None, "run": done.result.summary()})
     elif not quiet:
-        for line in run_lines(result):
+        for line in run_lines(done.result):
             say(line)
-    if result.status:
-        for scene, reason in result.failed:
-            say(f"Error: {scene} failed and is tried again by the next run: {reason}")
-        raise typer.Exit(result.status)
+        if done.summary is not None and done.summary["has_news"]:
+            say(f"Report: {done.summary['files']['report']}")
+    for scene, reason in done.result.failed:
+        say(f"Error: {scene} failed and is tried again by the next run: {reason}")
+    if done.untold:
+        say(f"Error: {done.untold}")
+    if done.status:
+        raise typer.Exit(done.status)
 
 
 @app.command()

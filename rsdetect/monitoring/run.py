@@ -18,6 +18,7 @@ from rsdetect.errors import InputError, OutputError
 from rsdetect.monitoring.events import Event, Status
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.history import History
+from rsdetect.monitoring.hooks import require_hook
 from rsdetect.monitoring.job import FixedBaseline, Job
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.journal import Journal
@@ -91,6 +92,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
         The source cannot be reached, or another run is at work.
     """
     job = read_job(job_file)
+    require_hook(job.news, job_file.absolute().parent)
     folder = JobFolder(job.path(job.out, job_file))
     aoi = None if job.aoi is None else job.path(job.aoi, job_file)
     device = resolve_device(job.detector.device) if job.detector.name != "cva" else "cpu"
