@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rsdetect.change import ChangeMap, check, detect, score
+    from rsdetect.evaluation.run import evaluate
     from rsdetect.pair import PairOptions, open_pair
 
-__all__ = ["ChangeMap", "PairOptions", "check", "detect", "open_pair", "score"]
+__all__ = ["ChangeMap", "PairOptions", "check", "detect", "evaluate", "open_pair", "score"]
 
 _HOMES = {
     "ChangeMap": "rsdetect.change",
     "check": "rsdetect.change",
     "detect": "rsdetect.change",
     "score": "rsdetect.change",
+    "evaluate": "rsdetect.evaluation.run",
     "PairOptions": "rsdetect.pair",
     "open_pair": "rsdetect.pair",
 }

@@ -27,7 +27,7 @@ from rsdetect.scan import Scan
 from rsdetect.scoring import NOT_OBSERVED, score_core, to_percent
 from rsdetect.tiles import TileWindow, plan_tiles
 
-_TILE = 512  # pixels; the result does not depend on it
+_TILE = 512  # edge in pixels, less for smaller pairs; the result does not depend on it
 _WORST_PX = 256  # edge of the tiles that are shown
 WORST = 3  # tiles of a pair that are kept
 
@@ -97,7 +97,7 @@ def _score(pair: Pair, detector: Detector, progress: Progress) -> tuple[NDArray[
     """Whole percent of the pair, as its raster would hold it, and what the scorer tells of itself."""
     cores = usable_cores()
     scorer = detector.fit(Scan(pair, cores))
-    plan = plan_tiles(pair.grid, _TILE, scorer.halo, scorer.stride)
+    plan = plan_tiles(pair.grid, min(_TILE, max(pair.grid.shape)), scorer.halo, scorer.stride)
     percent = np.full(pair.grid.shape, NOT_OBSERVED, np.uint8)
     workers = min(cores, len(plan))
 
