@@ -77,4 +77,4 @@ def test_calibration_finds_back_how_logits_were_distorted():
     rarer = calibrate(logits, 0.05)
     odds = np.log(share / (1 - share)) - np.log(0.05 / 0.95)
     assert rarer.offset / rarer.temperature == pytest.approx(-2 / 3 - odds, abs=0.1)
-    assert recount(logits, rarer).calibration_error() < 0.02
+    assert recount(logits, rarer, 0.05).calibration_error() < 0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +66,12 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
     fit(toy_net(recipe), recipe, toy_feed(tmp_path / "whole", recipe), tmp_path / "whole", QUIET)
-    (source,), validation = toy_feed(tmp_path / "broken", recipe)[0].sources, toy_feed(tmp_path, recipe)[1]
+    feed = toy_feed(tmp_path / "broken", recipe)
+    (source,) = feed.train.sources
     broken = EndlessScenes(
         StopsOnce(tmp_path / "stopped"), source.folder, "train", source.size, source.first, 0.2, source.kept
     )
-    feed = Mixture((broken,), (1.0,)), validation
+    feed = replace(feed, train=Mixture((broken,), (1.0,)))
     with pytest.raises(JobInterrupted, match="carries on"):
         fit(toy_net(recipe), recipe, feed, tmp_path / "broken", QUIET)
     assert len(log_of(tmp_path / "broken")) == 1, "stopped between the first and the second validation"
@@ -128,7 +130,7 @@ def test_the_batch_of_a_step_is_known_by_seed_step_and_rank(tmp_path):
     recipe = toy_recipe()
 
     def batch(step, rank=0, seed=0):
-        return TrainingBatches(recipe.model_copy(update={"seed": seed}), mixture, rank)[step][0]
+        return TrainingBatches(recipe.model_copy(update={"seed": seed}), mixture, None, rank)[step][0]
 
     assert torch.equal(batch(3), batch(3))
     for other in (batch(4), batch(3, rank=1), batch(3, seed=1)):

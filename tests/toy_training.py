@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rsdetect.training.batches import PlainChips
+from rsdetect.training.fitting import Feed
 from rsdetect.training.recipe import Recipe, validated
 from rsdetect.training.scenes import Scene
 from rsdetect.training.sources import EndlessScenes, Mixture
@@ -55,9 +56,10 @@ def toy_source(folder: Path, use: str = "train", **growth: float) -> EndlessScen
     return EndlessScenes(toy_scene, folder / "toys", use, SIZE, **growth)  # type: ignore[arg-type]
 
 
-def toy_feed(folder: Path, recipe: Recipe) -> tuple[Mixture, PlainChips]:
+def toy_feed(folder: Path, recipe: Recipe) -> Feed:
     """What `fit` takes: training scenes, and four to validate on."""
     source = recipe.sources[0]
     train = toy_source(folder, first=source.first, per_step=source.per_step, kept=source.kept)
     validation = toy_source(folder, "validation")
-    return Mixture((train,), (1.0,)), PlainChips([(validation, number) for number in range(4)], recipe.bands)
+    scenes = [(validation, number) for number in range(4)]
+    return Feed(Mixture((train,), (1.0,)), PlainChips(scenes, recipe.bands))

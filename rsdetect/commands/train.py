@@ -8,27 +8,45 @@ from typing import Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, say
-from rsdetect.commands.parameters import Debug, Json, Quiet
+from rsdetect.commands.parameters import Bands, Debug, Json, Quiet
 
 
 def train(
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Model file to write (.safetensors).")],
+    folders: Annotated[
+        list[str] | None, typer.Argument(metavar="[FOLDER]...", help="Folders of labelled pairs.")
+    ] = None,
     recipe: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Recipe by its name, or a TOML file.")
-    ] = "siamese",
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A recipe or a TOML file; default: siamese, or with folders labelled or fine-tune.",
+        ),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Another value in the recipe: schedule.steps=500."),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--from", metavar="FILE|NAME", help="Model to start from (fine-tuning).")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Also train this many models, each tested on places it never saw.")
+    ] = None,
+    pseudo_labels: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Pairs without labels, to learn consistency from.")
+    ] = None,
+    bands: Bands = None,
+    layout: Annotated[str, typer.Option(help="auto, folders, places, onera or csv.")] = "auto",
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="What rsdetect images made, for recipes that cut scenes from it."),
     ] = None,
     work: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder for scenes, state and log; default: beside MODEL."),
     ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Prepared images, for recipes that cut scenes from them."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, scenes and chips.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, scenes, chips and splits.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the run in steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes instead.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda (all GPUs) or cuda:i.")] = "auto",
@@ -40,32 +58,37 @@ def train(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model by a recipe. The same command carries on where it was interrupted."""
+    """Train a model by a recipe, on labelled pairs or on simulated ones. The same command carries on."""
     from rsdetect.training.extra import require_lightning
 
     require_lightning()
-    from rsdetect.training.run import TrainOptions
+    from rsdetect.bands import parse_bands
+    from rsdetect.training.options import TrainOptions
     from rsdetect.training.run import train as train_model
 
     log_to_stderr(quiet=quiet)
-    given = {"seed": seed, "schedule.steps": steps, "schedule.minutes": minutes}
+    keys = {"seed": seed, "schedule.steps": steps, "schedule.minutes": minutes}
+    given = (f"{key}={value}" for key, value in keys.items() if value is not None)
     card = train_model(
         TrainOptions(
             out=out,
+            folders=tuple(folders or ()),
             recipe=recipe,
-            changes=(
-                *(changes or ()),
-                *(f"{key}={value}" for key, value in given.items() if value is not None),
-            ),
-            work=work,
+            changes=(*(changes or ()), *given),
+            base=base,
+            folds=folds,
+            bands=parse_bands(bands),
+            layout=layout,
+            unlabelled=pseudo_labels,
             images=images,
+            work=work,
             device=device,
             workers=workers,
             overwrite=overwrite,
             quiet=quiet or as_json,
         )
     )
-    if card is None:
+    if card is None:  # one of several processes that train together; the first one tells
         return
     if as_json:
         print_json(card.model_dump(mode="json"))

@@ -70,14 +70,14 @@ def find_pairs(folder: str | Path, layout: str = "auto") -> list[LabelledPair]:
 def _recognised(folder: Path) -> str:
     if folder.is_file() or (folder / _TABLE).is_file():
         return "csv"
-    if _date_folders(folder) is not None:
+    if date_folders(folder) is not None:
         return "folders"
     inside = [entry for entry in sorted(folder.iterdir()) if entry.is_dir()]
     if any((entry / "imgs_1").is_dir() or (entry / "imgs_1_rect").is_dir() for entry in inside):
         return "onera"
-    if any(_named(entry, "before", RASTERS) for entry in (folder, *inside)):
+    if any(named_file(entry, "before", RASTERS) for entry in (folder, *inside)):
         return "places"
-    sets = [entry.name for entry in inside if _date_folders(entry) is not None]
+    sets = [entry.name for entry in inside if date_folders(entry) is not None]
     if sets:
         raise InputError(f"{folder} holds sets of pairs, and no pair of its own: name {folder / sets[0]}.")
     raise InputError(
@@ -98,14 +98,14 @@ def _with_codings(pairs: list[LabelledPair]) -> list[LabelledPair]:
 
 
 def _folders(folder: Path) -> list[LabelledPair]:
-    dates = _date_folders(folder)
+    dates = date_folders(folder)
     if dates is None:
         raise InputError(f"{folder} has no folders A/ and B/ (or before/ and after/) with images in them.")
     labels = next((folder / name for name in _LABELS if (folder / name).is_dir()), None)
     if labels is None:
         raise InputError(f"{folder} has images of two dates and no folder label/.")
-    before, after = (_by_stem(part, RASTERS) for part in dates)
-    truth = _by_stem(labels, RASTERS | VECTORS)
+    before, after = (files_by_stem(part, RASTERS) for part in dates)
+    truth = files_by_stem(labels, RASTERS | VECTORS)
     if not truth:
         raise InputError(f"{labels} holds no label.")
     for stem, path in truth.items():
@@ -120,10 +120,10 @@ def _folders(folder: Path) -> list[LabelledPair]:
 
 
 def _places(folder: Path) -> list[LabelledPair]:
-    here = [folder] if _named(folder, "before", RASTERS) else sorted(folder.iterdir())
+    here = [folder] if named_file(folder, "before", RASTERS) else sorted(folder.iterdir())
     pairs = []
     for place in here:
-        before, after = (_named(place, date, RASTERS) for date in ("before", "after"))
+        before, after = (named_file(place, date, RASTERS) for date in ("before", "after"))
         label = _label_of(place)
         if not (before or after or label):
             continue
@@ -131,7 +131,7 @@ def _places(folder: Path) -> list[LabelledPair]:
             missing = "before.tif" if not before else "after.tif" if not after else "labels.gpkg"
             raise InputError(f"{place} has no {missing}; a place has before.tif, after.tif and labels.gpkg.")
         name = place.resolve().name
-        masks = [_named(place, f"{date}_mask", RASTERS) for date in ("before", "after")]
+        masks = [named_file(place, f"{date}_mask", RASTERS) for date in ("before", "after")]
         both = tuple(mask for mask in masks if mask)
         if len(both) == 1:
             raise InputError(f"{both[0]} is a mask of one date; give both dates one, or neither.")
@@ -144,7 +144,7 @@ def _places(folder: Path) -> list[LabelledPair]:
 def _label_of(place: Path) -> Path | None:
     """What somebody drew; else the truth that `rsdetect simulate` writes."""
     for stem, suffixes in (("labels", RASTERS | VECTORS), ("label", RASTERS | VECTORS), ("truth", RASTERS)):
-        if label := _named(place, stem, suffixes):
+        if label := named_file(place, stem, suffixes):
             return label
     return None
 
@@ -211,7 +211,8 @@ def _row_files(table: Path, row: dict[str, str | None], number: int) -> tuple[Pa
     return found[0], found[1], found[2]
 
 
-def _date_folders(folder: Path) -> tuple[Path, Path] | None:
+def date_folders(folder: Path) -> tuple[Path, Path] | None:
+    """The folders of both dates in `folder`, by whichever names; None where there are none."""
     for before, after in _DATES:
         if (folder / before).is_dir() and (folder / after).is_dir():
             return folder / before, folder / after
@@ -226,7 +227,14 @@ def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     )
 
 
-def _by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
+def files_by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
+    """Files of some kinds, by their names without suffix.
+
+    Raises
+    ------
+    InputError
+        Two have one name.
+    """
     found: dict[str, Path] = {}
     for path in _files(folder, suffixes):
         if path.stem in found:
@@ -235,7 +243,14 @@ def _by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
     return found
 
 
-def _named(folder: Path, stem: str, suffixes: frozenset[str]) -> Path | None:
+def named_file(folder: Path, stem: str, suffixes: frozenset[str]) -> Path | None:
+    """The file of some kinds that is called `stem`; None where there is none.
+
+    Raises
+    ------
+    InputError
+        There are two.
+    """
     found = [path for path in _files(folder, suffixes) if path.stem.lower() == stem]
     if len(found) > 1:
         raise InputError(f"{found[0]} and {found[1]} have one name; which is meant?")

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
-from torch.nn import functional
 
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import BoolArray, Float32Array
-from rsdetect.training.scenes import Scene
+from rsdetect.training.cropping import Cut, draw_cut
+from rsdetect.training.scenes import UNKNOWN, Scene
 
 CLIP = 6.0  # standardised values beyond are cut, as in the card's scaling
 VISIBLE = ("red", "green", "blue")
@@ -43,10 +42,12 @@ def plain_chip(scene: Scene, bands: tuple[str, ...]) -> Chip:
     """
     dates = tuple(date.astype(np.float32) for date in (scene.before, scene.after))
     dates = tuple(_place(_standardise(date, scene.valid), scene.bands, bands) for date in dates)
-    return _chip(dates, scene.truth > 0, scene.valid, scene.cloud)
+    return _chip(dates, scene.truth == 1, scene.valid, scene.cloud, scene.truth != UNKNOWN)
 
 
-def training_chip(scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Generator) -> Chip:
+def training_chip(
+    scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Generator, around_change: float = 0.0
+) -> Chip:
     """A varied chip of `size` pixels.
 
     Normalised by the statistics of the whole scene, which differ from those of the chip as the
@@ -56,9 +57,44 @@ def training_chip(scene: Scene, size: int, bands: tuple[str, ...], rng: np.rando
     ----------
     bands
         As in `plain_chip`. Bands beyond red, green and blue are left out at random, as users lack them.
+    around_change
+        How often the chip is cut around a changed pixel, where the scene has one.
     """
     scene = _drop_bands(scene, rng)
-    cut = _draw_cut(scene.truth.shape[0], size, rng)
+    cut = draw_cut(scene.truth, size, rng, around_change)
+    dates = _varied(scene, cut, bands, rng)
+    valid, cloud, truth = (cut.share_of(mask) for mask in (scene.valid, scene.cloud, scene.truth == 1))
+    masked = cloud > 0 if rng.random() < 0.5 else np.zeros((size, size), bool)
+    if rng.random() < 0.15:
+        masked |= _wedge((size, size), rng)
+    known = cut.share_of(scene.truth != UNKNOWN) > 0.99
+    chip = _chip(dates, truth > 0.5, (valid > 0.99) & ~masked, cloud > 0, known)
+    return _turn(chip, _draw_turn(rng))
+
+
+def two_views(scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Generator) -> tuple[Chip, Chip]:
+    """The same window twice: as inference would see it, and varied. Neither carries truth."""
+    scene = _drop_bands(scene, rng)
+    cut = draw_cut(scene.truth, size, rng)
+    strong = _varied(scene, cut, bands, rng)
+    weak = [
+        _place(cut.resized(cut.of(_standardise(date.astype(np.float32), scene.valid))), scene.bands, bands)
+        for date in (scene.before, scene.after)
+    ]
+    valid = cut.share_of(scene.valid) > 0.99
+    nothing, turn = np.zeros((size, size), bool), _draw_turn(rng)
+    one, other = (_turn(_chip(dates, nothing, valid, nothing, ~nothing), turn) for dates in (weak, strong))
+    return one, other
+
+
+def same_day(scene: Scene, rng: np.random.Generator) -> Scene:
+    """One date of the scene twice: nothing has changed, whatever is done to its tones afterwards."""
+    date = scene.before if rng.random() < 0.5 else scene.after
+    return replace(scene, before=date, after=date, truth=np.zeros_like(scene.truth))
+
+
+def _varied(scene: Scene, cut: Cut, bands: tuple[str, ...], rng: np.random.Generator) -> list[Float32Array]:
+    """Both dates of a window, each varied on its own, in either order, shifted now and then."""
     moved = cut.moved(rng.integers(-2, 3, 2)) if rng.random() < 0.3 else cut
     dates = [
         _place(_vary(date, scene.valid, where, rng), scene.bands, bands)
@@ -66,63 +102,13 @@ def training_chip(scene: Scene, size: int, bands: tuple[str, ...], rng: np.rando
     ]
     if rng.random() < 0.5:
         dates.reverse()
-    valid, cloud, truth = (cut.share_of(mask) for mask in (scene.valid, scene.cloud, scene.truth))
-    masked = cloud > 0 if rng.random() < 0.5 else np.zeros((size, size), bool)
-    if rng.random() < 0.15:
-        masked |= _wedge((size, size), rng)
-    return _turn(_chip(dates, truth > 0.5, (valid > 0.99) & ~masked, cloud > 0), rng)
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """A square window of a scene, brought to another number of pixels."""
-
-    row: int
-    col: int
-    edge: int  # pixels of the scene
-    size: int  # pixels of the chip
-    scene: int  # edge of the scene
-
-    def moved(self, by: NDArray[np.integer]) -> _Cut:
-        """The window some pixels further, as far as the scene goes: a shift between the dates."""
-        row, col = np.clip((self.row + by[0], self.col + by[1]), 0, self.scene - self.edge)
-        return replace(self, row=int(row), col=int(col))
-
-    def of(self, x: NDArray[np.generic]) -> NDArray[np.generic]:
-        """(..., scene, scene) to (..., edge, edge)."""
-        return x[..., self.row : self.row + self.edge, self.col : self.col + self.edge]
-
-    def resized(self, x: Float32Array) -> Float32Array:
-        """(bands, edge, edge) to (bands, size, size)."""
-        if self.edge == self.size:
-            return x
-        smooth = functional.interpolate(
-            torch.from_numpy(x)[None], size=(self.size, self.size), mode="bilinear", antialias=True
-        )
-        return smooth[0].numpy()
-
-    def share_of(self, mask: NDArray[np.generic]) -> Float32Array:
-        """(scene, scene) of 0 and 1 to the share of ones under each pixel of the chip, (size, size)."""
-        inside = torch.from_numpy(np.asarray(self.of(mask), dtype=np.float32))[None, None]
-        if self.edge != self.size:
-            inside = functional.interpolate(inside, size=(self.size, self.size), mode="area")
-        return inside[0, 0].numpy()
-
-
-def _draw_cut(scene: int, size: int, rng: np.random.Generator) -> _Cut:
-    """A random window. Most are enlarged up to twice, or reduced as far as the scene reaches.
-
-    The same kind of ground comes in all pixel sizes, and a network that has seen it in all of them
-    depends less on the one that it meets.
-    """
-    factor = 2 ** rng.uniform(-1, max(0.0, np.log2(scene / size))) if rng.random() < 0.8 else 1.0
-    edge = min(scene, max(1, round(size * float(factor))))
-    row, col = rng.integers(0, scene - edge + 1, 2)
-    return _Cut(int(row), int(col), edge, size, scene)
+    return dates
 
 
 def _drop_bands(scene: Scene, rng: np.random.Generator) -> Scene:
     """The scene with all its bands, with near infrared as the only one beyond the visible, or without."""
+    if not set(VISIBLE) <= set(scene.bands):
+        return scene  # a network for other bands, which may all be needed
     kept = (scene.bands, (*VISIBLE, "nir"), VISIBLE)[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
     rows = [number for number, name in enumerate(scene.bands) if name in kept]
     return replace(
@@ -142,15 +128,17 @@ def _place(x: Float32Array, have: tuple[str, ...], wanted: tuple[str, ...]) -> F
     return out
 
 
-def _chip(dates: Sequence[Float32Array], truth: BoolArray, valid: BoolArray, cloud: BoolArray) -> Chip:
+def _chip(
+    dates: Sequence[Float32Array], truth: BoolArray, valid: BoolArray, cloud: BoolArray, known: BoolArray
+) -> Chip:
     """Put together a chip, whose pixels that are not `valid` (not data, or masked) are 0 on both dates."""
     # Change under an unmasked cloud cannot be seen; no change under it must not be called change.
-    learnable = valid & ~(cloud & truth)
+    learnable = valid & known & ~(cloud & truth)
     before, after = (np.where(valid, date, np.float32(0)) for date in dates)
     return Chip(before, after, truth.astype(np.float32), learnable.astype(np.float32))
 
 
-def _vary(date: NDArray[np.generic], valid: BoolArray, cut: _Cut, rng: np.random.Generator) -> Float32Array:
+def _vary(date: NDArray[np.generic], valid: BoolArray, cut: Cut, rng: np.random.Generator) -> Float32Array:
     """Another tone curve, colour balance, sharpness and noise; then standardised with small errors.
 
     Tones are changed in the window and in a sparse sample of the scene alike: the statistics are those
@@ -216,8 +204,13 @@ def _wedge(shape: tuple[int, ...], rng: np.random.Generator) -> BoolArray:
     return np.asarray(across > rng.uniform(0, 0.4) * shape[0])
 
 
-def _turn(chip: Chip, rng: np.random.Generator) -> Chip:
-    quarters, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+def _draw_turn(rng: np.random.Generator) -> tuple[int, bool]:
+    """Quarter turns, and whether to mirror."""
+    return int(rng.integers(4)), bool(rng.integers(2))
+
+
+def _turn(chip: Chip, by: tuple[int, bool]) -> Chip:
+    quarters, mirrored = by
 
     def turn(x: Float32Array) -> Float32Array:
         x = np.rot90(x, quarters, axes=(-2, -1))

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from rsdetect.training.augment import Chip, plain_chip, training_chip
+from rsdetect.nets.siamese import STRIDE
+from rsdetect.training.augment import Chip, plain_chip, same_day, training_chip, two_views
 from rsdetect.training.recipe import Recipe
 from rsdetect.training.sources import Mixture, SceneSource
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # before, after (n, bands, h, w); truth, weight (n, h, w)
+# before, after (n, bands, h, w); truth, weight (n, h, w); and, where there are unlabelled pairs, two views of
+# them, before, after, before, after (m, bands, h, w), and which pixels are valid, (m, h, w).
+Batch = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,33 @@ class TrainingBatches(Dataset[Batch]):
 
     recipe: Recipe
     mixture: Mixture
+    unlabelled: SceneSource | None = None  # pairs of which nobody knows what changed
     rank: int = 0  # of this process among those that train together; each draws chips of its own
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of step `step`."""
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, step, self.rank))
-        chips = [
-            training_chip(self.mixture.draw(step, rng), recipe.chips.size_px, recipe.bands, rng)
-            for _ in range(recipe.chips.batch)
+        chips = mix([self._chip(step, rng) for _ in range(recipe.chips.batch)], recipe.chips.mixed, rng)
+        return (*stack(chips), *(self._views(step, rng) if self.unlabelled is not None else ()))
+
+    def _views(self, step: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Unlabelled chips: before, after as seen; before, after varied; which pixels are valid."""
+        assert self.unlabelled is not None
+        recipe, source = self.recipe, self.unlabelled
+        views = [
+            two_views(source.load(source.draw(step, rng)), recipe.chips.size_px, recipe.bands, rng)
+            for _ in range(recipe.unlabelled.batch)
         ]
-        return stack(chips)
+        weak, strong = (stack(chips) for chips in zip(*views, strict=True))
+        return (*weak[:2], *strong[:2], strong[3])
+
+    def _chip(self, step: int, rng: np.random.Generator) -> Chip:
+        chips = self.recipe.chips
+        scene = self.mixture.draw(step, rng)
+        if rng.random() < chips.same_day:
+            scene = same_day(scene, rng)
+        return training_chip(scene, chips.size_px, self.recipe.bands, rng, chips.around_change)
 
 
 @dataclass(frozen=True)
@@ -49,7 +68,7 @@ class PlainChips(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         """Scene `index` as a batch of one."""
         source, number = self.scenes[index]
-        return stack([plain_chip(source.load(number), self.bands)])
+        return stack([_padded(plain_chip(source.load(number), self.bands))])
 
     def __iter__(self) -> Iterator[Batch]:
         return (self[index] for index in range(len(self)))
@@ -82,6 +101,37 @@ class EachRanksShare(Sampler[int]):
 
     def __len__(self) -> int:
         return len(range(self.rank, self.count, self.ranks))
+
+
+def mix(chips: Sequence[Chip], share: float, rng: np.random.Generator) -> list[Chip]:
+    """Paste into a share of the chips a rectangle of the next one: both dates, truth and weight.
+
+    CutMix (Yun et al. 2019, section 3.1) for pairs: the area of the rectangle is drawn evenly from 0 to 1.
+    """
+    mixed = []
+    for chip, other in zip(chips, [*chips[1:], chips[0]], strict=True):
+        if rng.random() >= share:
+            mixed.append(chip)
+            continue
+        edges = np.array(chip.truth.shape)
+        half = np.sqrt(rng.random()) * edges / 2
+        middle = rng.random(2) * edges
+        low, high = (np.clip(np.rint(at), 0, edges).astype(int) for at in (middle - half, middle + half))
+        window = (..., slice(low[0], high[0]), slice(low[1], high[1]))
+        parts = {name: array.copy() for name, array in vars(chip).items()}
+        for name, array in parts.items():
+            array[window] = getattr(other, name)[window]
+        mixed.append(Chip(**parts))
+    return mixed
+
+
+def _padded(chip: Chip) -> Chip:
+    """The chip with rows and columns added, of no data and no weight, up to multiples of the stride."""
+    margins = [(0, -edge % STRIDE) for edge in chip.truth.shape]
+    if not any(after for _, after in margins):
+        return chip
+    before, after = (np.pad(date, [(0, 0), *margins]) for date in (chip.before, chip.after))
+    return Chip(before, after, np.pad(chip.truth, margins), np.pad(chip.weight, margins))
 
 
 def stack(chips: Sequence[Chip]) -> Batch:

@@ -61,11 +61,11 @@ def calibrate(logits: Counts, change_share: float | None = None) -> Calibration:
     return Calibration(temperature=float(np.exp(log_temperature)), offset=float(offset), change_share=share)
 
 
-def recount(logits: Counts, calibration: Calibration) -> Counts:
-    """Counts of the calibrated probabilities, at the share of change that they are calibrated for."""
+def recount(logits: Counts, calibration: Calibration, change_share: float | None = None) -> Counts:
+    """Counts of the calibrated probabilities, weighted to a share of change; None = as it is."""
     p = calibration.probability(torch.from_numpy(_middle())).numpy()
     target = np.rint(p * STEPS).astype(np.int64)
-    weighted = logits.at_share(calibration.change_share)
+    weighted = logits if change_share is None else logits.at_share(change_share)
     changed, unchanged = (
         np.bincount(target, counts, STEPS + 1).astype(np.int64)
         for counts in (weighted.changed, weighted.unchanged)

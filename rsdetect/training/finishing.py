@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from rsdetect.errors import InputError
 from rsdetect.metrics import Counts
-from rsdetect.nets.card import Calibration, Card, Scaling, Training
+from rsdetect.nets.card import Card, Scaling, Training
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
 from rsdetect.nets.reach import measure_reach
 from rsdetect.nets.siamese import STRIDE
@@ -45,10 +47,12 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
         what = "changed" if logits.unchanged.sum() == 0 else "unchanged"
         raise InputError(f"All held-out pixels are labelled as {what}, so no threshold can be chosen.")
     calibration = calibrate(logits, recipe.validation.change_share)
-    threshold = choose_threshold(recount(logits, calibration))
+    share = recipe.validation.change_share
+    threshold = choose_threshold(recount(logits, calibration, share))
     scores = {}
     if held_out.test is not None:
-        scores[held_out.name] = held_out_figures(fitted, held_out.test, calibration, threshold, device)
+        tested = recount(count_logits(net, held_out.test, device), calibration, share)
+        scores[held_out.name] = figures(tested, threshold)
     return Card(
         name=recipe.name,
         version=recipe.version,
@@ -80,20 +84,14 @@ def choose_threshold(counts: Counts) -> float:
     return round(min(max(counts.best()[0], 0.01), 0.99), 2)
 
 
-def held_out_figures(
-    fitted: Fitted, scenes: PlainChips, calibration: Calibration, threshold: float, device: str = "cpu"
-) -> dict[str, float]:
-    """The figures of scenes that nothing was fitted to, at the share of change that the card names."""
-    return figures(recount(count_logits(fitted.net, scenes, device), calibration), threshold)
-
-
 def figures(counts: Counts, threshold: float) -> dict[str, float]:
-    """The figures of a card, rounded to three digits after the point."""
+    """The figures of a card that are defined, rounded to three digits after the point."""
     best_threshold, best_f1 = counts.best()
-    return {
-        "f1": round(float(counts.f1_at(threshold)), 3),
-        "average_precision": round(float(counts.average_precision()), 3),
-        "f1_best": round(float(best_f1), 3),
-        "threshold_best": round(float(best_threshold), 3),
-        "calibration_error": round(float(counts.calibration_error()), 3),
+    values = {
+        "f1": counts.f1_at(threshold),
+        "average_precision": counts.average_precision(),
+        "f1_best": best_f1,
+        "threshold_best": best_threshold,
+        "calibration_error": counts.calibration_error(),
     }
+    return {key: round(float(value), 3) for key, value in values.items() if np.isfinite(value)}

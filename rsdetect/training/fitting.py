@@ -26,7 +26,7 @@ from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.batches import Batch, EachRanksShare, PlainChips, Steps, TrainingBatches
 from rsdetect.training.checkpoints import SafetensorsIO
 from rsdetect.training.recipe import Recipe
-from rsdetect.training.sources import EndlessScenes, Mixture
+from rsdetect.training.sources import EndlessScenes, Mixture, SceneSource
 from rsdetect.training.task import ChangeTask
 
 STATE, BEST, FINISHED, LOG = "state", "best", "finished", "log.csv"
@@ -73,25 +73,37 @@ class Fitted:
     validation_f1: float
 
 
-class Feed(pl.LightningDataModule):
+@dataclass(frozen=True)
+class Feed:
+    """Where the scenes of a run come from."""
+
+    train: Mixture
+    validation: PlainChips
+    unlabelled: SceneSource | None = None
+
+
+class _Loaders(pl.LightningDataModule):
     """The batches of a run."""
 
-    def __init__(self, recipe: Recipe, mixture: Mixture, validation: PlainChips, machine: Machine) -> None:
+    def __init__(self, recipe: Recipe, feed: Feed, machine: Machine) -> None:
         super().__init__()
-        self._recipe, self._mixture, self._validation, self._machine = recipe, mixture, validation, machine
+        self._recipe, self._feed, self._machine = recipe, feed, machine
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches; an epoch is what lies between two validations."""
         trainer = self.trainer
         assert trainer is not None
         steps = Steps(lambda: trainer.global_step, self._recipe.validation.every)
-        return self._loader(TrainingBatches(self._recipe, self._mixture, trainer.global_rank), steps)
+        feed = self._feed
+        batches = TrainingBatches(self._recipe, feed.train, feed.unlabelled, trainer.global_rank)
+        return self._loader(batches, steps)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Validation scenes, whole."""
         assert self.trainer is not None
-        share = EachRanksShare(len(self._validation), self.trainer.global_rank, self.trainer.world_size)
-        return self._loader(self._validation, share)
+        scenes = self._feed.validation
+        share = EachRanksShare(len(scenes), self.trainer.global_rank, self.trainer.world_size)
+        return self._loader(scenes, share)
 
     def _loader(self, dataset: Any, sampler: Any) -> DataLoader[Batch]:
         workers = self._machine.workers
@@ -147,9 +159,7 @@ class Journal(Callback):
             return list(csv.DictReader(file))
 
 
-def fit(
-    net: SiameseNet, recipe: Recipe, feed: tuple[Mixture, PlainChips], work: Path, machine: Machine
-) -> Fitted | None:
+def fit(net: SiameseNet, recipe: Recipe, feed: Feed, work: Path, machine: Machine) -> Fitted | None:
     """Train `net`, or carry on with the run that `work` holds, and give back its best.
 
     Writes into `work`: state.safetensors (all that the run carries), best.safetensors, log.csv, and the
@@ -172,19 +182,19 @@ def fit(
     finished, state = work / f"{FINISHED}{SUFFIX}", work / f"{STATE}{SUFFIX}"
     if not finished.exists():
         with _without_chatter():
-            options = _trainer_options(recipe, feed[0], work, machine)
+            options = _trainer_options(recipe, feed.train, work, machine)
             trainer = pl.Trainer(**machine.trainer_options(), **options)
-            _run(trainer, task, Feed(recipe, *feed, machine), state)
+            _run(trainer, task, _Loaders(recipe, feed, machine), state)
         if not trainer.is_global_zero:
             return None
         state.replace(finished)
     return _result(task, finished, work / f"{BEST}{SUFFIX}")
 
 
-def _run(trainer: pl.Trainer, task: ChangeTask, feed: Feed, state: Path) -> None:
+def _run(trainer: pl.Trainer, task: ChangeTask, loaders: _Loaders, state: Path) -> None:
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(task, datamodule=feed, ckpt_path=state if state.exists() else None)
+        trainer.fit(task, datamodule=loaders, ckpt_path=state if state.exists() else None)
     except SystemExit as stopped:  # how Lightning ends after Ctrl-C
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)  # which Lightning has set to be ignored

@@ -127,6 +127,31 @@ def triplet(distance: Tensor, truth: Tensor, weight: Tensor, margin: float, most
     return functional.relu(margin + unchanged[:, None] - changed[None, :]).mean()
 
 
+def consistency(student: Tensor, teacher: Tensor, seen: Tensor, sure: float) -> Tensor:
+    """The student agrees with what the teacher is sure of (FixMatch: Sohn et al. 2020, equation 4).
+
+    The teacher is the average of the student's weights over time (Tarvainen and Valpola 2017). With its
+    probability q, a pixel is taken for changed where q >= sure and for unchanged where q <= 1 - sure, and
+    the others do not count. The cross-entropy is a mean over each of the two and then over both, because
+    there is far more unchanged ground, and with it alone the student would forget what change is.
+
+    Parameters
+    ----------
+    student, teacher
+        (n, h, w) logits; no gradient goes to the teacher.
+    seen
+        (n, h, w), 1 where both dates are valid.
+    """
+    q = teacher.detach().sigmoid()
+    changed, unchanged = seen * (q >= sure), seen * (q <= 1 - sure)
+    terms = [
+        _mean(functional.softplus(-student if one is changed else student), one)
+        for one in (changed, unchanged)
+        if one.any()
+    ]
+    return torch.stack(terms).mean() if terms else student.sum() * 0
+
+
 def shrink(truth: Tensor, weight: Tensor, height: int) -> tuple[Tensor, Tensor]:
     """Truth and weight, (n, h, w) each, averaged down to `height` rows and their share of columns."""
     factor = truth.shape[-2] // height

@@ -49,6 +49,7 @@ class Chips(_Part):
     batch: _Count = 8
     around_change: _Share = 0.0  # share of chips that are cut around a changed pixel, where there is one
     mixed: _Share = 0.0  # share of chips into which a piece of another chip is pasted, both dates and truth
+    same_day: _Share = 0.0  # share of chips that show one date twice, and so no change
 
 
 class Loss(_Part):
@@ -92,14 +93,15 @@ class Validation(_Part):
     """What chooses the checkpoint, and what the probabilities are fitted to."""
 
     every: _Count = 100  # steps; also how often the state is written
-    scenes: _Count = 48  # of the endless sources
+    scenes: _Count = 48  # of the sources
     size_px: Annotated[int, Field(ge=STRIDE, multiple_of=STRIDE)] = 256
     patience: _Count | None = None  # validations without a better one, after which the run ends
-    places: _Share = 0.2  # share of the places of labelled folders that is held out to validate
+    places: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of the labelled places that validates
+    test_places: Annotated[float, Field(ge=0, lt=1)] = 0.2  # share of them that is reported on
     held_out: _Count = 96  # scenes to calibrate on, and as many others to report on
     # Training scenes hold more change than the ground does, so that there is something to learn. The
-    # probabilities are fitted to this share. None = the share of the held-out places as it is.
-    change_share: Annotated[float, Field(gt=0, lt=1)] | None = 0.05
+    # probabilities are fitted to this share. None = the share that they hold.
+    change_share: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class Unlabelled(_Part):
@@ -121,6 +123,7 @@ class Recipe(_Part):
     bands_required: _Count = 3
     architecture: Architecture
     sources: tuple[Source, ...] = ()
+    labelled_weight: _Positive = 1.0  # of labelled pairs beside the sources
     chips: Chips = Chips()
     loss: Loss = Loss()
     schedule: Schedule = Schedule()

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from rsdetect.devices import resolve_device, usable_cores
-from rsdetect.errors import InputError, OutputError
+from rsdetect.errors import InputError
 from rsdetect.nets.card import Card
-from rsdetect.nets.checkpoint import SUFFIX, save_model
+from rsdetect.nets.checkpoint import load_model, save_model
+from rsdetect.nets.siamese import SiameseNet
+from rsdetect.tiles import WantedBands
 from rsdetect.training.batches import PlainChips
 from rsdetect.training.finishing import HeldOut, make_card
-from rsdetect.training.fitting import Machine, fit
+from rsdetect.training.fitting import Feed, Machine, fit
+from rsdetect.training.index import (
+    INDEX,
+    PreparedScene,
+    Split,
+    fold_places,
+    of_places,
+    read_index,
+    split_places,
+)
+from rsdetect.training.options import TrainOptions, choose_machine, claim
 from rsdetect.training.recipe import Recipe, read_recipe
-from rsdetect.training.sources import Cuts, EndlessScenes, Mixture, SceneMaker, Simulated
+from rsdetect.training.sources import (
+    Cuts,
+    EndlessScenes,
+    Mixture,
+    PreparedScenes,
+    SceneMaker,
+    SceneSource,
+    Simulated,
+)
 
-RECIPE = "recipe.json"
+_WORDS = {"simulated": "made by rsdetect.simulate", "cuts": "with change cut from images"}
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """What `rsdetect train` takes."""
+class _Job:
+    """One training: the whole run, or one fold of it."""
 
-    out: Path
-    recipe: str = "siamese"  # a name or a TOML file
-    changes: tuple[str, ...] = ()  # of the recipe, KEY=VALUE
-    work: Path | None = None  # None = beside `out`
-    images: Path | None = None  # prepared images, from which pairs are cut
-    device: str = "auto"
-    workers: int | None = None  # None = all cores but one
-    overwrite: bool = False
-    quiet: bool = False
+    recipe: Recipe
+    machine: Machine
+    options: TrainOptions
+    data: Path  # folder of prepared and of made scenes
+    labelled: tuple[PreparedScene, ...]  # all of them
+    unlabelled: tuple[PreparedScene, ...]
 
 
 def train(options: TrainOptions) -> Card | None:
@@ -47,100 +65,170 @@ def train(options: TrainOptions) -> Card | None:
     Raises
     ------
     InputError
-        The options or the data are wrong; nothing was written.
+        The options or the data are wrong; no model was written.
     JobInterrupted
         Ctrl-C or a signal; the same call carries on.
     """
-    recipe = read_recipe(options.recipe, options.changes)
+    if options.folds is not None and (options.folds < 2 or not options.folders):
+        raise InputError(
+            f"--folds {options.folds}: folds are two or more, of the places of labelled folders."
+        )
     machine = choose_machine(options)
+    recipe = _recipe(options)
+    if not recipe.sources and not options.folders:
+        raise InputError(
+            f"The recipe {options.recipe_name} has no sources of scenes: name folders of labelled pairs."
+        )
     work = claim(options, recipe)
-    scenes = {
-        use: open_sources(recipe, work, use, options.images)
-        for use in ("train", "validation", "calibration", "test")
-    }
-    torch.manual_seed(recipe.seed)
-    net = recipe.architecture.build()
-    validation = PlainChips(scenes["validation"].first(recipe.validation.scenes), recipe.bands)
-    fitted = fit(net, recipe, (scenes["train"], validation), work, machine)
+    labelled, unlabelled = _prepared(options, recipe, work)
+    job = _Job(recipe, machine, options, work, labelled, unlabelled)
+    folds = (
+        fold_places(labelled, options.folds, recipe.validation.places, recipe.seed) if options.folds else []
+    )
+    scores = [_score(job, split, work / f"fold-{number}") for number, split in enumerate(folds)]
+    if None in scores:
+        return None
+    card = _train_one(job, _split(job, tested=not folds), work / "all" if folds else work)
+    if card is None:
+        return None
+    net, measured = card
+    measured = measured.model_copy(update={"scores": measured.scores | _spread([s for s in scores if s])})
+    save_model(options.out, net, measured)
+    shutil.rmtree(work / "scenes", ignore_errors=True)  # they can be made again
+    return measured
+
+
+def _recipe(options: TrainOptions) -> Recipe:
+    """The recipe; what a model to start from has settled goes before it."""
+    recipe = read_recipe(options.recipe_name, options.changes)
+    if options.base is None:
+        return recipe
+    _, card = load_model(options.base)
+    settled = {"architecture": card.architecture, "bands": card.bands, "bands_required": card.required}
+    return recipe.model_copy(update=settled)
+
+
+def _prepared(
+    options: TrainOptions, recipe: Recipe, work: Path
+) -> tuple[tuple[PreparedScene, ...], tuple[PreparedScene, ...]]:
+    """Labelled and unlabelled scenes, read from the pairs the first time."""
+    found: list[tuple[PreparedScene, ...]] = []
+    unlabelled = () if options.unlabelled is None else (options.unlabelled,)
+    for name, folders in (("labelled", options.folders), ("unlabelled", unlabelled)):
+        folder = work / name
+        if not folders:
+            found.append(())
+        elif (folder / INDEX).exists():
+            found.append(read_index(folder))
+        else:
+            # Only here: where the scenes lie ready, training needs no raster library.
+            from rsdetect.training.prepare import PrepareOptions, prepare_labelled, prepare_unlabelled
+
+            wanted = WantedBands(recipe.bands, recipe.bands_required)
+            how = PrepareOptions(wanted, options.bands, options.layout)
+            prepare = prepare_labelled if name == "labelled" else prepare_unlabelled
+            found.append(prepare(folders, folder, how))
+    return found[0], found[1]
+
+
+def _split(job: _Job, *, tested: bool) -> Split:
+    """The places of a run without folds; some are kept to report on where there are enough."""
+    if not job.labelled:
+        return Split((), (), ())
+    validation = job.recipe.validation
+    places = len({scene.place for scene in job.labelled})
+    # With fewer places than these, each one held out is missed where one learns.
+    share = validation.test_places if tested and places >= 5 else 0.0
+    return split_places(job.labelled, validation.places, share, job.recipe.seed)
+
+
+def _score(job: _Job, split: Split, work: Path) -> dict[str, float] | None:
+    trained = _train_one(job, split, work)
+    return None if trained is None else next(iter(trained[1].scores.values()))
+
+
+def _train_one(job: _Job, split: Split, work: Path) -> tuple[SiameseNet, Card] | None:
+    """Train on some places, calibrate on others, measure on a third part."""
+    recipe, held = job.recipe, job.recipe.validation
+    net = _start(job)
+    validation = PlainChips(_scenes(job, "validation", split.validation).first(held.scenes), recipe.bands)
+    unlabelled = PreparedScenes(job.data / "unlabelled", job.unlabelled) if job.unlabelled else None
+    feed = Feed(_scenes(job, "train", split.train), validation, unlabelled)
+    fitted = fit(net, recipe, feed, work, job.machine)
     if fitted is None:
         return None
-    calibration, test = (
-        PlainChips(scenes[use].first(recipe.validation.held_out), recipe.bands)
-        for use in ("calibration", "test")
-    )
-    card = make_card(
-        fitted, recipe, HeldOut(calibration, test, "simulated, held out"), describe(recipe, fitted.steps)
-    )
-    save_model(options.out, fitted.net, card)
-    shutil.rmtree(work / "scenes", ignore_errors=True)
-    return card
+    return fitted.net, make_card(fitted, recipe, _held_out(job, split), _describe(job, split, fitted.steps))
 
 
-def choose_machine(options: TrainOptions) -> Machine:
-    """Where to train; on a CPU the cores that no worker needs compute."""
-    device = options.device if options.device == "cuda" else resolve_device(options.device)
-    if options.device in ("auto", "cuda") and resolve_device(options.device) != "cpu":
-        device = "cuda"  # all of them
-    cores = usable_cores()
-    workers = max(0, cores - 1) if options.workers is None else options.workers
-    if workers < 0:
-        raise InputError(f"--workers {workers} is less than none.")
-    if device == "cpu":
-        torch.set_num_threads(max(1, cores - workers))
-    return Machine(device, workers, quiet=options.quiet)
+def _start(job: _Job) -> SiameseNet:
+    if job.options.base is not None:
+        return load_model(job.options.base)[0]
+    torch.manual_seed(job.recipe.seed)
+    return job.recipe.architecture.build()
 
 
-def claim(options: TrainOptions, recipe: Recipe) -> Path:
-    """The work folder, which holds runs of one recipe only.
-
-    Raises
-    ------
-    InputError
-        The model file exists already, its folder does not, or the work folder holds another run.
-    """
-    out = options.out
-    if out.suffix != SUFFIX:
-        raise InputError(f"--out {out} does not end in {SUFFIX}, as model files do.")
-    if out.exists() and not options.overwrite:
-        raise OutputError(f"{out} exists already; --overwrite replaces it.")
-    if not out.absolute().parent.is_dir():
-        raise OutputError(f"There is no folder {out.absolute().parent} to write {out.name} into.")
-    work = options.work or out.with_suffix(".work")
-    kept, text = work / RECIPE, recipe.model_dump_json(indent=2)
-    if kept.exists() and kept.read_text(encoding="utf-8") != text:
-        raise InputError(
-            f"{work} holds a run of another recipe ({kept}); give --work another folder, or remove it."
-        )
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        kept.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"The work folder {work} cannot be written: {error.strerror}.") from error
-    return work
-
-
-def open_sources(recipe: Recipe, work: Path, use: str, images: Path | None) -> Mixture:
-    """The recipe's sources of scenes for one use."""
-    sources, weights = [], []
+def _scenes(job: _Job, use: str, places: Sequence[str]) -> Mixture:
+    """All sources of scenes for one use: those of the recipe, and the labelled ones of some places."""
+    recipe = job.recipe
+    sources: list[SceneSource] = []
+    weights = []
     for number, source in enumerate(recipe.sources):
-        make: SceneMaker = Simulated() if source.kind == "simulated" else Cuts(images)
-        folder = work / "scenes" / f"{number}-{source.kind}"
+        make: SceneMaker = Simulated() if source.kind == "simulated" else Cuts(job.options.images)
+        folder = job.data / "scenes" / f"{number}-{source.kind}"
         if use == "train":
-            scenes = EndlessScenes(
-                make, folder, use, source.size_px, source.first, source.per_step, source.kept
-            )
+            growth = (source.first, source.per_step, source.kept)
+            sources.append(EndlessScenes(make, folder, use, source.size_px, *growth))
         else:
-            scenes = EndlessScenes(make, folder, use, recipe.validation.size_px)
-        sources.append(scenes)
+            sources.append(EndlessScenes(make, folder, use, recipe.validation.size_px))
         weights.append(source.weight)
+    if places:
+        scenes = tuple(of_places(job.labelled, places))
+        sources.append(PreparedScenes(job.data / "labelled", scenes))
+        weights.append(recipe.labelled_weight)
     return Mixture(tuple(sources), tuple(weights))
 
 
-def describe(recipe: Recipe, steps: int) -> str:
+def _held_out(job: _Job, split: Split) -> HeldOut:
+    """Labelled places where there are any, for they are what the model is for; else scenes made for it."""
+    bands, count = job.recipe.bands, job.recipe.validation.held_out
+    if not job.labelled:
+        calibration, test = (
+            PlainChips(_scenes(job, use, ()).first(count), bands) for use in ("calibration", "test")
+        )
+        return HeldOut(calibration, test, "simulated, held out")
+    folder = job.data / "labelled"
+
+    def of(places: Sequence[str]) -> PlainChips:
+        source = PreparedScenes(folder, tuple(of_places(job.labelled, places)))
+        return PlainChips([(source, number) for number in range(len(source.scenes))], bands)
+
+    return HeldOut(of(split.validation), of(split.test) if split.test else None, "held-out places")
+
+
+def _describe(job: _Job, split: Split, steps: int) -> str:
     """What was trained on, in words."""
-    words = {"simulated": "made by rsdetect.simulate", "cuts": "with change cut from images"}
     parts = [
-        f"{source.first + int(source.per_step * steps)} scenes of {source.size_px} px {words[source.kind]}"
-        for source in recipe.sources
+        f"{s.first + int(s.per_step * steps)} scenes of {s.size_px} px {_WORDS[s.kind]}"
+        for s in job.recipe.sources
     ]
+    if job.labelled:
+        parts.append(f"labelled pairs of {len(split.train)} places")
+    if job.unlabelled:
+        parts.append(f"unlabelled pairs of {len({scene.place for scene in job.unlabelled})} places")
+    if job.options.base is not None:
+        card = load_model(job.options.base)[1]
+        parts.append(f"starting from {card.name} {card.version}")
     return ", ".join(parts)
+
+
+def _spread(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Each fold's figures, their mean, and their standard deviation over the folds."""
+    if not scores:
+        return {}
+    table = {f"fold {number}": figures for number, figures in enumerate(scores, 1)}
+    columns = {
+        key: [figures[key] for figures in scores] for key in scores[0] if all(key in s for s in scores)
+    }
+    table["folds, mean"] = {key: round(float(np.mean(values)), 3) for key, values in columns.items()}
+    table["folds, spread"] = {key: round(float(np.std(values, ddof=1)), 3) for key, values in columns.items()}
+    return table

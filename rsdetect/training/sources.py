@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from rsdetect.training.scenes import FIRST_SEED, Scene, read_scene, write_scene
+from rsdetect.training.index import PreparedScene
+from rsdetect.training.scenes import FIRST_SEED, SEEDS, Scene, read_scene, write_scene
 
 if TYPE_CHECKING:
     from rsdetect.training.cuts.images import Image
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 class SceneSource(Protocol):
     """Numbered scenes; a number always gives the same scene. Pickles, because other processes draw."""
 
-    def numbers(self, step: int) -> range:
-        """The scenes that step `step` may draw from."""
+    def draw(self, step: int, rng: np.random.Generator) -> int:
+        """The number of a scene that step `step` may draw."""
         ...
 
     def load(self, number: int) -> Scene:
@@ -103,8 +104,14 @@ class EndlessScenes:
         end = self.first + int(self.per_step * step)
         return range(max(0, end - self.kept), end)
 
+    def draw(self, step: int, rng: np.random.Generator) -> int:
+        """One of `numbers(step)`."""
+        numbers = self.numbers(step)
+        return int(rng.integers(numbers.start, numbers.stop))
+
     def load(self, number: int) -> Scene:
         """Scene `number`, made now where nobody made it before."""
+        assert number < SEEDS, "scenes of one use must not run into those of the next"
         path = self._path(number)
         if path.exists():
             return read_scene(path)
@@ -126,17 +133,19 @@ class EndlessScenes:
 
 @dataclass(frozen=True)
 class PreparedScenes:
-    """Scenes that lie ready as files, as `prepare` writes them."""
+    """Scenes that lie ready as files, as `prepare` writes them; drawn by their number of labelled pixels."""
 
-    paths: tuple[Path, ...]
+    folder: Path
+    scenes: tuple[PreparedScene, ...]
 
-    def numbers(self, step: int) -> range:
-        """All of them, at every step."""
-        return range(len(self.paths))
+    def draw(self, step: int, rng: np.random.Generator) -> int:
+        """Any of them, at every step."""
+        pixels = np.array([scene.pixels for scene in self.scenes], dtype=np.float64)
+        return int(rng.choice(len(pixels), p=pixels / pixels.sum()))
 
     def load(self, number: int) -> Scene:
         """Scene `number`."""
-        return read_scene(self.paths[number])
+        return read_scene(self.folder / self.scenes[number].file)
 
 
 @dataclass(frozen=True)
@@ -150,17 +159,16 @@ class Mixture:
         """One scene that step `step` may draw."""
         shares = np.array(self.weights) / sum(self.weights)
         source = self.sources[int(rng.choice(len(self.sources), p=shares))]
-        numbers = source.numbers(step)
-        return source.load(int(rng.integers(numbers.start, numbers.stop)))
+        return source.load(source.draw(step, rng))
 
     def first(self, count: int) -> list[tuple[SceneSource, int]]:
-        """`count` scenes known by their number, shared out by weight; of prepared scenes all there are."""
-        endless = [
-            w if isinstance(s, EndlessScenes) else 0.0
-            for s, w in zip(self.sources, self.weights, strict=True)
-        ]
+        """Scenes known by their number: `count` of those without end, shared out by weight, all others."""
+        endless = [isinstance(source, EndlessScenes) for source in self.sources]
+        total = sum(weight for weight, without_end in zip(self.weights, endless, strict=True) if without_end)
         chosen: list[tuple[SceneSource, int]] = []
-        for source, weight in zip(self.sources, endless, strict=True):
-            wanted = round(count * weight / sum(endless)) if weight else len(source.numbers(0))
-            chosen += [(source, number) for number in range(wanted)]
+        for source, weight in zip(self.sources, self.weights, strict=True):
+            of_it = (
+                len(source.scenes) if isinstance(source, PreparedScenes) else round(count * weight / total)
+            )
+            chosen += [(source, number) for number in range(of_it)]
         return chosen

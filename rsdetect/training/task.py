@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from rsdetect.metrics import Counts
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.batches import Batch
 from rsdetect.training.losses import (
+    consistency,
     contrastive,
     cross_entropy,
     dice,
@@ -92,10 +94,13 @@ class ChangeTask(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        before, after, truth, weight = batch
+        before, after, truth, weight, *views = batch
         logit = self.net(_channels_last(before), _channels_last(after))
         with torch.autocast(logit.device.type, enabled=False):
             loss = self._loss(logit.float(), truth, weight)
+        unlabelled = self.recipe.unlabelled
+        if views and self.share_done() >= unlabelled.from_share:
+            loss = loss + unlabelled.weight * self._consistency(views)
         self._losses.append(loss.detach())
         self.log("loss", loss.detach(), prog_bar=True, batch_size=1)
         return loss
@@ -155,6 +160,15 @@ class ChangeTask(pl.LightningModule):
         if loss.auxiliary != "none":
             total = total + loss.auxiliary_weight * auxiliary_loss(loss, self._features, truth, weight)
         return total
+
+    def _consistency(self, views: Sequence[Tensor]) -> Tensor:
+        """The averaged network, the teacher, sees chips as inference would; the network sees them varied."""
+        weak_before, weak_after, strong_before, strong_after, seen = views
+        with torch.no_grad():
+            teacher = self.average(_channels_last(weak_before), _channels_last(weak_after)).float()
+        student = self.net(_channels_last(strong_before), _channels_last(strong_after))
+        with torch.autocast(student.device.type, enabled=False):
+            return consistency(student.float(), teacher, seen, self.recipe.unlabelled.sure)
 
     def _keep_features(self, encoder: nn.Module, given: Any, features: tuple[Tensor, ...]) -> None:
         self._features = features

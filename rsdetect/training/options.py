@@ -1,0 +1,109 @@
+"""What `rsdetect train` takes, and where it may write."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rsdetect.devices import resolve_device, usable_cores
+from rsdetect.errors import InputError, OutputError
+from rsdetect.nets.checkpoint import SUFFIX, model_hash
+from rsdetect.training.fitting import Machine
+from rsdetect.training.recipe import Recipe
+
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What `rsdetect train` takes."""
+
+    out: Path
+    folders: tuple[str, ...] = ()  # of labelled pairs
+    recipe: str | None = None  # a name or a TOML file; None = by the other options
+    changes: tuple[str, ...] = ()  # of the recipe, KEY=VALUE
+    base: str | None = None  # the model to start from
+    folds: int | None = None  # of the places, each held out once
+    bands: tuple[int | str, ...] | None = None  # of the labelled pairs; None = by their names
+    layout: str = "auto"  # of the labelled pairs
+    unlabelled: str | None = None  # folder of pairs for consistency training
+    images: Path | None = None  # prepared images, from which scenes are cut
+    work: Path | None = None  # None = beside `out`
+    device: str = "auto"
+    workers: int | None = None  # None = all cores but one
+    overwrite: bool = False
+    quiet: bool = False
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe that was asked for, or the one that fits what is given."""
+        if self.recipe is not None:
+            return self.recipe
+        return ("labelled" if self.base is None else "fine-tune") if self.folders else "siamese"
+
+
+def choose_machine(options: TrainOptions) -> Machine:
+    """Where to train; on a CPU the cores that no worker needs compute.
+
+    Raises
+    ------
+    InputError
+        A device that is not there, or fewer workers than none.
+    """
+    found = resolve_device(options.device)
+    device = "cuda" if options.device in ("auto", "cuda") and found != "cpu" else found  # all GPUs
+    cores = usable_cores()
+    workers = cores - 1 if options.workers is None else options.workers
+    if workers < 0:
+        raise InputError(f"--workers {workers} is fewer than none.")
+    if device == "cpu":
+        torch.set_num_threads(max(1, cores - workers))
+    return Machine(device, workers, quiet=options.quiet)
+
+
+def claim(options: TrainOptions, recipe: Recipe) -> Path:
+    """The work folder, which holds one run only.
+
+    Raises
+    ------
+    InputError
+        The model file exists already, its folder does not, or the work folder holds another run.
+    """
+    out = options.out
+    if out.suffix != SUFFIX:
+        raise InputError(f"--out {out} does not end in {SUFFIX}, as model files do.")
+    if out.exists() and not options.overwrite:
+        raise OutputError(f"{out} exists already; --overwrite replaces it.")
+    if not out.absolute().parent.is_dir():
+        raise OutputError(f"There is no folder {out.absolute().parent} to write {out.name} into.")
+    work = options.work or out.with_suffix(".work")
+    kept, run = work / RUN, _run(options, recipe)
+    if kept.exists() and kept.read_text(encoding="utf-8") != run:
+        raise InputError(
+            f"{work} holds a run with other options ({kept} says which); give --work another folder, "
+            "or remove this one."
+        )
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        kept.write_text(run, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"The work folder {work} cannot be written: {error.strerror}.") from error
+    return work
+
+
+def _run(options: TrainOptions, recipe: Recipe) -> str:
+    """All that decides what comes out."""
+    run = {
+        "recipe": recipe.model_dump(mode="json"),
+        "folders": [str(Path(folder).absolute()) for folder in options.folders],
+        "from": model_hash(options.base) if options.base is not None else None,
+        "folds": options.folds,
+        "bands": options.bands,
+        "layout": options.layout,
+        "unlabelled": options.unlabelled,
+        "images": str(options.images.absolute()) if options.images is not None else None,
+    }
+    return json.dumps(run, indent=2)

@@ -1,0 +1,152 @@
+"""Labelled and unlabelled pairs into scenes as files, so that training itself needs no raster library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio import Env
+
+from rsdetect.engine import GDAL_CACHE_BYTES
+from rsdetect.errors import InputError
+from rsdetect.grid import Window
+from rsdetect.labelled import NOT_LABELLED, find_pairs, find_unlabelled
+from rsdetect.pair import Pair, PairOptions, open_pair, read_tile
+from rsdetect.tiles import BoolArray, Float32Array, TileWindow, WantedBands
+from rsdetect.training.index import PreparedScene, write_index
+from rsdetect.training.scenes import Scene, write_scene
+
+MOST_PX = 1024  # edge of a scene; larger pairs are cut, so that one chip does not cost the reading of all
+LEAST_PX = 64  # smaller pieces are not worth a file
+_LEAST_VALID = 0.02  # share of pixels that are usable and labelled; emptier pieces are left out
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """How pairs are read."""
+
+    wanted: WantedBands  # the network's
+    bands: tuple[int | str, ...] | None = None  # of the pairs; None = by their names
+    layout: str = "auto"
+
+
+def prepare_labelled(
+    folders: Sequence[str], into: Path, options: PrepareOptions
+) -> tuple[PreparedScene, ...]:
+    """Write the labelled pairs of all folders as scenes.
+
+    Raises
+    ------
+    InputError
+        A folder holds no labelled pairs, or a pair cannot be read.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    how = PairOptions(bands=options.bands)
+    scenes: list[PreparedScene] = []
+    with Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        for number, folder in enumerate(folders):
+            source = f"{number}-{Path(folder).resolve().name}"
+            for labelled in find_pairs(folder, options.layout):
+                pair = labelled.open(how, wanted=options.wanted)
+                truth = partial(labelled.truth, pair)
+                scenes += _prepare(pair, truth, (source, labelled.name, labelled.place), into, options)
+    if not scenes:
+        raise InputError(f"No pixel in {', '.join(folders)} is both usable and labelled.")
+    write_index(into, scenes)
+    return tuple(scenes)
+
+
+def prepare_unlabelled(
+    folders: Sequence[str], into: Path, options: PrepareOptions
+) -> tuple[PreparedScene, ...]:
+    """Write the pairs of all folders as scenes without truth.
+
+    Raises
+    ------
+    InputError
+        The folder holds no pairs, or a pair cannot be read.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    how = PairOptions(bands=options.bands)
+    scenes: list[PreparedScene] = []
+    with Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        for number, folder in enumerate(folders):
+            source = f"{number}-{Path(folder).resolve().name}"
+            for found in find_unlabelled(folder):
+                pair = open_pair(found.before, found.after, how, wanted=options.wanted)
+                scenes += _prepare(pair, _nobody_said, (source, found.name, found.name), into, options)
+    if not scenes:
+        raise InputError(f"No pixel in {', '.join(folders)} is usable.")
+    write_index(into, scenes)
+    return tuple(scenes)
+
+
+def _nobody_said(window: Window) -> NDArray[np.uint8]:
+    return np.full(window.shape, NOT_LABELLED, np.uint8)
+
+
+def _prepare(
+    pair: Pair,
+    truth_of: Callable[[Window], NDArray[np.uint8]],
+    names: tuple[str, str, str],
+    into: Path,
+    options: PrepareOptions,
+) -> Iterator[PreparedScene]:
+    """The pieces of one pair; `names` are those of its source, itself and its place."""
+    source, name, place = names
+    bands = names_of(pair, options.wanted)
+    for window in windows(pair):
+        truth = truth_of(window)
+        scene = scene_of(pair, window, truth, bands)
+        labelled = scene.valid & (truth != NOT_LABELLED)
+        counted = scene.valid if truth_of is _nobody_said else labelled
+        if counted.mean() < _LEAST_VALID:
+            continue
+        file = f"{source}-{name}-{window.row_off}-{window.col_off}.npz"
+        write_scene(into / file, scene)
+        changed = int((truth[labelled] == 1).sum())
+        yield PreparedScene(file, f"{source}/{place}", int(counted.sum()), changed)
+
+
+def names_of(pair: Pair, wanted: WantedBands) -> tuple[str, ...]:
+    """The names of the pair's bands, as the network calls them."""
+    return tuple(wanted.names[slot] for slot in pair.slots)
+
+
+def scene_of(pair: Pair, window: Window, truth: NDArray[np.uint8], bands: tuple[str, ...]) -> Scene:
+    """The pixels of a window as a scene."""
+    tile = read_tile(pair, TileWindow(0, 0, window, window))
+    before, after = (
+        date.astype(scene.dtype) if np.dtype(scene.dtype).kind == "u" else _not_negative(date, tile.valid)
+        for date, scene in ((tile.before, pair.before), (tile.after, pair.after))
+    )
+    return Scene(before, after, truth, tile.valid, np.zeros_like(tile.valid), bands)
+
+
+def _not_negative(date: Float32Array, valid: BoolArray) -> Float32Array:
+    """Bands that go below 0, as decibels do, lifted to it: tone curves are drawn over positive values."""
+    least = date[:, valid].min(axis=1, initial=0)
+    return np.where(valid, date - least[:, None, None], np.float32(0))
+
+
+def windows(pair: Pair) -> Iterator[Window]:
+    """The pieces that a pair is cut into: as equal as can be, none larger than `MOST_PX`."""
+    grid = pair.grid
+    rows, cols = (-(-edge // MOST_PX) for edge in grid.shape)
+    row_edges, col_edges = (
+        [round(i * edge / count) for i in range(count + 1)]
+        for edge, count in zip(grid.shape, (rows, cols), strict=True)
+    )
+    if min(grid.shape) < LEAST_PX:
+        raise InputError(
+            f"{pair.before.path} and {pair.after.path} share {grid.width} x {grid.height} pixels, too few "
+            f"to train on ({LEAST_PX} x {LEAST_PX})."
+        )
+    for top, bottom in pairwise(row_edges):
+        for left, right in pairwise(col_edges):
+            yield Window(top, left, bottom - top, right - left)
