@@ -36,7 +36,8 @@ from rsdetect.simulate.world import World, build_world
 
 FIELDS = tuple(Rendered.__dataclass_fields__)
 BLOCK = 256  # edge of scenes that are one block
-HEIGHT, WIDTH = 530, 560  # two by two blocks, not whole at the far edges
+SMALL_BLOCK = 128
+HEIGHT, WIDTH = 150, 270  # two by three blocks of that edge, none of them whole at the far edges
 
 
 def mosaic() -> SceneSpec:
@@ -56,9 +57,14 @@ SPECS = [
 ]
 
 
+def small_blocks():
+    return mock.patch.object(scene, "_LARGEST_BLOCK", SMALL_BLOCK)
+
+
 @pytest.fixture(scope="module", params=SPECS, ids=lambda spec: spec.kind)
 def whole(request):
-    return request.param, render_whole(request.param)
+    with small_blocks():
+        return request.param, render_whole(request.param)
 
 
 def crop(drawn: Rendered, window: Window) -> dict[str, np.ndarray]:
@@ -75,9 +81,10 @@ def outer_frame(world: World, spec: SceneSpec, row: int = 0, col: int = 0, size:
 def test_any_window_is_a_cut_of_the_whole(whole, data):
     spec, drawn = whole
     row, col = data.draw(st.integers(0, HEIGHT - 1)), data.draw(st.integers(0, WIDTH - 1))
-    height, width = data.draw(st.integers(1, HEIGHT - row)), data.draw(st.integers(1, min(WIDTH - col, 280)))
+    height, width = data.draw(st.integers(1, HEIGHT - row)), data.draw(st.integers(1, min(WIDTH - col, 140)))
     window = Window(row, col, height, width)
-    part = render(spec, window)
+    with small_blocks():
+        part = render(spec, window)
     for name, expected in crop(drawn, window).items():
         np.testing.assert_array_equal(getattr(part, name), expected, err_msg=name)
 
