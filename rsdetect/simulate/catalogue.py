@@ -116,13 +116,14 @@ def _draw_land(
         here = np.where(ground["use"][1] == Use.YARD, rng.random(n) < 0.85, here & (land is not Land.FARM))
     standing = np.stack([here, here]) & may_stand
     wing = standing & (rng.random(n) < recipe.wings)
-    event, which = _may_change(change) & (rng.random(n) < 0.9), rng.random(n)
-    standing[0] &= ~(event & (which < 0.55))
-    wing[0] &= ~(event & (which < 0.75))
-    standing[1] &= ~(event & (which >= 0.75))
+    # Half of what happens is a new building; others are extended, torn down, or built anew.
+    event, which = _may_change(change) & (rng.random(n) < 0.95), rng.random(n)
+    standing[0] &= ~(event & (which < 0.5))
+    wing[0] &= ~(event & (which < 0.62))
+    standing[1] &= ~(event & (which >= 0.62) & (which < 0.8))
     wing[1] &= standing[1]
     wing[0] &= standing[0]
-    rebuilt = standing.all(axis=0) & _may_change(change) & (rng.random(n) < 0.25)
+    rebuilt = standing.all(axis=0) & event & (which >= 0.8)
     first, second = _draw_buildings(recipe, rng), _draw_buildings(recipe, rng)
     houses = {name: np.stack([first[name], np.where(rebuilt, second[name], first[name])]) for name in first}
     repainted = rng.random(n) < 0.06

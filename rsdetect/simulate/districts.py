@@ -38,10 +38,10 @@ _BUILDS: dict[Land, dict[Land, int]] = {
     Land.FARM: {Land.SUBURB: 4, Land.BLOCKS: 2, Land.INDUSTRY: 2, Land.DENSE: 1, Land.BARE: 1},
     Land.FOREST: {Land.SUBURB: 3, Land.BLOCKS: 2, Land.INDUSTRY: 1, Land.RANGE: 1, Land.BARE: 1},
     Land.RANGE: {Land.SUBURB: 3, Land.BLOCKS: 2, Land.INDUSTRY: 2, Land.DENSE: 1, Land.BARE: 1},
-    Land.SUBURB: {Land.BLOCKS: 2, Land.SUBURB: 2, Land.INDUSTRY: 1, Land.BARE: 1},
-    Land.DENSE: {Land.BLOCKS: 2, Land.SUBURB: 1, Land.BARE: 1, Land.INDUSTRY: 1},
-    Land.BLOCKS: {Land.BLOCKS: 2, Land.INDUSTRY: 1, Land.BARE: 1},
-    Land.INDUSTRY: {Land.INDUSTRY: 2, Land.BLOCKS: 1, Land.SUBURB: 1, Land.BARE: 1},
+    Land.SUBURB: {Land.BLOCKS: 3, Land.SUBURB: 3, Land.INDUSTRY: 1, Land.BARE: 1},
+    Land.DENSE: {Land.BLOCKS: 4, Land.SUBURB: 2, Land.BARE: 1, Land.INDUSTRY: 1},
+    Land.BLOCKS: {Land.BLOCKS: 4, Land.INDUSTRY: 1, Land.BARE: 1},
+    Land.INDUSTRY: {Land.INDUSTRY: 4, Land.BLOCKS: 2, Land.SUBURB: 1, Land.BARE: 1},
     Land.LAKE: {Land.BARE: 1, Land.INDUSTRY: 1},
     Land.BARE: {Land.INDUSTRY: 1, Land.BLOCKS: 1, Land.SUBURB: 1, Land.DENSE: 1},
 }
@@ -81,7 +81,7 @@ def draw_plan(change: float, extent_m: float, gsd_m: float, rng: np.random.Gener
         wander=float((rng.choice([0.01, 0.05, 0.1]) + (gsd_m > 5) * 0.03) * rng.uniform(0.5, 1.5)),
         ragged_m=float(rng.uniform(3, 14)) + 2 * gsd_m,
         fine=gsd_m < 3,
-        boom=3.0 if rng.random() < 0.2 else 1.0 if gsd_m < 3 else 0.8,
+        boom=(3.0 if rng.random() < 0.2 else 0.85) * (1.5 if gsd_m < 3 else 1.0),
         relief=Relief.draw(gsd_m, rng),
     )
 
@@ -123,7 +123,7 @@ def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) ->
     turned = np.stack([draw(19), np.where(converts, draw(20), draw(19))]) * np.float32(2 * np.pi)
     curved, side = draw(21) < 0.5, np.where(draw(23) < 0.5, 1, -1)
     # Change comes in clusters: nothing in a fifth of the districts, much in a few.
-    busy = np.clip(2.2 * (draw(28) - 0.2), 0, None) ** 1.5 * plan.change * 2.5
+    busy = np.clip(2.2 * (draw(28) - 0.2), 0, None) ** 1.5 * plan.change * (3.8 if plan.fine else 2.5)
     return Cells(
         y_m=((i + 0.2 + 0.6 * draw(24)) * plan.district_m).astype(np.float32),
         x_m=((j + 0.2 + 0.6 * draw(25)) * plan.district_m).astype(np.float32),
