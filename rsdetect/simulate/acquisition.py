@@ -98,7 +98,7 @@ class _Draw:
 
     def look(self, shift: tuple[float, float]) -> Look:
         base, far, rng = self.base, self.far, self.rng
-        film = base.film != self._chance(0.2 * (self.spec.sensor.film > 0))
+        film = base.film != self._chance(0.5 * self.spec.sensor.film)
         season = self._season()
         azimuth = base.azimuth + far * rng.normal(0, 0.7 if self.spec.sensor.lean else 0.3)
         mist = far * float(rng.gamma(1.3, 0.018)) * (1.0 if self._picture else 0.4)
