@@ -70,11 +70,6 @@ class Catalogue:
     roof: UInt8Array  # (2, n) palette row; a roof may be painted or tiled anew, which is no change
     worn: Float32Array  # (2, n) brightness of the roof against its material: dirt, weather, cleaning
 
-    @property
-    def built(self) -> BoolArray:
-        """(n,) a building or a wing stands on either date."""
-        return np.asarray(self.standing.any(axis=0) | self.wing_standing.any(axis=0))
-
 
 class Shape(IntEnum):
     """Ground plans and roofs of main buildings."""

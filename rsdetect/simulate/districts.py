@@ -1,6 +1,7 @@
 """The districts of a world, and the borders between them, which carry the roads.
 
-Districts are the cells of a jittered Voronoi diagram, so their borders are a road network by themselves.
+Districts are the cells of a jittered Voronoi diagram on warped ground, so their borders wind, and are a road
+network by themselves.
 """
 
 from __future__ import annotations
