@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = trained_looking()
     with torch.no_grad():
         net.head.weight.mul_(4)  # probabilities that spread over all of [0, 1]
-    reach = measure_reach(net, 8)
+    reach = measure_reach(net)
     save_model(path, net, card_of(net).model_copy(update={"reach_px": reach}))
     return path
 

@@ -20,7 +20,7 @@ from rsdetect.nets.checkpoint import (
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
 from rsdetect.nets.fold import fold
 from rsdetect.nets.reach import measure_reach, measure_stride
-from rsdetect.nets.siamese import STRIDE, SiameseNet
+from rsdetect.nets.siamese import SiameseNet
 
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
 
@@ -50,7 +50,7 @@ def card_of(net: SiameseNet, architecture: Architecture = SMALL) -> Card:
         bands=("red", "green", "blue"),
         scaling=Scaling(),
         reach_px=58,
-        stride_px=STRIDE,
+        stride_px=architecture.stride_px,
         parameters=count_parameters(net),
         macs_per_pixel_pair=macs_per_pixel_pair(net),
         calibration=Calibration(temperature=0.8, offset=-0.5, change_share=0.05),
@@ -78,9 +78,10 @@ def model_file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", shipped_models())
 def test_a_shipped_model_is_within_budget_and_its_card_is_true(name):
     net, card = load_model(name)
+    assert card.stride_px == net.stride
     assert count_parameters(net) == card.parameters <= 500_000
     assert macs_per_pixel_pair(net) == card.macs_per_pixel_pair <= 30_000
-    assert measure_reach(net, card.stride_px) == card.reach_px <= 64
+    assert measure_reach(net) == card.reach_px
     assert measure_stride(net, card.reach_px) == card.stride_px
     assert find_model(name).stat().st_size < 4_000_000
     assert len(card.bands) == net.bands
@@ -90,11 +91,11 @@ def test_reach_is_where_the_output_stops_moving():
     # Measured a second way: change one input pixel of a small network of real weights, see who moves.
     net = trained_looking()
     before, after = dates(192, 192)
-    reach = measure_reach(net, STRIDE)
+    reach = measure_reach(net)
     with torch.inference_mode():
         still = net(before, after)[0]
         widest = 0
-        for at in range(96, 96 + STRIDE):
+        for at in range(96, 96 + net.stride):
             poked = after.clone()
             poked[:, :, at, at] += 50
             rows, cols = torch.nonzero(net(before, poked)[0] != still, as_tuple=True)
@@ -104,7 +105,7 @@ def test_reach_is_where_the_output_stops_moving():
 
 
 def test_the_stride_is_eight_and_not_less():
-    assert measure_stride(trained_looking(), reach=58) == STRIDE
+    assert measure_stride(trained_looking(), reach=58) == 8
 
 
 def test_swapping_the_dates_changes_nothing():

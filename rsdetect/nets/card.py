@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from rsdetect.nets.siamese import Difference, SiameseNet
@@ -25,10 +25,21 @@ class Architecture(_Part):
 
     kind: Literal["siamese"] = "siamese"
     bands: Annotated[int, Field(ge=1, le=256)]  # a date
-    widths: tuple[_Width, _Width, _Width]  # feature channels at 1/2, 1/4 and 1/8 of the resolution
-    evidence: _Width  # decoder channels at 1/8
-    blocks: tuple[_Blocks, _Blocks] = (1, 1)  # residual blocks at 1/4 and 1/8
+    widths: Annotated[tuple[_Width, ...], Field(min_length=2, max_length=4)]  # channels at 1/2, 1/4, ...
+    evidence: _Width  # decoder channels at the coarsest level
+    blocks: tuple[_Blocks, ...] = (1, 1)  # residual blocks at 1/4, 1/8, ...
     difference: Difference = "absolute"
+
+    @model_validator(mode="after")
+    def _blocks_fit_widths(self) -> Self:
+        if len(self.blocks) != len(self.widths) - 1:
+            raise ValueError(f"{len(self.widths)} widths go with {len(self.widths) - 1} numbers of blocks")
+        return self
+
+    @property
+    def stride_px(self) -> int:
+        """Total stride; chips and tiles are multiples of it."""
+        return 1 << len(self.widths)
 
     def build(self) -> SiameseNet:
         """The network, freshly initialised."""

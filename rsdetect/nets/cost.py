@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsdetect.nets.siamese import STRIDE, SiameseNet
+from rsdetect.nets.siamese import SiameseNet
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -26,7 +26,7 @@ def macs_per_pixel_pair(net: SiameseNet) -> float:
         total += taps * out.numel()
 
     hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d)]
-    edge = 4 * STRIDE
+    edge = 4 * net.stride
     date = torch.zeros(1, net.bands, edge, edge)
     training = net.training
     try:

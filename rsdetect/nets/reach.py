@@ -15,17 +15,16 @@ from torch import Tensor, nn
 from rsdetect.nets.siamese import SiameseNet
 
 
-def measure_reach(net: SiameseNet, stride: int, most: int = 128) -> int:
+def measure_reach(net: SiameseNet, most: int = 256) -> int:
     """The largest distance, along rows or columns, from an output pixel to an input that moves it.
 
     Parameters
     ----------
-    stride
-        Total stride in pixels; the output is probed at every phase of it.
     most
         Pixels looked at on each side; a larger reach is an `AssertionError`.
     """
     probe = _all_paths_open(net)
+    stride = net.stride  # the output is probed at every phase of it
     margin = -(-most // stride) * stride
     edge = 2 * margin + stride
     reach = 0
@@ -42,7 +41,7 @@ def measure_reach(net: SiameseNet, stride: int, most: int = 128) -> int:
     return reach
 
 
-def measure_stride(net: SiameseNet, reach: int, most: int = 32) -> int:
+def measure_stride(net: SiameseNet, reach: int, most: int = 64) -> int:
     """The smallest shift of the input, in pixels, under which the output shifts along unchanged.
 
     Parameters

@@ -11,14 +11,15 @@ strided 3 x 3 kernel it spends no reach and is centred, so that a flipped scene 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+MOST_STRIDE = 16  # of the deepest network; chips are multiples of it, whichever network they are for
 Difference = Literal["absolute", "absolute+mean"]  # how the features of both dates are compared
-STRIDE = 8  # the coarsest features; input heights and widths are multiples of it
 
 
 class ConvNorm(nn.Module):
@@ -50,25 +51,28 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Features of one date at a half, a quarter and an eighth of the resolution."""
+    """Features of one date at a half of the resolution, a quarter, and so on."""
 
-    def __init__(self, bands: int, widths: tuple[int, int, int], blocks: tuple[int, int]) -> None:
+    def __init__(self, bands: int, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
-        half, quarter, eighth = widths
-        self.stem = ConvNorm(bands, half, kernel=4, stride=2)
-        self.at_half = ConvNorm(half, half, kernel=3)
-        self.to_quarter = ConvNorm(half, quarter, kernel=2, stride=2)
-        self.at_quarter = nn.Sequential(*(Residual(quarter) for _ in range(blocks[0])))
-        self.to_eighth = ConvNorm(quarter, eighth, kernel=2, stride=2)
-        self.at_eighth = nn.Sequential(*(Residual(eighth) for _ in range(blocks[1])))
+        self.stem = ConvNorm(bands, widths[0], kernel=4, stride=2)
+        self.at_half = ConvNorm(widths[0], widths[0], kernel=3)
+        self.down = nn.ModuleList(
+            ConvNorm(fine, coarse, kernel=2, stride=2) for fine, coarse in pairwise(widths)
+        )
+        self.deepen = nn.ModuleList(
+            nn.Sequential(*(Residual(width) for _ in range(count)))
+            for width, count in zip(widths[1:], blocks, strict=True)
+        )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """From (n, bands, h, w) to three feature maps, fine to coarse."""
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """From (n, bands, h, w) to one feature map a level, fine to coarse."""
         x = functional.relu(self.stem(x))  # (n, c2, h/2, w/2)
-        half = functional.relu(self.at_half(x))
-        quarter = self.at_quarter(functional.relu(self.to_quarter(half)))  # (n, c4, h/4, w/4)
-        eighth = self.at_eighth(functional.relu(self.to_eighth(quarter)))  # (n, c8, h/8, w/8)
-        return half, quarter, eighth
+        levels = [functional.relu(self.at_half(x))]
+        for down, deepen in zip(self.down, self.deepen, strict=True):
+            x = functional.relu(down(levels[-1]))  # (n, c4, h/4, w/4), then (n, c8, h/8, w/8), ...
+            levels.append(deepen(x))
+        return levels
 
 
 class Merge(nn.Module):
@@ -95,12 +99,12 @@ class SiameseNet(nn.Module):
     bands
         Bands a date.
     widths
-        Feature channels at a half, a quarter and an eighth of the resolution, in the encoder and
-        in the decoder alike, but for `evidence`.
+        Feature channels at a half of the resolution, at a quarter, and so on, in the encoder and in the
+        decoder alike, but for `evidence`.
     evidence
-        Channels of the decoder at an eighth.
+        Channels of the decoder at the coarsest level.
     blocks
-        Residual blocks of the encoder at a quarter and at an eighth.
+        Residual blocks of the encoder at each level below a half.
     difference
         "absolute": how far the features moved. "absolute+mean": that, and beside it their mean, which says
         what kind of ground it is.
@@ -109,22 +113,22 @@ class SiameseNet(nn.Module):
     def __init__(
         self,
         bands: int = 3,
-        widths: tuple[int, int, int] = (24, 48, 96),
+        widths: tuple[int, ...] = (24, 48, 96),
         evidence: int = 64,
-        blocks: tuple[int, int] = (1, 1),
+        blocks: tuple[int, ...] = (1, 1),
         difference: Difference = "absolute",
     ) -> None:
         super().__init__()
-        half, quarter, eighth = widths
         parts = difference.count("+") + 1
         self.bands = bands
+        self.stride: int = 1 << len(widths)  # of the coarsest level; heights and widths are multiples of it
         self.difference = difference
         self.encoder = Encoder(bands, widths, blocks)
-        self.evidence = ConvNorm(parts * eighth, evidence, kernel=3)
+        self.evidence = ConvNorm(parts * widths[-1], evidence, kernel=3)
         self.context = ConvNorm(evidence, evidence, kernel=3)
-        self.at_quarter = Merge(evidence, parts * quarter, quarter)
-        self.at_half = Merge(quarter, parts * half, half)
-        self.head = nn.Conv2d(half, 4, kernel_size=3, padding=1)
+        upwards = (evidence, *reversed(widths[:-1]))
+        self.merge = nn.ModuleList(Merge(coarse, parts * fine, fine) for coarse, fine in pairwise(upwards))
+        self.head = nn.Conv2d(widths[0], 4, kernel_size=3, padding=1)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """Logit of change at every pixel.
@@ -132,7 +136,7 @@ class SiameseNet(nn.Module):
         Parameters
         ----------
         before, after
-            (n, bands, h, w) normalised pixels, 0 where not valid; h and w multiples of `STRIDE`.
+            (n, bands, h, w) normalised pixels, 0 where not valid; h and w multiples of `stride`.
 
         Returns
         -------
@@ -140,11 +144,11 @@ class SiameseNet(nn.Module):
             (n, h, w).
         """
         both = torch.cat([before, after])  # (2 n, bands, h, w): one batch is faster than two calls
-        half, quarter, eighth = (self._compare(level) for level in self.encoder(both))  # n again
-        x = functional.relu(self.evidence(eighth))  # (n, evidence, h/8, w/8)
+        *finer, coarsest = [self._compare(level) for level in self.encoder(both)]  # n again
+        x = functional.relu(self.evidence(coarsest))  # (n, evidence, h/8, w/8) where there are three levels
         x = functional.relu(self.context(x))
-        x = self.at_quarter(x, quarter)  # (n, c4, h/4, w/4)
-        x = self.at_half(x, half)  # (n, c2, h/2, w/2)
+        for merge, level in zip(self.merge, reversed(finer), strict=True):
+            x = merge(x, level)  # (n, c4, h/4, w/4), then (n, c2, h/2, w/2)
         x = self.head(x)  # (n, 4, h/2, w/2): the four pixels of each 2 x 2 block
         return functional.pixel_shuffle(x, 2).squeeze(1)  # (n, 1, h, w), then (n, h, w)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from rsdetect.nets.siamese import STRIDE
+from rsdetect.nets.siamese import MOST_STRIDE
 from rsdetect.training.augment import Chip, plain_chip, same_day, training_chip, two_views
 from rsdetect.training.recipe import Recipe
 from rsdetect.training.sources import Mixture, SceneSource
@@ -127,7 +127,7 @@ def mix(chips: Sequence[Chip], share: float, rng: np.random.Generator) -> list[C
 
 def _padded(chip: Chip) -> Chip:
     """The chip with rows and columns added, of no data and no weight, up to multiples of the stride."""
-    margins = [(0, -edge % STRIDE) for edge in chip.truth.shape]
+    margins = [(0, -edge % MOST_STRIDE) for edge in chip.truth.shape]
     if not any(after for _, after in margins):
         return chip
     before, after = (np.pad(date, [(0, 0), *margins]) for date in (chip.before, chip.after))

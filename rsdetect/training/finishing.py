@@ -11,7 +11,6 @@ from rsdetect.metrics import Counts
 from rsdetect.nets.card import Card, Scaling, Training
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
 from rsdetect.nets.reach import measure_reach
-from rsdetect.nets.siamese import STRIDE
 from rsdetect.training.augment import CLIP
 from rsdetect.training.batches import PlainChips
 from rsdetect.training.calibration import calibrate, count_logits, recount
@@ -60,8 +59,8 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
         bands=recipe.bands,
         bands_required=recipe.bands_required,
         scaling=Scaling(clip=CLIP),
-        reach_px=measure_reach(net, STRIDE),
-        stride_px=STRIDE,
+        reach_px=measure_reach(net),
+        stride_px=net.stride,
         parameters=count_parameters(net),
         macs_per_pixel_pair=macs_per_pixel_pair(net),
         calibration=calibration,

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rsdetect.errors import InputError
 from rsdetect.nets.card import Architecture
-from rsdetect.nets.siamese import STRIDE
+from rsdetect.nets.siamese import MOST_STRIDE
 
 FOLDER = Path(__file__).parent / "recipes"
 SUFFIX = ".toml"
@@ -45,7 +45,7 @@ class Source(_Part):
 class Chips(_Part):
     """What a batch is made of."""
 
-    size_px: Annotated[int, Field(ge=STRIDE, multiple_of=STRIDE)] = 256
+    size_px: Annotated[int, Field(ge=MOST_STRIDE, multiple_of=MOST_STRIDE)] = 256
     batch: _Count = 8
     around_change: _Share = 0.0  # share of chips that are cut around a changed pixel, where there is one
     mixed: _Share = 0.0  # share of chips into which a piece of another chip is pasted, both dates and truth
@@ -94,7 +94,7 @@ class Validation(_Part):
 
     every: _Count = 100  # steps; also how often the state is written
     scenes: _Count = 48  # of the sources
-    size_px: Annotated[int, Field(ge=STRIDE, multiple_of=STRIDE)] = 256
+    size_px: Annotated[int, Field(ge=MOST_STRIDE, multiple_of=MOST_STRIDE)] = 256
     patience: _Count | None = None  # validations without a better one, after which the run ends
     places: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of the labelled places that validates
     test_places: Annotated[float, Field(ge=0, lt=1)] = 0.2  # share of them that is reported on
