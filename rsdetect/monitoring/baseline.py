@@ -3,8 +3,8 @@
 `previous`: the scene before, and where that is clouded the one before it, pixel by pixel. Otherwise a change
 that happens under a cloud of the scene before would be in both when the sky clears, and never be found.
 `composite`: the per-pixel median of the last valid observations. Both are made by windows, from a number of
-scenes that is bounded. `fixed` and `season` are scenes as they are: what one of them does not show, the next
-comparison does.
+scenes that is bounded. `season`: the scene of an earlier year that is the fewest days of the year apart, and
+where that is clouded the next one. `fixed` is a scene as it is.
 
 An event is followed against the ground before it: the baseline that the policy gives among the scenes before
 the one that showed the event first (`Baselines.of_event`).
@@ -46,7 +46,7 @@ _LEAST_DEPTH, _DEPTH_A_COUNT = 16, 4
 class Choice:
     """Of which scenes a baseline is made, before it is."""
 
-    scenes: tuple[TakenScene, ...]  # latest first
+    scenes: tuple[TakenScene, ...]  # the one that counts most first: the latest, or the nearest of the season
     count: int  # valid observations of a pixel whose median is taken
 
 
@@ -91,7 +91,7 @@ def choose(policy: BaselineSection, scene: TakenScene, earlier: Sequence[TakenSc
 
 
 def _of_season(scene: TakenScene, earlier: Sequence[TakenScene], max_days: int) -> Choice | None:
-    """The scene of an earlier year that is the fewest days of the year apart, the later one of two alike.
+    """Scenes of earlier years, first those the fewest days of the year apart; of two alike the later one.
 
     A scene is of an earlier year when it is nearer to a whole number of years ago than to today: the end of
     December is no earlier year than the January after it.
@@ -100,10 +100,13 @@ def _of_season(scene: TakenScene, earlier: Sequence[TakenScene], max_days: int) 
     for number, each in enumerate(earlier):
         days = (scene.taken - each.taken).total_seconds() / 86_400
         years = round(days / _DAYS_A_YEAR)
-        apart = abs(days - years * _DAYS_A_YEAR)
+        apart = round(abs(days - years * _DAYS_A_YEAR))
         if years >= 1 and apart <= max_days:
             found.append((apart, -number))
-    return Choice((earlier[-min(found)[1]],), 1) if found else None
+    ordered = tuple(earlier[-number] for _, number in sorted(found))
+    if not ordered:
+        return None
+    return Choice(ordered[: 1 if ordered[0].is_complete else _LEAST_DEPTH], 1)
 
 
 class Baselines:

@@ -15,8 +15,9 @@ What the words mean, under every baseline policy:
 - *Confirmed*: seen in k of its last n valid observations. *Resolved*: not seen in so many valid observations
   in a row. *Unobserved*: open, and the latest scene was no valid observation.
 - A new region belongs to an open event when it covers a quarter of the smaller of the two, or shares an
-  eighth of the shorter outline: it grew. When a region belongs to several, they *merge* into the oldest. When
-  what is seen of an event falls into several parts it stays one event, and the *split* is recorded.
+  eighth of the shorter outline, and neither is ten times the other: it grew. When a region belongs to
+  several, they *merge* into the oldest. When what is seen of an event falls into several parts it stays one
+  event, and the *split* is recorded.
 - The end of an event is a change too: the water goes. A region on the ground of an event that is not seen, or
   resolved, is new only when the ground differs there from what it was before that event.
 """

@@ -30,13 +30,13 @@ _WINTER_WOOD, _SUMMER_WOOD = (0.035, 0.05, 0.04, 0.24), (0.025, 0.05, 0.03, 0.36
 _WATER, _CLOUD = (0.06, 0.06, 0.04, 0.02), (0.55, 0.54, 0.53, 0.58)
 # What a change leaves on the ground; the last of them happens to woods.
 _KINDS = {
-    "built up": (0.25, 0.26, 0.30, 0.34),
-    "greenhouses": (0.42, 0.43, 0.44, 0.49),
-    "quarry": (0.31, 0.35, 0.40, 0.45),
-    "solar park": (0.05, 0.06, 0.08, 0.09),
-    "cleared": (0.19, 0.22, 0.27, 0.31),
+    "built up": (0.27, 0.28, 0.31, 0.36),
+    "greenhouses": (0.34, 0.34, 0.34, 0.38),
+    "quarry": (0.30, 0.33, 0.37, 0.41),
+    "paved": (0.25, 0.25, 0.26, 0.27),
+    "cleared": (0.24, 0.28, 0.33, 0.37),
 }
-_FLOOD = (0.08, 0.09, 0.08, 0.04)
+_FLOOD = (0.03, 0.035, 0.025, 0.015)
 _EDGES_PX = (9, 17)  # of a change's rectangle, least and most
 _GAP_PX = 6  # unchanged ground between two changes
 _TRIES = 4000
@@ -76,7 +76,8 @@ class _Land:
     wood: BoolArray  # (height, width)
     water: BoolArray  # (height, width)
     peak: FloatArray  # (parcels,) day of the year on which its crop is greenest
-    texture: FloatArray  # (height, width) brightness against the parcel's own
+    lushness: FloatArray  # (parcels,) how green it is then, 0 to 1
+    brightness: FloatArray  # (height, width) against the tables
 
 
 class Series:
@@ -98,15 +99,15 @@ class Series:
         rng = np.random.default_rng([spec.seed, 1, number])
         day = spec.dates[number].timetuple().tm_yday
         peak = land.peak + rng.normal(0, 3, land.peak.size)  # no year is like another
-        crop = np.clip(spec.season * _greenness(day, peak, 45.0), 0, 1)[land.field]
+        crop = np.clip(spec.season * land.lushness * _greenness(day, peak, 45.0), 0, 1)[land.field]
         wood = spec.season * float(_greenness(day, np.array([195.0]), 75.0)[0])
         ground = _mix(_SOIL, _CROP, crop)
         ground[:, land.wood] = _mix(_WINTER_WOOD, _SUMMER_WOOD, np.full(land.wood.shape, wood))[:, land.wood]
         ground[:, land.water] = np.array(_WATER)[:, None]
+        ground *= land.brightness
         for change in self.planted:
             if change.is_there(number):
                 ground[:, change.where] = np.array(_KINDS.get(change.kind, _FLOOD))[:, None]
-        ground *= land.texture
         ground *= 1 + rng.normal(0, 0.02, (len(BANDS), 1, 1))  # sun and air of the day
         mask = self._draw_mask(number, rng)
         ground = np.where(mask == CLOUD, np.array(_CLOUD)[:, None, None], ground)
@@ -139,7 +140,8 @@ def _draw_land(size: int, rng: np.random.Generator) -> _Land:
         wood=(rng.random(parcels) < 0.25)[field],
         water=np.abs(y - centre) < size / 60,
         peak=rng.choice([140.0, 205.0], parcels),
-        texture=1 + 0.03 * grain / grain.std(),
+        lushness=rng.uniform(0.5, 1.0, parcels),
+        brightness=np.exp(rng.normal(0, 0.2, parcels))[field] * (1 + 0.03 * grain / grain.std()),
     )
 
 
