@@ -17,7 +17,8 @@ from scipy.ndimage import distance_transform_edt
 from sklearn import metrics as oracle
 
 import rsdetect
-from rsdetect.evaluation import Evaluation, card_scores, evaluate
+from rsdetect.errors import ModelError
+from rsdetect.evaluation import Evaluation, card_scores, evaluate, store_scores
 from rsdetect.evaluation.figures import figures_of
 from rsdetect.evaluation.intervals import draw_places, macro, with_ends
 from rsdetect.evaluation.objects import count_edges, count_objects
@@ -26,7 +27,7 @@ from rsdetect.evaluation.shift import with_shift
 from rsdetect.evaluation.tally import Tally
 from rsdetect.grid import Window
 from rsdetect.nets.card import Card
-from rsdetect.nets.checkpoint import load_model, read_card, save_model
+from rsdetect.nets.checkpoint import find_model, load_model, read_card, save_model
 from rsdetect.pair import PairOptions, open_pair
 from rsdetect.scene import read_scene
 
@@ -84,9 +85,9 @@ def test_figures_are_those_of_the_rasters_that_detect_writes(labelled_set, evalu
     assert figures["iou"] == pytest.approx(oracle.jaccard_score(truth, percent >= 50))
     assert figures["precision"] == pytest.approx(oracle.precision_score(truth, percent >= 50))
     every = [oracle.f1_score(truth, percent >= level, zero_division=0) for level in range(101)]
-    assert figures["best_f1"] == pytest.approx(max(every))
-    assert figures["best_recall"] == pytest.approx(
-        oracle.recall_score(truth, percent >= round(100 * figures["best_threshold"]))
+    assert figures["f1_best"] == pytest.approx(max(every))
+    assert figures["recall_best"] == pytest.approx(
+        oracle.recall_score(truth, percent >= round(100 * figures["threshold_best"]))
     )
     assert figures["changed_share"] == pytest.approx(truth.mean())
     assert figures["f1_marking_everything"] == pytest.approx(oracle.f1_score(truth, np.ones_like(truth)))
@@ -382,6 +383,28 @@ def test_the_card_is_told_what_was_found(evaluation):
     )
 
 
+def test_scores_go_into_the_card_of_the_model_file_that_was_evaluated(labelled_set, tmp_path):
+    model = tmp_path / "mine.safetensors"
+    model.write_bytes(find_model("siamese-rgb").read_bytes())
+    before = read_card(model)
+    arguments = (labelled_set, "--model", model, "--shifts", "none", "--into-card", "--json")
+    told = run_here("evaluate", *arguments, "--out", tmp_path / "out")
+    assert told.status == 0
+    after = read_card(model)
+    found = strict(told.out)["sources"][0]["figures"]["f1"]
+    assert after.scores["north-and-south"]["f1"] == round(found["value"], 3)
+    assert after.scores["north-and-south"]["f1_high"] == round(found["high"], 3)
+    assert set(after.scores) == set(before.scores) | {"north-and-south", "macro"}
+    assert after.model_copy(update={"scores": before.scores}) == before
+    for one, other in zip(
+        *(load_model(path)[0].parameters() for path in (model, "siamese-rgb")), strict=True
+    ):
+        assert torch.equal(one, other)
+    found = evaluate([labelled_set], detector="cva", shifts_px=())
+    with pytest.raises(ModelError, match="is not the file that was evaluated"):
+        store_scores(found, model)
+
+
 def test_evaluate_is_in_the_index(labelled_set):
     found = rsdetect.evaluate([labelled_set], detector="cva", shifts_px=())
     assert isinstance(found, Evaluation)
@@ -473,6 +496,7 @@ def test_models_and_options_that_cannot_be_met_are_refused(refused, labelled_set
     assert "asks for 9" in refused(f"{labelled_set}:9", "--detector", "cva")
     assert "'far' is no list of pixels" in refused(labelled_set, "--shifts", "far")
     assert "--shifts 0 is no shift" in refused(labelled_set, "--shifts", "1,0")
+    assert "name it with --model" in refused(labelled_set, "--detector", "cva", "--into-card")
     assert "--seed -1" in refused(labelled_set, "--seed", "-1")
 
 

@@ -84,7 +84,7 @@ def test_change_vectors_on_real_sets_score_about_as_the_floor(real_data):
     found = evaluate(
         [real_data / "landsat-labelled", real_data / "levir-cd-crops"], detector="cva", shifts_px=()
     )
-    best = {source.name: source.figures["best_f1"].value for source in found.sources}
+    best = {source.name: source.figures["f1_best"].value for source in found.sources}
     assert best["landsat-labelled"] == pytest.approx(0.77, abs=0.05)
     assert best["levir-cd-crops"] == pytest.approx(0.18, abs=0.02)
     crops = {scene.name: scene.figures for scene in found.sources[1].scenes}

@@ -28,6 +28,9 @@ def evaluate(
     ] = "0.5,1,2",
     seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    into_card: Annotated[
+        bool, typer.Option("--into-card", help="Store the scores in the card of the model file as well.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -35,6 +38,7 @@ def evaluate(
 ) -> None:
     """Measure a detector on labelled pairs: figures by scene and source, intervals, a page with pictures."""
     from rsdetect.bands import parse_bands
+    from rsdetect.evaluation.cards import card_to_fill, store_scores
     from rsdetect.evaluation.options import EvaluateOptions
     from rsdetect.evaluation.run import run_evaluate
     from rsdetect.evaluation.tables import print_evaluation
@@ -51,7 +55,10 @@ def evaluate(
         seed=seed,
     )
     log_to_stderr(quiet=quiet)
+    model_file = card_to_fill(model) if into_card else None
     evaluation = run_evaluate(folders, out, options, overwrite=overwrite, quiet=quiet or as_json)
+    if model_file is not None:
+        store_scores(evaluation, model_file)
     if as_json:
         print_json(evaluation.as_json())
         return

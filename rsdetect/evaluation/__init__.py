@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from rsdetect.evaluation.cards import card_scores
+from rsdetect.evaluation.cards import card_scores, store_scores
 from rsdetect.evaluation.results import Evaluation, Interval, SceneScores, SourceScores
 from rsdetect.evaluation.run import evaluate, run_evaluate
 
-__all__ = ["Evaluation", "Interval", "SceneScores", "SourceScores", "card_scores", "evaluate", "run_evaluate"]
+__all__ = [
+    "Evaluation",
+    "Interval",
+    "SceneScores",
+    "SourceScores",
+    "card_scores",
+    "evaluate",
+    "run_evaluate",
+    "store_scores",
+]

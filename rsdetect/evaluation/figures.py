@@ -18,7 +18,7 @@ def figures_of(tally: Tally, threshold: float, shifts_px: Sequence[float]) -> di
 
     ================================== ==================================================================
     precision ... accuracy             of changed pixels, at the detector's threshold
-    best_threshold, best_precision ... at the threshold of the highest F1, chosen afterwards
+    threshold_best, precision_best ... at the threshold of the highest F1, chosen afterwards
     average_precision                  mean precision over recall, all thresholds
     calibration_error                  expected calibration error, 15 groups
     changed_share                      changed pixels of the labelled ones
@@ -38,8 +38,8 @@ def figures_of(tally: Tally, threshold: float, shifts_px: Sequence[float]) -> di
     changed, pixels = counts.changed.sum(-1), np.asarray(tally.pixels, np.float64)
     return {
         **here,
-        "best_threshold": best_threshold,
-        **{f"best_{name}": figure for name, figure in _at_a_threshold(at_best).items()},
+        "threshold_best": best_threshold,
+        **{f"{name}_best": figure for name, figure in _at_a_threshold(at_best).items()},
         "average_precision": counts.average_precision(),
         "calibration_error": counts.calibration_error(),
         "changed_share": _share(changed, pixels),
@@ -67,7 +67,7 @@ def _shifted(tally: Tally, threshold: float, shifts_px: Sequence[float], f1: Fig
         found |= {
             f"{name}_f1": moved,
             f"{name}_f1_loss": f1 - moved,
-            f"{name}_best_f1": best.f1[..., i] if best else np.nan,
+            f"{name}_f1_best": best.f1[..., i] if best else np.nan,
             f"{name}_average_precision": counts.average_precision()[..., i],
         }
     return found

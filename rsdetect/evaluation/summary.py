@@ -58,8 +58,8 @@ _AT = (
     Column("accuracy", "accuracy"),
 )
 _BEST = (
-    Column("at", "best_threshold", ".2f"),
-    *(Column(column.title, f"best_{column.figure}", has_interval=column.has_interval) for column in _AT),
+    Column("at", "threshold_best", ".2f"),
+    *(Column(column.title, f"{column.figure}_best", has_interval=column.has_interval) for column in _AT),
 )
 _OVERALL = (
     Column("changed", "changed_share", ".1%"),
