@@ -101,9 +101,10 @@ def fold_places(scenes: Sequence[PreparedScene], folds: int, validation: float, 
         There are fewer places than folds, or labels are all of one class.
     """
     places = sorted({scene.place for scene in scenes})
-    if len(places) < max(folds, 3):
+    least = max(folds, 3) if folds > 2 else 4  # beside those tested, one to train on and one to validate
+    if len(places) < least:
         raise InputError(
-            f"--folds {folds} needs {max(folds, 3)} places at least, and the labelled pairs are of "
+            f"--folds {folds} needs {least} places at least, and the labelled pairs are of "
             f"{_count(len(places), 'place')}: {', '.join(places[:3])}."
         )
     _require_classes(scenes)

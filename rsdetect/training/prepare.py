@@ -54,7 +54,9 @@ def prepare_labelled(
             for labelled in find_pairs(folder, options.layout):
                 pair = labelled.open(how, wanted=options.wanted)
                 truth = partial(labelled.truth, pair)
-                scenes += _prepare(pair, truth, (source, labelled.name, labelled.place), into, options)
+                # Two folders may call places of their own alike.
+                place = labelled.place if len(folders) == 1 else f"{source}/{labelled.place}"
+                scenes += _prepare(pair, truth, (source, labelled.name, place), into, options)
     if not scenes:
         raise InputError(f"No pixel in {', '.join(folders)} is both usable and labelled.")
     write_index(into, scenes)
@@ -79,7 +81,9 @@ def prepare_unlabelled(
             source = f"{number}-{Path(folder).resolve().name}"
             for found in find_unlabelled(folder):
                 pair = open_pair(found.before, found.after, how, wanted=options.wanted)
-                scenes += _prepare(pair, _nobody_said, (source, found.name, found.name), into, options)
+                scenes += _prepare(
+                    pair, _nobody_said, (source, found.name, f"{source}/{found.name}"), into, options
+                )
     if not scenes:
         raise InputError(f"No pixel in {', '.join(folders)} is usable.")
     write_index(into, scenes)
@@ -110,7 +114,7 @@ def _prepare(
         file = f"{source}-{name}-{window.row_off}-{window.col_off}.npz"
         write_scene(into / file, scene)
         changed = int((truth[labelled] == 1).sum())
-        yield PreparedScene(file, f"{source}/{place}", int(counted.sum()), changed)
+        yield PreparedScene(file, place, int(counted.sum()), changed)
 
 
 def names_of(pair: Pair, wanted: WantedBands) -> tuple[str, ...]:
