@@ -79,9 +79,11 @@ class Player:
                 self._note_hidden(track, step, None)
             return
         evidence = {track.id: self._look(track.first, step, track.core, track.extent) for track in followed}
-        found = self._share_out(step, followed, evidence)
+        grown = self._share_out(step, followed, evidence)
         for track in followed:
-            self._judge(track, step, evidence[track.id], found.get(track.id, []))
+            if track.id in grown:
+                evidence[track.id] = self._look(track.first, step, track.core, track.extent)
+            self._judge(track, step, evidence[track.id])
 
     def history(self) -> History:
         """What was found so far."""
@@ -99,29 +101,30 @@ class Player:
 
     def _share_out(
         self, step: Step, followed: Sequence[Track], evidence: dict[str, Evidence | None]
-    ) -> dict[str, list[Any]]:
-        """Give each region to the events that it belongs to, or begin a new one; geometries by event."""
+    ) -> set[str]:
+        """Give each region to the events that it belongs to, or begin a new one; ids of those that grew."""
         present = [
             track
             for track in self._tracks
             if track.is_open and (track not in followed or _is_seen(evidence[track.id]) is not False)
         ]
         gone = [track for track in self._tracks if track.merged_into is None and track not in present]
-        given: dict[str, list[Any]] = {}
+        grown: set[str] = set()
         for region in step.regions:
             owners = [track for track in present if belongs(region.geometry, track.extent)]
             if owners:
                 oldest = min(owners, key=lambda track: track.age_key)
-                oldest.extent = oldest.extent.union(region.geometry)
-                given.setdefault(oldest.id, []).append(region.geometry)
+                if not oldest.extent.covers(region.geometry):
+                    oldest.extent = oldest.extent.union(region.geometry)
+                    grown.add(oldest.id)
                 for other in owners:
                     if other is not oldest and _both_seen(evidence, oldest, other):
                         self._merge(oldest, other)
-                        given[oldest.id] += given.pop(other.id, [])
+                        grown.add(oldest.id)
                         present.remove(other)
             elif not self._is_ending(region, step, gone):
                 self._begin(region, step, gone)
-        return given
+        return grown
 
     def _is_ending(self, region: Region, step: Step, gone: Sequence[Track]) -> bool:
         """True when the ground is as it was before an event that was here."""
@@ -159,7 +162,7 @@ class Player:
         other.merged_into = oldest.id
         self._joined.setdefault(oldest.id, []).append(other.id)
 
-    def _judge(self, track: Track, step: Step, evidence: Evidence | None, regions: list[Any]) -> None:
+    def _judge(self, track: Track, step: Step, evidence: Evidence | None) -> None:
         seen = _is_seen(evidence)
         if seen is None or evidence is None:
             if track.merged_into is None:
@@ -172,7 +175,7 @@ class Player:
         if track.id in self._joined:
             relation = f"merged with {', '.join(self._joined[track.id])}"
         if seen:
-            shape = _multi([evidence.geometry, *regions])
+            shape = _multi([evidence.geometry])
             parts = len(shape.geoms)
             if parts > len(track.shape.geoms) and not relation:
                 relation = f"split into {parts} parts"

@@ -94,7 +94,7 @@ def _scene(row: SceneRow, step: StepRow | None) -> SceneStatus:
     elif row.state != USABLE:
         state, detail = row.state, row.reason
     elif step is None:
-        state, detail = WAITS, "no baseline to compare it with yet"
+        state, detail = WAITS, "nothing older to compare it with"
     elif step.state == "failed":
         state, detail = FAILED, _tries(step.reason, step.attempts)
     elif step.state == "begun":
