@@ -17,7 +17,7 @@ from scipy.ndimage import distance_transform_edt
 from sklearn import metrics as oracle
 
 import rsdetect
-from rsdetect.errors import ModelError
+from rsdetect.errors import InputError, ModelError
 from rsdetect.evaluation import Evaluation, card_scores, evaluate, store_scores
 from rsdetect.evaluation.figures import figures_of
 from rsdetect.evaluation.intervals import draw_places, macro, with_ends
@@ -519,6 +519,18 @@ def test_a_label_outside_of_what_both_dates_observed_is_refused(refused, tmp_pat
         pixels[:, :12] = 0
         after.write(pixels)
     assert "no labelled pixel in" in refused(folder, "--detector", "cva", "--shifts", "none")
+
+
+def test_a_scene_that_breaks_on_the_way_is_named_and_leaves_nothing(refused, tmp_path):
+    folder = write_set(tmp_path / "set", ("a", "b"))
+    whole = (folder / "B" / "b.tif").read_bytes()
+    (folder / "B" / "b.tif").write_bytes(whole[: len(whole) // 2])
+    assert "b.tif cannot be read at rows" in refused(folder, "--detector", "cva", "--shifts", "none")
+
+
+def test_an_option_that_is_not_there_is_refused(labelled_set):
+    with pytest.raises(InputError, match="no option 'treshold'; there are align, bands"):
+        evaluate([labelled_set], treshold=0.3)
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_work(labelled_set, tmp_path):

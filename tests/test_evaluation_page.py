@@ -66,6 +66,17 @@ def test_the_page_opens_without_a_word_and_asks_nobody(tmp_path):
     assert opened_in_chromium(page, tmp_path / "chromium") == ([], set())
 
 
+def test_a_set_in_which_nothing_changed_has_a_page_and_false_alarms(tmp_path):
+    folder = write_set(tmp_path / "quiet", ("quiet_1", "quiet_2"))
+    found = evaluate([folder], detector="cva", shifts_px=(1,), out=tmp_path / "out")
+    figures = found.sources[0].figures
+    assert figures["false_alarm_share"].value == pytest.approx(1 - figures["accuracy"].value)
+    assert np.isnan([figures[name].value for name in ("recall", "average_precision", "objects_found")]).all()
+    record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert record["macro"]["recall"] == {"value": None, "low": None, "high": None}
+    assert "Precision over recall" in (tmp_path / "out" / "evaluation.html").read_text()
+
+
 def test_a_page_that_complains_or_asks_others_would_be_found_out(tmp_path):
     page = tmp_path / "bad.html"
     page.write_text(

@@ -76,7 +76,7 @@ def measure_pair(
 ) -> Measured:
     """Score a pair, and again with its after scene moved by each of `shifts_px`; count.
 
-    The truth and the percents of the whole pair are held in memory, some ten bytes a pixel.
+    The truth and the percents of the whole pair are held in memory, at most some twenty bytes a pixel.
 
     Raises
     ------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from rsdetect.bands import parse_bands
 from rsdetect.detectors import DEFAULT_DETECTOR
@@ -37,6 +38,21 @@ class EvaluateOptions:
                 raise InputError(
                     f"--shifts {shift:g} is no shift in pixels; give more than 0, up to {_FARTHEST_PX}."
                 )
+
+    @classmethod
+    def from_keywords(cls, **keywords: Any) -> EvaluateOptions:
+        """The options from keywords, unknown ones refused.
+
+        >>> EvaluateOptions.from_keywords(detector="cva", shifts_px=[1]).shifts_px
+        (1,)
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(keywords) - set(known))
+        if unknown:
+            raise InputError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(known))}.")
+        if "shifts_px" in keywords:
+            keywords["shifts_px"] = tuple(keywords["shifts_px"])
+        return cls(**keywords)
 
 
 @dataclass(frozen=True)

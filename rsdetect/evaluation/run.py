@@ -50,7 +50,8 @@ def evaluate(folders: Sequence[str | Path], *, out: str | Path | None = None, **
         The results could not be written.
     """
     overwrite = bool(options.pop("overwrite", False))
-    return run_evaluate(folders, Path(out) if out else None, EvaluateOptions(**options), overwrite=overwrite)
+    chosen = EvaluateOptions.from_keywords(**options)
+    return run_evaluate(folders, Path(out) if out else None, chosen, overwrite=overwrite)
 
 
 def run_evaluate(
