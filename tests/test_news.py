@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jobs import run_here
 from stac_server import free_port, serving
-from watched import DAYS, deliver, series, source_in, write_job
+from watched_jobs import DAYS, deliver, series, source_in, write_job
 
 from rsdetect.grid import Window
 from rsdetect.monitoring.album import Album, Frame
