@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rsdetect.errors import InputError
@@ -78,6 +79,19 @@ def parse_shifts(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--shifts {text!r} is no list of pixels; write 0.5,1,2 or none.") from None
+
+
+def parse_point(text: str | None) -> tuple[float, float] | None:
+    """Read what `--at` takes, as (x, y)."""
+    if text is None:
+        return None
+    try:
+        x, y = (float(part) for part in text.split(","))
+        if not math.isfinite(x + y):
+            raise ValueError(text)
+    except ValueError:
+        raise InputError(f"--at {text!r} is no point; write X,Y: 500120,5299880 or 9.0016,47.8502.") from None
+    return x, y
 
 
 def parse_threshold(text: str) -> float | None:

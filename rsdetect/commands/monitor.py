@@ -76,3 +76,28 @@ def status(job_file: JobFile, as_json: Json = False, debug: Debug = False) -> No
         print_json(found.as_json())
     else:
         show_status(found)
+
+
+@app.command()
+def timeline(
+    job_file: JobFile,
+    event: Annotated[
+        str | None, typer.Option(metavar="ID", help="An event, by its id or the beginning of it.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y", help="A point in the job's CRS, or as longitude,latitude."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to; default: timelines in the job's folder.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a place over the dates: change probability, band indices, pictures; as PNG and HTML."""
+    from rsdetect.arguments import parse_point
+    from rsdetect.monitoring.drawing import write_timeline
+    from rsdetect.monitoring.timeline import make_timeline, timelines_folder
+
+    drawn = make_timeline(job_file, event=event, at=parse_point(at))
+    for path in write_timeline(drawn, out or timelines_folder(job_file)):
+        say(str(path))

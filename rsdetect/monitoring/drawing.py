@@ -1,0 +1,156 @@
+"""A timeline as a picture and as a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+from rsdetect.errors import InputError, OutputError
+from rsdetect.monitoring.timeline import Timeline
+
+_SIZE_IN = (10.0, 5.6)
+_DPI = 120
+_COLOURS = {"NDVI": "#2e7d32", "NDWI": "#1565c0", "NDBI": "#a0522d"}
+_MARKS = {
+    "first_seen": ("first seen", "#c8570c"),
+    "confirmed_on": ("confirmed", "#7b1fa2"),
+    "resolved_on": ("over", "#2e7d4f"),
+}
+
+
+def write_timeline(timeline: Timeline, folder: Path) -> tuple[Path, Path]:
+    """Write `<title>.png` and `<title>.html` into `folder`; their paths.
+
+    Raises
+    ------
+    InputError
+        The library that draws is not installed.
+    OutputError
+        The folder cannot be written.
+    """
+    figure = _draw(timeline)
+    name = re.sub("[^A-Za-z0-9._-]+", "_", timeline.title)
+    picture, page = folder / f"{name}.png", folder / f"{name}.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in ((picture, _as_png(figure)), (page, _as_page(timeline, figure).encode())):
+            partial = path.with_name(f".{path.name}.part")
+            partial.write_bytes(content)
+            partial.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or folder} cannot be written: {error.strerror or error}."
+        ) from error
+    return picture, page
+
+
+def _draw(timeline: Timeline) -> Any:
+    try:
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("a timeline needs the extra 'monitor': pip install 'rsdetect[monitor]'.") from None
+    figure = Figure(figsize=_SIZE_IN, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    figure.suptitle(f"{timeline.site}: {timeline.title}", fontsize=11, parse_math=False)
+    _draw_probability(above, timeline)
+    _draw_bands(below, timeline)
+    for axes in (above, below):
+        _draw_marks(axes, timeline)
+        axes.grid(alpha=0.25)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    locator: Any = AutoDateLocator()  # type: ignore[no-untyped-call]
+    below.xaxis.set_major_locator(locator)
+    below.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    return figure
+
+
+def _draw_probability(axes: Any, timeline: Timeline) -> None:
+    known = [moment for moment in timeline.moments if moment.probability is not None]
+    axes.plot(
+        [m.taken for m in known], [m.probability for m in known], color="#5c6570", linewidth=1, zorder=1
+    )
+    for seen, colour, label in (
+        (True, "#d400a0", "the event is there"),
+        (False, "#2e7d4f", "the event is not there"),
+        (None, "#5c6570", "against the baseline"),
+    ):
+        of_kind = [m for m in known if m.seen is seen]
+        if of_kind:
+            axes.scatter(
+                [m.taken for m in of_kind],
+                [m.probability for m in of_kind],
+                s=22,
+                c=colour,
+                label=label,
+                zorder=2,
+            )
+    if timeline.threshold is not None:
+        axes.axhline(timeline.threshold, color="#5c6570", linewidth=0.8, linestyle=":", label="threshold")
+    clouded = [moment for moment in timeline.moments if moment.bands is None]
+    if clouded:
+        axes.scatter(
+            [m.taken for m in clouded], [0.02] * len(clouded), marker="x", s=18, c="#9aa4af", label="not seen"
+        )
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel("change probability")
+
+
+def _draw_bands(axes: Any, timeline: Timeline) -> None:
+    """The indices; the bands themselves where their names allow none."""
+    known = [moment for moment in timeline.moments if moment.bands is not None]
+    names = list(dict.fromkeys(name for moment in known for name in moment.indices))
+    when = [moment.taken for moment in known]
+    for name in names:
+        values = [moment.indices[name] for moment in known]
+        axes.plot(when, values, marker="o", markersize=3.5, linewidth=1.2, color=_COLOURS[name], label=name)
+    if names:
+        axes.set_ylabel("index")
+        return
+    for number, name in enumerate(timeline.names):
+        values = [moment.bands[number] for moment in known if moment.bands is not None]
+        axes.plot(when, values, marker="o", markersize=3.5, linewidth=1.2, label=name or f"band {number + 1}")
+    axes.set_ylabel("mean value")
+
+
+def _draw_marks(axes: Any, timeline: Timeline) -> None:
+    if timeline.event is None:
+        return
+    for field, (label, colour) in _MARKS.items():
+        moment = getattr(timeline.event, field)
+        if moment is not None:
+            axes.axvline(moment, color=colour, linewidth=1, linestyle="--", label=label, zorder=0)
+
+
+def _as_png(figure: Any) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=_DPI)
+    return content.getvalue()
+
+
+def _as_page(timeline: Timeline, figure: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+    from matplotlib import rc_context
+
+    drawn = io.StringIO()
+    # Text as text, and nothing in the file that differs from run to run.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "rsdetect"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    svg = drawn.getvalue()
+    templates = Environment(
+        loader=PackageLoader("rsdetect.monitoring", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return templates.get_template("timeline.html").render(
+        timeline=timeline,
+        # Drawn here, its text escaped there; all before the element itself is for files.
+        figure=Markup(svg[svg.index("<svg") :]),  # noqa: S704
+        indices=list(dict.fromkeys(name for moment in timeline.moments for name in moment.indices)),
+    )
