@@ -40,7 +40,7 @@ def opened_in_chromium(page, folder):
         f"--user-data-dir={folder / 'profile'}", f"--screenshot={folder / 'page.png'}",
         "--window-size=1200,2000", page.as_uri(),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     with rasterio.open(folder / "page.png") as picture:
         assert np.ptp(picture.read(1)) > 100, "nothing is drawn"
     said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]

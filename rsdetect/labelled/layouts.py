@@ -27,13 +27,13 @@ from pathlib import Path
 
 from rsdetect.errors import InputError
 from rsdetect.labelled.codes import Coding, coding_of
-from rsdetect.labelled.pairs import RASTERS, VECTORS, LabelledPair
+from rsdetect.labelled.files import RASTERS, VECTORS, date_folders, files_by_stem, files_in, named_file
+from rsdetect.labelled.pairs import LabelledPair
 from rsdetect.labelled.places import places_of
 from rsdetect.labelled.stacks import band_files
 
 LAYOUTS = ("auto", "folders", "places", "onera", "csv")
 
-_DATES = (("A", "B"), ("before", "after"), ("t1", "t2"), ("im1", "im2"))
 _LABELS = ("label", "labels", "mask", "gt", "OUT")
 _TABLE = "pairs.csv"
 
@@ -157,7 +157,7 @@ def _onera(folder: Path) -> list[LabelledPair]:
         if not before.is_dir():
             continue
         cities.append(city.name)
-        labels = sorted(_files(city / "cm", RASTERS), key=lambda path: path.suffix.lower(), reverse=True)
+        labels = sorted(files_in(city / "cm", RASTERS), key=lambda path: path.suffix.lower(), reverse=True)
         if not labels:  # the set keeps the labels of its test cities apart
             continue
         if not after.is_dir():
@@ -187,7 +187,7 @@ def _csv(path: Path) -> list[LabelledPair]:
         raise InputError(f"{table} cannot be read as a table: {error}.") from error
     if not rows:
         raise InputError(f"{table} lists no pair.")
-    files = [_row_files(table, row, number) for number, row in enumerate(rows, 2)]
+    files = [_rowfiles_in(table, row, number) for number, row in enumerate(rows, 2)]
     stems = [row.get("name") or before.stem for row, (before, _, _) in zip(rows, files, strict=True)]
     places = places_of(stems)
     return [
@@ -196,7 +196,7 @@ def _csv(path: Path) -> list[LabelledPair]:
     ]
 
 
-def _row_files(table: Path, row: dict[str, str | None], number: int) -> tuple[Path, Path, Path]:
+def _rowfiles_in(table: Path, row: dict[str, str | None], number: int) -> tuple[Path, Path, Path]:
     found = []
     for column in ("before", "after", "label"):
         value = row.get(column)
@@ -209,49 +209,3 @@ def _row_files(table: Path, row: dict[str, str | None], number: int) -> tuple[Pa
             raise InputError(f"line {number} of {table} names {value}, and there is no {path}.")
         found.append(path)
     return found[0], found[1], found[2]
-
-
-def date_folders(folder: Path) -> tuple[Path, Path] | None:
-    """The folders of both dates in `folder`, by whichever names; None where there are none."""
-    for before, after in _DATES:
-        if (folder / before).is_dir() and (folder / after).is_dir():
-            return folder / before, folder / after
-    return None
-
-
-def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != "."
-    )
-
-
-def files_by_stem(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
-    """Files of some kinds, by their names without suffix.
-
-    Raises
-    ------
-    InputError
-        Two have one name.
-    """
-    found: dict[str, Path] = {}
-    for path in _files(folder, suffixes):
-        if path.stem in found:
-            raise InputError(f"{found[path.stem]} and {path} have one name; which is meant?")
-        found[path.stem] = path
-    return found
-
-
-def named_file(folder: Path, stem: str, suffixes: frozenset[str]) -> Path | None:
-    """The file of some kinds that is called `stem`; None where there is none.
-
-    Raises
-    ------
-    InputError
-        There are two.
-    """
-    found = [path for path in _files(folder, suffixes) if path.stem.lower() == stem]
-    if len(found) > 1:
-        raise InputError(f"{found[0]} and {found[1]} have one name; which is meant?")
-    return found[0] if found else None

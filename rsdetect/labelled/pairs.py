@@ -12,14 +12,12 @@ from rsdetect.alignment import describe_mismatch, offset_between
 from rsdetect.errors import GridMismatch, InputError
 from rsdetect.grid import Window
 from rsdetect.labelled.codes import Coding
+from rsdetect.labelled.files import RASTERS
 from rsdetect.labelled.polygons import draw_labels
 from rsdetect.labelled.stacks import stack_bands
 from rsdetect.pair import Pair, PairOptions, open_pair
 from rsdetect.scene import Scene, file_version, read_header, read_scene
 from rsdetect.tiles import WantedBands
-
-RASTERS = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".jp2", ".vrt", ".img", ".gif"})
-VECTORS = frozenset({".gpkg", ".geojson", ".shp", ".fgb"})
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from rsdetect.errors import InputError
 from rsdetect.handles import open_raster
+from rsdetect.labelled.files import files_in
 from rsdetect.scene import Header, read_header
 
 _SENTINEL_2 = {"b02": "blue", "b03": "green", "b04": "red", "b08": "nir", "b11": "swir1", "b12": "swir2"}
@@ -30,8 +31,7 @@ def band_files(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
     ('b8a', 'blue', 'blue', 'red')
     """
     found: dict[str, Path] = {}
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes]
-    for path in sorted(paths, key=lambda path: _place_in_order(path.stem)):
+    for path in sorted(files_in(folder, suffixes), key=lambda path: _place_in_order(path.stem)):
         name = _name(path.stem)
         if name in found:
             raise InputError(f"{found[name]} and {path} are the same band, {name}.")

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsdetect.errors import InputError
-from rsdetect.labelled.layouts import date_folders, files_by_stem, named_file
-from rsdetect.labelled.pairs import RASTERS
+from rsdetect.labelled.files import RASTERS, date_folders, files_by_stem, named_file
 
 
 @dataclass(frozen=True)
