@@ -74,6 +74,23 @@ class PlainChips(Dataset[Batch]):
         return (self[index] for index in range(len(self)))
 
 
+@dataclass(frozen=True)
+class VariedChips:
+    """Scenes as training varies them, several times each, one a batch: what other sensors make of them."""
+
+    scenes: Sequence[tuple[SceneSource, int]]
+    recipe: Recipe
+    times: int = 2
+
+    def __iter__(self) -> Iterator[Batch]:
+        size, bands = self.recipe.validation.size_px, self.recipe.bands
+        for index, (source, number) in enumerate(self.scenes):
+            scene = source.load(number)
+            for time in range(self.times):
+                rng = np.random.default_rng((self.recipe.seed, index, time))
+                yield stack([training_chip(scene, size, bands, rng)])
+
+
 class Steps(Sampler[int]):
     """The steps of one stretch of a run, from where it stands when it is asked."""
 

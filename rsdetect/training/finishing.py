@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from rsdetect.nets.card import Card, Scaling, Training
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
 from rsdetect.nets.reach import measure_reach
 from rsdetect.training.augment import CLIP
-from rsdetect.training.batches import PlainChips
+from rsdetect.training.batches import Batch
 from rsdetect.training.calibration import calibrate, count_logits, recount
 from rsdetect.training.fitting import Fitted
 from rsdetect.training.recipe import Recipe
@@ -22,8 +23,8 @@ from rsdetect.training.recipe import Recipe
 class HeldOut:
     """Scenes that were not trained on."""
 
-    calibration: PlainChips  # probabilities and threshold are fitted to these
-    test: PlainChips | None  # and reported on these; None = there are too few places
+    calibration: Iterable[Batch]  # probabilities and threshold are fitted to these
+    test: Iterable[Batch] | None  # and reported on these; None = there are too few places
     name: str  # of the test scenes, in the card's scores
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import signal
 import sys
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
@@ -25,42 +23,14 @@ from rsdetect.errors import JobInterrupted
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.batches import Batch, EachRanksShare, PlainChips, Steps, TrainingBatches
 from rsdetect.training.checkpoints import SafetensorsIO
+from rsdetect.training.journal import Journal
+from rsdetect.training.machine import Machine
 from rsdetect.training.recipe import Recipe
-from rsdetect.training.sources import EndlessScenes, Mixture, SceneSource
+from rsdetect.training.sources import Mixture, SceneSource
 from rsdetect.training.task import ChangeTask
 
 STATE, BEST, FINISHED, LOG = "state", "best", "finished", "log.csv"
 SUFFIX = ".safetensors"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a run happens, and by how many."""
-
-    device: str = "cpu"  # "cpu", "cuda" (all GPUs) or "cuda:i"
-    workers: int = 0  # processes that make scenes and chips beside the one that trains; 0 = that one does
-    processes: int = 1  # on a CPU: how many train together
-    quiet: bool = False
-
-    def trainer_options(self) -> dict[str, Any]:
-        """As Lightning's Trainer takes them."""
-        if self.device == "cpu":
-            several = self.processes > 1
-            return {
-                "accelerator": "cpu",
-                "devices": self.processes,
-                "strategy": "ddp" if several else "auto",
-                "precision": "32-true",
-            }
-        _, colon, index = self.device.partition(":")
-        devices = [int(index)] if colon else -1
-        several = devices == -1 and torch.cuda.device_count() > 1
-        return {
-            "accelerator": "gpu",
-            "devices": devices,
-            "strategy": "ddp" if several else "auto",
-            "precision": "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed",
-        }
 
 
 @dataclass(frozen=True)
@@ -118,45 +88,6 @@ class _Loaders(pl.LightningDataModule):
             prefetch_factor=4 if workers else None,
             pin_memory=self._machine.device != "cpu",
         )
-
-
-class Journal(Callback):
-    """A row of the log for each validation, and a line on stderr where no bar is shown.
-
-    A resumed run writes on below the row where it resumes.
-    """
-
-    def __init__(self, path: Path, mixture: Mixture, tell: bool) -> None:
-        self._path, self._mixture, self._tell = path, mixture, tell
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the row; remove scenes that will not be drawn again."""
-        assert isinstance(pl_module, ChangeTask)
-        if not trainer.is_global_zero:
-            return
-        figures = {key: float(value) for key, value in trainer.callback_metrics.items() if key != "loss"}
-        row = {"step": trainer.global_step, "minutes": round(pl_module.minutes, 2)}
-        row |= {key: round(value, 4) for key, value in {"loss": pl_module.mean_loss(), **figures}.items()}
-        rows = [old for old in self._rows() if int(old["step"]) < trainer.global_step]
-        part = self._path.with_suffix(".part")
-        with part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            writer.writeheader()
-            writer.writerows([*rows, row])
-        part.replace(self._path)
-        if self._tell:
-            print(
-                ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items()), file=sys.stderr
-            )
-        for source in self._mixture.sources:
-            if isinstance(source, EndlessScenes):
-                source.forget(trainer.global_step)
-
-    def _rows(self) -> list[dict[str, str]]:
-        if not self._path.exists():
-            return []
-        with self._path.open(newline="") as file:
-            return list(csv.DictReader(file))
 
 
 def fit(net: SiameseNet, recipe: Recipe, feed: Feed, work: Path, machine: Machine) -> Fitted | None:
@@ -257,6 +188,8 @@ def _without_chatter() -> Iterator[None]:
     levels = [log.level for log in logs]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning(\.|$)")
+        # Who asks for more workers than there are cores may have them.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
         for log in logs:
             log.setLevel(logging.ERROR)
         try:

@@ -6,12 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from rsdetect.devices import resolve_device, usable_cores
 from rsdetect.errors import InputError, OutputError
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
-from rsdetect.training.fitting import Machine
 from rsdetect.training.recipe import Recipe
 
 RUN = "run.json"
@@ -43,25 +39,6 @@ class TrainOptions:
         if self.recipe is not None:
             return self.recipe
         return ("labelled" if self.base is None else "fine-tune") if self.folders else "siamese"
-
-
-def choose_machine(options: TrainOptions) -> Machine:
-    """Where to train; on a CPU the cores that no worker needs compute.
-
-    Raises
-    ------
-    InputError
-        A device that is not there, or fewer workers than none.
-    """
-    found = resolve_device(options.device)
-    device = "cuda" if options.device in ("auto", "cuda") and found != "cpu" else found  # all GPUs
-    cores = usable_cores()
-    workers = cores - 1 if options.workers is None else options.workers
-    if workers < 0:
-        raise InputError(f"--workers {workers} is fewer than none.")
-    if device == "cpu":
-        torch.set_num_threads(max(1, cores - workers))
-    return Machine(device, workers, quiet=options.quiet)
 
 
 def claim(options: TrainOptions, recipe: Recipe) -> Path:

@@ -35,6 +35,9 @@ class Source(_Part):
     """One supply of training scenes without end, and how much of the batch comes from it."""
 
     kind: Literal["simulated", "cuts"]
+    sensors: tuple[
+        str, ...
+    ] = ()  # of simulated scenes, drawn evenly; none named = the simulator's own mixture
     weight: _Positive = 1.0
     size_px: _Count = 384  # edge of a scene, from which chips are cut
     first: _Count = 64  # scenes that the first step may draw from
@@ -102,6 +105,9 @@ class Validation(_Part):
     # Training scenes hold more change than the ground does, so that there is something to learn. The
     # probabilities are fitted to this share. None = the share that they hold.
     change_share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    # What the probabilities are fitted to: scenes as they are, or varied as in training, which tells more of
+    # sensors that the held-out scenes were not taken with.
+    fitted_to: Literal["plain", "varied"] = "plain"
 
 
 class Unlabelled(_Part):

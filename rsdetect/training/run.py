@@ -15,9 +15,9 @@ from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_model, save_model
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.tiles import WantedBands
-from rsdetect.training.batches import PlainChips
+from rsdetect.training.batches import PlainChips, VariedChips
 from rsdetect.training.finishing import HeldOut, make_card
-from rsdetect.training.fitting import Feed, Machine, fit
+from rsdetect.training.fitting import Feed, fit
 from rsdetect.training.index import (
     INDEX,
     PreparedScene,
@@ -27,7 +27,8 @@ from rsdetect.training.index import (
     read_index,
     split_places,
 )
-from rsdetect.training.options import TrainOptions, choose_machine, claim
+from rsdetect.training.machine import Machine, choose_machine
+from rsdetect.training.options import TrainOptions, claim
 from rsdetect.training.recipe import Recipe, read_recipe
 from rsdetect.training.sources import (
     Cuts,
@@ -73,7 +74,7 @@ def train(options: TrainOptions) -> Card | None:
         raise InputError(
             f"--folds {options.folds}: folds are two or more, of the places of labelled folders."
         )
-    machine = choose_machine(options)
+    machine = choose_machine(options.device, options.workers, quiet=options.quiet)
     recipe = _recipe(options)
     if not recipe.sources and not options.folders:
         raise InputError(
@@ -157,7 +158,8 @@ def _train_one(job: _Job, split: Split, work: Path) -> tuple[SiameseNet, Card] |
     fitted = fit(net, recipe, feed, work, job.machine)
     if fitted is None:
         return None
-    return fitted.net, make_card(fitted, recipe, _held_out(job, split), _describe(job, split, fitted.steps))
+    data = _describe(job, split, fitted.steps)
+    return fitted.net, make_card(fitted, recipe, _held_out(job, split), data, job.machine.first_device)
 
 
 def _start(job: _Job) -> SiameseNet:
@@ -173,7 +175,8 @@ def _scenes(job: _Job, use: str, places: Sequence[str]) -> Mixture:
     sources: list[SceneSource] = []
     weights = []
     for number, source in enumerate(recipe.sources):
-        make: SceneMaker = Simulated() if source.kind == "simulated" else Cuts(job.options.images)
+        simulated = source.kind == "simulated"
+        make: SceneMaker = Simulated(source.sensors) if simulated else Cuts(job.options.images)
         folder = job.data / "scenes" / f"{number}-{source.kind}"
         if use == "train":
             growth = (source.first, source.per_step, source.kept)
@@ -190,19 +193,26 @@ def _scenes(job: _Job, use: str, places: Sequence[str]) -> Mixture:
 
 def _held_out(job: _Job, split: Split) -> HeldOut:
     """Labelled places where there are any, for they are what the model is for; else scenes made for it."""
-    bands, count = job.recipe.bands, job.recipe.validation.held_out
-    if not job.labelled:
+    recipe = job.recipe
+    if job.labelled:
+        calibration = _of_places(job, split.validation)
+        test = _of_places(job, split.test)
+    else:
         calibration, test = (
-            PlainChips(_scenes(job, use, ()).first(count), bands) for use in ("calibration", "test")
+            _scenes(job, use, ()).first(recipe.validation.held_out) for use in ("calibration", "test")
         )
-        return HeldOut(calibration, test, "simulated, held out")
-    folder = job.data / "labelled"
+    plain = recipe.validation.fitted_to == "plain"
+    return HeldOut(
+        calibration=PlainChips(calibration, recipe.bands) if plain else VariedChips(calibration, recipe),
+        test=PlainChips(test, recipe.bands) if test else None,
+        name="held-out places" if job.labelled else "simulated, held out",
+    )
 
-    def of(places: Sequence[str]) -> PlainChips:
-        source = PreparedScenes(folder, tuple(of_places(job.labelled, places)))
-        return PlainChips([(source, number) for number in range(len(source.scenes))], bands)
 
-    return HeldOut(of(split.validation), of(split.test) if split.test else None, "held-out places")
+def _of_places(job: _Job, places: Sequence[str]) -> list[tuple[SceneSource, int]]:
+    """The labelled scenes of some places."""
+    source = PreparedScenes(job.data / "labelled", tuple(of_places(job.labelled, places)))
+    return [(source, number) for number in range(len(source.scenes))]
 
 
 def _describe(job: _Job, split: Split, steps: int) -> str:

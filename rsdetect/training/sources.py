@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from rsdetect.errors import InputError
 from rsdetect.training.index import PreparedScene
 from rsdetect.training.scenes import FIRST_SEED, SEEDS, Scene, read_scene, write_scene
 
@@ -39,7 +40,22 @@ class SceneMaker(Protocol):
 
 @dataclass(frozen=True)
 class Simulated:
-    """Scenes of the simulator, over all its sensors."""
+    """Scenes of the simulator.
+
+    Raises
+    ------
+    InputError
+        A sensor that the simulator does not have.
+    """
+
+    sensors: tuple[str, ...] = ()  # none = all, as the simulator mixes them
+
+    def __post_init__(self) -> None:
+        from rsdetect.simulate.sensors import SENSORS
+
+        for sensor in self.sensors:
+            if sensor not in SENSORS:
+                raise InputError(f"There is no sensor {sensor!r} to simulate; known: {', '.join(SENSORS)}.")
 
     def __call__(self, seed: int, size: int) -> Scene:
         """A scene of `size` x `size` pixels."""
@@ -47,7 +63,7 @@ class Simulated:
         from rsdetect.simulate.pairs import training_spec
         from rsdetect.simulate.scene import render_whole
 
-        spec = training_spec(seed, size)
+        spec = training_spec(seed, size, self.sensors[seed % len(self.sensors)] if self.sensors else None)
         made = render_whole(spec)
         return Scene(
             before=made.before,
