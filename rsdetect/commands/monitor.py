@@ -101,3 +101,20 @@ def timeline(
     drawn = make_timeline(job_file, event=event, at=parse_point(at))
     for path in write_timeline(drawn, out or timelines_folder(job_file)):
         say(str(path))
+
+
+@app.command()
+def serve(
+    job_files: Annotated[list[Path], typer.Argument(metavar="JOB.yaml...", help="One job file or several.")],
+    cron: Annotated[
+        str | None,
+        typer.Option(metavar="FIELDS", help='When, as cron writes it, in local time: "0 6 * * MON".'),
+    ] = None,
+    every: Annotated[str | None, typer.Option(metavar="TIME", help="How often: 30m, 6h, 7d.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Run jobs on a schedule until stopped; a run that was missed meanwhile is made good at the start."""
+    from rsdetect.monitoring.schedule import Schedule
+    from rsdetect.monitoring.serve import serve as serve_jobs
+
+    serve_jobs(job_files, Schedule(cron, every), say)
