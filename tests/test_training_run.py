@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +89,48 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
         assert {k: v for k, v in one.items() if k != "minutes"} == {
             k: v for k, v in other.items() if k != "minutes"
         }
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"loss": {"auxiliary": "contrastive"}},
+        {"loss": {"auxiliary": "triplet", "metric": "cosine"}},
+        {"loss": {"hardest": 0.5}},
+        {"loss": {"focus": 2.0}},
+        {"loss": {"change_weight": 4.0}},
+        {"chips": {"mixed": 1.0}},
+        {"chips": {"same_day": 1.0}},
+        {"chips": {"around_change": 1.0}},
+        {"schedule": {"frozen_statistics": True}},
+    ],
+    ids=str,
+)
+def test_what_a_recipe_says_reaches_the_weights(tmp_path, tables):
+    heads = []
+    for name, changes in (("plain", {}), ("changed", tables)):
+        recipe = toy_recipe(**{"schedule": {"steps": 2}, **changes})
+        recipe = recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update={"steps": 2})})
+        feed = toy_feed(tmp_path, recipe)
+        heads.append(fit(toy_net(recipe), recipe, feed, tmp_path / name, QUIET).net.state_dict())
+    key = "encoder.stem.norm.running_mean" if "schedule" in tables else "encoder.stem.conv.weight"
+    assert torch.isfinite(heads[1][key]).all()
+    assert not torch.equal(heads[0][key], heads[1][key])
+
+
+def test_unlabelled_pairs_reach_the_weights(tmp_path):
+    heads = []
+    for weight in (0.0, 1.0):
+        # Half sure is sure enough here: a network that has just begun is sure of nothing.
+        recipe = toy_recipe(
+            schedule={"steps": 3},
+            unlabelled={"weight": weight, "sure": 0.5001, "from_share": 0.0, "batch": 2},
+        )
+        feed = replace(toy_feed(tmp_path, recipe), unlabelled=toy_source(tmp_path, "test", first=3))
+        fitted = fit(toy_net(recipe), recipe, feed, tmp_path / str(weight), QUIET)
+        heads.append(fitted.net.head.weight)
+    assert torch.isfinite(heads[1]).all()
+    assert not torch.equal(*heads)
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):
@@ -204,3 +249,45 @@ def test_a_state_that_cannot_be_read_is_told(tmp_path, content):
     (tmp_path / "state.safetensors").write_bytes(content)
     with pytest.raises(InputError, match="not the state of a training run"):
         fit(toy_net(recipe), recipe, toy_feed(tmp_path, recipe), tmp_path, QUIET)
+
+
+TOGETHER = """
+import os, sys
+from pathlib import Path
+import torch
+from toy_training import toy_feed, toy_recipe
+from rsdetect.training import fitting
+from rsdetect.training.machine import Machine
+
+torch.set_num_threads(1)
+work = Path(sys.argv[1])
+recipe = toy_recipe(schedule={"steps": 4}, validation={"every": 2})
+tasks = []
+build = fitting.ChangeTask
+fitting.ChangeTask = lambda *given: tasks.append(build(*given)) or tasks[0]
+torch.manual_seed(0)
+net = recipe.architecture.build()
+fitted = fitting.fit(net, recipe, toy_feed(work, recipe), work, Machine(processes=2, quiet=True))
+rank = os.environ.get("LOCAL_RANK", "0")
+assert (fitted is None) == (rank != "0")
+weights = {key: value.clone() for key, value in tasks[0].average.module.state_dict().items()}
+torch.save(weights, work / f"rank-{rank}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(tmp_path):
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), str(tmp_path / "work")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [row["step"] for row in log_of(tmp_path / "work")] == [2, 4]
+    finished = weights_of(tmp_path / "work")
+    ranks = [torch.load(tmp_path / "work" / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)]
+    for key, value in ranks[1].items():
+        if (
+            value.dtype.is_floating_point and "running" not in key
+        ):  # each rank has statistics of its own chips
+            torch.testing.assert_close(finished[f"average.module.{key}"], value)
