@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,3 +95,16 @@ def figures(counts: Counts, threshold: float) -> dict[str, float]:
         "calibration_error": counts.calibration_error(),
     }
     return {key: round(float(value), 3) for key, value in values.items() if np.isfinite(value)}
+
+
+def over_folds(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Each fold's figures, their mean, and their standard deviation over the folds."""
+    if not scores:
+        return {}
+    table = {f"fold {number}": figures for number, figures in enumerate(scores, 1)}
+    columns = {
+        key: [figures[key] for figures in scores] for key in scores[0] if all(key in s for s in scores)
+    }
+    table["folds, mean"] = {key: round(float(np.mean(values)), 3) for key, values in columns.items()}
+    table["folds, spread"] = {key: round(float(np.std(values, ddof=1)), 3) for key, values in columns.items()}
+    return table

@@ -132,6 +132,15 @@ def _run(trainer: pl.Trainer, task: ChangeTask, loaders: _Loaders, state: Path) 
         raise JobInterrupted(
             f"interrupted at step {task.global_step}; the same command carries on from the last validation."
         ) from stopped
+    except OSError as error:
+        raise JobInterrupted(
+            f"training stopped at step {task.global_step}: {_last_line(error)}; the same command carries on."
+        ) from error
+
+
+def _last_line(error: OSError) -> str:
+    """What went wrong; of an error from another process, whose text is a traceback, its end."""
+    return str(error).strip().rpartition("\n")[2]
 
 
 def _result(task: ChangeTask, finished: Path, best: Path) -> Fitted:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from rsdetect.errors import InputError
@@ -16,7 +15,7 @@ from rsdetect.nets.checkpoint import load_model, save_model
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.tiles import WantedBands
 from rsdetect.training.batches import PlainChips, VariedChips
-from rsdetect.training.finishing import HeldOut, make_card
+from rsdetect.training.finishing import HeldOut, make_card, over_folds
 from rsdetect.training.fitting import Feed, fit
 from rsdetect.training.index import (
     INDEX,
@@ -80,6 +79,7 @@ def train(options: TrainOptions) -> Card | None:
         raise InputError(
             f"The recipe {options.recipe_name} has no sources of scenes: name folders of labelled pairs."
         )
+    _check_images(options, recipe)
     work = claim(options, recipe)
     labelled, unlabelled = _prepared(options, recipe, work)
     job = _Job(recipe, machine, options, work, labelled, unlabelled)
@@ -93,10 +93,20 @@ def train(options: TrainOptions) -> Card | None:
     if card is None:
         return None
     net, measured = card
-    measured = measured.model_copy(update={"scores": measured.scores | _spread([s for s in scores if s])})
+    measured = measured.model_copy(update={"scores": measured.scores | over_folds([s for s in scores if s])})
     save_model(options.out, net, measured)
     shutil.rmtree(work / "scenes", ignore_errors=True)  # they can be made again
     return measured
+
+
+def _check_images(options: TrainOptions, recipe: Recipe) -> None:
+    sizes = [source.size_px for source in recipe.sources if source.kind == "cuts"]
+    if sizes:
+        Cuts(options.images).check(max(*sizes, recipe.validation.size_px))
+    elif options.images is not None:
+        raise InputError(
+            f"--images {options.images}: the recipe {options.recipe_name} cuts no scenes from images."
+        )
 
 
 def _recipe(options: TrainOptions) -> Recipe:
@@ -229,16 +239,3 @@ def _describe(job: _Job, split: Split, steps: int) -> str:
         card = load_model(job.options.base)[1]
         parts.append(f"starting from {card.name} {card.version}")
     return ", ".join(parts)
-
-
-def _spread(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Each fold's figures, their mean, and their standard deviation over the folds."""
-    if not scores:
-        return {}
-    table = {f"fold {number}": figures for number, figures in enumerate(scores, 1)}
-    columns = {
-        key: [figures[key] for figures in scores] for key in scores[0] if all(key in s for s in scores)
-    }
-    table["folds, mean"] = {key: round(float(np.mean(values)), 3) for key, values in columns.items()}
-    table["folds, spread"] = {key: round(float(np.std(values, ddof=1)), 3) for key, values in columns.items()}
-    return table

@@ -81,14 +81,19 @@ class Cuts:
 
     images: Path | None  # folder of prepared images, see `cuts.prepare`
 
-    def __call__(self, seed: int, size: int) -> Scene:
-        """A scene of `size` x `size` pixels.
+    def check(self, size: int) -> None:
+        """See that scenes of `size` pixels can be cut, before other processes try.
 
         Raises
         ------
         InputError
             The folder holds no prepared image, or one that is too small.
         """
+        if self.images is not None:
+            _images(self.images, size)
+
+    def __call__(self, seed: int, size: int) -> Scene:
+        """A scene of `size` x `size` pixels."""
         from rsdetect.training.cuts import cut_scene
 
         return cut_scene(seed, size, () if self.images is None else _images(self.images, size))
