@@ -25,7 +25,7 @@ from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.keeping import keep_history, load_events
 from rsdetect.monitoring.layers import write_history
 from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.monitoring.site import Site, known_site, settle_site
+from rsdetect.monitoring.site import Site, known_site, require_bands, settle_site
 from rsdetect.monitoring.sources import make_source
 from rsdetect.monitoring.update import Update
 
@@ -96,19 +96,20 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     folder = JobFolder(job.path(job.out, job_file))
     aoi = None if job.aoi is None else job.path(job.aoi, job_file)
     device = resolve_device(job.detector.device) if job.detector.name != "cva" else "cpu"
-    make_detector(job.detector.name, job.detector.model, device)  # refuses what no step could use
+    detector = make_detector(job.detector.name, job.detector.model, device)
     refs = list_scenes(job, job_file, aoi)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
-        site = None
-        if not folder.journal.exists():
-            site = settle_site(refs, _fixed_id(job, refs), aoi)
+        site = None if folder.journal.exists() else settle_site(refs, _fixed_id(job, refs), aoi)
+        if site is not None:  # all that can be refused is, before the folder is taken into use
+            require_bands(site, job.scenes.bands, detector.bands)
         with Journal(folder.journal, write=True) as journal:
             _require_same_job(journal, job, folder)
             fact = journal.fact(_SITE)
-            if fact is not None:
-                site = known_site(fact, aoi)
-            elif site is None:
+            site = known_site(fact, aoi) if fact is not None else site
+            if site is None:
                 site = settle_site(refs, _fixed_id(job, refs), aoi)
+            if site is not None:
+                require_bands(site, job.scenes.bands, detector.bands)
             return _update(journal, job, folder, site, refs)
 
 

@@ -15,10 +15,12 @@ from typing import Any
 from affine import Affine
 
 from rsdetect.aoi import read_aoi, touches_window
+from rsdetect.bands import choose_bands
 from rsdetect.errors import InputError, NothingToCompare, SceneError
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.scene import Header, read_header
+from rsdetect.tiles import WantedBands
 
 _BLOCK = 512  # edge of the windows in which scenes are read, in pixels
 
@@ -64,6 +66,27 @@ def band_names(ref: SceneRef, headers: Sequence[Header]) -> tuple[str, ...]:
     if ref.band_names and len(ref.band_names) != len(usable):
         raise InputError(f"{ref.id} names {len(ref.band_names)} bands and has {len(usable)}.")
     return tuple(name.lower() for name in ref.band_names) or headers[0].names[: len(usable)]
+
+
+def require_bands(site: Site, bands: Sequence[int | str] | None, wanted: WantedBands | None) -> None:
+    """Refuse bands that the scenes of a site do not have, before any of them is compared.
+
+    Parameters
+    ----------
+    bands
+        What the job asks for; None = the detector's choice.
+    wanted
+        What the detector wants; None = any.
+
+    Raises
+    ------
+    InputError
+        A band does not exist, or there are fewer than the detector wants.
+    """
+    dtypes = ("float32",) * len(site.names)
+    place = ("each scene", site.grid, site.grid.crs is not None, dtypes, site.names)
+    scene = Header(*place, None, False, None, False, {}, (1, 1))
+    choose_bands(scene, scene, bands, wanted)
 
 
 def known_site(fact: dict[str, Any], aoi: Path | None) -> Site:

@@ -53,7 +53,11 @@ class SeriesSpec:
     floods: int = 0  # that recede after three to five dates
     quiet: int = 1  # dates at the beginning before which nothing happens
     cloudy: float = 1 / 3  # share of the dates with clouds; the first is always clear
-    season: float = 1.0  # how far fields and woods follow the year; 0 = not at all
+    season: float = 1.0  # how far fields and woods follow the year, 0 to 1; 0 = they stay half green
+
+    def follow(self, greenness: FloatArray) -> FloatArray:
+        """The share of green on a day of which the year would make it `greenness`."""
+        return 0.5 + self.season * (greenness - 0.5)
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ class Series:
         rng = np.random.default_rng([spec.seed, 1, number])
         day = spec.dates[number].timetuple().tm_yday
         peak = land.peak + rng.normal(0, 3, land.peak.size)  # no year is like another
-        crop = np.clip(spec.season * land.lushness * _greenness(day, peak, 45.0), 0, 1)[land.field]
-        wood = spec.season * float(_greenness(day, np.array([195.0]), 75.0)[0])
+        crop = (land.lushness * spec.follow(_greenness(day, peak, 45.0)))[land.field]
+        wood = float(spec.follow(_greenness(day, np.array([195.0]), 75.0))[0])
         ground = _mix(_SOIL, _CROP, crop)
         ground[:, land.wood] = _mix(_WINTER_WOOD, _SUMMER_WOOD, np.full(land.wood.shape, wood))[:, land.wood]
         ground[:, land.water] = np.array(_WATER)[:, None]
@@ -112,7 +116,7 @@ class Series:
         mask = self._draw_mask(number, rng)
         ground = np.where(mask == CLOUD, np.array(_CLOUD)[:, None, None], ground)
         ground = np.where(mask == SHADOW, ground * 0.45, ground)
-        ground += rng.normal(0, 0.004, ground.shape)
+        ground += rng.normal(0, 0.0025, ground.shape)
         return np.clip(np.rint(ground * 10_000), 1, 12_000).astype(np.uint16), mask
 
     def _draw_mask(self, number: int, rng: np.random.Generator) -> UInt8Array:
