@@ -54,7 +54,7 @@ class History:
     """All events and observations of a job."""
 
     events: tuple[Event, ...]  # by id
-    observations: tuple[Observation, ...]  # by date, then event
+    observations: tuple[Observation, ...]  # by event, then date
 
 
 class Player:
@@ -88,7 +88,8 @@ class Player:
     def history(self) -> History:
         """What was found so far."""
         events = sorted((track.as_event(self._area_of) for track in self._tracks), key=lambda event: event.id)
-        return History(tuple(events), tuple(self._observations))
+        observations = sorted(self._observations, key=lambda each: (each.event, each.taken, each.scene))
+        return History(tuple(events), tuple(observations))
 
     @property
     def open_tracks(self) -> list[Track]:

@@ -22,7 +22,7 @@ from rsdetect.monitoring.hooks import require_hook
 from rsdetect.monitoring.job import FixedBaseline, Job
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.keeping import keep_history, load_events
+from rsdetect.monitoring.keeping import keep_history, load_events, load_observations
 from rsdetect.monitoring.layers import write_history
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site, known_site, require_bands, settle_site
@@ -163,7 +163,8 @@ def _update(
     journal: Journal, job: Job, folder: JobFolder, site: Site | None, refs: Sequence[SceneRef]
 ) -> RunResult:
     number = journal.begin_run()
-    before = {event.id: event.status for event in load_events(journal)}
+    known = History(load_events(journal), load_observations(journal))
+    before = {event.id: event.status for event in known.events}
     update = Update(journal, job, folder)
     if site is not None:
         journal.put_fact(_SITE, site.as_fact())
@@ -172,10 +173,10 @@ def _update(
     else:  # not one scene can be read, and each is told of
         update.fail_all(refs)
     history = update.history
-    keep_history(journal, history)
-    if site is not None:
+    if site is not None and not (history == known and folder.events.exists()):
         write_history(folder.events, history, site.grid.crs, job.site)
-        update.clear_away()
+        keep_history(journal, history)  # last: a run that is killed in between writes both again
+    update.clear_away()
     changed = tuple(
         (event, before.get(event.id)) for event in history.events if event.status != before.get(event.id)
     )

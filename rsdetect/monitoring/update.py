@@ -94,9 +94,11 @@ class Update:
         self._used = {track.first.baseline.path for track in player.open_tracks if track.first.baseline}
 
     def clear_away(self) -> None:
-        """Remove what no later run will ask for: baselines that can be made again, steps that are void."""
-        for path in self._folder.baselines.glob("*.tif"):
-            if str(path) not in self._used:
+        """Remove what no later run will ask for: baselines that can be made again, copies and steps that are
+        void, and what runs left that were killed."""
+        used = self._used | {row.content.get("path") for row in self._journal.scenes()}
+        for path in (*self._folder.baselines.glob("*"), *self._folder.scenes.glob("*")):
+            if str(path) not in used:
                 path.unlink()
         if self.failed:
             return
