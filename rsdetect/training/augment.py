@@ -46,7 +46,12 @@ def plain_chip(scene: Scene, bands: tuple[str, ...]) -> Chip:
 
 
 def training_chip(
-    scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Generator, around_change: float = 0.0
+    scene: Scene,
+    size: int,
+    bands: tuple[str, ...],
+    rng: np.random.Generator,
+    around_change: float = 0.0,
+    as_is: float = 0.0,
 ) -> Chip:
     """A varied chip of `size` pixels.
 
@@ -59,10 +64,13 @@ def training_chip(
         As in `plain_chip`. Bands beyond red, green and blue are left out at random, as users lack them.
     around_change
         How often the chip is cut around a changed pixel, where the scene has one.
+    as_is
+        How often the tones stay as inference would see them.
     """
     scene = _drop_bands(scene, rng)
     cut = draw_cut(scene.truth, size, rng, around_change)
-    dates = _varied(scene, cut, bands, rng)
+    as_seen = as_is > 0 and rng.random() < as_is
+    dates = _as_seen(scene, cut, bands) if as_seen else _varied(scene, cut, bands, rng)
     valid, cloud, truth = (cut.share_of(mask) for mask in (scene.valid, scene.cloud, scene.truth == 1))
     masked = cloud > 0 if rng.random() < 0.5 else np.zeros((size, size), bool)
     if rng.random() < 0.15:
@@ -77,10 +85,7 @@ def two_views(scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Ge
     scene = _drop_bands(scene, rng)
     cut = draw_cut(scene.truth, size, rng)
     strong = _varied(scene, cut, bands, rng)
-    weak = [
-        _place(cut.resized(cut.of(_standardise(date.astype(np.float32), scene.valid))), scene.bands, bands)
-        for date in (scene.before, scene.after)
-    ]
+    weak = _as_seen(scene, cut, bands)
     valid = cut.share_of(scene.valid) > 0.99
     nothing, turn = np.zeros((size, size), bool), _draw_turn(rng)
     one, other = (_turn(_chip(dates, nothing, valid, nothing, ~nothing), turn) for dates in (weak, strong))
@@ -91,6 +96,14 @@ def same_day(scene: Scene, rng: np.random.Generator) -> Scene:
     """One date of the scene twice: nothing has changed, whatever is done to its tones afterwards."""
     date = scene.before if rng.random() < 0.5 else scene.after
     return replace(scene, before=date, after=date, truth=np.zeros_like(scene.truth))
+
+
+def _as_seen(scene: Scene, cut: Cut, bands: tuple[str, ...]) -> list[Float32Array]:
+    """Both dates of a window as inference would see them."""
+    return [
+        _place(cut.resized(cut.of(_standardise(date.astype(np.float32), scene.valid))), scene.bands, bands)
+        for date in (scene.before, scene.after)
+    ]
 
 
 def _varied(scene: Scene, cut: Cut, bands: tuple[str, ...], rng: np.random.Generator) -> list[Float32Array]:
