@@ -163,8 +163,8 @@ def _vary(date: NDArray[np.generic], valid: BoolArray, cut: Cut, rng: np.random.
     if not sample.size:
         return np.zeros((bands, cut.size, cut.size), np.float32)
     top = max(float(np.percentile(sample, 99.9)), 1.0)
-    gamma = np.float32(np.exp(rng.normal(0, 0.3)))
-    most = np.float32(rng.uniform(0.5, 1.0)) if rng.random() < 0.3 else np.float32(1)  # saturation
+    gamma = np.float32(np.exp(rng.normal(0, 0.18)))
+    most = np.float32(rng.uniform(0.6, 1.0)) if rng.random() < 0.15 else np.float32(1)  # saturation
     mixing = _mixing(bands, rng)
 
     def tone(values: Float32Array) -> Float32Array:
@@ -175,19 +175,19 @@ def _vary(date: NDArray[np.generic], valid: BoolArray, cut: Cut, rng: np.random.
     if rng.random() < 0.3:
         x = gaussian_filter(x, (0, *[rng.uniform(0.3, 1.5)] * 2))
     x = cut.resized(x)
-    gain = np.exp(rng.normal(0, 0.12, (bands, 1, 1)))
-    offset = rng.normal(0, 0.15, (bands, 1, 1))
-    noise = rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.exponential(0.06))
-    if rng.random() < 0.5:
-        noise += _patches(x.shape[1:], rng) * np.float32(rng.exponential(0.2))
+    gain = np.exp(rng.normal(0, 0.08, (bands, 1, 1)))
+    offset = rng.normal(0, 0.1, (bands, 1, 1))
+    noise = rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.exponential(0.04))
+    if rng.random() < 0.3:
+        noise += _patches(x.shape[1:], rng) * np.float32(rng.exponential(0.12))
     return np.asarray(np.clip(x * gain + offset + noise, -CLIP, CLIP), dtype=np.float32)
 
 
 def _mixing(bands: int, rng: np.random.Generator) -> Float32Array:
     """Other spectral responses, and visible bands that fade to grey as in old photographs."""
-    alike = 0.08 if bands == len(VISIBLE) else 0.03  # beyond the visible, bands are less alike
+    alike = 0.05 if bands == len(VISIBLE) else 0.03  # beyond the visible, bands are less alike
     mixing = np.eye(bands) + rng.normal(0, alike, (bands, bands))
-    if bands == len(VISIBLE) and rng.random() < 0.3:
+    if bands == len(VISIBLE) and rng.random() < 0.15:
         fade = rng.uniform(0, 0.6)
         mixing = (1 - fade) * mixing + fade / bands
     return mixing.astype(np.float32)
