@@ -52,7 +52,7 @@ class TrainingBatches(Dataset[Batch]):
         scene = self.mixture.draw(step, rng)
         if rng.random() < chips.same_day:
             scene = same_day(scene, rng)
-        return training_chip(scene, chips.size_px, self.recipe.bands, rng, chips.around_change)
+        return training_chip(scene, chips.size_px, self.recipe.bands, rng, chips.around_change, chips.as_is)
 
 
 @dataclass(frozen=True)
