@@ -50,7 +50,7 @@ def test_keys_can_be_given_other_values():
         ("schedule.steps=0", "schedule.steps: .*greater than or equal to 1"),
         ("schedule.steps=many", "schedule.steps: .*valid integer"),
         ("chips.size_px=100", "multiple of"),
-        ("chips.size_px=512", "chips of 512 px cannot be cut from scenes of 384 px"),
+        ("chips.size_px=528", "chips of 528 px cannot be cut from scenes of 512 px"),
         ("bands_required=9", "9 bands are required, and 6 are named"),
         ("architecture.bands=4", "the architecture has 4 bands, and 6 are named"),
         ("architecture.difference=squared", "architecture.difference"),
