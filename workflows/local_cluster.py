@@ -1,6 +1,7 @@
-"""Run `rsdetect detect` on a Dask cluster of worker processes on this machine.
+"""Run `rsdetect detect` or `rsdetect batch` on a Dask cluster of worker processes on this machine.
 
-    python workflows/local_cluster.py BEFORE AFTER --out DIR [options of rsdetect detect ...]
+    python workflows/local_cluster.py detect BEFORE AFTER --out DIR [options of rsdetect detect ...]
+    python workflows/local_cluster.py batch PAIRS.csv --out DIR [options of rsdetect batch ...]
 
 The number of processes is taken from the environment variable RSDETECT_PROCESSES, else one a core.
 """
@@ -21,7 +22,7 @@ def main() -> int:
     # One thread a process: a worker has one tile in flight, and a network of its own.
     with LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=":0") as cluster:
         rsdetect = Path(sys.executable).with_name("rsdetect")
-        command = [str(rsdetect), "detect", *sys.argv[1:], "--scheduler", cluster.scheduler_address]
+        command = [str(rsdetect), *sys.argv[1:], "--scheduler", cluster.scheduler_address]
         return subprocess.run(command, check=False).returncode
 
 
