@@ -169,7 +169,14 @@ def _write_layer(path: Path, layer: Layer, crs: str | None) -> None:
             crs=crs,
             dataset_options={"VERSION": "1.2"},
             layer_options={"GEOMETRY_NAME": _GEOMETRY, "SPATIAL_INDEX": "YES"} | undefined,
+            gdal_tz_offsets=_in_utc(layer.columns),
         )
+
+
+def _in_utc(columns: Columns) -> dict[str, NDArray[np.int8]]:
+    """GDAL's sign for UTC, 100, at every time of every column of times: the format knows no other zone."""
+    times = [name for name, values in columns.items() if values.dtype == np.dtype("M8[ms]")]
+    return {name: np.full(len(columns[name]), 100, dtype=np.int8) for name in times}
 
 
 def _write_styles(path: Path, styles: dict[str, str]) -> None:

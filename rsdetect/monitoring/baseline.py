@@ -16,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -93,20 +94,30 @@ def choose(policy: BaselineSection, scene: TakenScene, earlier: Sequence[TakenSc
 def _of_season(scene: TakenScene, earlier: Sequence[TakenScene], max_days: int) -> Choice | None:
     """Scenes of earlier years, first those the fewest days of the year apart; of two alike the later one.
 
-    A scene is of an earlier year when it is nearer to a whole number of years ago than to today: the end of
-    December is no earlier year than the January after it.
+    A scene is of an earlier year when more than half a year has passed: the end of December is no earlier
+    year than the January after it.
     """
-    found: list[tuple[float, int]] = []
+    found = []
     for number, each in enumerate(earlier):
-        days = (scene.taken - each.taken).total_seconds() / 86_400
-        years = round(days / _DAYS_A_YEAR)
-        apart = round(abs(days - years * _DAYS_A_YEAR))
-        if years >= 1 and apart <= max_days:
+        apart = days_of_year_apart(scene.taken.date(), each.taken.date())
+        if (scene.taken - each.taken).days > _DAYS_A_YEAR / 2 and apart <= max_days:
             found.append((apart, -number))
     ordered = tuple(earlier[-number] for _, number in sorted(found))
     if not ordered:
         return None
     return Choice(ordered[: 1 if ordered[0].is_complete else _LEAST_DEPTH], 1)
+
+
+def days_of_year_apart(one: date, other: date) -> int:
+    """Days between two dates, whatever their years; 29 February counts as the 28th.
+
+    >>> days_of_year_apart(date(2024, 7, 10), date(2021, 7, 10))
+    0
+    >>> days_of_year_apart(date(2024, 1, 2), date(2022, 12, 30))
+    3
+    """
+    day = min(other.day, 28) if other.month == 2 else other.day
+    return min(abs((one - date(one.year + year, other.month, day)).days) for year in (-1, 0, 1))
 
 
 class Baselines:
