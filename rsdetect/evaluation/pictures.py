@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.io import MemoryFile
 
 from rsdetect.evaluation.measure import BadTile
 from rsdetect.grid import Window
 from rsdetect.pair import Pair, read_tile
+from rsdetect.pictures import GREY, Rgb, colour_bands, data_uri, stretch_limits, stretched
 from rsdetect.scan import Scan
 from rsdetect.scoring import NOT_OBSERVED
-from rsdetect.tiles import Float32Array, TileWindow
+from rsdetect.tiles import TileWindow
 
-Rgb = NDArray[np.uint8]  # (3, height, width)
-
-_GREY = (128, 128, 128)  # not labelled, or not observed
 # Told apart by those who see red and green alike: Okabe and Ito (2008), "Color universal design".
 RIGHT, FALSE, MISSED, QUIET = (240, 228, 66), (213, 94, 0), (86, 180, 233), (32, 32, 36)
 _CHANGED, _UNCHANGED = (255, 255, 255), (0, 0, 0)
 _RAMP = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], np.float64)
-_LOW, _HIGH = 2, 98  # percentiles of a date between which its bands are stretched
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class TilePictures:
 
 def draw_tile(tile: BadTile, threshold: float) -> TilePictures:
     """Read both dates of the tile again and draw it."""
-    before, after = (_encoded(date, "JPEG") for date in _dates(tile.opened.pair, tile.window))
+    before, after = (data_uri(date, "JPEG") for date in _dates(tile.opened.pair, tile.window))
     observed = tile.percent != NOT_OBSERVED
     known = observed & (tile.truth <= 1)
     marked, changed = tile.percent >= round(threshold * 100, 6), tile.truth == 1
@@ -62,41 +57,26 @@ def draw_tile(tile: BadTile, threshold: float) -> TilePictures:
         wrong_px=tile.wrong_px,
         before=before,
         after=after,
-        truth=_encoded(truth, "PNG"),
-        probability=_encoded(_ramp(tile.percent, observed), "PNG"),
-        verdict=_encoded(verdict, "PNG"),
+        truth=data_uri(truth, "PNG"),
+        probability=data_uri(_ramp(tile.percent, observed), "PNG"),
+        verdict=data_uri(verdict, "PNG"),
     )
 
 
 def _dates(pair: Pair, window: Window) -> tuple[Rgb, Rgb]:
     """Both dates in colours, each stretched by its percentiles over the whole pair."""
-    bands = _colour_bands(pair.bands)
+    bands = colour_bands(pair.bands)
     sample = Scan(pair).sample_pixels()
     tile = read_tile(pair, TileWindow(0, 0, window, window))
     return (
-        _stretched(tile.before[bands], sample.before[bands], tile.valid),
-        _stretched(tile.after[bands], sample.after[bands], tile.valid),
+        stretched(tile.before[bands], stretch_limits(sample.before[bands]), tile.valid),
+        stretched(tile.after[bands], stretch_limits(sample.after[bands]), tile.valid),
     )
-
-
-def _colour_bands(names: tuple[str, ...]) -> list[int]:
-    """Red, green and blue by name; else the first three bands, or the first as grey."""
-    if {"red", "green", "blue"} <= set(names):
-        return [names.index(name) for name in ("red", "green", "blue")]
-    return [0, 1, 2] if len(names) >= 3 else [0, 0, 0]
-
-
-def _stretched(values: Float32Array, sample: Float32Array, valid: NDArray[np.bool_]) -> Rgb:
-    low, high = np.percentile(sample, [_LOW, _HIGH], axis=1)[..., None, None]
-    share = np.clip((values - low) / np.where(high > low, high - low, 1), 0, 1)
-    picture: Rgb = np.rint(share * 255).astype(np.uint8)
-    picture[:, ~valid] = np.array(_GREY, np.uint8)[:, None]
-    return picture
 
 
 def _painted(shape: tuple[int, ...], colours: dict[tuple[int, int, int], NDArray[np.bool_]]) -> Rgb:
     picture: Rgb = np.empty((3, *shape), np.uint8)
-    picture[:] = np.array(_GREY, np.uint8)[:, None, None]
+    picture[:] = np.array(GREY, np.uint8)[:, None, None]
     for colour, where in colours.items():
         picture[:, where] = np.array(colour, np.uint8)[:, None]
     return picture
@@ -106,14 +86,5 @@ def _ramp(percent: NDArray[np.uint8], observed: NDArray[np.bool_]) -> Rgb:
     stops = np.linspace(0, 100, len(_RAMP))
     levels = np.stack([np.interp(np.arange(256), stops, channel) for channel in _RAMP.T])  # (3, 256)
     picture: Rgb = np.rint(levels).astype(np.uint8)[:, percent]
-    picture[:, ~observed] = np.array(_GREY, np.uint8)[:, None]
+    picture[:, ~observed] = np.array(GREY, np.uint8)[:, None]
     return picture
-
-
-def _encoded(picture: Rgb, driver: str) -> str:
-    profile = {"driver": driver, "count": 3, "height": picture.shape[1], "width": picture.shape[2]}
-    with MemoryFile() as memory:
-        with memory.open(dtype="uint8", **profile) as file:
-            file.write(picture)
-        content = bytes(memory.getbuffer())
-    return f"data:image/{driver.lower()};base64,{base64.b64encode(content).decode()}"
