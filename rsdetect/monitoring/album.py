@@ -25,6 +25,7 @@ from rsdetect.tiles import BoolArray, Float32Array
 _MARGIN = 0.5  # of the event's size, on each side
 _LEAST_EDGE = 48  # of a picture, in pixels of the ground
 _MOST_EDGE = 384  # of a picture, in pixels on the screen
+_LARGEST_PNG = 128  # edge in pixels
 _BLOCK = 512  # edge of the windows in which large places are read
 _CLEAR = 0.95  # share of valid pixels that is clear enough to look no further
 _CANDIDATES = 8  # scenes that are looked at for a clear one
@@ -124,9 +125,16 @@ class Album:
             return [None] * len(chips)
         limits = stretch_limits(np.concatenate(pixels, axis=1))
         return [
-            None if chip is None else data_uri(stretched(chip.values[bands], limits, chip.valid))
+            None
+            if chip is None
+            else data_uri(stretched(chip.values[bands], limits, chip.valid), _driver(chip))
             for chip in chips
         ]
+
+
+def _driver(chip: Chip) -> str:
+    """Small pictures show their very pixels; large ones would make a page of many megabytes."""
+    return "PNG" if max(chip.valid.shape) <= _LARGEST_PNG else "JPEG"
 
 
 def _blocks(frame: Frame) -> list[list[Window]]:
