@@ -231,6 +231,7 @@ def test_the_flow_runs_under_prefect(checkout, tmp_path):
         "RSDETECT": str(Path(sys.executable).with_name("rsdetect")),
         "RSDETECT_RETRY_S": "0.1",
         "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
     flow = checkout / "workflows" / "prefect_flow.py"
     done = run(prefect, flow, "run", checkout / JOB, **settings)
