@@ -15,8 +15,8 @@ import typer
 from rsdetect.commands.batch import batch
 from rsdetect.commands.check import check
 from rsdetect.commands.detect import detect
-from rsdetect.commands.images import images
 from rsdetect.commands.evaluate import evaluate
+from rsdetect.commands.images import images
 from rsdetect.commands.info import info
 from rsdetect.commands.messages import say
 from rsdetect.commands.monitor import app as monitor

@@ -85,6 +85,19 @@ class Counts:
         at = self.steps - np.argmax(f1[..., ::-1], axis=-1)
         return at / self.steps, every.take(at)
 
+    def as_much_as_changed(self) -> float:
+        """The threshold at which as much is marked as has changed, so that precision equals recall.
+
+        >>> p = np.array([0.1, 0.2, 0.6, 0.9], dtype=np.float32)
+        >>> truth = np.array([False, True, False, True])
+        >>> Counts.of(p, truth, np.ones(4, bool)).as_much_as_changed()
+        0.6
+        """
+        every = self._from_top()
+        too_much = np.abs(every.false - every.missed)
+        # Of thresholds that are equally near, the highest, as in `at_best`.
+        return float(self.steps - np.argmin(too_much[::-1])) / self.steps
+
     def f1_at(self, threshold: float) -> float:
         """F1 of change at `threshold`; 0 where there is neither change nor anything marked."""
         return float(np.nan_to_num(self.at(threshold).f1))

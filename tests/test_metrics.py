@@ -69,6 +69,17 @@ def test_figures_over_all_thresholds_are_those_of_scikit_learn(case):
     assert not (np.array(every[round(best * 100) + 1 :]) >= max(every) - 1e-12).any()
 
 
+@given(st.integers(0, 2**32 - 1))
+def test_as_much_is_marked_as_has_changed(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(400) < rng.uniform(0.05, 0.6)
+    p = np.clip(0.3 * truth + rng.normal(0.4, 0.2, 400), 0, 1).astype(np.float32)
+    counts = Counts.of(p, truth, np.ones(400, bool))
+    marked = [int((np.rint(p * 10_000) >= t).sum()) for t in range(10_001)]
+    nearest = min(abs(m - int(truth.sum())) for m in marked)
+    assert abs(marked[round(counts.as_much_as_changed() * 10_000)] - int(truth.sum())) == nearest
+
+
 @given(maps())
 def test_calibration_error_is_its_definition_over_the_pixels(case):
     percent, truth, labelled = case

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
         raise InputError(f"All held-out pixels are labelled as {what}, so no threshold can be chosen.")
     calibration = calibrate(logits, recipe.validation.change_share)
     share = recipe.validation.change_share
-    threshold = choose_threshold(recount(logits, calibration, share))
+    threshold = choose_threshold(recount(logits, calibration, share), recipe.validation.threshold)
     scores = {}
     if held_out.test is not None:
         tested = recount(count_logits(net, held_out.test, device), calibration, share)
@@ -79,9 +80,10 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
     )
 
 
-def choose_threshold(counts: Counts) -> float:
-    """The threshold of the best F1, in whole percents as in the raster, so that the two cannot disagree."""
-    return round(min(max(counts.best()[0], 0.01), 0.99), 2)
+def choose_threshold(counts: Counts, rule: Literal["best_f1", "area"]) -> float:
+    """The threshold by a recipe's rule, in whole percents as in the raster: the two cannot disagree."""
+    found = counts.best()[0] if rule == "best_f1" else counts.as_much_as_changed()
+    return round(min(max(found, 0.01), 0.99), 2)
 
 
 def figures(counts: Counts, threshold: float) -> dict[str, float]:

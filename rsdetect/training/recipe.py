@@ -109,6 +109,9 @@ class Validation(_Part):
     # What the probabilities are fitted to: scenes as they are, or varied as in training, which tells more of
     # sensors that the held-out scenes were not taken with.
     fitted_to: Literal["plain", "varied"] = "plain"
+    # The model's threshold: of the best F1, or such that as much is marked as has changed. Scenes made to be
+    # hard have their best F1 where several times the changed area is marked, which nobody wants to look at.
+    threshold: Literal["best_f1", "area"] = "best_f1"
 
 
 class Unlabelled(_Part):
