@@ -22,7 +22,7 @@ def main(requests):
     return {"answers": answers, "messages": messages}
 
 
-def answer(source, kind, png, probes):
+def answer(source, kind, png, probes, ranges=()):
     """Everything is said in plain values, so that no layer outlives this function: exitQgis would crash."""
     from qgis.core import QgsRasterLayer, QgsVectorLayer
 
@@ -30,6 +30,8 @@ def answer(source, kind, png, probes):
     if not layer.isValid():
         return {"valid": False}
     seen = describe_vector(layer) if kind == "vector" else describe_raster(layer)
+    if ranges:
+        seen["times"] = describe_times(layer, ranges)
     seen |= {"valid": True, "crs": layer.crs().authid(), "renderer": layer.renderer().type()}
     return seen | {"colours": render(layer, png, probes)}
 
@@ -49,6 +51,24 @@ def describe_vector(layer):
         "legend": [item.label() for item in layer.renderer().legendSymbolItems()],
         "tips": tips,
     }
+
+
+def describe_times(layer, ranges):
+    """How the temporal controller is set up, and the first column of what it shows in each range."""
+    from qgis.core import QgsDateTimeRange, QgsFeatureRequest, QgsVectorLayerTemporalContext
+    from qgis.PyQt.QtCore import QDateTime, Qt
+
+    # As the application does with every layer that is added; the constructor leaves QGIS's own guess.
+    layer.loadDefaultStyle()
+    properties, context = layer.temporalProperties(), QgsVectorLayerTemporalContext()
+    context.setLayer(layer)
+    shown = []
+    for begin, end in ranges:
+        moments = (QDateTime.fromString(text, Qt.ISODate) for text in (begin, end))
+        wanted = properties.createFilterString(context, QgsDateTimeRange(*moments))
+        request = QgsFeatureRequest().setFilterExpression(wanted)
+        shown.append(sorted(feature.attributes()[1] for feature in layer.getFeatures(request)))
+    return {"active": properties.isActive(), "mode": int(properties.mode()), "shown": shown}
 
 
 def describe_raster(layer):

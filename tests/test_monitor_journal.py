@@ -1,0 +1,117 @@
+"""The journal: what is written comes back, a reader changes nothing, half a transaction is none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from rsdetect.errors import JobInterrupted, OutputError
+from rsdetect.monitoring.journal import Journal, SceneRow
+
+TAKEN = datetime(2024, 5, 3, 10, 20, 30, 123456, tzinfo=UTC)
+SCENE = SceneRow("a", TAKEN, "f1", "usable", "", {"path": "a.tif", "valid_share": 0.5}, 0, True)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.sqlite"
+
+
+def test_what_is_written_comes_back(path):
+    with Journal(path, write=True) as journal:
+        journal.put_fact("site", {"height": 3})
+        journal.put_scene(SCENE)
+        journal.put_baseline("r1", {"key": "k"})
+        journal.begin_step("s1", "a", TAKEN, "b")
+        journal.end_step("s1", {"level": 50}, [(b"one", 2.5, 0.75), (b"two", None, 0.5)])
+        journal.put_look("l1", {"observed": 1.0}, b"shape")
+        number = journal.begin_run()
+        journal.end_run(number, 3, {"failed": ["a"]})
+    with Journal(path, write=False) as journal:
+        assert journal.fact("site") == {"height": 3}
+        assert journal.fact("none") is None
+        assert journal.scenes() == [SCENE]
+        assert (journal.baseline("r1"), journal.baseline("r2")) == ({"key": "k"}, None)
+        step = journal.steps()["s1"]
+        assert (step.state, step.taken, step.content, step.attempts) == ("done", TAKEN, {"level": 50}, 0)
+        assert journal.regions("s1") == [(b"one", 2.5, 0.75), (b"two", None, 0.5)]
+        assert (journal.look("l1"), journal.look("l2")) == (({"observed": 1.0}, b"shape"), None)
+        last = journal.last_run()
+        assert (last["number"], last["status"], last["content"]) == (1, 3, {"failed": ["a"]})
+
+
+def test_a_step_counts_its_failures_until_it_is_done(path):
+    with Journal(path, write=True) as journal:
+        for tries in (1, 2):
+            journal.begin_step("s1", "a", TAKEN, "b")
+            journal.fail_step("s1", "the disk is full")
+            assert journal.steps()["s1"].attempts == tries
+        journal.begin_step("s1", "a", TAKEN, "b")
+        assert (journal.steps()["s1"].state, journal.steps()["s1"].reason) == ("begun", "")
+        journal.end_step("s1", {}, [(b"x", 1.0, 1.0)])
+        journal.end_step("s1", {}, [])
+        assert journal.regions("s1") == []
+
+
+def test_scenes_come_by_date_and_know_whether_they_are_listed(path):
+    with Journal(path, write=True) as journal:
+        for name, year in (("late", 2025), ("early", 2023)):
+            taken = TAKEN.replace(year=year)
+            journal.put_scene(SceneRow(name, taken, "f", "clouded", "why", {}, 1, True))
+        journal.set_listed(["late"])
+        assert [(row.id, row.listed) for row in journal.scenes()] == [("early", False), ("late", True)]
+
+
+def test_a_reader_changes_nothing_and_makes_nothing(path):
+    with pytest.raises(OutputError):
+        Journal(path, write=False)
+    assert not path.exists()
+    with Journal(path, write=True):
+        pass
+    kept = path.read_bytes()
+    with Journal(path, write=False) as journal, pytest.raises(JobInterrupted, match="readonly"), journal:
+        journal.put_fact("site", 1)
+    assert path.read_bytes() == kept
+
+
+def test_a_transaction_that_was_killed_never_was(path):
+    with Journal(path, write=True) as journal:
+        journal.put_fact("site", "before")
+    # A cache of one page, so that the half-written transaction is in the file when the process dies.
+    script = (
+        "import os, signal, sqlite3, sys\n"
+        "db = sqlite3.connect(sys.argv[1])\n"
+        "db.execute('PRAGMA cache_size = 1'); db.execute('PRAGMA cache_spill = 1')\n"
+        "db.execute('BEGIN'); db.execute(\"UPDATE facts SET value = '\\\"after\\\"'\")\n"
+        "db.executemany('INSERT INTO facts VALUES (?, ?)', [(f'n{i}', '1' * 3000) for i in range(200)])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert os.path.getsize(f"{path}-journal") > 0  # noqa: PTH202
+    with Journal(path, write=False) as journal:  # `status` may come first
+        assert journal.fact("site") == "before"
+        assert journal.fact("n1") is None
+
+
+def test_a_run_that_was_killed_before_the_first_word_left_an_empty_file(path):
+    path.touch()
+    with Journal(path, write=True) as journal:
+        assert journal.scenes() == []
+
+
+def test_a_database_of_somebody_else_is_refused(path):
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE theirs (x)")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    kept = path.read_bytes()
+    with pytest.raises(OutputError, match="is no journal"):
+        Journal(path, write=True)
+    assert path.read_bytes() == kept
