@@ -27,6 +27,7 @@ CLEAR, CLOUD, SHADOW = 0, 1, 2  # values of the masks
 
 _SOIL, _CROP = (0.10, 0.13, 0.17, 0.25), (0.04, 0.08, 0.05, 0.42)
 _WINTER_WOOD, _SUMMER_WOOD = (0.035, 0.05, 0.04, 0.24), (0.025, 0.05, 0.03, 0.36)
+_ROOF = (0.9, 0.95, 1.0, 1.1)  # against its brightness
 _WATER, _CLOUD = (0.06, 0.06, 0.04, 0.02), (0.55, 0.54, 0.53, 0.58)
 # What a change leaves on the ground; the last of them happens to woods.
 _KINDS = {
@@ -79,6 +80,8 @@ class _Land:
     field: NDArray[np.intp]  # (height, width) number of the parcel
     wood: BoolArray  # (height, width)
     water: BoolArray  # (height, width)
+    village: BoolArray  # (height, width)
+    roofs: FloatArray  # (height, width) reflectance of what stands in the village
     peak: FloatArray  # (parcels,) day of the year on which its crop is greenest
     lushness: FloatArray  # (parcels,) how green it is then, 0 to 1
     brightness: FloatArray  # (height, width) against the tables
@@ -109,6 +112,7 @@ class Series:
         ground[:, land.wood] = _mix(_WINTER_WOOD, _SUMMER_WOOD, np.full(land.wood.shape, wood))[:, land.wood]
         ground[:, land.water] = np.array(_WATER)[:, None]
         ground *= land.brightness
+        ground[:, land.village] = land.roofs[land.village] * np.array(_ROOF)[:, None]
         for change in self.planted:
             if change.is_there(number):
                 ground[:, change.where] = np.array(_KINDS.get(change.kind, _FLOOD))[:, None]
@@ -124,7 +128,7 @@ class Series:
         mask = np.full((size, size), CLEAR, dtype=np.uint8)
         if number not in self._clouded:
             return mask
-        noise = gaussian_filter(rng.normal(size=(size, size)), size / 10, mode="wrap")
+        noise = _noise(size, size / 10, rng)
         cloud = noise > np.quantile(noise, 1 - rng.uniform(0.2, 0.6))
         mask[np.roll(cloud, (size // 16, size // 24), axis=(0, 1))] = SHADOW
         mask[cloud] = CLOUD
@@ -132,26 +136,41 @@ class Series:
 
 
 def _draw_land(size: int, rng: np.random.Generator) -> _Land:
-    """Parcels around random points, a quarter of them wood, and a river through the middle."""
-    parcels = max(8, size * size // 1200)
+    """Parcels around random points, woods on a seventh of the site, villages, and a river through the middle.
+
+    Villages are as bright as what is built later, so that no change sets the brightness of the whole scene.
+    """
+    parcels = max(8, size * size // 400)
     y, x = np.mgrid[:size, :size]
     points = rng.uniform(0, size, (parcels, 2))
     field = cKDTree(points).query(np.stack([y, x], axis=-1))[1]
+    woods = _noise(size, size / 12, rng)
     centre = size / 2 + size / 8 * np.sin(2 * np.pi * (x / size + rng.uniform()))
-    grain = gaussian_filter(rng.normal(size=(size, size)), 1.5)
+    # Soils differ from parcel to parcel, within a parcel, and from pixel to pixel.
+    soils = rng.normal(0, 0.15, parcels)[field] + 0.1 * _noise(size, 6, rng) + 0.03 * _noise(size, 1.5, rng)
+    houses = rng.uniform(0.15, 0.45, (size // 3 + 1, size // 3 + 1)).repeat(3, 0).repeat(3, 1)
+    villages = _noise(size, size / 16, rng)
     return _Land(
         field=field,
-        wood=(rng.random(parcels) < 0.25)[field],
+        wood=woods > np.quantile(woods, 0.86),
         water=np.abs(y - centre) < size / 60,
+        village=villages > np.quantile(villages, 0.9),
+        roofs=houses[:size, :size],
         peak=rng.choice([140.0, 205.0], parcels),
         lushness=rng.uniform(0.5, 1.0, parcels),
-        brightness=np.exp(rng.normal(0, 0.2, parcels))[field] * (1 + 0.03 * grain / grain.std()),
+        brightness=np.exp(soils),
     )
+
+
+def _noise(size: int, scale_px: float, rng: np.random.Generator) -> FloatArray:
+    """Smooth noise, (size, size), standard deviation 1."""
+    noise = gaussian_filter(rng.normal(size=(size, size)), scale_px, mode="wrap")
+    return np.asarray(noise / noise.std())
 
 
 def _plant(spec: SeriesSpec, land: _Land, rng: np.random.Generator) -> tuple[Planted, ...]:
     """Changes and floods, apart from each other, their dates spread over what follows the quiet ones."""
-    taken = land.water.copy()
+    taken = land.water | land.village
     last = len(spec.dates) - 1
     spread = np.linspace(spec.quiet, max(spec.quiet, last - 4), spec.changes + spec.floods).round()
     firsts = rng.permutation(spread).astype(int)
