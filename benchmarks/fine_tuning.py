@@ -1,6 +1,6 @@
 """What a few labelled chips are worth: fine-tune a model on them, score it on other scenes of the source.
 
-    python benchmarks/fine_tuning.py SOURCE... [--model siamese-rgb] [--json fine_tuning.json]
+    python benchmarks/fine_tuning.py SOURCE... [--model siamese] [--json fine_tuning.json]
 
 A SOURCE is a folder of labelled pairs. For each seed half of its scenes give the chips (256 x 256 pixels,
 three of four around change), the other half is scored through the pipeline of `rsdetect evaluate`: by the
@@ -38,7 +38,7 @@ def main() -> None:
     """Fine-tune and score, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="+", type=Path)
-    parser.add_argument("--model", default="siamese-rgb", help="name or file of the model to start from")
+    parser.add_argument("--model", default="siamese", help="name or file of the model to start from")
     parser.add_argument("--chips", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", action="append", default=[], help="another value in the recipe, KEY=VALUE")

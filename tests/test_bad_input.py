@@ -10,7 +10,7 @@ from affine import Affine
 from jobs import OUTPUTS, contents, listing, run_apart, run_here
 from scenes import random_scene, write_plain, write_scene
 
-SHIPPED = Path(__file__).parents[1] / "rsdetect" / "models" / "siamese-rgb.safetensors"
+SHIPPED = Path(__file__).parents[1] / "rsdetect" / "models" / "siamese.safetensors"
 
 
 @pytest.fixture

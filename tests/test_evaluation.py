@@ -116,7 +116,7 @@ def test_the_network_is_measured_that_the_model_file_holds(labelled_set, tmp_pat
     assert plain.detector["model_sha256"]
     assert len(plain.detector["model_sha256"]) == 64
     # A network that answers the other way round must score otherwise.
-    net, card = load_model("siamese-rgb")
+    net, card = load_model("siamese")
     with torch.no_grad():
         net.head.weight.neg_()
         net.head.bias.neg_()
@@ -376,7 +376,7 @@ def test_the_card_is_told_what_was_found(evaluation):
     assert told["f1"] == round(evaluation.sources[0].figures["f1"].value, 3)
     assert told["f1_low"] <= told["f1"] <= told["f1_high"]
     assert all(isinstance(value, float) for value in told.values())
-    card = read_card("siamese-rgb")
+    card = read_card("siamese")
     assert (
         Card.model_validate({**card.model_dump(), "scores": scores}).scores["macro"]["f1"]
         == scores["macro"]["f1"]
@@ -385,7 +385,7 @@ def test_the_card_is_told_what_was_found(evaluation):
 
 def test_scores_go_into_the_card_of_the_model_file_that_was_evaluated(labelled_set, tmp_path):
     model = tmp_path / "mine.safetensors"
-    model.write_bytes(find_model("siamese-rgb").read_bytes())
+    model.write_bytes(find_model("siamese").read_bytes())
     before = read_card(model)
     arguments = (labelled_set, "--model", model, "--shifts", "none", "--into-card", "--json")
     told = run_here("evaluate", *arguments, "--out", tmp_path / "out")
@@ -397,7 +397,7 @@ def test_scores_go_into_the_card_of_the_model_file_that_was_evaluated(labelled_s
     assert set(after.scores) == set(before.scores) | {"north-and-south", "macro"}
     assert after.model_copy(update={"scores": before.scores}) == before
     for one, other in zip(
-        *(load_model(path)[0].parameters() for path in (model, "siamese-rgb")), strict=True
+        *(load_model(path)[0].parameters() for path in (model, "siamese")), strict=True
     ):
         assert torch.equal(one, other)
     found = evaluate([labelled_set], detector="cva", shifts_px=())

@@ -52,7 +52,7 @@ def test_a_record_holds_all_that_was_promised(scenes, tmp_path):
 def test_the_record_of_a_network_names_its_weights(scenes, tmp_path):
     out = tmp_path / "out"
     record = rsdetect.detect(scenes.before, scenes.after, out=out, detector="siamese", quiet=True).record
-    weights = Path(rsdetect.__file__).parent / "models" / "siamese-rgb.safetensors"
+    weights = Path(rsdetect.__file__).parent / "models" / "siamese.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() in json.dumps(record["detector"])
 
 

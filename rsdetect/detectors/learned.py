@@ -20,7 +20,7 @@ from rsdetect.tiles import Float32Array, Tile, WantedBands
 if TYPE_CHECKING:  # training scores with this module where there is no rasterio, which scan needs
     from rsdetect.scan import Scan
 
-DEFAULT_MODEL = "siamese-rgb"
+DEFAULT_MODEL = "siamese"
 
 
 @dataclass(frozen=True)
