@@ -63,10 +63,20 @@ def has_mask_band(dataset: Any) -> bool:
     return [flag.name for flag in dataset.mask_flag_enums[0]] == ["per_dataset"]
 
 
+def keep_open(dataset: Any, stack: ExitStack) -> Any:
+    """Leave `dataset` open until `stack` is closed.
+
+    Not by entering it: rasterio ties an entered dataset to a GDAL environment, made where there is none, and
+    closing it later, under another environment, would take that one away.
+    """
+    stack.callback(dataset.close)
+    return dataset
+
+
 def thread_handle(key: Any, opener: Callable[[ExitStack], Any]) -> Any:
     """This thread's open handle for `key`, opened on first use; the least used one is closed.
 
-    `opener` enters every dataset that it opens into the stack it is given.
+    `opener` keeps every dataset that it opens on the stack it is given, by `keep_open`.
     """
     handles: OrderedDict[Any, tuple[Any, ExitStack]] | None = getattr(_local, "handles", None)
     if handles is None:

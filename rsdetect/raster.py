@@ -15,7 +15,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.errors import JobInterrupted, ReadError
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import GDAL_ERRORS, one_line, open_raster, thread_handle
+from rsdetect.handles import GDAL_ERRORS, keep_open, one_line, open_raster, thread_handle
 from rsdetect.scene import file_version, read_header
 from rsdetect.scoring import NOT_OBSERVED
 from rsdetect.store import WorkStore
@@ -36,7 +36,7 @@ class ProbabilityRaster:
         """Percent values under `window` (inside the grid), (height, width); 255 = not observed."""
 
         def opener(stack: ExitStack) -> Any:
-            return stack.enter_context(open_raster(str(self.path)))
+            return keep_open(open_raster(str(self.path)), stack)
 
         dataset = thread_handle((str(self.path), self._version), opener)
         place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)

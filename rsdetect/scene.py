@@ -18,6 +18,7 @@ from rsdetect.handles import (
     alpha_band,
     alpha_in_use,
     has_mask_band,
+    keep_open,
     one_line,
     open_raster,
     thread_handle,
@@ -224,18 +225,19 @@ def _unmasked(dataset: Any, scene: Scene, raw: NDArray[Any], place: Any) -> Bool
 
 
 def _open_scene(scene: Scene, stack: ExitStack) -> Any:
-    dataset = stack.enter_context(open_raster(scene.path))
+    dataset = keep_open(open_raster(scene.path), stack)
     if scene.warp:
         view = warped_bands(dataset, scene.bands, scene.grid, scene.warp)
-        dataset = stack.enter_context(open_raster(view, of=scene.path))
+        dataset = keep_open(open_raster(view, of=scene.path), stack)
     return dataset
 
 
 def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
     def opener(stack: ExitStack) -> Any:
-        dataset = stack.enter_context(open_raster(mask.path))
+        dataset = keep_open(open_raster(mask.path), stack)
         if grid.crs is not None:
-            dataset = stack.enter_context(open_raster(warped_classes(dataset, grid), of=mask.path))
+            view = warped_classes(dataset, grid)
+            dataset = keep_open(open_raster(view, of=mask.path), stack)
         return dataset
 
     try:

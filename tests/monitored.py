@@ -59,8 +59,9 @@ def layers(out):
     found = {}
     for layer in ("events", "observations"):
         frame = geopandas.read_file(Path(out) / "events.gpkg", layer=layer)
-        frame["geometry"] = frame.geometry.normalize().to_wkt(rounding_precision=3)
-        frame = frame.astype(object).where(frame.notna(), None)
+        outlines = frame.geometry.normalize().to_wkt(rounding_precision=3)
+        plain = frame.drop(columns="geometry").assign(outline=outlines).astype(object)
+        frame = plain.where(plain.notna(), None)
         found[layer] = sorted(frame.to_dict("records"), key=str)
     return found
 

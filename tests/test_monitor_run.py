@@ -161,8 +161,8 @@ def test_a_scene_that_fails_stops_no_other_and_is_tried_again(site, whole, tmp_p
     assert states.pop(f"{stamps[3]}.tif") == "failed"
     assert states.pop(f"{stamps[0]}.tif") == "waits"
     assert set(states.values()) == {"done"}
-    told = run(job, status=3)
-    assert "2 tries" in run_here("monitor", "status", job).out.replace("\n", " ")
+    run(job, status=3)
+    assert "(2 tries)" in run_here("monitor", "status", job, "--json").out
     deliver(site, scenes, [stamps[3]])
     run(job)
     assert layers(tmp_path / "out") == layers(whole[1])
