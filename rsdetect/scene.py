@@ -192,7 +192,7 @@ def _read_pixels(scene: Scene, inside: Window) -> tuple[Float32Array, BoolArray]
         else:
             raw = dataset.read(list(scene.bands), window=place)
             usable = _unmasked(dataset, scene, raw, place)
-    except GDAL_ERRORS as error:
+    except (SceneError, *GDAL_ERRORS) as error:  # its header was read before: it broke, or went away
         raise ReadError(
             f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
             f"{inside.col_off} to {inside.col_end - 1}: {one_line(error)}"
@@ -243,7 +243,7 @@ def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
     try:
         dataset = thread_handle((mask.path, mask.version, grid), opener)
         classes: NDArray[np.int64] = dataset.read(1, window=_gdal_window(inside)).astype(np.int64)
-    except GDAL_ERRORS as error:
+    except (SceneError, *GDAL_ERRORS) as error:  # its header was read before: it broke, or went away
         raise ReadError(f"the mask {mask.path} cannot be read: {one_line(error)}") from error
     return classes
 

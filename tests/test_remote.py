@@ -135,6 +135,8 @@ def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_car
     import rsdetect.engine as engine
 
     pair = [address("http", server, name) for name in ("before.tif", "after.tif")]
+    # GDAL keeps what it read of an address, and could do without the server: so only while a file is open.
+    monkeypatch.setenv("CPL_VSIL_CURL_NON_CACHED", f"/vsicurl/{pair[0].rpartition('/')[0]}")
     genuine, seen = engine.score_core, []
 
     def failing(pair, scorer, tile):
@@ -159,7 +161,7 @@ def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_car
     with monkeypatch.context() as patch:
         patch.setattr(engine, "score_core", failing)
         told = run_here(*command, "--quiet")
-    assert (told.status, told.err.count("\n")) == (3, 1)
+    assert (told.status, told.err.count("\n")) == (3, 1), told.err
     assert pair[0] in told.err
     assert "carries on" in told.err
     kept = len(list(tmp_path.rglob("*.tile")))

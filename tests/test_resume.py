@@ -16,6 +16,7 @@ from scenes import write_scene
 
 import rsdetect
 from rsdetect.errors import JobInterrupted, OutputError
+from rsdetect.handles import close_handles
 from rsdetect.outputs import Outputs
 
 CVA = {"detector": "cva", "quiet": True}
@@ -271,6 +272,7 @@ def test_on_a_disk_that_is_really_full_the_job_stops_with_one_sentence_and_resum
         assert resume(scenes, disk / "out") == TILES - kept
         assert_same_results(disk / "out", whole)
     finally:
+        close_handles()  # of this process, which has read the results
         subprocess.run(["umount", str(disk)], check=True)
 
 

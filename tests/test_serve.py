@@ -115,12 +115,18 @@ def serving(*arguments):
     command = [*COMMAND, "monitor", "serve", *map(str, arguments)]
     log = subprocess.PIPE
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stderr=log, stdout=log, text=True, env=environment) as server:
+    pipes = {"stderr": log, "stdout": log, "text": True, "env": environment}
+    # Where tests run in the background, their children would ignore Ctrl-C.
+    with subprocess.Popen(command, preexec_fn=_hear_ctrl_c, **pipes) as server:
         try:
             yield server
         finally:
             if server.poll() is None:
                 server.kill()
+
+
+def _hear_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def last_run(folder):

@@ -159,7 +159,7 @@ BAD = {
     "no bands": (["SET", "--bands", "7,8,9"], "--bands asks for 7"),
     "another ending": (["--out", "model.pt"], "does not end in .safetensors"),
     "no output folder": (["--out", "none/m.safetensors"], "There is no folder"),
-    "images for nothing": (["--images", "EMPTY"], "cuts no scenes from images"),
+    "images for nothing": (["SET", "--images", "EMPTY", "--recipe", "TINY"], "cuts no scenes from images"),
     "no images": (["--images", "EMPTY", "--recipe", "CUTS", "--steps", "1"], "holds no prepared image"),
 }
 
