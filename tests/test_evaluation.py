@@ -396,9 +396,7 @@ def test_scores_go_into_the_card_of_the_model_file_that_was_evaluated(labelled_s
     assert after.scores["north-and-south"]["f1_high"] == round(found["high"], 3)
     assert set(after.scores) == set(before.scores) | {"north-and-south", "macro"}
     assert after.model_copy(update={"scores": before.scores}) == before
-    for one, other in zip(
-        *(load_model(path)[0].parameters() for path in (model, "siamese")), strict=True
-    ):
+    for one, other in zip(*(load_model(path)[0].parameters() for path in (model, "siamese")), strict=True):
         assert torch.equal(one, other)
     found = evaluate([labelled_set], detector="cva", shifts_px=())
     with pytest.raises(ModelError, match="is not the file that was evaluated"):

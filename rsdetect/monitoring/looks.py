@@ -43,8 +43,8 @@ class Looker:
 
     def look(
         self, baseline: Baseline, scene: TakenScene, raster: Path | None, core: Any, extent: Any
-    ) -> Evidence:
-        """What `scene` shows of an event.
+    ) -> Evidence | None:
+        """What `scene` shows of an event; None = the ground before it is gone from the disk.
 
         Parameters
         ----------
@@ -67,6 +67,9 @@ class Looker:
         key = f"{pair}-{outlines[:16]}"
         known = self._journal.look(key)
         if known is None:
+            baseline = self._baselines.ready(baseline)
+            if raster is None and not baseline.is_there:
+                return None
             percent, level = self._percent(pair, baseline, scene, raster)
             evidence = examine(percent, level, core, extent, self._min_area)
             content = {
@@ -87,7 +90,6 @@ class Looker:
             if raster is not None and level is not None:
                 self._open = pair, ProbabilityRaster(raster), level
             else:
-                baseline = self._baselines.ready(baseline)
                 options = self._comparer.options(baseline, scene)
                 fitted = fit_pair(baseline.path, scene.path, options)
                 self._open = pair, ScoredWindows(fitted), _level(fitted, options)
