@@ -31,6 +31,10 @@ from rsdetect.warping import warped_bands, warped_classes
 PIXEL_GRID = Affine(1, 0, 0, 0, -1, 0)
 
 
+# What reading may end with. The header was read before, so a scene that cannot be opened went away.
+_BROKEN: tuple[type[Exception], ...] = (SceneError, *GDAL_ERRORS)
+
+
 @dataclass(frozen=True)
 class MaskFile:
     """A cloud or quality mask, on any grid that has the scene's CRS or can be warped to it."""
@@ -192,7 +196,7 @@ def _read_pixels(scene: Scene, inside: Window) -> tuple[Float32Array, BoolArray]
         else:
             raw = dataset.read(list(scene.bands), window=place)
             usable = _unmasked(dataset, scene, raw, place)
-    except (SceneError, *GDAL_ERRORS) as error:  # its header was read before: it broke, or went away
+    except _BROKEN as error:
         raise ReadError(
             f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
             f"{inside.col_off} to {inside.col_end - 1}: {one_line(error)}"
@@ -243,7 +247,7 @@ def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
     try:
         dataset = thread_handle((mask.path, mask.version, grid), opener)
         classes: NDArray[np.int64] = dataset.read(1, window=_gdal_window(inside)).astype(np.int64)
-    except (SceneError, *GDAL_ERRORS) as error:  # its header was read before: it broke, or went away
+    except _BROKEN as error:
         raise ReadError(f"the mask {mask.path} cannot be read: {one_line(error)}") from error
     return classes
 
