@@ -7,9 +7,11 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import rasterio
+from rasterio.env import env_ctx_if_needed
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rsdetect.errors import SceneError
@@ -19,6 +21,9 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 # GDAL's own failures, which rasterio passes on under two unrelated roots.
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, rasterio._err.CPLE_BaseError)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _HANDLES_A_THREAD = 8  # two scenes and two masks, each perhaps under a warp
 _local = threading.local()
@@ -71,6 +76,20 @@ def keep_open(dataset: Any, stack: ExitStack) -> Any:
     """
     stack.callback(dataset.close)
     return dataset
+
+
+def with_gdal_environment(read: Callable[P, T]) -> Callable[P, T]:
+    """Read under a GDAL environment, one made for the call where the thread has none.
+
+    Without one, GDAL writes its own complaints straight to stderr.
+    """
+
+    @wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> T:
+        with env_ctx_if_needed():
+            return read(*args, **kwargs)
+
+    return reading
 
 
 def thread_handle(key: Any, opener: Callable[[ExitStack], Any]) -> Any:

@@ -15,7 +15,14 @@ from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.errors import JobInterrupted, ReadError
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import GDAL_ERRORS, keep_open, one_line, open_raster, thread_handle
+from rsdetect.handles import (
+    GDAL_ERRORS,
+    keep_open,
+    one_line,
+    open_raster,
+    thread_handle,
+    with_gdal_environment,
+)
 from rsdetect.scene import file_version, read_header
 from rsdetect.scoring import NOT_OBSERVED
 from rsdetect.store import WorkStore
@@ -32,6 +39,7 @@ class ProbabilityRaster:
         self.grid: Grid = read_header(str(path)).grid
         self._version = file_version(str(path))
 
+    @with_gdal_environment
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Percent values under `window` (inside the grid), (height, width); 255 = not observed."""
 

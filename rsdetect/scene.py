@@ -22,6 +22,7 @@ from rsdetect.handles import (
     one_line,
     open_raster,
     thread_handle,
+    with_gdal_environment,
 )
 from rsdetect.tiles import BoolArray, Float32Array
 from rsdetect.warping import warped_bands, warped_classes
@@ -156,6 +157,7 @@ def file_version(path: str) -> tuple[int, int] | None:
     return stat.st_size, stat.st_mtime_ns
 
 
+@with_gdal_environment
 def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
     """Read `window`, counted on the pair's grid.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -57,7 +60,7 @@ def changed_pair(folder, height=300, width=420, seed=1, **profile):
 
 def run_here(*arguments):
     """The command line in this process; what a test wants to break can be broken by monkeypatching."""
-    with pytest.MonkeyPatch.context() as patch, _captured() as streams:
+    with pytest.MonkeyPatch.context() as patch, _captured() as streams, _logging_put_back():
         patch.setattr(sys, "argv", ["rsdetect", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             rsdetect.cli.main()
@@ -94,16 +97,20 @@ def polygonised(folder, inside):
         return [normalize(shape(geometry)) for geometry, _ in found]
 
 
+@contextmanager
+def _logging_put_back():
+    """What the command line sets up for its process must not silence the tests after it."""
+    ours, root = logging.getLogger("rsdetect"), logging.getLogger()
+    before = ours.handlers, ours.level, ours.propagate, list(root.handlers)
+    try:
+        yield
+    finally:
+        ours.handlers, ours.propagate, root.handlers = before[0], before[2], before[3]
+        ours.setLevel(before[1])
+
+
+@contextmanager
 def _captured():
-    from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-    from io import StringIO
-
-    @contextmanager
-    def both():
-        streams = StringIO(), StringIO()
-        with ExitStack() as stack:
-            stack.enter_context(redirect_stdout(streams[0]))
-            stack.enter_context(redirect_stderr(streams[1]))
-            yield streams
-
-    return both()
+    streams = StringIO(), StringIO()
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        yield streams
