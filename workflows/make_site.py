@@ -1,4 +1,4 @@
-"""Draw the scenes that landuse_monitor.yaml watches: a year and a month of dates, clouds, three changes.
+"""Draw the scenes that landuse_monitor.yaml watches: two years of dates, clouds, three changes in the second.
 
     python workflows/make_site.py FOLDER
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from rsdetect.simulate.series import Series, SeriesSpec
 from rsdetect.simulate.write_series import write_series
 
-DATES = tuple(date(2024, 1, 8) + timedelta(days=28 * number) for number in range(14))
+DATES = tuple(date(2023, 1, 9) + timedelta(days=28 * number) for number in range(26))
 
 if __name__ == "__main__":
-    write_series(Series(SeriesSpec(DATES, size=112, seed=2, changes=3, quiet=3)), Path(sys.argv[1]))
+    write_series(Series(SeriesSpec(DATES, size=104, seed=1, changes=3, quiet=14)), Path(sys.argv[1]))
