@@ -32,6 +32,15 @@ class Chip:
     weight: Float32Array  # (size, size), 0 where the truth is not to be learned from
 
 
+@dataclass(frozen=True)
+class Variation:
+    """How chips are drawn from a scene; all are shares of the chips."""
+
+    around_change: float = 0.0  # cut around a changed pixel, where the scene has one
+    as_is: float = 0.0  # tones as inference would see them
+    resized: float = 0.8  # pixels enlarged or reduced
+
+
 def plain_chip(scene: Scene, bands: tuple[str, ...]) -> Chip:
     """The whole scene as inference would see it, clouds unmasked; nothing is drawn.
 
@@ -50,8 +59,7 @@ def training_chip(
     size: int,
     bands: tuple[str, ...],
     rng: np.random.Generator,
-    around_change: float = 0.0,
-    as_is: float = 0.0,
+    how: Variation = Variation(),
 ) -> Chip:
     """A varied chip of `size` pixels.
 
@@ -62,14 +70,10 @@ def training_chip(
     ----------
     bands
         As in `plain_chip`. Bands beyond red, green and blue are left out at random, as users lack them.
-    around_change
-        How often the chip is cut around a changed pixel, where the scene has one.
-    as_is
-        How often the tones stay as inference would see them.
     """
     scene = _drop_bands(scene, rng)
-    cut = draw_cut(scene.truth, size, rng, around_change)
-    as_seen = as_is > 0 and rng.random() < as_is
+    cut = draw_cut(scene.truth, size, rng, how.around_change, how.resized)
+    as_seen = how.as_is > 0 and rng.random() < how.as_is
     dates = _as_seen(scene, cut, bands) if as_seen else _varied(scene, cut, bands, rng)
     valid, cloud, truth = (cut.share_of(mask) for mask in (scene.valid, scene.cloud, scene.truth == 1))
     masked = cloud > 0 if rng.random() < 0.5 else np.zeros((size, size), bool)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from rsdetect.nets.siamese import MOST_STRIDE
-from rsdetect.training.augment import Chip, plain_chip, same_day, training_chip, two_views
+from rsdetect.training.augment import Chip, Variation, plain_chip, same_day, training_chip, two_views
 from rsdetect.training.recipe import Recipe
 from rsdetect.training.sources import Mixture, SceneSource
 
@@ -52,7 +52,8 @@ class TrainingBatches(Dataset[Batch]):
         scene = self.mixture.draw(step, rng)
         if rng.random() < chips.same_day:
             scene = same_day(scene, rng)
-        return training_chip(scene, chips.size_px, self.recipe.bands, rng, chips.around_change, chips.as_is)
+        how = Variation(chips.around_change, chips.as_is, chips.resized)
+        return training_chip(scene, chips.size_px, self.recipe.bands, rng, how)
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,13 @@ class Cut:
 
 
 def draw_cut(
-    truth: NDArray[np.uint8], size: int, rng: np.random.Generator, around_change: float = 0.0
+    truth: NDArray[np.uint8],
+    size: int,
+    rng: np.random.Generator,
+    around_change: float = 0.0,
+    resized: float = 0.8,
 ) -> Cut:
-    """A random window. Most are enlarged up to twice, or reduced as far as the scene reaches.
+    """A random window, enlarged up to twice, or reduced as far as the scene reaches, or left as it is.
 
     The same kind of ground comes in all pixel sizes, and a network that has seen it in all of them
     depends less on the one that it meets.
@@ -63,9 +67,11 @@ def draw_cut(
         (height, width), 1 = changed.
     around_change
         How often the window holds a changed pixel drawn at random, where there is one.
+    resized
+        How often the pixels get another size.
     """
     most = min(truth.shape)
-    factor = 2 ** rng.uniform(-1, max(0.0, np.log2(most / size))) if rng.random() < 0.8 else 1.0
+    factor = 2 ** rng.uniform(-1, max(0.0, np.log2(most / size))) if rng.random() < resized else 1.0
     edge = min(most, max(1, round(size * float(factor))))
     room = np.array(truth.shape) - edge  # of the window's first row and column
     low, high = np.zeros(2, np.int64), room

@@ -33,7 +33,7 @@ class Machine:
                 "accelerator": "cpu",
                 "devices": self.processes,
                 "strategy": "ddp" if several else "auto",
-                "precision": "32-true",
+                "precision": "bf16-mixed" if _multiplies_bfloat16() else "32-true",
             }
         _, colon, index = self.device.partition(":")
         devices = [int(index)] if colon else -1
@@ -44,6 +44,11 @@ class Machine:
             "strategy": "ddp" if several else "auto",
             "precision": "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed",
         }
+
+
+def _multiplies_bfloat16() -> bool:
+    """True where the processor has units for matrices of bfloat16; without them it is slower than float32."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def choose_machine(device: str, workers: int | None, *, quiet: bool) -> Machine:

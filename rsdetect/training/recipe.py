@@ -53,6 +53,7 @@ class Chips(_Part):
     around_change: _Share = 0.0  # share of chips that are cut around a changed pixel, where there is one
     mixed: _Share = 0.0  # share of chips into which a piece of another chip is pasted, both dates and truth
     as_is: _Share = 0.0  # share of chips whose tones are not varied
+    resized: _Share = 0.8  # share of chips whose pixels are enlarged or reduced
     same_day: _Share = 0.0  # share of chips that show one date twice, and so no change
 
 
