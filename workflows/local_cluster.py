@@ -3,7 +3,8 @@
     python workflows/local_cluster.py detect BEFORE AFTER --out DIR [options of rsdetect detect ...]
     python workflows/local_cluster.py batch PAIRS.csv --out DIR [options of rsdetect batch ...]
 
-The number of processes is taken from the environment variable RSDETECT_PROCESSES, else one a core.
+The number of processes is taken from the environment variable RSDETECT_PROCESSES, else one a GPU, else one a
+core. Each loads a network of its own, and takes a GPU that no other has taken.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import sys
 from pathlib import Path
 
 from distributed import LocalCluster
+from torch.cuda import device_count
 
 
 def main() -> int:
     """Start the cluster, hand its address to rsdetect, and pass on its exit status."""
-    processes = int(os.environ.get("RSDETECT_PROCESSES", len(os.sched_getaffinity(0))))
-    # One thread a process: a worker has one tile in flight, and a network of its own.
-    with LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=":0") as cluster:
+    cores = len(os.sched_getaffinity(0))
+    processes = int(os.environ.get("RSDETECT_PROCESSES") or device_count() or cores)
+    # A thread has a tile of its own in flight: on a GPU some read and write while one scores.
+    threads = max(1, cores // processes)
+    with LocalCluster(n_workers=processes, threads_per_worker=threads, dashboard_address=":0") as cluster:
         rsdetect = Path(sys.executable).with_name("rsdetect")
         command = [str(rsdetect), *sys.argv[1:], "--scheduler", cluster.scheduler_address]
         return subprocess.run(command, check=False).returncode

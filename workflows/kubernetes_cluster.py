@@ -1,0 +1,35 @@
+"""Run `rsdetect detect` or `rsdetect batch` on workers that Kubernetes starts.
+
+    python workflows/kubernetes_cluster.py detect BEFORE AFTER --out DIR [options of rsdetect detect ...]
+    python workflows/kubernetes_cluster.py batch PAIRS.csv --out DIR [options of rsdetect batch ...]
+
+Needs what kubernetes-requirements.txt says. Scheduler and workers are described in kubernetes_cluster.yaml, or
+in the file that RSDETECT_CLUSTER names. rsdetect itself runs where this script runs: in a pod that mounts the
+same volume under the same path, and whose service account may create DaskClusters and read pods and services.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dask_kubernetes.operator import KubeCluster
+from dask_kubernetes.operator.kubecluster.kubecluster import CreateMode
+
+
+def main() -> int:
+    """Create the cluster, hand its scheduler's address to rsdetect, and pass on its exit status."""
+    described = os.environ.get("RSDETECT_CLUSTER") or str(Path(__file__).with_name("kubernetes_cluster.yaml"))
+    # It goes when the script ends, so it must not be one that another run is using.
+    with KubeCluster(
+        custom_cluster_spec=described, create_mode=CreateMode.CREATE_ONLY, quiet=True
+    ) as cluster:
+        rsdetect = Path(sys.executable).with_name("rsdetect")
+        command = [str(rsdetect), *sys.argv[1:], "--scheduler", cluster.scheduler_address]
+        return subprocess.run(command, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
