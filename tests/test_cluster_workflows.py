@@ -1,4 +1,4 @@
-"""The workflows for clusters, with real worker processes; what only Slurm or Kubernetes can do is told apart."""
+"""The workflows for clusters, with real worker processes, a stand-in for Slurm, and no Kubernetes."""
 
 from __future__ import annotations
 

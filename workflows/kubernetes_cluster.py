@@ -3,7 +3,7 @@
     python workflows/kubernetes_cluster.py detect BEFORE AFTER --out DIR [options of rsdetect detect ...]
     python workflows/kubernetes_cluster.py batch PAIRS.csv --out DIR [options of rsdetect batch ...]
 
-Needs what kubernetes-requirements.txt says. Scheduler and workers are described in kubernetes_cluster.yaml, or
+Needs what kubernetes-requirements.txt says. Scheduler and workers stand in kubernetes_cluster.yaml, or
 in the file that RSDETECT_CLUSTER names. rsdetect itself runs where this script runs: in a pod that mounts the
 same volume under the same path, and whose service account may create DaskClusters and read pods and services.
 """
