@@ -79,7 +79,8 @@ def measure(source: Path, seed: int, args: argparse.Namespace, scratch: Path) ->
             out=tuned,
             folders=(str(chips),),
             base=args.model,
-            changes=(f"seed={seed}", *args.set),
+            # None of the chips is kept to report on: whole scenes are.
+            changes=(f"seed={seed}", "validation.test_places=0", *args.set),
             device="cpu",
             workers=0,
             quiet=True,

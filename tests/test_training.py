@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_training import RGB, toy_scene
 
+from rsdetect.errors import InputError
 from rsdetect.nets.siamese import SiameseNet
+from rsdetect.simulate.pairs import training_spec
+from rsdetect.simulate.scene import render_whole
 from rsdetect.training.augment import CLIP, Chip, plain_chip, same_day, training_chip, two_views
 from rsdetect.training.batches import PlainChips, mix, stack
 from rsdetect.training.calibration import calibrate, count_logits, recount
 from rsdetect.training.cropping import draw_cut
 from rsdetect.training.scenes import UNKNOWN
+from rsdetect.training.sources import Simulated
 
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
 
@@ -180,3 +184,15 @@ def test_calibration_finds_back_how_logits_were_distorted():
     odds = np.log(share / (1 - share)) - np.log(0.05 / 0.95)
     assert rarer.offset / rarer.temperature == pytest.approx(-2 / 3 - odds, abs=0.1)
     assert recount(logits, rarer, 0.05).calibration_error() < 0.02
+
+
+def test_a_recipe_may_say_which_kinds_of_change_count():
+    everything = Simulated(("vhr",))(3, 128)
+    buildings = Simulated(("vhr",), ("building_new", "building_removed"))(3, 128)
+    spec = training_spec(3, 128, "vhr")
+    kind = render_whole(spec).kind
+    assert (buildings.after == everything.after).all()
+    assert (buildings.truth == np.isin(kind, (1, 2))).all()
+    assert 0 < buildings.truth.sum() < everything.truth.sum()
+    with pytest.raises(InputError, match="no change 'houses' to simulate; known: building_new, "):
+        Simulated(counted=("houses",))

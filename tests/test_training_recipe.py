@@ -79,7 +79,7 @@ def test_recipes_come_from_files_too(tmp_path):
     with pytest.raises(InputError, match=r"mine\.toml cannot be read"):
         read_recipe(str(path))
     for unknown in ("nobody", str(tmp_path / "none.toml")):
-        with pytest.raises(InputError, match="rsdetect knows fine-tune, labelled, siamese"):
+        with pytest.raises(InputError, match="rsdetect knows buildings, fine-tune, labelled, siamese"):
             read_recipe(unknown)
 
 

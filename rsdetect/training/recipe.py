@@ -38,6 +38,7 @@ class Source(_Part):
     sensors: tuple[
         str, ...
     ] = ()  # of simulated scenes, drawn evenly; none named = the simulator's own mixture
+    counted: tuple[str, ...] = ()  # kinds of change that the truth of simulated scenes holds; none = all
     weight: _Positive = 1.0
     size_px: _Count = 384  # edge of a scene, from which chips are cut
     first: _Count = 64  # scenes that the first step may draw from

@@ -186,7 +186,9 @@ def _scenes(job: _Job, use: str, places: Sequence[str]) -> Mixture:
     weights = []
     for number, source in enumerate(recipe.sources):
         simulated = source.kind == "simulated"
-        make: SceneMaker = Simulated(source.sensors) if simulated else Cuts(job.options.images)
+        make: SceneMaker = (
+            Simulated(source.sensors, source.counted) if simulated else Cuts(job.options.images)
+        )
         folder = job.data / "scenes" / f"{number}-{source.kind}"
         if use == "train":
             growth = (source.first, source.per_step, source.kept)

@@ -45,30 +45,36 @@ class Simulated:
     Raises
     ------
     InputError
-        A sensor that the simulator does not have.
+        A sensor, or a kind of change, that the simulator does not have.
     """
 
     sensors: tuple[str, ...] = ()  # none = all, as the simulator mixes them
+    counted: tuple[str, ...] = ()  # kinds of change that the truth holds; none = all
 
     def __post_init__(self) -> None:
         from rsdetect.simulate.sensors import SENSORS
+        from rsdetect.simulate.spec import ChangeKind
 
-        for sensor in self.sensors:
-            if sensor not in SENSORS:
-                raise InputError(f"There is no sensor {sensor!r} to simulate; known: {', '.join(SENSORS)}.")
+        kinds = [kind.name.lower() for kind in ChangeKind if kind is not ChangeKind.NONE]
+        for what, given, known in (("sensor", self.sensors, SENSORS), ("change", self.counted, kinds)):
+            for name in given:
+                if name not in known:
+                    raise InputError(f"There is no {what} {name!r} to simulate; known: {', '.join(known)}.")
 
     def __call__(self, seed: int, size: int) -> Scene:
         """A scene of `size` x `size` pixels."""
         # Only here, so that prepared scenes need no simulator.
         from rsdetect.simulate.pairs import training_spec
         from rsdetect.simulate.scene import render_whole
+        from rsdetect.simulate.spec import ChangeKind
 
         spec = training_spec(seed, size, self.sensors[seed % len(self.sensors)] if self.sensors else None)
         made = render_whole(spec)
+        counted = [ChangeKind[name.upper()] for name in self.counted]
         return Scene(
             before=made.before,
             after=made.after,
-            truth=made.truth,
+            truth=np.isin(made.kind, counted).astype(np.uint8) if counted else made.truth,
             valid=(made.before != 0).any(axis=0) & (made.after != 0).any(axis=0),
             cloud=made.cloud_before | made.cloud_after,
             bands=spec.bands,
