@@ -156,7 +156,8 @@ def fit_pair(before: str, after: str, options: DetectOptions) -> FittedPair:
 
 def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, Any]:
     asked = options.score
-    device = "cpu" if asked.detector == "cva" else resolve_device(asked.device)
+    on_cluster = asked.scheduler is not None
+    device = "cpu" if asked.detector == "cva" else resolve_device(asked.device, on_cluster=on_cluster)
     detector = make_detector(asked.detector, asked.model, device)
     return open_pair(before, after, options.pair, wanted=detector.bands), device, detector
 

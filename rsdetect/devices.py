@@ -6,8 +6,14 @@ import ctypes
 import gc
 import os
 import re
+import socket
+import tempfile
+import threading
+from pathlib import Path
 
-from rsdetect.errors import InputError
+from filelock import FileLock, Timeout
+
+from rsdetect.errors import InputError, JobInterrupted
 
 
 def usable_cores() -> int:
@@ -27,16 +33,28 @@ def return_free_memory() -> None:
         trim(0)
 
 
-def resolve_device(text: str) -> str:
-    """Turn what `--device` takes into "cpu" or "cuda:i".
+def resolve_device(text: str, *, on_cluster: bool = False) -> str:
+    """Turn what `--device` takes into "cpu" or "cuda:i"; on a cluster each worker does so, by `own_device`.
+
+    Parameters
+    ----------
+    on_cluster
+        Only see whether the workers of a cluster can be asked for it, and hand it on: this machine's GPUs
+        say nothing of theirs.
 
     Raises
     ------
     InputError
-        An unknown word, or a GPU that is not there.
+        An unknown word, a GPU that is not there, or for a cluster the number of a GPU, which would be another
+        one on each machine.
     """
-    if text == "cpu":
-        return "cpu"
+    if on_cluster and text not in ("auto", "cpu", "cuda"):
+        raise InputError(
+            f"--device {text!r} cannot be asked of a cluster; choose auto, cpu or cuda (each worker process "
+            "takes a GPU for itself, of those that CUDA_VISIBLE_DEVICES leaves it)."
+        )
+    if text == "cpu" or on_cluster:
+        return text
     if text != "auto" and not re.fullmatch(r"cuda(:\d+)?", text):
         raise InputError(f"--device {text!r} is unknown; choose auto, cpu, cuda or cuda:0.")
     import torch
@@ -50,3 +68,56 @@ def resolve_device(text: str) -> str:
             f"--device {text} asks for a GPU that is not there ({count} found); use --device cpu."
         )
     return f"cuda:{index}"
+
+
+def own_device(asked: str) -> str:
+    """What a worker process of a cluster runs a network on: "cpu", or the GPU "cuda:i" that it owns.
+
+    A GPU is held until the process ends, by a lock that the system drops then, so that two workers on one
+    machine never share one, and its memory, unnoticed.
+
+    Parameters
+    ----------
+    asked
+        "cpu", "cuda", or "auto": a GPU where this process sees any.
+
+    Raises
+    ------
+    JobInterrupted
+        No GPU is left for this process.
+    """
+    if asked == "cpu":
+        return "cpu"
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if asked == "auto" and not count:
+        return "cpu"
+    with _owning:
+        if not any(_own(f"cuda:{index}", index) for index in range(count)):
+            raise JobInterrupted(
+                f"a worker process on {socket.gethostname()} finds no GPU for itself ({count} in sight, held "
+                "by other worker processes); start one worker process for each GPU, or add --device cpu, and "
+                "run the same command to carry on."
+            )
+        return next(iter(_owned))
+
+
+def _own(device: str, index: int) -> bool:
+    """Take a GPU unless another process holds it; one that this process holds is enough."""
+    import torch
+
+    if _owned:
+        return True
+    name = f"rsdetect-{os.getuid()}-{torch.cuda.get_device_properties(index).uuid}.lock"
+    lock = FileLock(Path(tempfile.gettempdir()) / name, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    _owned[device] = lock
+    return True
+
+
+_owning = threading.Lock()
+_owned: dict[str, FileLock] = {}  # the device that this process holds, at most one

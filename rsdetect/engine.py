@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from rsdetect.scene import Scene
 from rsdetect.scoring import score_core, to_percent
 from rsdetect.store import WorkStore
 from rsdetect.tiles import TilePlan, TileWindow
+from rsdetect.worker import look_around, on_own_device
 
 # GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits
 # into this; rasterio takes the number as bytes.
@@ -108,6 +110,12 @@ def _run_tile(context: Context, row: int, col: int) -> int:
     raise ReadError(f"{told}.")
 
 
+def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> int:
+    """`_run_tile` in a worker process, which looks first whether it has what the job needs."""
+    look_around(context.pair, context.store.folder, wanted)
+    return _run_tile(replace(context, scorer=on_own_device(context.scorer)), row, col)
+
+
 def _is_remote(pair: Pair, message: str) -> bool:
     """True when a read error is about a file that lies elsewhere: its server may be back in an hour."""
     files = (pair.before, pair.after, pair.before.mask, pair.after.mask)
@@ -133,7 +141,7 @@ def _run_on_threads(context: Context, tiles: Sequence[TileWindow], progress: Pro
             if isinstance(result, int):
                 progress.advance(result)
 
-    tasks = _tasks(context, tiles)
+    tasks = _tasks(partial(_run_tile, context), tiles)
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
         Tell(),
@@ -141,7 +149,7 @@ def _run_on_threads(context: Context, tiles: Sequence[TileWindow], progress: Pro
         compute(*tasks, scheduler="threads", pool=pool, optimize_graph=False)
 
 
-def _tasks(context: Context, tiles: Sequence[TileWindow]) -> list[Any]:
+def _tasks(run_tile: Callable[[int, int], int], tiles: Sequence[TileWindow]) -> list[Any]:
     """One lazy task a tile; no task depends on another, so that a lost worker loses its own tile only.
 
     Dask runs independent tasks in the descending order of their names. Neighbours one after the other share
@@ -151,8 +159,8 @@ def _tasks(context: Context, tiles: Sequence[TileWindow]) -> list[Any]:
     from dask.delayed import delayed
 
     run = f"rsdetect-{uuid.uuid4().hex}"
-    # Bound beforehand, because Dask would look for lazy values in every field of the argument of every task.
-    task = delayed(partial(_run_tile, context), pure=False, traverse=False)
+    # The context is bound beforehand: Dask would look for lazy values in every field of every argument.
+    task = delayed(run_tile, pure=False, traverse=False)
     numbers = range(len(tiles), 0, -1)
     return [
         task(tile.row, tile.col, dask_key_name=f"{run}-{number:08d}")
@@ -164,7 +172,8 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
     with _client(address) as client:
         from distributed import as_completed
 
-        futures = client.compute(_tasks(_with_full_paths(context), tiles), optimize_graph=False)
+        run_tile = partial(_run_tile_on_worker, _with_full_paths(context), version("rsdetect"))
+        futures = client.compute(_tasks(run_tile, tiles), optimize_graph=False)
         try:
             for future in as_completed(futures, loop=client.loop):
                 progress.advance(future.result())
@@ -216,4 +225,7 @@ def _with_full_paths(context: Context) -> Context:
         return replace(scene, path=path, mask=mask)
 
     pair = replace(context.pair, before=full(context.pair.before), after=full(context.pair.after))
-    return replace(context, pair=pair, store=WorkStore(context.store.folder.absolute()))
+    scorer: Any = context.scorer
+    if Path(getattr(scorer, "model", "")).is_file():
+        scorer = replace(scorer, model=str(Path(scorer.model).absolute()))
+    return replace(context, pair=pair, scorer=scorer, store=WorkStore(context.store.folder.absolute()))

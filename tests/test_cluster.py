@@ -1,10 +1,15 @@
 """--scheduler: the same job on a Dask cluster of real processes."""
 
+import functools
 import json
 import os
+import pickle
+import shutil
 import signal
 import threading
 import time
+from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,28 +192,166 @@ def test_two_jobs_of_one_pair_on_one_cluster_do_not_mix(scenes, on_threads, clus
         assert record["counts"]["tiles_scored_in_this_run"] == 35
 
 
-def test_workers_that_do_not_see_the_folder_are_told_of_it(scenes, cluster, tmp_path, monkeypatch):
-    from pathlib import Path
-
+def pretending(monkeypatch, **differently):
+    """Let the workers be told of other things than there are: what they would see on another machine."""
     import rsdetect.engine
 
     genuine = rsdetect.engine._with_full_paths
+    monkeypatch.setattr(
+        "rsdetect.engine._with_full_paths", lambda context: changed(genuine(context), **differently)
+    )
 
-    def elsewhere(context):
-        from dataclasses import replace
 
-        from rsdetect.store import WorkStore
+def changed(context, *, store=None, before=None, mask=None):
+    from dataclasses import replace
 
-        return replace(genuine(context), store=WorkStore(Path("/nowhere/out/.work/key")))
+    from rsdetect.scene import MaskFile
+    from rsdetect.store import WorkStore
 
-    monkeypatch.setattr("rsdetect.engine._with_full_paths", elsewhere)
+    if store is not None:
+        context = replace(context, store=WorkStore(store))
+    scene = replace(context.pair.before, **(before or {}))
+    if mask is not None:
+        scene = replace(scene, mask=MaskFile(*mask))
+    return replace(context, pair=replace(context.pair, before=scene))
+
+
+@pytest.mark.parametrize(
+    ("differently", "told_of"),
+    [
+        ({"store": Path("/nowhere/out/.work/key")}, "does not see the work store /nowhere/out/.work/key;"),
+        ({"before": {"path": "/nowhere/before.tif"}}, "does not see /nowhere/before.tif;"),
+        ({"before": {"version": (7, 0)}}, "sees another file under"),
+        ({"mask": ("/nowhere/clouds.tif", (7, 0))}, "does not see /nowhere/clouds.tif;"),
+    ],
+)
+def test_workers_that_do_not_see_what_the_job_sees_say_so_in_a_sentence(
+    scenes, cluster, tmp_path, monkeypatch, differently, told_of
+):
+    pretending(monkeypatch, **differently)
     told = run_here(
         *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva"),
         *("--scheduler", cluster.scheduler_address),
     )
-    assert (told.status, told.err.count("\n")) == (3, 1)
-    assert "/nowhere/out/.work/key" in told.err
+    assert (told.status, told.err.count("\n")) == (3, 1), told.err
+    assert told_of in told.err and "storage that all workers see under the same path" in told.err
     assert listing(tmp_path) == []
+
+
+def test_workers_with_another_version_say_so_in_a_sentence(scenes, cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("rsdetect.engine.version", lambda package: "99.0")
+    told = run_here(
+        *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva"),
+        *("--scheduler", cluster.scheduler_address),
+    )
+    assert (told.status, told.err.count("\n")) == (3, 1), told.err
+    assert f"has rsdetect {metadata.version('rsdetect')}, but 99.0 set the job up" in told.err
+    assert listing(tmp_path) == []
+
+
+def test_a_gpu_by_number_cannot_be_asked_of_a_cluster(scenes, tmp_path):
+    told = run_here(
+        *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--device", "cuda:1"),
+        *("--scheduler", "tcp://127.0.0.1:9"),
+    )
+    assert (told.status, told.err.count("\n")) == (2, 1)
+    assert "cannot be asked of a cluster" in told.err
+
+
+def test_workers_without_a_gpu_say_so_where_one_is_asked_for(scenes, cluster, tmp_path):
+    told = run_here(
+        *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--device", "cuda", "--quiet"),
+        *("--scheduler", cluster.scheduler_address),
+    )
+    assert (told.status, told.err.count("\n")) == (3, 1), told.err
+    assert "finds no GPU for itself (0 in sight" in told.err
+
+
+# --- what travels ------------------------------------------------------------------------------------------
+
+
+def tasks_of(folder, edge, **options):
+    """The tasks of a job on a pair of edge x edge pixels, as the cluster is given them."""
+    from rsdetect.change import fit_pair
+    from rsdetect.engine import Context, _run_tile_on_worker, _tasks, _with_full_paths
+    from rsdetect.store import WorkStore
+
+    folder.mkdir()
+    pair = changed_pair(folder, edge, edge)
+    job = fit_pair(pair.before, pair.after, DetectOptions.from_keywords(**options))
+    context = _with_full_paths(Context(job.pair, job.scorer, job.plan, WorkStore(folder / "store"), 1))
+    return _tasks(functools.partial(_run_tile_on_worker, context, "0"), list(job.plan))
+
+
+@pytest.mark.parametrize("detector", ["cva", "siamese"])
+def test_a_task_is_configuration_of_a_few_kilobytes_whatever_the_size_of_scene_and_tile(tmp_path, detector):
+    pixels = {(256, 64): "small", (1024, 64): "large", (1024, 1024): "wide"}
+    sizes = {}
+    for (edge, tile_size), name in pixels.items():
+        tasks = tasks_of(tmp_path / name, edge, detector=detector, tile_size=tile_size)
+        assert len(tasks) == (edge // tile_size) ** 2
+        graphs = [dict(task.dask) for task in tasks]
+        assert all(len(graph) == 1 for graph in graphs)  # no task depends on another
+        sizes[name] = max(len(pickle.dumps(task)) for graph in graphs for task in graph.values())
+    assert max(sizes.values()) < 8000
+    assert max(sizes.values()) - min(sizes.values()) < 100  # digits of numbers
+
+
+def test_the_cluster_holds_a_number_a_tile_while_the_job_runs_and_nothing_afterwards(
+    scenes, cluster, tmp_path, monkeypatch
+):
+    slowly(monkeypatch, 0.05)
+    sizes, over = [], threading.Event()
+
+    def look():
+        while not over.wait(0.02):
+            tasks = list(cluster.scheduler.tasks.values())
+            sizes.extend(task.nbytes for task in tasks if task.state == "memory")
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    rsdetect.detect(
+        scenes.before, scenes.after, out=tmp_path / "out", scheduler=cluster.scheduler_address, **CVA
+    )
+    over.set()
+    looking.join()
+    assert sizes and max(sizes) < 100  # bytes; a tile has 4096 pixels
+    latest = time.monotonic() + 60
+    while cluster.scheduler.tasks and time.monotonic() < latest:
+        time.sleep(0.05)
+    assert not cluster.scheduler.tasks
+
+
+def test_a_worker_process_loads_the_network_once(scenes, cluster, tmp_path, monkeypatch):
+    """The model lies beside the scenes, under a path that counts from a folder the workers do not work in."""
+    from rsdetect.nets.checkpoint import find_model
+
+    def count_loads():
+        import rsdetect.detectors.learned as learned
+
+        genuine, learned.loads = learned.load_model, 0
+
+        def counting(model):
+            learned.loads += 1
+            return genuine(model)
+
+        learned._loaded.clear()
+        learned.load_model = counting
+
+    def loads():
+        import rsdetect.detectors.learned as learned
+
+        return learned.loads
+
+    shutil.copy(find_model("siamese"), tmp_path / "mine.safetensors")
+    monkeypatch.chdir(tmp_path)
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        client.run(count_loads)
+        options = CVA | {"detector": "siamese", "model": "mine.safetensors", "tile_size": 128}
+        options |= {"scheduler": cluster.scheduler_address}
+        rsdetect.detect(scenes.before, scenes.after, out="out", **options)
+        found = client.run(loads)
+    assert len(found) == 2 and set(found.values()) <= {0, 1} and max(found.values()) == 1
 
 
 def test_a_scheduler_that_goes_away_in_the_middle_is_said_and_the_job_resumes(

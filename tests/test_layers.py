@@ -33,7 +33,7 @@ FLOORS = (
     {"detectors"},
     {"scoring", "options"},
     {"store", "raster"},
-    {"polygons", "record", "outputs"},
+    {"polygons", "record", "outputs", "worker"},
     {"engine", "arrays", "vectorize"},
     {"change"},
     {"evaluation"},

@@ -112,7 +112,7 @@ def run_batch(
         score: make_detector(score.detector, score.model) for score in {p.options.score for p in pairs}
     }
     if any(score.detector != "cva" for score in detectors):
-        resolve_device(options.score.device)
+        resolve_device(options.score.device, on_cluster=options.score.scheduler is not None)
     if options.score.scheduler is not None:
         require_scheduler(options.score.scheduler)
     results = [PairResult(pair.name, State.WAITING, None, "", pair.before, pair.after) for pair in pairs]

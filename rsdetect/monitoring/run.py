@@ -95,7 +95,9 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     require_hook(job.news, job_file.absolute().parent)
     folder = JobFolder(job.path(job.out, job_file))
     aoi = None if job.aoi is None else job.path(job.aoi, job_file)
-    device = resolve_device(job.detector.device) if job.detector.name != "cva" else "cpu"
+    asked = job.detector
+    on_cluster = asked.scheduler is not None
+    device = "cpu" if asked.name == "cva" else resolve_device(asked.device, on_cluster=on_cluster)
     detector = make_detector(job.detector.name, job.detector.model, device)
     refs = list_scenes(job, job_file, aoi)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
