@@ -30,7 +30,7 @@ sample: $(READY)
 # The newest versions that pyproject.toml allows; run the tests before you commit the result.
 lock: $(READY)
 	$(BIN)/python -m pip install --upgrade pip
-	$(BIN)/python -m pip install --upgrade torch==2.13.0 -e '.[cluster,monitor,serve,train]' --group dev
+	$(BIN)/python -m pip install --upgrade torch==2.13.0 -e '.[cluster,cpu,monitor,serve,train]' --group dev
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 
 clean:

@@ -12,8 +12,8 @@ import rasterio
 
 from rsdetect.arrays import lazy_raster, lazy_scores
 from rsdetect.checking import CheckReport, check_pair
-from rsdetect.detectors import Scorer, make_detector
-from rsdetect.devices import resolve_device, return_free_memory, usable_cores
+from rsdetect.detectors import Scorer, choose_device, make_detector
+from rsdetect.devices import return_free_memory, usable_cores
 from rsdetect.engine import GDAL_CACHE_BYTES, Context, require_scheduler, run_tiles
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
@@ -70,7 +70,7 @@ def detect(before: str | Path, after: str | Path, *, out: str | Path, **options:
         Folder for the results; made where it is missing.
     **options
         The fields of `rsdetect.options`: bands, masks, mask_values, mask_bits, aoi, align, resampling,
-        dates; detector, model, tile_size, device, workers, scheduler; threshold, min_area, simplify;
+        dates; detector, model, tile_size, device, workers, scheduler, backend; threshold, min_area, simplify;
         overwrite, resume, quiet.
 
     Raises
@@ -157,8 +157,8 @@ def fit_pair(before: str, after: str, options: DetectOptions) -> FittedPair:
 def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, Any]:
     asked = options.score
     on_cluster = asked.scheduler is not None
-    device = "cpu" if asked.detector == "cva" else resolve_device(asked.device, on_cluster=on_cluster)
-    detector = make_detector(asked.detector, asked.model, device)
+    device = choose_device(asked.detector, asked.device, asked.backend, on_cluster=on_cluster)
+    detector = make_detector(asked.detector, asked.model, device, asked.backend)
     return open_pair(before, after, options.pair, wanted=detector.bands), device, detector
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from rsdetect.backends.choosing import require_known
 from rsdetect.detectors import DEFAULT_DETECTOR
 from rsdetect.errors import InputError
 from rsdetect.pair import PairOptions
@@ -47,8 +48,10 @@ class ScoreOptions:
     device: str = "auto"  # auto, cpu, cuda, cuda:i
     workers: int | None = None  # tiles in flight; None = one for each core
     scheduler: str | None = None  # address of a running Dask scheduler; None = threads here
+    backend: str = "auto"  # what runs a network: auto, torch, openvino, onnx
 
     def __post_init__(self) -> None:
+        require_known(self.backend)
         if not 64 <= self.tile_size <= 16384:
             raise InputError(f"--tile-size {self.tile_size} is out of range; choose 64 to 16384 pixels.")
         if self.workers is not None and self.workers < 1:

@@ -21,8 +21,8 @@ MODULES = {
 FLOORS = (
     {"errors", "grid", "tiles", "stats", "metrics"},
     {"nets"},
-    {"areas", "devices", "pictures", "places", "handles", "outlines", "progress", "styles"},
-    {"alignment", "pieces"},
+    {"areas", "blocks", "devices", "pictures", "places", "handles", "outlines", "progress", "styles"},
+    {"alignment", "backends", "pieces"},
     {"warping", "joining"},
     {"regions"},
     {"scene", "geopackage"},
@@ -49,7 +49,7 @@ FLOORS = (
 PURE = ("errors", "grid", "tiles", "stats", "metrics", "nets")
 FILES = {"rasterio", "geopandas", "pyogrio", "shapely"}
 RUNNING = {"torch", "dask", "distributed"}
-TORCH_ROOMS = ("nets", "training", "detectors.learned", "devices")
+TORCH_ROOMS = ("nets", "backends", "training", "detectors.learned", "detectors.strip", "devices")
 
 
 def imports_of(name, *, anywhere=True):

@@ -23,12 +23,11 @@ from rsdetect.batch.pairs import POLYGONS, REPORT, TABLE, BatchPair, read_pairs
 from rsdetect.batch.results import FINISHED, PairResult, State, as_csv
 from rsdetect.batch.standing import Left, what_is_left
 from rsdetect.change import run_detect
-from rsdetect.detectors import Detector, make_detector
-from rsdetect.devices import resolve_device
+from rsdetect.detectors import Detector, choose_device, make_detector
 from rsdetect.engine import GDAL_CACHE_BYTES, require_scheduler
 from rsdetect.errors import InputError, JobInterrupted, RsdetectError
 from rsdetect.handles import one_line
-from rsdetect.options import DetectOptions
+from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
 from rsdetect.record import as_json
 from rsdetect.vectorize import read_run, vectorize_run
@@ -109,10 +108,9 @@ def run_batch(
     """
     pairs = read_pairs(list_path, _with_full_paths(options))
     detectors = {
-        score: make_detector(score.detector, score.model) for score in {p.options.score for p in pairs}
+        score: make_detector(score.detector, score.model, _device(score), score.backend)
+        for score in {p.options.score for p in pairs}
     }
-    if any(score.detector != "cva" for score in detectors):
-        resolve_device(options.score.device, on_cluster=options.score.scheduler is not None)
     if options.score.scheduler is not None:
         require_scheduler(options.score.scheduler)
     results = [PairResult(pair.name, State.WAITING, None, "", pair.before, pair.after) for pair in pairs]
@@ -131,6 +129,10 @@ def run_batch(
             report = _finish(out, results)
             book.write(report, finished=True)
     return report
+
+
+def _device(score: ScoreOptions) -> str:
+    return choose_device(score.detector, score.device, score.backend, on_cluster=score.scheduler is not None)
 
 
 def _run_pair(

@@ -29,9 +29,9 @@ def what_is_left(pair: BatchPair, folder: Path, detector: Detector) -> Left:
     """Compare what the record in `folder` says with what the list asks for now.
 
     A pair is scored anew when a scene or a mask is another file by now (path, size, time stamp, checksums of
-    header and sample), when the bands, masks, area of interest, alignment, detector or model differ, or when
-    another version of rsdetect scored it. What does not change the result, such as the size of the tiles,
-    does not count.
+    header and sample), when the bands, masks, area of interest, alignment, detector or model differ, when
+    another backend is asked for by name, or when another version of rsdetect scored it. What does not change
+    the result, such as the size of the tiles, does not count.
 
     Raises
     ------
@@ -57,6 +57,8 @@ def _is_scored_as_asked(pair: BatchPair, record: dict[str, Any], detector: Detec
     if told["pair"] != plain(asdict(asked.pair)):
         return False
     if (told["score"]["detector"], told["score"]["model"]) != (asked.score.detector, asked.score.model):
+        return False
+    if asked.score.backend not in ("auto", record["detector"].get("backend", asked.score.backend)):
         return False
     if record["detector"].get("model_sha256") != _model_hash(detector):
         return False

@@ -12,6 +12,7 @@ from rsdetect.commands.messages import log_to_stderr, print_json, say
 from rsdetect.commands.parameters import (
     Align,
     Aoi,
+    Backend,
     Bands,
     Debug,
     Json,
@@ -49,6 +50,7 @@ def batch(
         int, typer.Option(help="Edge of a tile in pixels; does not change the result.")
     ] = 512,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    backend: Backend = "auto",
     workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A running Dask scheduler.")
@@ -72,7 +74,7 @@ def batch(
 
     options = DetectOptions(
         pair=parse_pair_options(bands, None, mask_values, mask_bits, aoi, align, resampling, None),
-        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler),
+        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler, backend),
         polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
         run=RunOptions(overwrite, True, quiet or as_json),
     )

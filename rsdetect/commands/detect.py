@@ -13,6 +13,7 @@ from rsdetect.commands.parameters import (
     After,
     Align,
     Aoi,
+    Backend,
     Bands,
     Before,
     Dates,
@@ -50,6 +51,7 @@ def detect(
         int, typer.Option(help="Edge of a tile in pixels; does not change the result.")
     ] = 512,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    backend: Backend = "auto",
     workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A running Dask scheduler.")
@@ -68,7 +70,7 @@ def detect(
 
     options = DetectOptions(
         pair=parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
-        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler),
+        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler, backend),
         polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
         run=RunOptions(overwrite, not no_resume, quiet or as_json),
     )

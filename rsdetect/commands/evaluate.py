@@ -9,7 +9,7 @@ import typer
 
 from rsdetect.arguments import parse_shifts
 from rsdetect.commands.messages import log_to_stderr, print_json, say
-from rsdetect.commands.parameters import Align, Bands, Debug, Json, Quiet
+from rsdetect.commands.parameters import Align, Backend, Bands, Debug, Json, Quiet
 
 
 def evaluate(
@@ -28,6 +28,7 @@ def evaluate(
     ] = "0.5,1,2",
     seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    backend: Backend = "auto",
     into_card: Annotated[
         bool, typer.Option("--into-card", help="Store the scores in the card of the model file as well.")
     ] = False,
@@ -48,6 +49,7 @@ def evaluate(
         detector=detector,
         model=model,
         device=device,
+        backend=backend,
         bands=parse_bands(bands),
         layout=layout,
         align=align,

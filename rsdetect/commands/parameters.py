@@ -21,6 +21,9 @@ Aoi = Annotated[str | None, typer.Option(metavar="FILE", help="Polygons to which
 Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]
 Resampling = Annotated[str, typer.Option(help="Resampling for --align: nearest, bilinear, cubic, ...")]
 Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-01,2021-06-03.")]
+Backend = Annotated[
+    str, typer.Option(help="What runs the network: auto, torch, openvino or onnx (the last two in 8 bits).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]

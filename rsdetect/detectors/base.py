@@ -38,6 +38,35 @@ class Scorer(Protocol):
         ...
 
 
+class Strip(Protocol):
+    """A scorer on its way down a strip of the scene."""
+
+    @property
+    def late(self) -> int:
+        """Rows by which what comes out is behind what goes in."""
+        ...
+
+    def push(self, rows: Tile) -> Float32Array:
+        """Take the next rows of the strip; (height, width) float32 probability of rows `late` higher up.
+
+        Values closer than the scorer's halo to the first row or the sides of the strip mean nothing, nor do
+        those at invalid pixels.
+        """
+        ...
+
+
+@runtime_checkable
+class StripScorer(Scorer, Protocol):
+    """A scorer that can also go down a strip, and need not hold all of a tile at once for it."""
+
+    def strip(self, height: int, width: int) -> Strip | None:
+        """Begin a strip `width` pixels wide, `height` rows a push; None where it must see whole tiles.
+
+        Height and width are multiples of `stride`. One thread uses what it gets.
+        """
+        ...
+
+
 @runtime_checkable
 class Detector(Protocol):
     """A way to detect change: a name and options, no data."""

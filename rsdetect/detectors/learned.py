@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from rsdetect.backends.base import Network
+from rsdetect.backends.choosing import load_network, precision
+from rsdetect.detectors.strip import SiameseStrip
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_model, model_hash, read_card
-from rsdetect.nets.fold import fold
-from rsdetect.nets.siamese import SiameseNet
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import Float32Array, Tile, WantedBands
 
@@ -57,21 +58,34 @@ class SiameseScorer:
     after: Normalisation
     slots: tuple[int, ...]  # which of the model's bands each band of the pair is
     device: str  # "cpu", "cuda", "cuda:0"
+    backend: str  # "torch", "openvino" or "onnx"
     halo: int  # the model's reach in pixels
     stride: int  # pixels
 
     def score(self, tile: Tile) -> Float32Array:
         """Change probability over `tile.read`, (height, width) float32."""
-        net, card = _network(self.model, self.sha256, self.device)
-        # (2, bands, height, width); bands that the pair lacks are 0 on both dates.
-        dates = np.zeros((2, len(card.bands), *tile.valid.shape), np.float32)
+        network, card = _network(self.model, self.sha256, self.backend, self.device)
+        logits = network.logits(self._normalised(tile, card))  # (height, width)
+        return card.calibration.probability(torch.from_numpy(logits)).numpy()
+
+    def _normalised(self, tile: Tile, card: Card) -> Float32Array:
+        """Both dates as the network wants them, (2, bands, height, width); valid until the next."""
+        valid = tile.valid
+        dates = _blank((2, len(card.bands), *valid.shape), self.slots)
         self.before.apply(tile.before, card.scaling.clip, self.slots, out=dates[0])
         self.after.apply(tile.after, card.scaling.clip, self.slots, out=dates[1])
-        np.copyto(dates, np.float32(card.scaling.invalid), where=~tile.valid)
-        with torch.inference_mode():
-            x = torch.from_numpy(dates).to(self.device, memory_format=torch.channels_last)
-            logit = net(x[:1], x[1:])[0]  # (height, width)
-            return card.calibration.probability(logit).cpu().numpy()
+        if not valid.all():
+            hidden = ~valid
+            for slot in self.slots:
+                np.copyto(dates[:, slot], np.float32(card.scaling.invalid), where=hidden)
+        return dates
+
+    def strip(self, height: int, width: int) -> SiameseStrip | None:
+        """Go down a strip on the CPU, where every row of every layer is then computed once."""
+        if self.device != "cpu":
+            return None
+        net, card = _network(self.model, self.sha256, self.device)
+        return SiameseStrip(net, card, (self.before, self.after), self.slots, height, width)
 
     def provenance(self) -> dict[str, Any]:
         """Name, model, hash, threshold, and the numbers that the dates were normalised with."""
@@ -81,6 +95,8 @@ class SiameseScorer:
             "model": card.name,
             "model_version": card.version,
             "model_sha256": self.sha256,
+            "backend": self.backend,
+            "precision": precision(self.backend, self.device),
             "threshold": card.threshold,
             "bands": list(card.bands),
             "bands_required": card.required,
@@ -102,10 +118,13 @@ class SiameseDetector:
         Name of a model that ships with rsdetect, or path of a model file.
     device
         Where the network runs: "cpu", "cuda" or "cuda:<index>".
+    backend
+        What runs it: "torch", "openvino" or "onnx", as `resolve_backend` gives it.
     """
 
     model: str = DEFAULT_MODEL
     device: str = "cpu"
+    backend: str = "torch"
 
     name = "siamese"
 
@@ -144,19 +163,33 @@ class SiameseDetector:
             after=Normalisation(*robust_scale(sample.after)),
             slots=slots,
             device=self.device,
+            backend=self.backend,
             halo=card.reach_px,
             stride=card.stride_px,
         )
 
 
-# One network a process, device and model file. Tiles are scored by many threads at once, which may
-# share it: in eval mode a forward pass changes nothing in it.
-_loaded: dict[tuple[str, str], tuple[SiameseNet, Card]] = {}
+# What the scored tiles are normalised into, one array a thread: memory that is asked for and given back with
+# every tile is cleared by the system each time. The bands that the pair lacks stay 0, as nobody writes them.
+_local = threading.local()
+
+
+def _blank(shape: tuple[int, ...], slots: tuple[int, ...]) -> Float32Array:
+    """The thread's array of `shape`, in which bands other than `slots` are 0."""
+    if getattr(_local, "key", None) != (shape, slots):
+        _local.key, _local.dates = (shape, slots), np.zeros(shape, np.float32)
+    dates: Float32Array = _local.dates
+    return dates
+
+
+# One network a process, model file, backend and device. Tiles are scored by many threads at once, which
+# share it.
+_loaded: dict[tuple[str, str, str], tuple[Network, Card]] = {}
 _loading = threading.Lock()
 
 
-def _network(model: str, sha256: str, device: str) -> tuple[SiameseNet, Card]:
-    key = (sha256, device)
+def _network(model: str, sha256: str, backend: str, device: str) -> tuple[Network, Card]:
+    key = (sha256, backend, device)
     with _loading:
         if key not in _loaded:
             found = model_hash(model)
@@ -166,8 +199,5 @@ def _network(model: str, sha256: str, device: str) -> tuple[SiameseNet, Card]:
                     f"its hash is {found[:12]} and was {sha256[:12]}."
                 )
             net, card = load_model(model)
-            if device != "cpu":
-                # TF32 rounds to 10 bits, by which tiles of other sizes would differ more than 1e-6.
-                torch.backends.cudnn.allow_tf32 = False
-            _loaded[key] = fold(net).to(device), card
+            _loaded[key] = load_network(net, card, backend, device), card
         return _loaded[key]

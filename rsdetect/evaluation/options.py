@@ -24,6 +24,7 @@ class EvaluateOptions:
     detector: str = DEFAULT_DETECTOR
     model: str | None = None  # path or name of a model file; None = the detector's default
     device: str = "auto"  # auto, cpu, cuda, cuda:i
+    backend: str = "auto"  # what runs a network: auto, torch, openvino, onnx
     bands: Sequence[int | str] | None = None  # of folders that name none of their own
     layout: str = "auto"  # one of rsdetect.labelled.LAYOUTS
     align: bool = False  # warp after onto before's grid where the grids differ

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from rsdetect.detectors import Detector, make_detector
-from rsdetect.devices import resolve_device
+from rsdetect.detectors import Detector, choose_device, make_detector
 from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError
 from rsdetect.evaluation.figures import figures_of
@@ -27,7 +26,7 @@ from rsdetect.labelled import find_pairs
 from rsdetect.progress import show_progress
 
 _log = logging.getLogger(__name__)
-_TOLD = ("name", "model", "model_version", "model_sha256", "bands")  # of a detector
+_TOLD = ("name", "model", "model_version", "model_sha256", "bands", "backend", "precision")  # of a detector
 
 
 def evaluate(folders: Sequence[str | Path], *, out: str | Path | None = None, **options: Any) -> Evaluation:
@@ -64,8 +63,8 @@ def run_evaluate(
 ) -> Evaluation:
     """`evaluate`, with its options in one piece."""
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        device = "cpu" if options.detector == "cva" else resolve_device(options.device)
-        detector = make_detector(options.detector, options.model, device)
+        device = choose_device(options.detector, options.device, options.backend)
+        detector = make_detector(options.detector, options.model, device, options.backend)
         sources = [
             (source, open_source(source, options.layout, detector)) for source in sources_of(folders, options)
         ]

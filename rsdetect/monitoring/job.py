@@ -81,6 +81,9 @@ class DetectorSection(Section):
         default=0.0, ge=0, description="Smaller regions are left out; m², pixels without a CRS."
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:i.")
+    backend: Literal["auto", "torch", "openvino", "onnx"] = Field(
+        default="auto", description="What runs the network; openvino and onnx do in 8 bits."
+    )
     workers: int | None = Field(
         default=None, ge=1, description="Tiles in flight; default: one for each core."
     )

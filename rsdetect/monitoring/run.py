@@ -11,8 +11,7 @@ from typing import Any
 
 import rasterio
 
-from rsdetect.detectors import make_detector
-from rsdetect.devices import resolve_device
+from rsdetect.detectors import choose_device, make_detector
 from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError, OutputError
 from rsdetect.monitoring.events import Event, Status
@@ -97,8 +96,8 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     aoi = None if job.aoi is None else job.path(job.aoi, job_file)
     asked = job.detector
     on_cluster = asked.scheduler is not None
-    device = "cpu" if asked.name == "cva" else resolve_device(asked.device, on_cluster=on_cluster)
-    detector = make_detector(job.detector.name, job.detector.model, device)
+    device = choose_device(asked.name, asked.device, asked.backend, on_cluster=on_cluster)
+    detector = make_detector(asked.name, asked.model, device, asked.backend)
     refs = list_scenes(job, job_file, aoi)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
         site = None if folder.journal.exists() else settle_site(refs, _fixed_id(job, refs), aoi)

@@ -77,6 +77,7 @@ class Comparer:
                 detector.device,
                 detector.workers,
                 detector.scheduler,
+                detector.backend,
             ),
             polygons=PolygonOptions(detector.threshold, detector.min_area),
             run=RunOptions(overwrite=True, quiet=True),
@@ -85,6 +86,8 @@ class Comparer:
     def key(self, baseline: Baseline, scene: TakenScene) -> str:
         """16 hexadecimal digits that change whenever the result of the comparison could."""
         how = self._job.detector.model_dump(include={"name", "model", "threshold", "min_area"})
+        if self._job.detector.backend != "auto":  # which takes whatever hardly differs
+            how["backend"] = self._job.detector.backend
         told = [baseline.key, scene.fingerprint, how, self._job.scenes.bands, self._site.aoi_hash]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 

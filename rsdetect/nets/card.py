@@ -67,6 +67,19 @@ class Calibration(_Part):
         return torch.sigmoid((logit + self.offset) / self.temperature)
 
 
+class EightBit(_Part):
+    """What running the network in 8-bit integers takes, and what it costs (`rsdetect quantise`)."""
+
+    ranges: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]  # step -> largest magnitude
+    data: str  # what they were measured on
+    f1: dict[str, dict[str, float]] = {}  # data set -> backend, "torch" (float32) among them -> F1
+
+    def f1_lost(self, backend: str) -> float | None:
+        """F1 of float32 minus that of `backend`, mean over the data sets; None where nobody measured it."""
+        lost = [scores["torch"] - scores[backend] for scores in self.f1.values() if backend in scores]
+        return sum(lost) / len(lost) if lost else None
+
+
 class Training(_Part):
     """How the weights came about."""
 
@@ -93,6 +106,7 @@ class Card(_Part):
     macs_per_pixel_pair: float  # multiply-adds
     calibration: Calibration
     threshold: Annotated[float, Field(gt=0, lt=1)]  # change is a probability at or above it
+    eight_bit: EightBit | None = None  # None = nobody has measured the ranges
     training: Training
     scores: dict[str, dict[str, float]]  # data set -> figure -> value
     known_failures: tuple[str, ...]
