@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from rsdetect.blocks import Pixels, SharedBlocks
 from rsdetect.errors import ReadError, SceneError
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import (
@@ -173,25 +176,89 @@ def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
     ReadError
         The file broke while it was read; the message names it.
     """
-    values = np.zeros((len(scene.bands), *window.shape), dtype=np.float32)
-    valid = np.zeros(window.shape, dtype=bool)
     wanted = window.shifted(*scene.offset)
     inside = wanted.intersection(scene.grid.window)
-    if inside.is_empty:
-        return values, valid
+    if inside != wanted:
+        values = np.zeros((len(scene.bands), *window.shape), dtype=np.float32)
+        valid = np.zeros(window.shape, dtype=bool)
+        if inside.is_empty:
+            return values, valid
+    else:
+        values = np.empty((len(scene.bands), *window.shape), dtype=np.float32)
+        valid = np.empty(window.shape, dtype=bool)
+    shared = _shared.get(_file_key(scene))
+    parts = [(inside, _decode(scene, inside))] if shared is None else shared.read(inside)
+    for part, pixels in parts:
+        rows, cols = part.slices_in(wanted)
+        values[:, rows, cols] = pixels.values
+        valid[rows, cols] = pixels.usable
     rows, cols = inside.slices_in(wanted)
-    part, usable = _read_pixels(scene, inside)
     if scene.mask is not None:
-        usable &= ~scene.mask.hides(_read_mask(scene.mask, scene.grid, inside))
-    values[:, rows, cols] = np.where(usable, part, np.float32(0))
-    valid[rows, cols] = usable
+        valid[rows, cols] &= ~scene.mask.hides(_read_mask(scene.mask, scene.grid, inside))
+    if not valid[rows, cols].all():
+        np.copyto(values, np.float32(0), where=~valid)
     return values, valid
 
 
-def _read_pixels(scene: Scene, inside: Window) -> tuple[Float32Array, BoolArray]:
+@contextmanager
+def sharing_blocks(
+    windows: Mapping[Scene, Sequence[Window]], most_bytes: int
+) -> Iterator[list[SharedBlocks]]:
+    """Inside, the threads of this process share what they decode of each scene.
+
+    Parameters
+    ----------
+    windows
+        What will be read of each scene, each window once, counted on the pair's grid.
+    most_bytes
+        Memory for what is kept of all of them.
+    """
+    planned: dict[Scene, list[Window]] = {}
+    for scene, places in windows.items():
+        planned.setdefault(_file_key(scene), []).extend(
+            place.shifted(*scene.offset).intersection(scene.grid.window) for place in places
+        )
+    made = {
+        scene: SharedBlocks(
+            scene.grid.window,
+            _block_shape(scene),
+            places,
+            partial(_decode, scene),
+            most_bytes // len(planned),
+        )
+        for scene, places in planned.items()
+    }
+    _shared.update(made)
+    try:
+        yield list(made.values())
+    finally:
+        for scene in made:
+            del _shared[scene]
+
+
+# Whatever is read of a file inside `sharing_blocks`, by `_file_key`.
+_shared: dict[Scene, SharedBlocks] = {}
+
+
+def _file_key(scene: Scene) -> Scene:
+    """What a scene reads from its file, wherever on the pair's grid that lies."""
+    return replace(scene, mask=None, offset=(0, 0))
+
+
+@with_gdal_environment
+def _block_shape(scene: Scene) -> tuple[int, int]:
+    rows, cols = _handle(scene).block_shapes[0]
+    return int(rows), int(cols)
+
+
+def _handle(scene: Scene) -> Any:
+    return thread_handle(_file_key(scene), lambda stack: _open_scene(scene, stack))
+
+
+def _decode(scene: Scene, inside: Window) -> Pixels:
     place = _gdal_window(inside)
     try:
-        dataset = thread_handle(replace(scene, mask=None, offset=(0, 0)), lambda s: _open_scene(scene, s))
+        dataset = _handle(scene)
         if scene.warp:
             raw = dataset.read(window=place)
             raw, usable = raw[:-1], raw[-1] != 0
@@ -203,11 +270,11 @@ def _read_pixels(scene: Scene, inside: Window) -> tuple[Float32Array, BoolArray]
             f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
             f"{inside.col_off} to {inside.col_end - 1}: {one_line(error)}"
         ) from error
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and with it not usable
-        part = raw.astype(np.float32, copy=False)
     if raw.dtype.kind == "f":
-        usable &= np.isfinite(part).all(axis=0)
-    return part, usable
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and so not usable
+            raw = raw.astype(np.float32, copy=False)
+        usable &= np.isfinite(raw).all(axis=0)
+    return Pixels(raw, usable)
 
 
 def _unmasked(dataset: Any, scene: Scene, raw: NDArray[Any], place: Any) -> BoolArray:

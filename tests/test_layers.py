@@ -38,7 +38,7 @@ FLOORS = (
     {"change"},
     {"evaluation"},
     {"simulate"},
-    {"training"},
+    {"training", "quantise"},
     {"monitoring"},
     {"arguments"},
     {"batch"},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # the command line reads the names of backends, and shall not wait for torch
+    from rsdetect.nets.rows import NetRows
 
 Float32Array = NDArray[np.float32]
 
@@ -26,5 +29,20 @@ class Network(Protocol):
         -------
         Float32Array
             (height, width), the caller's own.
+        """
+        ...
+
+
+@runtime_checkable
+class RowNetwork(Network, Protocol):
+    """A network that can also take a strip of the scene row by row."""
+
+    def rows(self, height: int, width: int, slots: tuple[int, ...]) -> NetRows:
+        """The network at the top of a strip `width` pixels wide, `height` rows a push; for one thread.
+
+        Parameters
+        ----------
+        slots
+            Which of the network's bands are pushed; the others are 0 on both dates.
         """
         ...

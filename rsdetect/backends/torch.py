@@ -6,6 +6,7 @@ import torch
 
 from rsdetect.backends.base import Float32Array
 from rsdetect.nets.fold import fold
+from rsdetect.nets.rows import NetRows
 from rsdetect.nets.siamese import SiameseNet
 
 
@@ -24,3 +25,7 @@ class TorchNetwork:
             x = torch.from_numpy(dates).contiguous(memory_format=torch.channels_last)
             logits: Float32Array = self._net(x[:1], x[1:])[0].numpy()
             return logits
+
+    def rows(self, height: int, width: int, slots: tuple[int, ...]) -> NetRows:
+        """As `RowNetwork.rows`."""
+        return NetRows(self._net, height, width, slots)

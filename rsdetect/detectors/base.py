@@ -43,7 +43,7 @@ class Strip(Protocol):
 
     @property
     def late(self) -> int:
-        """Rows by which what comes out is behind what goes in."""
+        """Rows by which what comes out is behind what goes in; not more than the halo."""
         ...
 
     def push(self, rows: Tile) -> Float32Array:
@@ -59,10 +59,15 @@ class Strip(Protocol):
 class StripScorer(Scorer, Protocol):
     """A scorer that can also go down a strip, and need not hold all of a tile at once for it."""
 
-    def strip(self, height: int, width: int) -> Strip | None:
-        """Begin a strip `width` pixels wide, `height` rows a push; None where it must see whole tiles.
+    @property
+    def strips(self) -> bool:
+        """Whether it can here, as it is set up."""
+        ...
 
-        Height and width are multiples of `stride`. One thread uses what it gets.
+    def strip(self, height: int, width: int) -> Strip:
+        """The top of a strip `width` pixels wide that is taken `height` rows at a time, by one thread.
+
+        Height and width are multiples of `stride`. Only where `strips`.
         """
         ...
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rsdetect.backends.base import Network
+from rsdetect.backends.base import Network, RowNetwork
 from rsdetect.backends.choosing import load_network, precision
 from rsdetect.detectors.strip import SiameseStrip
 from rsdetect.errors import ModelError, NothingToCompare
@@ -65,10 +65,10 @@ class SiameseScorer:
     def score(self, tile: Tile) -> Float32Array:
         """Change probability over `tile.read`, (height, width) float32."""
         network, card = _network(self.model, self.sha256, self.backend, self.device)
-        logits = network.logits(self._normalised(tile, card))  # (height, width)
+        logits = network.logits(self.normalised(tile, card))  # (height, width)
         return card.calibration.probability(torch.from_numpy(logits)).numpy()
 
-    def _normalised(self, tile: Tile, card: Card) -> Float32Array:
+    def normalised(self, tile: Tile, card: Card) -> Float32Array:
         """Both dates as the network wants them, (2, bands, height, width); valid until the next."""
         valid = tile.valid
         dates = _blank((2, len(card.bands), *valid.shape), self.slots)
@@ -80,12 +80,16 @@ class SiameseScorer:
                 np.copyto(dates[:, slot], np.float32(card.scaling.invalid), where=hidden)
         return dates
 
-    def strip(self, height: int, width: int) -> SiameseStrip | None:
-        """Go down a strip on the CPU, where every row of every layer is then computed once."""
-        if self.device != "cpu":
-            return None
-        net, card = _network(self.model, self.sha256, self.device)
-        return SiameseStrip(net, card, (self.before, self.after), self.slots, height, width)
+    @property
+    def strips(self) -> bool:
+        """Whether the backend takes a strip row by row, and so computes every row of every layer once."""
+        return (self.backend, self.device) == ("torch", "cpu")
+
+    def strip(self, height: int, width: int) -> SiameseStrip:
+        """The network at the top of a strip; where `strips`."""
+        network, card = _network(self.model, self.sha256, self.backend, self.device)
+        assert isinstance(network, RowNetwork)
+        return SiameseStrip(network.rows(height, width, self.slots), card, (self.before, self.after))
 
     def provenance(self) -> dict[str, Any]:
         """Name, model, hash, threshold, and the numbers that the dates were normalised with."""

@@ -27,17 +27,24 @@ class NetRows:
     ----------
     height, width
         Pixels of a push; multiples of the network's stride.
+    slots
+        Which of the network's bands are pushed, the others being 0 on both dates; None = all of them.
     """
 
-    def __init__(self, net: SiameseNet, height: int, width: int) -> None:
+    def __init__(
+        self, net: SiameseNet, height: int, width: int, slots: tuple[int, ...] | None = None
+    ) -> None:
         assert height % net.stride == 0 and width % net.stride == 0
         encoder = net.encoder
         self._absolute = net.difference == "absolute"
         parts = 1 if self._absolute else 2
         rows, cols = height // 2, width // 2
         # Row i of the first layer looks at rows 2 i - 1 to 2 i + 2; those up to 2 i + 1 have come.
-        self._stem = _Kept(3, (2, net.bands, height, width))
-        self._stem_conv = _conv(encoder.stem)
+        slots = tuple(range(net.bands)) if slots is None else slots
+        self.shape: _Shape = (2, len(slots), height, width)  # of a push
+        self._stem = _Kept(3, self.shape)
+        stem = _conv(encoder.stem)
+        self._stem_weight, self._stem_bias = stem.weight[:, list(slots)], stem.bias
         self._at_half = _Three(encoder.at_half, rows, cols, batch=2)
         late = [2]  # rows by which each level is behind its own share of what was pushed
         self._levels: list[_LevelRows] = []
@@ -59,12 +66,15 @@ class NetRows:
 
     @torch.inference_mode()
     def push(self, both: Tensor) -> Tensor:
-        """(2, bands, height, width) normalised pixels, the before date first, to (height, width) logits."""
+        """(2, bands, height, width) normalised pixels, the before date first, to (height, width) logits.
+
+        Any memory layout will do for the pixels; they are brought into the network's while they are copied.
+        """
         self._stem.fresh().copy_(both)
         x = functional.conv2d(
             self._stem.all[:, :, :-1],
-            self._stem_conv.weight,
-            self._stem_conv.bias,
+            self._stem_weight,
+            self._stem_bias,
             stride=2,
             padding=(0, 1),
         )

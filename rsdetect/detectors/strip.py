@@ -1,0 +1,49 @@
+"""A learned detector on its way down a strip of the scene."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from rsdetect.nets.card import Card
+from rsdetect.nets.rows import NetRows
+from rsdetect.tiles import Float32Array, Tile
+
+
+class Normalises(Protocol):
+    """What brings the pixels of one date to the numbers that a network wants."""
+
+    def apply(self, pixels: Float32Array, clip: float, slots: tuple[int, ...], out: Float32Array) -> None:
+        """Standardise each band of raw `pixels` into its slot of `out`, cut at +-clip."""
+        ...
+
+
+class SiameseStrip:
+    """Rows of raw pixels to rows of probability; `dates` normalise the before date and the after date."""
+
+    def __init__(self, net: NetRows, card: Card, dates: tuple[Normalises, Normalises]) -> None:
+        self._net = net
+        self._card = card
+        self._normalise = dates
+        self._dates = np.empty(net.shape, np.float32)
+
+    @property
+    def late(self) -> int:
+        """Rows by which what comes out is behind what goes in."""
+        return self._net.late
+
+    def push(self, rows: Tile) -> Float32Array:
+        """(height, width) float32 probability of the rows `late` higher up."""
+        scaling = self._card.scaling
+        every = tuple(range(self._dates.shape[1]))
+        for normalise, pixels, out in zip(
+            self._normalise, (rows.before, rows.after), self._dates, strict=True
+        ):
+            normalise.apply(pixels, scaling.clip, every, out)
+        if not (valid := rows.valid).all():
+            np.copyto(self._dates, np.float32(scaling.invalid), where=~valid)
+        logit = self._net.push(torch.from_numpy(self._dates))
+        with torch.inference_mode():
+            return self._card.calibration.probability(logit).numpy()
