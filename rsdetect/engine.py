@@ -7,6 +7,7 @@ configuration, and what it leaves behind is a file in the work store, so that a 
 from __future__ import annotations
 
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ from rsdetect.worker import look_around, on_own_device
 GDAL_CACHE_BYTES = 256 * 2**20
 
 _SECONDS_TO_ANSWER = 10  # that a scheduler is given
+_SECONDS_UNTIL_SEEN = 90.0  # Linux's NFS may believe for 60 s what it knew of a folder
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,20 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
             ) from error
         finally:
             client.cancel(futures)
+    _wait_until_seen(context.store, tiles)
+
+
+def _wait_until_seen(store: WorkStore, tiles: Sequence[TileWindow]) -> None:
+    """Until what the workers put down is seen from here, which a network file system may delay."""
+    latest = time.monotonic() + _SECONDS_UNTIL_SEEN
+    while unseen := store.unseen(tiles):
+        if time.monotonic() > latest:
+            raise JobInterrupted(
+                f"{len(unseen)} of {len(tiles)} tiles that workers have finished are not in {store.folder} "
+                "here; it must lie on storage that all workers see under the same path; mend that and run "
+                "the same command to carry on."
+            )
+        time.sleep(0.5)
 
 
 def require_scheduler(address: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -58,6 +59,15 @@ class WorkStore:
                 return percent.reshape(tile.core.shape)
         path.unlink(missing_ok=True)
         return None
+
+    def unseen(self, tiles: Iterable[TileWindow]) -> list[TileWindow]:
+        """Those of `tiles` that the folder does not list.
+
+        A network file system may remember for a minute that a file of some name was not there; opening the
+        folder makes it ask its server again.
+        """
+        listed = {entry.name for entry in self._tiles.iterdir()}
+        return [tile for tile in tiles if self._path(tile).name not in listed]
 
     @property
     def _tiles(self) -> Path:
