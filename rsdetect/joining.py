@@ -1,7 +1,7 @@
-"""Block by block over a raster, and the pieces of all blocks joined to regions.
+"""Block by block over a raster, and the pieces that touch a block edge joined to regions.
 
-Of the blocks behind, only the pieces along the edges that blocks still to come will touch are kept: one
-row of the raster and one column of a block. The rest of what is kept is corners and sums.
+Of the blocks behind, only the pieces along the edges that blocks still to come will touch are looked at: one
+row of the raster and one column of a block. What is kept of them is corners and sums.
 """
 
 from __future__ import annotations
@@ -9,113 +9,91 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from rsdetect.connected import Int64Array, connected
 from rsdetect.grid import Grid, Window
-from rsdetect.outlines import Corners, Int64Array
+from rsdetect.outlines import Corners
 from rsdetect.pieces import BlockPieces, Sums
 
-Find = Callable[[Window], BlockPieces | None]
+T = TypeVar("T")
 
 
-def join_blocks(grid: Grid, find: Find, block_size: int, workers: int) -> tuple[Corners, Sums]:
-    """Find the pieces of all blocks of a grid and join those that touch across block edges.
-
-    Parameters
-    ----------
-    find
-        Gives the pieces of one window, None where there is nothing; called from `workers` threads.
-    block_size
-        Edge of a block in pixels.
-
-    Returns
-    -------
-    corners
-        Of all blocks, each with the number of its region, from 0.
-    sums
-        Of all regions.
-    """
-    seams = _Seams(grid.width)
-    corners, sums = [], []
-    for window, block in _in_order(find, _blocks(grid, block_size), workers):
-        first = seams.add(window, block)
-        if block is not None:
-            corners.append(block.corners.renumbered(block.corners.owner + first))
-            sums.append(block.sums)
-    if not sums:
-        return Corners.none(), Sums.none()
-    region, count = seams.regions()
-    every_corner = Corners.joined(corners)
-    return every_corner.renumbered(region[every_corner.owner]), Sums.joined(sums).grouped(region, count)
-
-
-class _Seams:
-    """Numbers the pieces through, and notes which touch, as blocks come in row-major order."""
+class Seams:
+    """Takes in the pieces at block edges, block by block in row-major order, and notes which touch."""
 
     def __init__(self, width: int) -> None:
+        """For a raster of `width` pixels."""
         self._count = 0
-        self._above = np.full(
-            width, -1, np.int64
-        )  # the piece of every pixel in the last row of the blocks above
+        self._above = np.full(width, -1, np.int64)  # the piece of every pixel in the last row of blocks above
         self._left: Int64Array | None = None  # likewise in the last column of the block to the left
-        self._pairs = [np.empty((2, 0), np.int64)]
+        self._pairs: list[Int64Array] = []  # (2, n)
+        self._corners: list[Corners] = []
+        self._sums: list[Sums] = []
 
-    def add(self, window: Window, block: BlockPieces | None) -> int:
-        """Take in the next block; the number of its first piece."""
-        first = self._count
+    def add(self, window: Window, block: BlockPieces | None) -> None:
+        """Take in the next block; None where it has no piece at an edge."""
         above = self._above[window.col_off : window.col_end]
         if window.col_off == 0:
             self._left = None
         if block is None:
             above[:] = -1
             self._left = None
-            return first
+            return
+        first = self._count
         self._note(above, block.top, first)
         if self._left is not None:
             self._note(self._left, block.left, first)
         above[:] = _numbered(block.bottom, first)
         self._left = _numbered(block.right, first)
+        self._corners.append(block.corners.renumbered(block.corners.owner + first))
+        self._sums.append(block.sums)
         self._count += block.count
-        return first
 
     def _note(self, known: Int64Array, edge: Int64Array, first: int) -> None:
-        pairs = np.stack([known, _numbered(edge, first)])
-        pairs = pairs[:, (pairs >= 0).all(axis=0)]
+        both = (known >= 0) & (edge >= 0)
+        pairs = np.stack([known[both], edge[both] + first])
         # Along an edge the same pair follows itself, pixel after pixel.
         new = np.ones(pairs.shape[1], np.bool_)
         new[1:] = (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)
         self._pairs.append(pairs[:, new])
 
-    def regions(self) -> tuple[Int64Array, int]:
-        """The region of every piece, and how many regions there are."""
-        one, other = np.concatenate(self._pairs, axis=1)
-        touching = coo_array((np.ones(one.size, np.int8), (one, other)), shape=(self._count, self._count))
-        count, region = connected_components(touching, directed=False)
-        return region.astype(np.int64), int(count)
+    def joined(self, fewest: int) -> tuple[Corners, Sums] | None:
+        """The sums of all regions, and the corners of those of at least `fewest` pixels; None without any."""
+        if not self._count:
+            return None
+        one, other = np.concatenate([np.empty((2, 0), np.int64), *self._pairs], axis=1)
+        count, region = connected(self._count, one, other)
+        sums = Sums.joined(self._sums).grouped(region, count)
+        large = sums.pixels >= fewest
+        if not large.any():
+            return None
+        corners = Corners.joined(self._corners)
+        corners = corners.renumbered(region[corners.owner])
+        return corners if large.all() else corners[large[corners.owner]], sums
 
 
-def _numbered(edge: Int64Array, first: int) -> NDArray[np.int64]:
+def _numbered(edge: Int64Array, first: int) -> Int64Array:
     return np.where(edge >= 0, edge + first, -1)
 
 
-def _blocks(grid: Grid, size: int) -> Iterator[Window]:
+def blocks(grid: Grid, size: int) -> Iterator[Window]:
+    """The blocks of a grid in row-major order, `size` pixels in height and width, fewer at its end."""
     for row in range(0, grid.height, size):
         for col in range(0, grid.width, size):
             yield Window(row, col, size, size).intersection(grid.window)
 
 
-def _in_order(
-    find: Find, windows: Iterable[Window], workers: int
-) -> Iterator[tuple[Window, BlockPieces | None]]:
+def in_order(
+    find: Callable[[Window], T], windows: Iterable[Window], workers: int
+) -> Iterator[tuple[Window, T]]:
     """What `find` gives for every window, in their order, with a few windows under way at a time."""
     if workers == 1:
         yield from ((window, find(window)) for window in windows)
         return
-    under_way: deque[tuple[Window, Future[BlockPieces | None]]] = deque()
+    under_way: deque[tuple[Window, Future[T]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for window in windows:

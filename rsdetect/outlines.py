@@ -1,4 +1,4 @@
-"""From the corners of pieces to polygons, for the whole raster at once and without a loop over regions.
+"""From the corners of pieces to polygons, for many regions at once and without a loop over them.
 
 Along every grid line the corners come in pairs: the first and second are joined by an edge, the third
 and fourth, and so on. The pairs of the rows and of the columns together link every corner to its two
@@ -20,10 +20,9 @@ import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-Int64Array = NDArray[np.int64]
+from rsdetect.connected import Int64Array, rings
+
 Float64Array = NDArray[np.float64]
 
 # Where a pixel lies as seen from one of its corner points: twice "right" plus "lower", so that sorting puts
@@ -35,12 +34,13 @@ UPPER_LEFT, LOWER_LEFT, UPPER_RIGHT, LOWER_RIGHT = 0, 1, 2, 3
 class Corners:
     """Points where an outline turns, or may turn as far as one block can see.
 
-    A point where two inside pixels meet diagonally is there twice, once for each of them.
+    A point where two inside pixels meet diagonally is there twice, once for each of them. In as few bytes
+    as they need, because those that wait for the blocks around are the memory that tracing takes.
     """
 
-    row: Int64Array  # (n,) the grid line, counted from the raster's upper edge
-    col: Int64Array  # (n,) likewise from its left edge
-    pixel: Int64Array  # (n,) which of the four pixels around the point: one that lies inside
+    row: NDArray[np.int32]  # (n,) the grid line, counted from the raster's upper edge
+    col: NDArray[np.int32]  # (n,) likewise from its left edge
+    pixel: NDArray[np.int8]  # (n,) which of the four pixels around the point: one that lies inside
     owner: Int64Array  # (n,) the piece, or later the region, that this pixel belongs to
 
     def __getitem__(self, chosen: NDArray[np.bool_] | Int64Array) -> Corners:
@@ -49,12 +49,6 @@ class Corners:
     def renumbered(self, owner: Int64Array) -> Corners:
         """The same points with other numbers for what they belong to."""
         return replace(self, owner=owner)
-
-    @staticmethod
-    def none() -> Corners:
-        """No corner at all."""
-        empty = np.empty(0, np.int64)
-        return Corners(empty, empty, empty, empty)
 
     @staticmethod
     def joined(parts: Sequence[Corners]) -> Corners:
@@ -71,12 +65,16 @@ class Corners:
 class Outlines:
     """The outlines of regions in pixel coordinates, in the row-major order of the regions' first pixels."""
 
-    points: Float64Array  # (n, 2) column and row; the first point of a ring again at its end
+    points: NDArray[np.int32]  # (n, 2) column and row; the first point of a ring again at its end
     ring_offsets: Int64Array  # (rings + 1,) where in `points` each ring starts
     polygon_offsets: (
         Int64Array  # (regions + 1,) where in `ring_offsets` each region starts: outer ring, holes
     )
     region: Int64Array  # (regions,) number of the region
+
+    def first_points(self) -> NDArray[np.int32]:
+        """(regions, 2) column and row of the upper left corner of every region's first pixel."""
+        return self.points[self.ring_offsets[self.polygon_offsets[:-1]]]
 
     def polygons(self, transform: Affine) -> NDArray[np.object_]:
         """(regions,) valid and normalised shapely Polygons, where `transform` puts (column, row)."""
@@ -85,7 +83,7 @@ class Outlines:
         return np.asarray(shapely.normalize(polygons))
 
 
-def transformed(points: Float64Array, transform: Affine) -> Float64Array:
+def transformed(points: Float64Array | NDArray[np.int32], transform: Affine) -> Float64Array:
     """(n, 2) points, moved by an affine transform."""
     x, y = points.T
     t = transform
@@ -93,17 +91,15 @@ def transformed(points: Float64Array, transform: Affine) -> Float64Array:
 
 
 def trace_outlines(corners: Corners) -> Outlines:
-    """Link the corners of all regions to outlines.
+    """Link the corners of regions to outlines.
 
     Parameters
     ----------
     corners
-        What all blocks emitted, in any order, owned by regions.
+        All that the blocks emitted of these regions, at least one, in any order.
     """
     nodes = _merge(corners)
-    if nodes.row.size == 0:
-        return Outlines(np.empty((0, 2)), np.zeros(1, np.int64), np.zeros(1, np.int64), np.empty(0, np.int64))
-    order, starts = _follow(_successors(nodes))
+    order, starts = rings(_successors(nodes))
     # The first corner of a region lies on its outer ring, so that sorting by the ring's first corner
     # puts the outer ring before the holes, and regions in the order of their first pixels.
     ring_region = nodes.owner[order[starts]]
@@ -113,7 +109,7 @@ def trace_outlines(corners: Corners) -> Outlines:
     corner, ring_offsets = _closed_rings(order, starts, by_region)
     new_polygon = np.flatnonzero(np.diff(appearance[by_region], prepend=-1))
     return Outlines(
-        points=np.stack([nodes.col[corner], nodes.row[corner]], axis=1).astype(np.float64),
+        points=np.stack([nodes.col[corner], nodes.row[corner]], axis=1),
         ring_offsets=ring_offsets,
         polygon_offsets=np.append(new_polygon, by_region.size),
         region=regions[np.argsort(first_ring)],
@@ -122,11 +118,10 @@ def trace_outlines(corners: Corners) -> Outlines:
 
 def _merge(corners: Corners) -> Corners:
     """Put corners of several blocks at one point together, and drop those that are none."""
-    width = int(corners.col.max(initial=0)) + 1
-    nodes = corners[np.argsort((corners.row * width + corners.col) * 4 + corners.pixel)]
-    if nodes.row.size == 0:
-        return nodes
-    point = nodes.row * width + nodes.col
+    width = int(corners.col.max()) + 1
+    place = (corners.row.astype(np.int64) * width + corners.col) * 4 + corners.pixel
+    by_place = np.argsort(place)
+    nodes, point = corners[by_place], place[by_place] // 4
     first = np.flatnonzero(np.diff(point, prepend=-1))
     count = np.diff(np.append(first, point.size))
     keep = np.zeros(point.size, np.bool_)
@@ -146,7 +141,8 @@ def _successors(nodes: Corners) -> Int64Array:
     goes_right = index % 2 == 0
     in_row = index ^ 1
     # Of two nodes at one point, the one whose upright edge leads up comes first in the column.
-    column_key = (nodes.col * (nodes.row[-1] + 1) + nodes.row) * 2 + _leads_down_at_contact(nodes)
+    height = int(nodes.row[-1]) + 1
+    column_key = (nodes.col.astype(np.int64) * height + nodes.row) * 2 + _leads_down_at_contact(nodes)
     by_column = np.argsort(column_key)
     in_column, goes_down = np.empty_like(index), np.empty_like(goes_right)
     in_column[by_column[0::2]], in_column[by_column[1::2]] = by_column[1::2], by_column[0::2]
@@ -168,31 +164,6 @@ def _leads_down_at_contact(nodes: Corners) -> Int64Array:
     for node in (left, left + 1):
         leads_down[node] = (nodes.pixel[node] % 2 == 1) != one_region
     return leads_down
-
-
-def _follow(successor: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """All corners in the order of their rings, and where in that order each ring starts.
-
-    Rings start at their first corner and follow in the order of it.
-    """
-    count = successor.size
-    rings, ring = connected_components(_graph(successor), connection="weak")
-    head = np.empty(rings, np.int64)
-    head[ring[::-1]] = np.arange(count)[::-1]  # of equal indices the last one assigned stays: the smallest
-    predecessor = np.empty(count, np.int64)
-    predecessor[successor] = np.arange(count)
-    # Cut every ring open at its head and hang the next one on: one walk through a single path gives them all.
-    rank = np.argsort(head)
-    chain = successor.copy()
-    chain[predecessor[head[rank[:-1]]]] = head[rank[1:]]
-    order = breadth_first_order(_graph(chain), head[rank[0]], return_predecessors=False)
-    length = np.bincount(ring, minlength=rings)[rank]
-    return order.astype(np.int64), np.cumsum(length) - length
-
-
-def _graph(successor: Int64Array) -> csr_array:
-    count = successor.size
-    return csr_array((np.ones(count), successor, np.arange(count + 1)), shape=(count, count))
 
 
 def _closed_rings(order: Int64Array, starts: Int64Array, rings: Int64Array) -> tuple[Int64Array, Int64Array]:

@@ -7,24 +7,37 @@ without looking at pixels again: corners on a shared block edge cancel or comple
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
+from rsdetect.connected import Int64Array, connected
 from rsdetect.grid import Window
-from rsdetect.outlines import (
-    LOWER_LEFT,
-    LOWER_RIGHT,
-    UPPER_LEFT,
-    UPPER_RIGHT,
-    Corners,
-    Float64Array,
-    Int64Array,
-)
+from rsdetect.outlines import LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT, UPPER_RIGHT, Corners, Float64Array
+
+BoolArray = NDArray[np.bool_]
+
+# Names of the bands of difference, and of a window (bands, height, width) what is averaged over each piece;
+# NaN = unknown, left out.
+Difference = Callable[[Window], tuple[tuple[str, ...], NDArray[np.float32]]]
+
+
+_STRIP_PIXELS = 2**17
+
+
+@dataclass(frozen=True)
+class Between:
+    """Values from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def of(self, values: NDArray[np.uint8]) -> BoolArray:
+        """True where a value is among them."""
+        # One comparison for two: what lies below the first wraps round to the top.
+        return values - np.uint8(self.first) <= np.uint8(self.last - self.first)
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class Sums:
     band_sum: Float64Array  # (bands, n) sum of the known differences
     band_pixels: Int64Array  # (bands, n) number of pixels where the difference is known
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> Sums:
+    def __getitem__(self, chosen: BoolArray | Int64Array) -> Sums:
         return Sums(
             pixels=self.pixels[chosen],
             value_sum=self.value_sum[chosen],
@@ -62,12 +75,6 @@ class Sums:
         )
 
     @staticmethod
-    def none() -> Sums:
-        """Of no region."""
-        empty = np.empty(0, np.int64)
-        return Sums(empty, empty, empty, (), np.empty((0, 0)), np.empty((0, 0), np.int64))
-
-    @staticmethod
     def joined(parts: Sequence[Sums]) -> Sums:
         """One after the other; at least one, and all with the same bands."""
         return Sums(
@@ -84,7 +91,6 @@ class Sums:
 class BlockPieces:
     """The pieces of one block, numbered from 0. Along an edge, -1 stands for a pixel outside."""
 
-    count: int
     corners: Corners
     sums: Sums
     top: Int64Array  # (width,) the piece of every pixel in the first row
@@ -92,19 +98,31 @@ class BlockPieces:
     left: Int64Array  # (height,)
     right: Int64Array  # (height,)
 
-    def without_small(self, pixels: int) -> BlockPieces:
-        """Leave out pieces of fewer pixels, unless they touch an edge and another block may add to them."""
-        edges = (self.top, self.bottom, self.left, self.right)
-        keep = self.sums.pixels >= pixels
-        for edge in edges:
-            keep[edge[edge >= 0]] = True
-        number = np.cumsum(keep) - 1
-        corners = self.corners[keep[self.corners.owner]]
-        return BlockPieces(
-            int(np.count_nonzero(keep)),
+    @property
+    def count(self) -> int:
+        """How many pieces there are."""
+        return self.sums.pixels.size
+
+    def split(self) -> tuple[tuple[Corners, Sums] | None, BlockPieces | None]:
+        """Those that touch no edge, regions by themselves, and those that another block may add to."""
+        at_edge = np.zeros(self.count, np.bool_)
+        for edge in (self.top, self.bottom, self.left, self.right):
+            at_edge[edge[edge >= 0]] = True
+        if at_edge.all():
+            return None, self
+        owned_at_edge = at_edge[self.corners.owner]
+        closed = self.corners[~owned_at_edge], self.sums
+        if not at_edge.any():
+            return closed, None
+        number = np.cumsum(at_edge) - 1
+        corners = self.corners[owned_at_edge]
+        return closed, BlockPieces(
             corners.renumbered(number[corners.owner]),
-            self.sums[keep],
-            *(np.where(edge >= 0, number[edge], -1) for edge in edges),
+            self.sums[at_edge],
+            *(
+                np.where(edge >= 0, number[edge], -1)
+                for edge in (self.top, self.bottom, self.left, self.right)
+            ),
         )
 
 
@@ -116,48 +134,96 @@ class _Runs:
     end: Int64Array  # (n,) likewise right of the last one
     stride: int  # width of the block + 1
 
+    def __getitem__(self, chosen: BoolArray) -> _Runs:
+        return replace(self, start=self.start[chosen], end=self.end[chosen])
+
 
 def find_pieces(
     values: NDArray[np.uint8],
-    inside: NDArray[np.bool_],
+    inside: Between,
     window: Window,
-    differences: tuple[tuple[str, ...], NDArray[np.float32]],
+    difference: Difference | None = None,
+    fewest: int = 1,
 ) -> BlockPieces | None:
-    """Label the 4-connected pieces of one block; None where no pixel is inside.
+    """Label the 4-connected pieces of one block; None where there is none.
 
     Parameters
     ----------
     values
         (height, width), what is averaged over a piece.
     inside
-        (height, width), True = belongs to a piece.
+        Which values belong to a piece.
     window
         Where the block lies in the raster.
-    differences
-        Names of the bands, and (bands, height, width) averaged likewise; NaN = unknown, left out.
+    difference
+        What else is averaged. Only asked for the rectangle around the pieces.
+    fewest
+        Pieces of fewer pixels are left out, unless they touch an edge and another block may add to them.
     """
-    runs = _find_runs(inside)
+    least, largest = values.min(), values.max()
+    if least > inside.last or largest < inside.first:
+        return None
+    if inside.first <= least and largest <= inside.last:
+        return _whole_block(values, window, difference)
+    runs = _find_runs(values, inside)
     if runs.start.size == 0:
         return None
     count, piece = _label_runs(runs)
+    edges = _along_edges(runs, piece, window.shape)
+    keep = np.bincount(piece, weights=runs.end - runs.start, minlength=count) >= fewest
+    if not keep.all():
+        for edge in edges:
+            keep[edge[edge >= 0]] = True
+        if not keep.any():
+            return None
+        number, kept = np.cumsum(keep) - 1, keep[piece]
+        runs, piece, count = runs[kept], number[piece[kept]], int(number[-1]) + 1
+        edges = [np.where(edge >= 0, number[edge], -1) for edge in edges]
+    sums = _sum_runs(runs, values, window, difference).grouped(piece, count)
+    return BlockPieces(_find_corners(runs, piece, window), sums, *edges)
+
+
+def _whole_block(values: NDArray[np.uint8], window: Window, difference: Difference | None) -> BlockPieces:
+    """One piece that fills the block, as most of a footprint does: nothing to search for."""
+    height, width = window.shape
+    bands, change = _no_difference(window) if difference is None else difference(window)
+    sums = Sums(
+        pixels=np.array([values.size]),
+        value_sum=np.array([values.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64)]),
+        value_max=np.array([values.max()], np.int64),
+        bands=bands,
+        band_sum=np.where(np.isnan(change), 0, change).sum(axis=(1, 2), dtype=np.float64, keepdims=True)[
+            ..., 0
+        ],
+        band_pixels=(~np.isnan(change)).sum(axis=(1, 2), keepdims=True)[..., 0],
+    )
+    row, col = window.row_off, window.col_off
+    corners = Corners(
+        row=np.array([row, row, row + height, row + height], np.int32),
+        col=np.array([col, col + width, col, col + width], np.int32),
+        pixel=np.array([LOWER_RIGHT, LOWER_LEFT, UPPER_RIGHT, UPPER_LEFT], np.int8),
+        owner=np.zeros(4, np.int64),
+    )
     return BlockPieces(
-        count=count,
-        corners=_find_corners(runs, piece, window),
-        sums=_sum_runs(runs, values, inside, differences).grouped(piece, count),
-        top=_along_row(runs, piece, inside, 0),
-        bottom=_along_row(runs, piece, inside, inside.shape[0] - 1),
-        left=_along_column(runs.start, 0, piece, inside.shape),
-        right=_along_column(runs.end, inside.shape[1], piece, inside.shape),
+        corners, sums, *(np.zeros(length, np.int64) for length in (width, width, height, height))
     )
 
 
-def _find_runs(inside: NDArray[np.bool_]) -> _Runs:
-    height, width = inside.shape
+def _find_runs(values: NDArray[np.uint8], inside: Between) -> _Runs:
+    height, width = values.shape
+    stride = width + 1
+    # Strip by strip, so that what is worked out on the way stays in the processor's cache.
+    rows = max(1, _STRIP_PIXELS // stride)
     # A column of outside pixels ends every run within its own row, and one pixel in front starts the first.
-    padded = np.zeros(height * (width + 1) + 1, dtype=np.bool_)
-    padded[1:].reshape(height, width + 1)[:, :width] = inside
-    turns = np.flatnonzero(padded[1:] != padded[:-1])
-    return _Runs(turns[0::2], turns[1::2], width + 1)
+    padded = np.zeros(rows * stride + 1, dtype=np.bool_)
+    turns = []
+    for top in range(0, height, rows):
+        strip = values[top : top + rows]
+        used = padded[: strip.shape[0] * stride + 1]
+        used[1:].reshape(-1, stride)[:, :width] = inside.of(strip)
+        turns.append(np.flatnonzero(used[1:] != used[:-1]) + top * stride)
+    every = np.concatenate(turns)
+    return _Runs(every[0::2], every[1::2], stride)
 
 
 def _label_runs(runs: _Runs) -> tuple[int, Int64Array]:
@@ -165,12 +231,15 @@ def _label_runs(runs: _Runs) -> tuple[int, Int64Array]:
     first = np.searchsorted(runs.end + runs.stride, runs.start, side="right")
     last = np.searchsorted(runs.start + runs.stride, runs.end, side="left")
     touching = last - first
-    offsets = np.concatenate(([0], np.cumsum(touching)))
-    above = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], touching)
-    count = runs.start.size
-    graph = csr_array((np.ones(above.size, np.int8), above, offsets), shape=(count, count))
-    pieces, piece = connected_components(graph, directed=False)
-    return int(pieces), piece.astype(np.int64)
+    below = np.repeat(np.arange(runs.start.size), touching)
+    return connected(runs.start.size, _counted_from(first, touching), below)
+
+
+def _counted_from(first: Int64Array, length: Int64Array) -> Int64Array:
+    """first[0], first[0] + 1, ..., as many as length[0] says, then first[1] and so on."""
+    before = np.cumsum(length) - length
+    counted: Int64Array = np.arange(int(length.sum())) + np.repeat(first - before, length)
+    return counted
 
 
 def _find_corners(runs: _Runs, piece: Int64Array, window: Window) -> Corners:
@@ -186,26 +255,20 @@ def _find_corners(runs: _Runs, piece: Int64Array, window: Window) -> Corners:
         pieces += [piece[upper_end], piece[lower_end]]
     row, col = np.divmod(np.concatenate(points), runs.stride)
     return Corners(
-        row=row + window.row_off,
-        col=col + window.col_off,
-        pixel=np.concatenate(pixels),
+        row=(row + window.row_off).astype(np.int32),
+        col=(col + window.col_off).astype(np.int32),
+        pixel=np.concatenate(pixels).astype(np.int8),
         owner=np.concatenate(pieces),
     )
 
 
-def _sum_runs(
-    runs: _Runs,
-    values: NDArray[np.uint8],
-    inside: NDArray[np.bool_],
-    differences: tuple[tuple[str, ...], NDArray[np.float32]],
-) -> Sums:
-    """The sums of every run, from its pixels, which lie one after the other in row-major order."""
+def _sum_runs(runs: _Runs, values: NDArray[np.uint8], window: Window, difference: Difference | None) -> Sums:
+    """The sums of every run, from its pixels, which are taken out of the arrays one after the other."""
     length = runs.end - runs.start
     first = np.cumsum(length) - length
-    held = values[inside]
-    bands, arrays = differences
-    # One band at a time: a mask over the last two of three axes takes NumPy ten times as long.
-    change = np.array([array[inside] for array in arrays], np.float32).reshape(len(bands), held.size)
+    row, col = np.divmod(runs.start, runs.stride)
+    held = values.ravel()[_counted_from(row * window.width + col, length)]
+    bands, change = _changes(row, col, length, window, difference)
     known = ~np.isnan(change)
     return Sums(
         pixels=length,
@@ -217,19 +280,37 @@ def _sum_runs(
     )
 
 
-def _along_row(runs: _Runs, piece: Int64Array, inside: NDArray[np.bool_], row: int) -> Int64Array:
-    low, high = np.searchsorted(runs.start, [row * runs.stride, (row + 1) * runs.stride])
-    line = np.full(inside.shape[1], -1, np.int64)
-    line[inside[row]] = np.repeat(piece[low:high], (runs.end - runs.start)[low:high])
-    return line
+def _changes(
+    row: Int64Array, col: Int64Array, length: Int64Array, window: Window, difference: Difference | None
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """The bands, and (bands, pixels) their differences; read for the rectangle around the runs."""
+    top, left = int(row[0]), int(col.min())
+    around = Window(
+        window.row_off + top, window.col_off + left, int(row[-1]) + 1 - top, int((col + length).max()) - left
+    )
+    bands, arrays = _no_difference(around) if difference is None else difference(around)
+    pixels = _counted_from((row - top) * around.width + col - left, length)
+    return bands, arrays.reshape(len(bands), around.height * around.width)[:, pixels]
 
 
-def _along_column(points: Int64Array, col: int, piece: Int64Array, shape: tuple[int, int]) -> Int64Array:
-    """The piece of every row's run that has one of its `points` on the grid line `col`."""
-    row, point_col = np.divmod(points, shape[1] + 1)
-    line = np.full(shape[0], -1, np.int64)
-    line[row[point_col == col]] = piece[point_col == col]
-    return line
+def _no_difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    return (), np.empty((0, *window.shape), np.float32)
+
+
+def _along_edges(runs: _Runs, piece: Int64Array, shape: tuple[int, int]) -> list[Int64Array]:
+    """The piece of every pixel along the upper, lower, left and right edge; -1 where it is outside."""
+    height, width = shape
+    top, bottom, left, right = (np.full(length, -1, np.int64) for length in (width, width, height, height))
+    for line, row in ((top, 0), (bottom, height - 1)):
+        low, high = np.searchsorted(runs.start, [row * runs.stride, (row + 1) * runs.stride])
+        length = runs.end[low:high] - runs.start[low:high]
+        line[_counted_from(runs.start[low:high] - row * runs.stride, length)] = np.repeat(
+            piece[low:high], length
+        )
+    for line, points, col in ((left, runs.start, 0), (right, runs.end, width)):
+        row_of, point_col = np.divmod(points, runs.stride)
+        line[row_of[point_col == col]] = piece[point_col == col]
+    return [top, bottom, left, right]
 
 
 def _add_up(group: Int64Array, amounts: NDArray[np.int64] | Float64Array, count: int) -> Int64Array:

@@ -18,7 +18,7 @@ from rsdetect.grid import Window
 from rsdetect.handles import one_line
 from rsdetect.pair import Pair, read_tile
 from rsdetect.raster import ProbabilityRaster
-from rsdetect.regions import TraceOptions, trace_footprint, trace_regions
+from rsdetect.regions import TraceOptions, trace_changes_and_footprint
 from rsdetect.tiles import TileWindow
 
 
@@ -39,7 +39,6 @@ def write_polygons(
         Counts for the record: regions, changed and observed pixels, changed area.
     """
     raster = ProbabilityRaster(raster_path)
-    workers = usable_cores()
 
     def difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         assert pair is not None
@@ -49,13 +48,12 @@ def write_polygons(
     options = TraceOptions(
         min_area=record["min_area"],
         simplify=record["simplify"],
-        workers=workers,
+        workers=usable_cores(),
         difference=difference if pair is not None else None,
     )
-    changes = trace_regions(raster, record["level_percent"], options=options)
+    changes, footprint = trace_changes_and_footprint(raster, record["level_percent"], options)
     if pair is not None and not changes.differences:  # no region, but the columns of one that had some
         changes = replace(changes, differences={band: np.empty(0) for band in pair.bands})
-    footprint = trace_footprint(raster, options=TraceOptions(workers=workers))
     description = ChangeDescription(
         record["check"]["before"]["date"], record["check"]["after"]["date"], record["detector"]["name"]
     )

@@ -1,15 +1,15 @@
 """From a raster of change probability to regions: connected pixels at or above a threshold, as polygons.
 
-The raster is read block by block. Each block gives its pieces (`rsdetect.pieces`); pieces that touch
-across a block edge become one region; the outlines are then traced for the whole raster at once
-(`rsdetect.outlines`). The result is what polygonising the whole raster in one go would give, whatever
-the block size and the number of workers, and what is kept in memory grows with the outlines found,
-not with the raster.
+The raster is read once, block by block, by several threads. A block gives its pieces (`rsdetect.pieces`).
+Those that touch no edge of it are regions and are outlined (`rsdetect.outlines`) by the same thread; the
+others wait until all blocks are there, are joined across the edges (`rsdetect.joining`) and outlined then.
+The result is what polygonising the whole raster in one go would give, whatever the block size and the number
+of workers, and what is kept in memory grows with the outlines found, not with the raster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,17 +19,16 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from rsdetect.areas import measure, metres_per_unit, pixel_area_m2
-from rsdetect.devices import return_free_memory
+from rsdetect.connected import Int64Array
 from rsdetect.grid import Grid, Window
-from rsdetect.joining import join_blocks
-from rsdetect.outlines import Float64Array, Int64Array, Outlines, trace_outlines, transformed
-from rsdetect.pieces import BlockPieces, Sums, find_pieces
+from rsdetect.joining import Seams, blocks, in_order
+from rsdetect.outlines import Corners, Float64Array, trace_outlines, transformed
+from rsdetect.pieces import Between, BlockPieces, Difference, Sums, find_pieces
 
 NOT_OBSERVED = 255  # the nodata value of a probability raster; 0 to 100 are percent
+_OBSERVED = Between(0, NOT_OBSERVED - 1)
 
-Difference = Callable[[Window], tuple[tuple[str, ...], NDArray[np.float32]]]
 Polygons = NDArray[np.object_]  # shapely Polygons
-Inside = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
 
 
 class Raster(Protocol):
@@ -51,9 +50,7 @@ class TraceOptions:
     simplify: float = 0.0  # tolerance in m, or pixels without a CRS; 0 = pixel outlines
     block_size: int = 1024  # edge of a block in pixels; the result does not depend on it
     workers: int = 1  # threads that read and trace blocks
-    difference: Difference | None = (
-        None  # band names and (bands, height, width) after - before; NaN = unknown
-    )
+    difference: Difference | None = None  # after - before of each band, to be averaged; only of changes
 
 
 @dataclass(frozen=True)
@@ -84,91 +81,146 @@ def trace_regions(raster: Raster, level: int, *, options: TraceOptions | None = 
     options
         Minimum area, simplification, and how the work is cut up.
     """
-    assert 0 <= level < NOT_OBSERVED
-    return _trace(
-        raster, lambda values: (values >= level) & (values != NOT_OBSERVED), options or TraceOptions()
-    )
+    [changes] = _trace(raster, (_at_least(level),), (options or TraceOptions(),))
+    return changes
 
 
 def trace_footprint(raster: Raster, options: TraceOptions | None = None) -> Regions:
     """Trace where the raster was observed at all; a place outside is not known to be unchanged."""
-    return _trace(raster, lambda values: values != NOT_OBSERVED, options or TraceOptions())
+    [footprint] = _trace(raster, (_OBSERVED,), (options or TraceOptions(),))
+    return footprint
 
 
-def _trace(raster: Raster, inside: Inside, options: TraceOptions) -> Regions:
+def trace_changes_and_footprint(raster: Raster, level: int, options: TraceOptions) -> tuple[Regions, Regions]:
+    """`trace_regions` and, with neither minimum area nor simplification, `trace_footprint` in one reading."""
+    plain = TraceOptions(block_size=options.block_size, workers=options.workers)
+    changes, footprint = _trace(raster, (_at_least(level), _OBSERVED), (options, plain))
+    return changes, footprint
+
+
+def _at_least(level: int) -> Between:
+    assert 0 <= level < NOT_OBSERVED
+    return Between(level, NOT_OBSERVED - 1)
+
+
+@dataclass(frozen=True)
+class _Outlined:
+    """Regions that are finished but for their order and their areas."""
+
+    first: Int64Array  # (n,) position of the first pixel, counted in rows of grid points
+    geometry: Polygons  # (n,)
+    sums: Sums  # (n,)
+
+
+def _trace(raster: Raster, layers: Sequence[Between], options: Sequence[TraceOptions]) -> list[Regions]:
+    """Trace several layers of regions in one reading, cut up as the options of the first one say."""
     grid = raster.grid
+    fewest = [_fewest_pixels(grid, each.min_area) for each in options]
+
+    def find(window: Window) -> list[tuple[list[_Outlined], BlockPieces | None]]:
+        values = raster.read(window)
+        return [
+            _closed_and_open(find_pieces(values, inside, window, each.difference, least), grid)
+            for inside, each, least in zip(layers, options, fewest, strict=True)
+        ]
+
+    seams = [Seams(grid.width) for _ in layers]
+    outlined: list[list[_Outlined]] = [[] for _ in layers]
+    for window, found in in_order(find, blocks(grid, options[0].block_size), options[0].workers):
+        for (closed, still_open), seam, done in zip(found, seams, outlined, strict=True):
+            seam.add(window, still_open)
+            done.extend(closed)
+    for seam, least, done in zip(seams, fewest, outlined, strict=True):
+        joined = seam.joined(least)
+        if joined is not None:
+            done.append(_outlined(*joined, grid))
+    return [_finished(done, grid, each) for done, each in zip(outlined, options, strict=True)]
+
+
+def _fewest_pixels(grid: Grid, min_area: float) -> int:
+    """The least number of pixels that make up the minimum area; 1 where pixels have no area of their own."""
     pixel_area = pixel_area_m2(grid)
-    # Noise goes block by block, before it fills the memory; rounded down, as the last word comes later.
-    fewest = 0 if pixel_area is None else int(options.min_area / pixel_area)
-    find = _finder(raster, inside, options.difference, fewest)
-    corners, sums = join_blocks(grid, find, options.block_size, options.workers)
-    return_free_memory()  # the blocks' pixels, before the outlines come on top
-    if pixel_area is not None:  # then small regions need not be outlined at all
-        keep = sums.pixels * pixel_area >= options.min_area
-        corners = corners[keep[corners.owner]]
-    outlines = trace_outlines(corners)
-    region, geometry = outlines.region, outlines.polygons(grid.transform)
-    area, perimeter = measure(geometry, grid.crs)
-    kept = np.ones(region.size, np.bool_)
     if pixel_area is None:
-        kept = area >= options.min_area
+        return 1
+    fewest = max(1, int(min_area / pixel_area) - 1)
+    while fewest * pixel_area < min_area:  # what counts is this product, whatever the division rounded to
+        fewest += 1
+    return fewest
+
+
+def _closed_and_open(pieces: BlockPieces | None, grid: Grid) -> tuple[list[_Outlined], BlockPieces | None]:
+    """The pieces that are regions by themselves, outlined, and those that may go on in another block."""
+    if pieces is None:
+        return [], None
+    closed, still_open = pieces.split()
+    return [] if closed is None else [_outlined(*closed, grid)], still_open
+
+
+def _outlined(corners: Corners, sums: Sums, grid: Grid) -> _Outlined:
+    """Those regions outlined that `corners`, at least one, belong to."""
+    outlines = trace_outlines(corners)
+    col, row = outlines.first_points().astype(np.int64).T
+    first = row * (grid.width + 1) + col
+    return _Outlined(first, outlines.polygons(grid.transform), sums[outlines.region])
+
+
+def _finished(parts: list[_Outlined], grid: Grid, options: TraceOptions) -> Regions:
+    """All regions of a layer in their order, measured and, where asked for, simplified."""
+    if not parts:
+        return _no_regions()
+    order = np.argsort(np.concatenate([part.first for part in parts]))
+    geometry = np.concatenate([part.geometry for part in parts])[order]
+    sums = Sums.joined([part.sums for part in parts])[order]
+    area, perimeter = measure(geometry, grid.crs)
+    pixel_area = pixel_area_m2(grid)
+    if pixel_area is None:
+        large = area >= options.min_area
+        geometry, sums, area, perimeter = geometry[large], sums[large], area[large], perimeter[large]
     elif grid.crs is not None:
         # Exact, where a sum over coordinates rounds.
-        area = (sums.pixels[region] * pixel_area).astype(np.float64)
-    region, geometry, area, perimeter = region[kept], geometry[kept], area[kept], perimeter[kept]
+        area = (sums.pixels * pixel_area).astype(np.float64)
     if options.simplify > 0:
-        geometry = _simplified(outlines, kept, grid, options.simplify)
+        geometry = _simplified(geometry, grid, options.simplify)
         area, perimeter = measure(geometry, grid.crs)
-    return Regions(geometry, sums.pixels[region], area, perimeter, **_means(sums, region))
+    return Regions(geometry, sums.pixels, area, perimeter, **_means(sums))
 
 
-def _finder(
-    raster: Raster, inside: Inside, difference: Difference | None, fewest: int
-) -> Callable[[Window], BlockPieces | None]:
-    def find(window: Window) -> BlockPieces | None:
-        values = raster.read(window)
-        chosen = inside(values)
-        if not chosen.any():
-            return None
-        differences = _no_difference(window) if difference is None else difference(window)
-        pieces = find_pieces(values, chosen, window, differences)
-        return pieces and pieces.without_small(fewest)
-
-    return find
+def _no_regions() -> Regions:
+    nothing, whole = np.empty(0), np.empty(0, np.int64)
+    return Regions(np.empty(0, np.object_), whole, nothing, nothing, nothing, nothing, {})
 
 
-def _no_difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    return (), np.empty((0, *window.shape), np.float32)
-
-
-def _simplified(outlines: Outlines, kept: NDArray[np.bool_], grid: Grid, tolerance: float) -> Polygons:
-    """Leave out corners of the `kept` outlines, as a coverage, so that what regions share stays shared.
+def _simplified(geometry: Polygons, grid: Grid, tolerance: float) -> Polygons:
+    """Leave out corners of all outlines at once, as a coverage, so that what regions share stays shared.
 
     Done in pixel coordinates stretched to metres at the middle of the grid, and taken back to whole
     pixels, so that the corners that stay are exactly those of the outlines.
     """
+    if geometry.size == 0:
+        return geometry
     t = grid.transform
     middle = t.d * grid.width / 2 + t.e * grid.height / 2 + t.f
     east, north = metres_per_unit(grid.crs, middle)
-    to_metres = Affine(t.a * east, t.b * east, 0, t.d * north, t.e * north, 0)
-    in_metres = outlines.polygons(to_metres)[kept]
-    if in_metres.size == 0:
-        return in_metres
+    stretched = Affine(t.a * east, t.b * east, 0, t.d * north, t.e * north, 0)
 
-    def to_crs(points: Float64Array) -> Float64Array:
-        return transformed(np.rint(transformed(points, ~to_metres)), t)
+    def moved(polygons: Polygons, here: Affine, there: Affine) -> Polygons:
+        """By way of whole pixels."""
+        return np.asarray(
+            shapely.transform(
+                polygons, lambda points: transformed(np.rint(transformed(points, ~here)), there)
+            )
+        )
 
-    simplified = shapely.coverage_simplify(in_metres, tolerance)
-    return np.asarray(shapely.normalize(shapely.transform(simplified, to_crs)))
+    simplified = shapely.coverage_simplify(moved(geometry, t, stretched), tolerance)
+    return np.asarray(shapely.normalize(moved(simplified, stretched, t)))
 
 
-def _means(sums: Sums, region: Int64Array) -> dict[str, Any]:
+def _means(sums: Sums) -> dict[str, Any]:
     """The columns of `Regions` that come from sums: percent to [0, 1], bands to means."""
-    pixels = sums.pixels[region]
     with np.errstate(invalid="ignore"):  # 0 / 0 = NaN where a band is known nowhere in the region
-        means = sums.band_sum[:, region] / sums.band_pixels[:, region]
+        means = sums.band_sum / sums.band_pixels
     return {
-        "probability_mean": sums.value_sum[region] / (100 * pixels),
-        "probability_max": sums.value_max[region] / 100,
+        "probability_mean": sums.value_sum / (100 * sums.pixels),
+        "probability_max": sums.value_max / 100,
         "differences": dict(zip(sums.bands, means, strict=True)),
     }

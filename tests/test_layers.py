@@ -21,6 +21,7 @@ MODULES = {
 FLOORS = (
     {"errors", "grid", "tiles", "stats", "metrics"},
     {"nets"},
+    {"connected"},
     {"areas", "blocks", "devices", "pictures", "places", "handles", "outlines", "progress", "styles"},
     {"alignment", "backends", "pieces"},
     {"warping", "joining"},
