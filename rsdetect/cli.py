@@ -20,6 +20,7 @@ from rsdetect.commands.images import images
 from rsdetect.commands.info import info
 from rsdetect.commands.messages import say
 from rsdetect.commands.monitor import app as monitor
+from rsdetect.commands.quantise import quantise
 from rsdetect.commands.simulate import simulate
 from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (detect, batch, check, vectorize, simulate, images, train, evaluate, info):
+for command in (detect, batch, check, vectorize, simulate, images, train, evaluate, quantise, info):
     app.command()(command)
 app.add_typer(monitor)
 

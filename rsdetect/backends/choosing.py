@@ -40,7 +40,7 @@ def resolve_backend(asked: str, model: str, card: Card, device: str) -> str:
     """
     require_known(asked)
     if asked == "auto":
-        usable = (name for name in EIGHT_BIT if device == "cpu" and _is_installed(name))
+        usable = (name for name in EIGHT_BIT if device == "cpu" and is_installed(name))
         return next((name for name in usable if _is_cheap(card, name) and multiplies_bytes()), "torch")
     if asked in EIGHT_BIT:
         _require_eight_bit(asked, model, card, device)
@@ -56,7 +56,7 @@ def require_known(asked: str) -> None:
 def _require_eight_bit(asked: str, model: str, card: Card, device: str) -> None:
     if device != "cpu":
         raise InputError(f"--backend {asked} runs on processors and not on {device}; add --device cpu.")
-    if not _is_installed(asked):
+    if not is_installed(asked):
         raise InputError(f"--backend {asked} needs the extra 'cpu': pip install 'rsdetect[cpu]'.")
     if not multiplies_bytes():
         raise InputError(
@@ -139,7 +139,8 @@ def multiplies_bytes() -> bool:
     return any(found.get(unit, False) for unit in ("avx512_vnni", "avx_vnni", "amx_int8"))
 
 
-def _is_installed(backend: str) -> bool:
+def is_installed(backend: str) -> bool:
+    """Whether the packages that a backend of 8 bits takes can be imported."""
     return all(find_spec(package) is not None for package in _PACKAGES[backend])
 
 

@@ -1,0 +1,42 @@
+"""Make a model ready for 8 bits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rsdetect.commands.messages import log_to_stderr, print_json
+from rsdetect.commands.parameters import Debug, Json, Quiet
+
+
+def quantise(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, whose card is written anew.")],
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FOLDER[:BANDS]]...", help="Labelled pairs to measure the cost on as well."),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure what MODEL needs for running in 8 bits, and what that costs in F1; store both in its card."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from rsdetect.backends.choosing import EIGHT_BIT
+    from rsdetect.quantise import quantise as measure
+    from rsdetect.tables import print_table
+
+    log_to_stderr(quiet=quiet)
+    found = measure(model, folders or (), quiet=quiet or as_json)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    backends = ("torch", *EIGHT_BIT)
+    table = Table("F1", *backends, box=SIMPLE_HEAD)
+    for name, scores in found.f1.items():
+        table.add_row(name, *(f"{scores[backend]:.4f}" for backend in backends))
+    lost = (found.f1_lost(backend) for backend in EIGHT_BIT)
+    table.add_row("lost, mean", "", *(f"{mean:.4f}" for mean in lost if mean is not None))
+    print_table(table)
