@@ -71,7 +71,7 @@ def quantise(model: str, folders: Sequence[str] = (), *, quiet: bool = True) -> 
     net, card = load_model(path)
     with show_progress("simulated pairs", 2 * _PAIRS * _PAIR_PX**2, quiet=quiet) as progress:
         of_ranges = _simulated(card, _FIRST_SEED, progress)
-        ranges = measure_ranges(net, (_scorer(path, k, "torch").normalised(k.tile, card) for k in of_ranges))
+        ranges = measure_ranges(net, (_dates(path, card, known) for known in of_ranges))
         of_cost = list(_simulated(card, _FIRST_SEED + _PAIRS, progress))
     last = _FIRST_SEED + _PAIRS - 1
     data = f"{_PAIRS} pairs of {_PAIR_PX} px made by rsdetect.simulate, seeds {_FIRST_SEED} to {last}"
@@ -129,6 +129,13 @@ def _simulated(card: Card, first_seed: int, progress: Progress) -> Iterator[_Kno
         window = Window(0, 0, _PAIR_PX, _PAIR_PX)
         yield _Known(Tile(window, window, before, after, *valid), made.truth, slots)
         progress.advance(_PAIR_PX**2)
+
+
+def _dates(path: Path, card: Card, known: _Known) -> NDArray[np.float32]:
+    """The pair as the whole network takes it, (2, bands of the model, height, width)."""
+    dates = np.zeros((2, len(card.bands), _PAIR_PX, _PAIR_PX), np.float32)
+    dates[:, sorted(known.slots)] = _scorer(path, known, "torch").normalised(known.tile, card)
+    return dates
 
 
 def _scorer(path: Path, known: _Known, backend: str) -> SiameseScorer:

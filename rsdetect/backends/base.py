@@ -23,7 +23,7 @@ class Network(Protocol):
         ----------
         dates
             (2, bands, height, width) normalised pixels, before and after, 0 where not valid; height and width
-            multiples of the network's stride.
+            multiples of the network's stride. As many bands as the network was loaded for, in its order.
 
         Returns
         -------

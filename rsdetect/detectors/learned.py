@@ -15,6 +15,7 @@ from rsdetect.detectors.strip import SiameseStrip
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_model, model_hash, read_card
+from rsdetect.nets.fold import narrow
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import Float32Array, Tile, WantedBands
 
@@ -64,20 +65,18 @@ class SiameseScorer:
 
     def score(self, tile: Tile) -> Float32Array:
         """Change probability over `tile.read`, (height, width) float32."""
-        network, card = _network(self.model, self.sha256, self.backend, self.device)
+        network, card = self._network()
         logits = network.logits(self.normalised(tile, card))  # (height, width)
         return card.calibration.probability(torch.from_numpy(logits)).numpy()
 
     def normalised(self, tile: Tile, card: Card) -> Float32Array:
-        """Both dates as the network wants them, (2, bands, height, width); valid until the next."""
+        """Both dates, the bands in the model's order, (2, bands, height, width); valid until the next."""
         valid = tile.valid
-        dates = _blank((2, len(card.bands), *valid.shape), self.slots)
-        self.before.apply(tile.before, card.scaling.clip, self.slots, out=dates[0])
-        self.after.apply(tile.after, card.scaling.clip, self.slots, out=dates[1])
+        dates = _room((2, *tile.before.shape))
+        self.before.apply(tile.before, card.scaling.clip, self._places, out=dates[0])
+        self.after.apply(tile.after, card.scaling.clip, self._places, out=dates[1])
         if not valid.all():
-            hidden = ~valid
-            for slot in self.slots:
-                np.copyto(dates[:, slot], np.float32(card.scaling.invalid), where=hidden)
+            np.copyto(dates, np.float32(card.scaling.invalid), where=~valid)
         return dates
 
     @property
@@ -87,9 +86,18 @@ class SiameseScorer:
 
     def strip(self, height: int, width: int) -> SiameseStrip:
         """The network at the top of a strip; where `strips`."""
-        network, card = _network(self.model, self.sha256, self.backend, self.device)
+        network, card = self._network()
         assert isinstance(network, RowNetwork)
-        return SiameseStrip(network.rows(height, width, self.slots), card, (self.before, self.after))
+        return SiameseStrip(network.rows(height, width, self._places), card, (self.before, self.after))
+
+    @property
+    def _places(self) -> tuple[int, ...]:
+        """Where each band of the pair stands among them in the model's order."""
+        return tuple(sorted(self.slots).index(slot) for slot in self.slots)
+
+    def _network(self) -> tuple[Network, Card]:
+        """The network for the bands of the pair, and its card."""
+        return _network(self.model, self.sha256, tuple(sorted(self.slots)), self.backend, self.device)
 
     def provenance(self) -> dict[str, Any]:
         """Name, model, hash, threshold, and the numbers that the dates were normalised with."""
@@ -174,26 +182,28 @@ class SiameseDetector:
 
 
 # What the scored tiles are normalised into, one array a thread: memory that is asked for and given back with
-# every tile is cleared by the system each time. The bands that the pair lacks stay 0, as nobody writes them.
+# every tile is cleared by the system each time.
 _local = threading.local()
 
 
-def _blank(shape: tuple[int, ...], slots: tuple[int, ...]) -> Float32Array:
-    """The thread's array of `shape`, in which bands other than `slots` are 0."""
-    if getattr(_local, "key", None) != (shape, slots):
-        _local.key, _local.dates = (shape, slots), np.zeros(shape, np.float32)
-    dates: Float32Array = _local.dates
+def _room(shape: tuple[int, ...]) -> Float32Array:
+    """The thread's array of `shape`, holding anything."""
+    dates: Float32Array | None = getattr(_local, "dates", None)
+    if dates is None or dates.shape != shape:
+        _local.dates = dates = np.empty(shape, np.float32)
     return dates
 
 
-# One network a process, model file, backend and device. Tiles are scored by many threads at once, which
-# share it.
-_loaded: dict[tuple[str, str, str], tuple[Network, Card]] = {}
+# One network a process, model file, choice of bands, backend and device. Tiles are scored by many threads at
+# once, which share it.
+_loaded: dict[tuple[str, tuple[int, ...], str, str], tuple[Network, Card]] = {}
 _loading = threading.Lock()
 
 
-def _network(model: str, sha256: str, backend: str, device: str) -> tuple[Network, Card]:
-    key = (sha256, backend, device)
+def _network(
+    model: str, sha256: str, slots: tuple[int, ...], backend: str, device: str
+) -> tuple[Network, Card]:
+    key = (sha256, slots, backend, device)
     with _loading:
         if key not in _loaded:
             found = model_hash(model)
@@ -203,5 +213,5 @@ def _network(model: str, sha256: str, backend: str, device: str) -> tuple[Networ
                     f"its hash is {found[:12]} and was {sha256[:12]}."
                 )
             net, card = load_model(model)
-            _loaded[key] = load_network(net, card, backend, device), card
+            _loaded[key] = load_network(narrow(net, slots), card, backend, device), card
         return _loaded[key]
