@@ -1,52 +1,25 @@
-"""Regions to a GeoPackage that QGIS opens styled.
+"""Regions as layers of a GeoPackage that QGIS opens styled.
 
-Version 1.2 of the format, because QGIS 3.22 warns about every newer one. Both layers are written
-column by column in one transaction each; the styles go into the table `layer_styles`, which QGIS
-reads by itself.
+The styles go into the table `layer_styles`, which QGIS reads by itself; `rsdetect.gpkg` writes the file.
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
 import unicodedata
-import warnings
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
-import pyogrio.raw
-import shapely
-from numpy.typing import NDArray
 
+from rsdetect.gpkg import Columns, Layer, write_geopackage
 from rsdetect.regions import Regions
 
 CHANGES, FOOTPRINT = "changes", "footprint"
-_GEOMETRY = "geom"
 _LONGEST_NAME = 40  # characters of a band's name that go into a column's name
-
-_STYLES_TABLE = """
-CREATE TABLE layer_styles (
-    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
-    f_table_catalog TEXT(256),
-    f_table_schema TEXT(256),
-    f_table_name TEXT(256),
-    f_geometry_column TEXT(256),
-    styleName TEXT(30),
-    styleQML TEXT,
-    styleSLD TEXT,
-    useAsDefault BOOLEAN,
-    description TEXT,
-    owner TEXT(30),
-    ui TEXT(30),
-    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
-)
-"""
 
 
 @dataclass(frozen=True)
@@ -56,20 +29,6 @@ class ChangeDescription:
     before_date: str | None  # ISO 8601 day, "2021-06-30"; None = unknown
     after_date: str | None  # likewise
     detector: str  # name of the detector
-
-
-Columns = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of polygons with its default style."""
-
-    name: str
-    geometry: NDArray[np.object_]  # shapely polygons
-    columns: Columns  # as long as `geometry`; datetime64[D] becomes a date, datetime64[ms] a date and time
-    style: str  # QML
-    geometry_type: str = "Polygon"  # or MultiPolygon
 
 
 def write_changes(
@@ -103,21 +62,7 @@ def write_changes(
         Layer(CHANGES, changes.geometry, columns, style),
         Layer(FOOTPRINT, footprint.geometry, observed, footprint_style()),
     )
-    write_layers(path, layers, crs)
-
-
-def write_layers(path: Path, layers: Iterable[Layer], crs: str | None) -> None:
-    """Write `layers` with their default styles into a new file at `path`.
-
-    Parameters
-    ----------
-    crs
-        WKT of the CRS that all are in, or anything else that GDAL takes; None = undefined.
-    """
-    layers = tuple(layers)
-    for layer in layers:
-        _write_layer(path, layer, crs)
-    _write_styles(path, {layer.name: layer.style for layer in layers})
+    write_geopackage(path, layers, crs)
 
 
 def write_raster_style(path: Path) -> None:
@@ -150,49 +95,6 @@ def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
             column = f"difference_{plain}_{repeat}"
         columns[band] = column
     return columns
-
-
-def _write_layer(path: Path, layer: Layer, crs: str | None) -> None:
-    # The format's own number for "undefined"; without it GDAL invents a CRS with a unit of length 0.
-    undefined = {"SRID": "-1"} if crs is None else {}
-    with warnings.catch_warnings():
-        # Scenes without georeference have no CRS, and the user was told when they were opened.
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        pyogrio.raw.write(
-            path,
-            geometry=shapely.to_wkb(layer.geometry),
-            field_data=list(layer.columns.values()),
-            fields=list(layer.columns),
-            layer=layer.name,
-            driver="GPKG",
-            geometry_type=layer.geometry_type,
-            crs=crs,
-            dataset_options={"VERSION": "1.2"},
-            layer_options={"GEOMETRY_NAME": _GEOMETRY, "SPATIAL_INDEX": "YES"} | undefined,
-            gdal_tz_offsets=_in_utc(layer.columns),
-        )
-
-
-def _in_utc(columns: Columns) -> dict[str, NDArray[np.int8]]:
-    """GDAL's sign for UTC, 100, at every time of every column of times: the format knows no other zone."""
-    times = [name for name, values in columns.items() if values.dtype == np.dtype("M8[ms]")]
-    return {name: np.full(len(columns[name]), 100, dtype=np.int8) for name in times}
-
-
-def _write_styles(path: Path, styles: dict[str, str]) -> None:
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute(_STYLES_TABLE)
-        database.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id)"
-            " VALUES ('layer_styles', 'attributes', 'layer_styles', '', 0)"
-        )
-        # QGIS looks a style up by all of these; a NULL schema or another geometry column is passed over.
-        database.executemany(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
-            " styleName, styleQML, styleSLD, useAsDefault, description, owner)"
-            " VALUES ('', '', ?, ?, ?, ?, '', 1, '', '')",
-            [(layer, _GEOMETRY, layer, qml) for layer, qml in styles.items()],
-        )
 
 
 def changes_style(difference_columns: Iterable[str]) -> str:

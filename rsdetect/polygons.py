@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from rsdetect.devices import usable_cores
 from rsdetect.errors import JobInterrupted
@@ -61,7 +60,7 @@ def write_polygons(
         leftover.unlink()
     try:
         write_changes(path, changes, footprint, raster.grid.crs, description)
-    except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
         raise JobInterrupted(
             f"{path.name} could not be written: {one_line(error)}; mend that and run the same "
             "command to carry on."

@@ -173,3 +173,40 @@ def test_many_regions_are_written(tmp_path):
     assert len(changes) == 101 * 101 // 2
     assert changes["change_id"].tolist() == list(range(1, len(changes) + 1))
     assert shapely.is_valid(changes.geometry).all()
+
+
+OWN = pyproj.CRS.from_proj4("+proj=laea +lat_0=47.3 +lon_0=8.4 +x_0=1000 +ellps=bessel +units=us-ft").to_wkt()
+
+
+@pytest.mark.parametrize("crs", [UTM, WGS84, OWN, pyproj.CRS(2056).to_wkt(), pyproj.CRS(3413).to_wkt()])
+def test_any_crs_comes_back(tmp_path, crs):
+    write(tmp_path / "changes.gpkg", SOME, crs=crs)
+    assert geopandas.read_file(tmp_path / "changes.gpkg", layer="changes").crs.equals(
+        pyproj.CRS(crs), ignore_axis_order=True
+    )
+
+
+def test_another_program_may_change_the_features_and_the_index_follows(tmp_path, gdal):
+    path = tmp_path / "changes.gpkg"
+    values = (np.indices((40, 40)).sum(axis=0) % 2) * 100
+    regions, _ = write(path, values)
+    gdal("ogrinfo", path, "-sql", "DELETE FROM changes WHERE fid % 2 = 0")
+    gdal("ogrinfo", path, "-sql", "UPDATE changes SET geom = NULL WHERE fid = 1")
+    gdal("ogr2ogr", "-append", "-nln", "changes", path, path, "footprint")
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT rtreecheck('rtree_changes_geom')").fetchone() == ("ok",)
+        indexed = {number for (number,) in database.execute("SELECT id FROM rtree_changes_geom")}
+        there = {number for (number,) in database.execute("SELECT fid FROM changes WHERE geom NOT NULL")}
+    assert indexed == there
+    assert len(there) == len(regions) // 2 - 1 + 1
+
+
+def test_gdal_reads_through_the_index_what_it_reads_without(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    values = (np.random.default_rng(4).random((200, 200)) < 0.2) * 90
+    regions, _ = write(path, values)
+    for west, south in ((400, 500), (1203, -702), (2390, -1400)):
+        window = shapely.box(west, south, west + 95, south + 95)
+        seen = geopandas.read_file(path, layer="changes", bbox=window.bounds)
+        expected = np.flatnonzero(shapely.intersects(regions.geometry, window)) + 1
+        assert sorted(seen["change_id"]) == expected.tolist()

@@ -125,7 +125,7 @@ def test_the_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(layers, "write_layers", fail)
+        patch.setattr(layers, "write_geopackage", fail)
         with pytest.raises(JobInterrupted, match="No space left"):
             write_history(path, history(), UTM, "after")
     assert path.read_bytes() == kept

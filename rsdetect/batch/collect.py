@@ -18,7 +18,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from rsdetect.geopackage import CHANGES, FOOTPRINT, Layer, changes_style, footprint_style, write_layers
+from rsdetect.geopackage import CHANGES, FOOTPRINT, changes_style, footprint_style
+from rsdetect.gpkg import Layer, write_geopackage
 
 _COMMON = "EPSG:4326"
 _LONGEST_EDGE_M = 1000.0  # of an outline that is bent into another CRS; at 1 km it strays by centimetres
@@ -56,7 +57,7 @@ def collect_changes(path: Path, folders: Sequence[tuple[str, Path]]) -> tuple[st
     changes = _stack(placed[CHANGES], crs, "change_id")
     differences = [column for column in changes[1] if column.startswith("difference_")]
     footprint = _stack(placed[FOOTPRINT], crs, None)
-    write_layers(
+    write_geopackage(
         path,
         (
             Layer(CHANGES, *changes, changes_style(differences)),

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from rsdetect.errors import JobInterrupted
-from rsdetect.geopackage import Columns, Layer, write_layers
+from rsdetect.gpkg import Columns, Layer, write_geopackage
 from rsdetect.handles import one_line
 from rsdetect.monitoring.events import Event, Observation
 from rsdetect.monitoring.history import History
@@ -59,7 +58,7 @@ def write_history(path: Path, history: History, crs: str | None, site: str) -> N
         "MultiPolygon",
     )
     try:
-        write_layers(partial, (events, observations), crs)
+        write_geopackage(partial, (events, observations), crs)
         for suffix in (
             "-wal",
             "-shm",
@@ -67,7 +66,7 @@ def write_history(path: Path, history: History, crs: str | None, site: str) -> N
         ):  # QGIS's, of the file before; they would lie about this one
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         partial.replace(path)
-    except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError) as error:
         raise JobInterrupted(
             f"{path} could not be written: {one_line(error)}; mend that and run the job again to carry on."
         ) from error

@@ -1,0 +1,274 @@
+"""Layers of polygons as a GeoPackage file, in one transaction.
+
+A GeoPackage is an SQLite database with a few tables of its own (OGC 12-128r15), so Python's sqlite3 writes
+it. GDAL would, too, and much the same; but to be loaded it takes longer than all the polygons of a scene
+take to be traced, and to be handed features as long as they take to be written here. Version 1.2 of the
+format, because QGIS 3.22 warns about every newer one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import shapely
+from numpy.typing import NDArray
+
+from rsdetect.rtree import fill_rtree
+
+# ruff: noqa: S608 - the names that go into statements are those of this program's own layers and columns
+
+GEOMETRY = "geom"  # name of the column
+Columns = dict[str, NDArray[Any]]
+
+_APPLICATION, _VERSION = 0x47504B47, 10200
+_ROWS = 2**13  # that are made ready at a time
+_UNDEFINED, _OWN = -1, 100_000  # numbers of a CRS: none, and one that no authority has a number for
+
+_TABLES = """
+CREATE TABLE gpkg_spatial_ref_sys (
+    srs_name TEXT NOT NULL,
+    srs_id INTEGER NOT NULL PRIMARY KEY,
+    organization TEXT NOT NULL,
+    organization_coordsys_id INTEGER NOT NULL,
+    definition TEXT NOT NULL,
+    description TEXT
+);
+CREATE TABLE gpkg_contents (
+    table_name TEXT NOT NULL PRIMARY KEY,
+    data_type TEXT NOT NULL,
+    identifier TEXT UNIQUE,
+    description TEXT DEFAULT '',
+    last_change DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+    min_x DOUBLE,
+    min_y DOUBLE,
+    max_x DOUBLE,
+    max_y DOUBLE,
+    srs_id INTEGER,
+    CONSTRAINT fk_gc_r_srs_id FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys(srs_id)
+);
+CREATE TABLE gpkg_geometry_columns (
+    table_name TEXT NOT NULL,
+    column_name TEXT NOT NULL,
+    geometry_type_name TEXT NOT NULL,
+    srs_id INTEGER NOT NULL,
+    z TINYINT NOT NULL,
+    m TINYINT NOT NULL,
+    CONSTRAINT pk_geom_cols PRIMARY KEY (table_name, column_name),
+    CONSTRAINT uk_gc_table_name UNIQUE (table_name),
+    CONSTRAINT fk_gc_tn FOREIGN KEY (table_name) REFERENCES gpkg_contents(table_name),
+    CONSTRAINT fk_gc_srs FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys (srs_id)
+);
+CREATE TABLE gpkg_extensions (
+    table_name TEXT,
+    column_name TEXT,
+    extension_name TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name)
+);
+CREATE TABLE layer_styles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+    f_table_catalog TEXT(256),
+    f_table_schema TEXT(256),
+    f_table_name TEXT(256),
+    f_geometry_column TEXT(256),
+    styleName TEXT(30),
+    styleQML TEXT,
+    styleSLD TEXT,
+    useAsDefault BOOLEAN,
+    description TEXT,
+    owner TEXT(30),
+    ui TEXT(30),
+    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
+);
+"""
+
+# What keeps the spatial index right when another program changes the features, word for word from the
+# standard (F.3); {t} is the layer, {g} the geometry, {r} the index.
+_BOX = 'NEW.fid, ST_MinX(NEW."{g}"), ST_MaxX(NEW."{g}"), ST_MinY(NEW."{g}"), ST_MaxY(NEW."{g}")'
+_PUT = f'INSERT OR REPLACE INTO "{{r}}" VALUES ({_BOX});'
+_THERE = '(NEW."{g}" NOTNULL AND NOT ST_IsEmpty(NEW."{g}"))'
+_GONE = '(NEW."{g}" ISNULL OR ST_IsEmpty(NEW."{g}"))'
+_TRIGGERS = {
+    "insert": f'AFTER INSERT ON "{{t}}" WHEN {_THERE} BEGIN {_PUT} END',
+    "update1": f'AFTER UPDATE OF "{{g}}" ON "{{t}}" WHEN OLD.fid = NEW.fid AND {_THERE} BEGIN {_PUT} END',
+    "update2": f'AFTER UPDATE OF "{{g}}" ON "{{t}}" WHEN OLD.fid = NEW.fid AND {_GONE}'
+    ' BEGIN DELETE FROM "{r}" WHERE id = OLD.fid; END',
+    "update3": f'AFTER UPDATE ON "{{t}}" WHEN OLD.fid != NEW.fid AND {_THERE}'
+    f' BEGIN DELETE FROM "{{r}}" WHERE id = OLD.fid; {_PUT} END',
+    "update4": f'AFTER UPDATE ON "{{t}}" WHEN OLD.fid != NEW.fid AND {_GONE}'
+    ' BEGIN DELETE FROM "{r}" WHERE id IN (OLD.fid, NEW.fid); END',
+    "delete": 'AFTER DELETE ON "{t}" WHEN OLD."{g}" NOT NULL BEGIN DELETE FROM "{r}" WHERE id = OLD.fid; END',
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of polygons with its default style."""
+
+    name: str
+    geometry: NDArray[np.object_]  # shapely polygons
+    columns: Columns  # as long as `geometry`; datetime64[D] becomes a date, datetime64[ms] a time in UTC
+    style: str  # QML
+    geometry_type: str = "Polygon"  # or MultiPolygon
+
+
+def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> None:
+    """Write `layers` into a new file at `path`.
+
+    Parameters
+    ----------
+    crs
+        WKT of the CRS that all are in, or anything else that pyproj takes; None = undefined.
+
+    Raises
+    ------
+    sqlite3.Error
+        The file cannot be written, or the disk is full.
+    """
+    # Statement by statement, as a transaction of Python's own would end before every CREATE.
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA page_size = 4096")
+        database.execute("PRAGMA journal_mode = OFF")  # a file that was not finished is thrown away
+        database.execute(f"PRAGMA application_id = {_APPLICATION}")
+        database.execute(f"PRAGMA user_version = {_VERSION}")
+        database.execute("BEGIN")
+        for statement in _TABLES.strip().split(";\n"):
+            database.execute(statement)
+        srs_id = _add_crs(database, crs)
+        for layer in layers:
+            _add_layer(database, layer, srs_id)
+        _add_styles(database, layers)
+        database.execute("COMMIT")
+
+
+def _add_crs(database: sqlite3.Connection, crs: str | None) -> int:
+    """Add the CRS and those that every GeoPackage must know; the number of the CRS."""
+    rows = {
+        -1: ("Undefined Cartesian SRS", -1, "NONE", -1, "undefined", "undefined Cartesian"),
+        0: ("Undefined geographic SRS", 0, "NONE", 0, "undefined", "undefined geographic"),
+        4326: _crs_row(pyproj.CRS(4326)),
+    }
+    own = _UNDEFINED
+    if crs is not None:
+        row = _crs_row(pyproj.CRS.from_user_input(crs))
+        own = row[1]
+        rows[own] = row
+    database.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?, ?, ?, ?, ?, ?)", rows.values())
+    return own
+
+
+def _crs_row(crs: pyproj.CRS) -> tuple[str, int, str, int, str, str]:
+    authority = crs.to_json_dict().get("id", {})
+    known = authority.get("authority") == "EPSG"
+    number = int(authority["code"]) if known else _OWN
+    try:
+        definition = crs.to_wkt("WKT1_GDAL")  # what the standard asks for
+    except pyproj.exceptions.CRSError:
+        definition = crs.to_wkt()
+    return crs.name, number, "EPSG" if known else "NONE", number, definition, crs.name
+
+
+def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> None:
+    types = [f'"{name}" {_sql_type(values.dtype)}' for name, values in layer.columns.items()]
+    geometry_type = layer.geometry_type.upper()
+    columns = ", ".join(
+        ["fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL", f'"{GEOMETRY}" {geometry_type}', *types]
+    )
+    database.execute(f'CREATE TABLE "{layer.name}" ({columns})')
+    bounds = shapely.bounds(layer.geometry)
+    extent = _extent(bounds)
+    database.execute(
+        "INSERT INTO gpkg_contents"
+        " (table_name, data_type, identifier, min_x, min_y, max_x, max_y, srs_id)"
+        " VALUES (?, 'features', ?, ?, ?, ?, ?, ?)",
+        (layer.name, layer.name, *extent, srs_id),
+    )
+    database.execute(
+        "INSERT INTO gpkg_geometry_columns VALUES (?, ?, ?, ?, 0, 0)",
+        (layer.name, GEOMETRY, geometry_type, srs_id),
+    )
+    places = ", ".join("?" * (2 + len(layer.columns)))
+    database.executemany(f'INSERT INTO "{layer.name}" VALUES ({places})', _rows(layer, bounds, srs_id))
+    _add_index(database, layer.name, bounds)
+
+
+def _extent(bounds: NDArray[np.float64]) -> tuple[float | None, ...]:
+    if not len(bounds):
+        return None, None, None, None
+    low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+    return *low.tolist(), *high.tolist()
+
+
+def _add_index(database: sqlite3.Connection, layer: str, bounds: NDArray[np.float64]) -> None:
+    index = f"rtree_{layer}_{GEOMETRY}"
+    database.execute(f'CREATE VIRTUAL TABLE "{index}" USING rtree(id, minx, maxx, miny, maxy)')
+    fill_rtree(database, index, bounds)
+    for name, body in _TRIGGERS.items():
+        database.execute(f'CREATE TRIGGER "{index}_{name}" ' + body.format(t=layer, g=GEOMETRY, r=index))
+    database.execute(
+        "INSERT INTO gpkg_extensions VALUES (?, ?, 'gpkg_rtree_index', ?, 'write-only')",
+        (layer, GEOMETRY, "http://www.geopackage.org/spec120/#extension_rtree"),
+    )
+
+
+def _rows(layer: Layer, bounds: NDArray[np.float64], srs_id: int) -> Iterator[tuple[Any, ...]]:
+    for start in range(0, len(layer.geometry), _ROWS):
+        part = slice(start, start + _ROWS)
+        columns = [_plain(values[part]) for values in layer.columns.values()]
+        blobs = _blobs(layer.geometry[part], bounds[part], srs_id)
+        yield from zip(range(start + 1, start + 1 + len(blobs)), blobs, *columns, strict=True)
+
+
+def _blobs(geometry: NDArray[np.object_], bounds: NDArray[np.float64], srs_id: int) -> list[bytes]:
+    """The standard's own header (2.1.3), with the box, and WKB; all in little-endian."""
+    head = np.zeros(
+        len(geometry),
+        [("magic", "S2"), ("version", "u1"), ("flags", "u1"), ("srs", "<i4"), ("box", "<f8", (4,))],
+    )
+    head["magic"], head["flags"], head["srs"] = b"GP", 0b11, srs_id
+    head["box"] = bounds[:, [0, 2, 1, 3]]
+    heads, size = head.tobytes(), head.itemsize
+    return [
+        heads[size * number : size * (number + 1)] + wkb
+        for number, wkb in enumerate(shapely.to_wkb(geometry, byte_order=1))
+    ]
+
+
+def _sql_type(dtype: np.dtype[Any]) -> str:
+    if dtype.kind == "M":
+        return "DATE" if dtype == np.dtype("M8[D]") else "DATETIME"
+    if dtype.kind == "i":
+        return "MEDIUMINT" if dtype.itemsize < 8 else "INTEGER"
+    return {"f": "REAL", "O": "TEXT"}[dtype.kind]
+
+
+def _plain(values: NDArray[Any]) -> list[Any]:
+    """As sqlite3 takes them. NaT becomes NULL; None and NaN do so by themselves."""
+    if values.dtype.kind == "M":
+        zone: Any = "UTC" if values.dtype == np.dtype("M8[ms]") else "naive"
+        text = np.datetime_as_string(values, timezone=zone).astype(np.object_)
+        text[np.isnat(values)] = None
+        return list(text)
+    return list(values.tolist())
+
+
+def _add_styles(database: sqlite3.Connection, layers: tuple[Layer, ...]) -> None:
+    database.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id)"
+        " VALUES ('layer_styles', 'attributes', 'layer_styles', 0)"
+    )
+    # QGIS looks a style up by all of these; a NULL schema or another geometry column is passed over.
+    database.executemany(
+        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
+        " styleName, styleQML, styleSLD, useAsDefault, description, owner)"
+        " VALUES ('', '', ?, ?, ?, ?, '', 1, '', '')",
+        [(layer.name, GEOMETRY, layer.name, layer.style) for layer in layers],
+    )
