@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import geopandas
 import numpy as np
 import shapely
 from rasterio.features import rasterize
@@ -31,6 +30,8 @@ def read_aoi(path: str, grid: Grid) -> bytes:
     NothingToCompare
         The polygons lie outside the grid.
     """
+    import geopandas  # half a second that a job without an area of interest need not wait
+
     try:
         frame = geopandas.read_file(path)
     except Exception as error:
