@@ -1,7 +1,11 @@
 """What runs the network: 8 bits are close, symmetric and without seams; a backend is chosen on purpose."""
 
+import json
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -538,3 +542,23 @@ def test_half_precision_is_close_whatever_the_shapes_and_batches():
         most = half.most(tiles[0].shape)
         half.halve(tiles[0].shape)
         assert half.most(tiles[0].shape) == most // 2
+
+
+def test_the_script_for_a_gpu_runs_with_torch_and_numpy_alone():
+    script = Path(rsdetect.__file__).parents[1] / "benchmarks" / "gpu.py"
+    alone = (
+        "import runpy, sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name in ('pydantic', 'safetensors', 'rasterio', 'scipy', 'dask', 'filelock', 'typer'):\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        f"sys.argv = ['gpu.py', '--device', 'cpu', '--edge', '32', '--repeats', '1']\n"
+        f"runpy.run_path({str(script)!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["runner_mpx_per_s"]["16 threads"] > 0
+    assert figures["half_precision"]["largest_difference_when_dates_are_swapped"] == 0
+    assert 0 < figures["half_precision"]["largest_logit_difference"] < 0.01
