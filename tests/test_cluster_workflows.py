@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -143,7 +144,7 @@ def test_a_slurm_job_that_is_killed_is_queued_again_and_costs_no_tile(slurm, tmp
     }
     command = ("slurm_cluster.py", "detect", *SCENES, "--out", tmp_path / "out", *SLOWLY)
     work = start(*command, **environment, **settings)
-    until(lambda: len(list(tmp_path.rglob("*.tile"))) >= 3 or work.poll() is not None)
+    until(lambda: len(list(tmp_path.rglob("*.tile"))) >= 1 or work.poll() is not None)
     assert end(jobs / "1.pid")
     _, err = work.communicate(timeout=300)
     assert work.returncode == 0, err
@@ -175,12 +176,13 @@ def container(role):
 
 
 @contextmanager
-def pod(role, **given):
+def pod(role, *more, **given):
     """What a pod of the role runs, as a process here, in an environment as the operator gives it."""
     described = container(role)
     own = {each["name"]: each["value"] for each in described.get("env", ())}
     environment = {**os.environ, **own, **given}
     command = [given.get(part[2:-1], part) if part.startswith("$(") else part for part in described["args"]]
+    command += more
     command[0] = shutil.which(command[0], path=str(Path(sys.executable).parent))
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
@@ -189,24 +191,29 @@ def pod(role, **given):
             process.terminate()
 
 
-def is_ready(described):
-    """The readiness probe of a container, asked of this machine."""
-    probe = described["readinessProbe"]["httpGet"]
-    (port,) = [each["containerPort"] for each in described["ports"] if each["name"] == probe["port"]]
+def answers(url):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{probe['path']}", timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status == 200
     except OSError:
         return False
 
 
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 def test_what_the_pods_would_run_is_a_cluster_on_which_rsdetect_runs(on_threads, tmp_path):
-    scheduler = container("scheduler")
-    (port,) = [each["containerPort"] for each in scheduler["ports"] if each["name"] == "tcp-comm"]
-    address = f"tcp://127.0.0.1:{port}"
+    # A pod has all ports to itself; here somebody may have taken those of the manifest.
+    comm, http = free_port(), free_port()
+    ports = ("--port", str(comm), "--dashboard-address", f":{http}")
+    probe = f"http://127.0.0.1:{http}{container('scheduler')['readinessProbe']['httpGet']['path']}"
+    address = f"tcp://127.0.0.1:{comm}"
     with ExitStack() as pods:
-        first = pods.enter_context(pod("scheduler"))
-        until(lambda: is_ready(scheduler) or first.poll() is not None)
+        first = pods.enter_context(pod("scheduler", *ports))
+        until(lambda: answers(probe) or first.poll() is not None)
         assert first.poll() is None
         for number in range(2):
             given = {"DASK_WORKER_NAME": f"rsdetect-{number}", "DASK_SCHEDULER_ADDRESS": address}
@@ -228,9 +235,9 @@ def test_the_manifest_is_one_of_a_dask_cluster_and_its_pods_see_the_shared_volum
     # The service is found by the scheduler's pods by the name of the cluster.
     service = manifest["spec"]["scheduler"]["service"]
     assert service["selector"]["dask.org/cluster-name"] == manifest["metadata"]["name"]
-    assert {each["targetPort"] for each in service["ports"]} == {
-        each["name"] for each in container("scheduler")["ports"]
-    }
+    ports = {each["name"]: each["containerPort"] for each in container("scheduler")["ports"]}
+    assert ports == {"tcp-comm": 8786, "http-dashboard": 8787}  # what `dask scheduler` takes
+    assert {each["targetPort"] for each in service["ports"]} == set(ports)
 
 
 def test_kubernetes_knows_every_field_of_the_manifest():

@@ -37,7 +37,7 @@ def main() -> int:
     cores = asked["cores"] or 4
     # One process a core: a network of its own, and a tile in flight.
     processes = asked["processes"] or cores
-    memory = asked["memory"] or f"{3 * processes}GB"
+    memory = asked["memory"] or f"{2 * processes}GB"
     with SLURMCluster(
         cores=cores,
         processes=processes,
