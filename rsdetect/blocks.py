@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rsdetect.grid import Window
 from rsdetect.tiles import BoolArray
 
-_LEAST_EDGE = 256  # pixels; strips and small blocks are decoded so many at a time
+# Strips and small blocks are decoded several at a time: to this edge, as long as it is not too much at once.
+_EDGE, _PIXELS = 256, 2**20
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,10 @@ class SharedBlocks:
         most_bytes: int,
     ) -> None:
         self._extent = extent
-        self._shape = tuple(-(-_LEAST_EDGE // edge) * edge for edge in block_shape)
+        rows, cols = block_shape
+        cols *= max(1, min(_EDGE // cols, _PIXELS // (rows * cols)))
+        rows *= max(1, min(_EDGE // rows, _PIXELS // (rows * cols)))
+        self._shape = rows, cols
         self._decode = decode
         self._most_bytes = most_bytes
         self._kept_bytes = 0

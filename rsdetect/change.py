@@ -15,9 +15,11 @@ from rsdetect.checking import CheckReport, check_pair
 from rsdetect.detectors import Scorer, choose_device, make_detector
 from rsdetect.devices import return_free_memory, usable_cores
 from rsdetect.engine import GDAL_CACHE_BYTES, Context, require_scheduler, run_tiles
+from rsdetect.memory import MIB, MemoryBudget, parse_memory, usual_memory
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair
+from rsdetect.planning import costly_layouts, plan_for
 from rsdetect.polygons import write_polygons
 from rsdetect.progress import show_progress
 from rsdetect.raster import ProbabilityRaster, finish_raster
@@ -27,6 +29,8 @@ from rsdetect.store import WorkStore
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 
 _log = logging.getLogger(__name__)
+
+_LOOKED_AT = 512  # edge of a tile in pixels where only some windows of a pair may be scored
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ def detect(before: str | Path, after: str | Path, *, out: str | Path, **options:
         Folder for the results; made where it is missing.
     **options
         The fields of `rsdetect.options`: bands, masks, mask_values, mask_bits, aoi, align, resampling,
-        dates; detector, model, tile_size, device, workers, scheduler, backend; threshold, min_area, simplify;
-        overwrite, resume, quiet.
+        dates; detector, model, tile_size, device, workers, scheduler, backend, memory; threshold, min_area,
+        simplify; overwrite, resume, quiet.
 
     Raises
     ------
@@ -111,7 +115,8 @@ def run_check(before: str, after: str, options: PairOptions) -> CheckReport:
 def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> ChangeMap:
     """`detect` with its options sorted."""
     watch = Stopwatch()
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+    memory = _memory(options.score)
+    with rasterio.Env(GDAL_CACHEMAX=memory.gdal_cache):
         with watch.stage("check"):
             pair, device, detector = _open(before, after, options)
             if options.score.scheduler is not None:
@@ -123,20 +128,24 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
             for warning in report.warnings:  # said now, while stopping still saves the hours of a large job
                 _log.warning(warning)
             with watch.stage("fit"):
-                job = _fit(pair, detector, options.score, device)
-            record = _start_record(job, report, options)
+                job = _plan_whole(_fit(pair, detector, options.score, device), options.score, memory)
+                for warning in costly_layouts(pair, job.plan, memory):
+                    _log.warning(warning)
+            record = _start_record(job, report, options, memory)
             work = outputs.work_folder(record["fingerprint"], resume=options.run.resume)
             store = WorkStore(work)
             store.create()
+            job = replace(job, plan=store.settle(job.plan))
             tiles = [tile for tile in job.plan if pair.looks_at(tile.core)]
             with watch.stage("score"):
-                counts = _score(job, store, tiles, options)
+                counts, reading = _score(job, store, tiles, options, memory)
             return_free_memory()
             with watch.stage("raster"):
                 finish_raster(store, pair.grid, tiles, work / Outputs.RASTER)
             with watch.stage("polygons"):
                 made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, pair, record)
             record |= {
+                "plan": _describe_plan(job, memory) | {"reading": reading},
                 "counts": counts | made,
                 "seconds": watch.seconds,
                 "machine": describe_machine(device),
@@ -164,28 +173,55 @@ def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, A
 
 def _fit(pair: Pair, detector: Any, options: ScoreOptions, device: str) -> FittedPair:
     scorer = detector.fit(Scan(pair, usable_cores()))
-    plan = plan_tiles(pair.grid, options.tile_size, scorer.halo, scorer.stride)
+    plan = plan_tiles(pair.grid, options.tile_size or _LOOKED_AT, scorer.halo, scorer.stride)
     return FittedPair(pair, scorer, plan, options.workers or usable_cores(), device)
 
 
+def _plan_whole(job: FittedPair, options: ScoreOptions, memory: MemoryBudget) -> FittedPair:
+    """The job with tiles for all of it, as large as the memory allows where nobody asked for a size."""
+    if options.tile_size is not None:
+        return job
+    return replace(job, plan=plan_for(job.pair, job.scorer, memory, job.workers))
+
+
+def _memory(options: ScoreOptions) -> MemoryBudget:
+    workers = options.workers or usable_cores()
+    asked = usual_memory(workers) if options.memory is None else parse_memory(options.memory)
+    return MemoryBudget.of(asked, workers)
+
+
 def _score(
-    job: FittedPair, store: WorkStore, tiles: list[TileWindow], options: DetectOptions
-) -> dict[str, Any]:
+    job: FittedPair, store: WorkStore, tiles: list[TileWindow], options: DetectOptions, memory: MemoryBudget
+) -> tuple[dict[str, Any], dict[str, int]]:
     missing = [tile for tile in tiles if store.get(tile) is None]
     pixels = sum(tile.core.height * tile.core.width for tile in missing)
     # One thread in each operator: two share an operator badly, two tiles side by side share well.
     threads = max(1, usable_cores() // job.workers)
-    context = Context(job.pair, job.scorer, job.plan, store, threads)
+    context = Context(job.pair, job.scorer, job.plan, store, threads, memory)
     with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
-        run_tiles(context, missing, progress, workers=job.workers, scheduler=options.score.scheduler)
-    return {
+        reading = run_tiles(
+            context, missing, progress, workers=job.workers, scheduler=options.score.scheduler
+        )
+    counts = {
         "tiles": len(tiles),
         "tiles_scored_in_this_run": len(missing),
         "pixels": job.pair.grid.height * job.pair.grid.width,
     }
+    return counts, reading
 
 
-def _start_record(job: FittedPair, report: CheckReport, options: DetectOptions) -> dict[str, Any]:
+def _describe_plan(job: FittedPair, memory: MemoryBudget) -> dict[str, Any]:
+    return {
+        "tile_shape_px": list(job.plan.tile_shape),
+        "halo_px": job.plan.halo,
+        "workers": job.workers,
+        "memory_mib": {part: round(size / MIB) for part, size in asdict(memory).items()},
+    }
+
+
+def _start_record(
+    job: FittedPair, report: CheckReport, options: DetectOptions, memory: MemoryBudget
+) -> dict[str, Any]:
     inputs = {
         "before": describe_input(job.pair.before, job.pair),
         "after": describe_input(job.pair.after, job.pair),
@@ -202,9 +238,12 @@ def _start_record(job: FittedPair, report: CheckReport, options: DetectOptions) 
         "level_percent": options.polygons.level(scorer["threshold"]),
         "min_area": options.polygons.min_area,
         "simplify": options.polygons.simplify,
-        "plan": {"tile_size_px": job.plan.tile_size, "halo_px": job.plan.halo, "workers": job.workers},
+        "plan": _describe_plan(job, memory),
         "check": report.as_json(),
-        "fingerprint": fingerprint(inputs, job.pair, scorer, job.plan),
+        # Tiles that follow from the memory may be cut in any way: how, stands in the work store.
+        "fingerprint": fingerprint(
+            inputs, job.pair, scorer, None if options.score.tile_size is None else job.plan
+        ),
     }
 
 

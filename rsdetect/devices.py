@@ -7,18 +7,39 @@ import gc
 import os
 import re
 import socket
+import sys
 import tempfile
 import threading
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from rsdetect.errors import InputError, JobInterrupted
 
+_KEPT_BYTES = 2**30  # of freed memory that the C library keeps
+
 
 def usable_cores() -> int:
     """Processor cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed for what is asked for next, where it can be told so (glibc).
+
+    By itself it maps and unmaps every array above 32 MB anew and gives the end of its heaps back, so that the
+    system clears the same pages again and again: two networks side by side ran 1.5 times as fast without.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        return
+    trim, mmap = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    mallopt(trim, _KEPT_BYTES)
+    # Before version 2.35 no more than half a heap, and more is refused.
+    if not mallopt(mmap, _KEPT_BYTES):
+        mallopt(mmap, 32 * 2**20)
 
 
 def return_free_memory() -> None:

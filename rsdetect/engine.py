@@ -21,10 +21,13 @@ from typing import Any
 import rasterio
 
 from rsdetect.detectors.base import Scorer
+from rsdetect.devices import keep_freed_memory
 from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError
+from rsdetect.memory import MemoryBudget
 from rsdetect.pair import Pair
+from rsdetect.planning import planned_windows
 from rsdetect.progress import Progress
-from rsdetect.scene import Scene
+from rsdetect.scene import Scene, sharing_blocks
 from rsdetect.scoring import score_core, to_percent
 from rsdetect.store import WorkStore
 from rsdetect.tiles import TilePlan, TileWindow
@@ -33,6 +36,8 @@ from rsdetect.worker import look_around, on_own_device
 # GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits
 # into this; rasterio takes the number as bytes.
 GDAL_CACHE_BYTES = 256 * 2**20
+
+USUAL_MEMORY = MemoryBudget.of(2**30, workers=2)
 
 _SECONDS_TO_ANSWER = 10  # that a scheduler is given
 _SECONDS_UNTIL_SEEN = 90.0  # Linux's NFS may believe for 60 s what it knew of a folder
@@ -47,6 +52,7 @@ class Context:
     plan: TilePlan
     store: WorkStore
     torch_threads: int  # threads inside one operator of the network
+    memory: MemoryBudget = USUAL_MEMORY
 
 
 def run_tiles(
@@ -56,7 +62,7 @@ def run_tiles(
     *,
     workers: int,
     scheduler: str | None = None,
-) -> None:
+) -> dict[str, int]:
     """Score `tiles` and put them down in the context's store.
 
     Parameters
@@ -68,6 +74,12 @@ def run_tiles(
         Address of a running Dask scheduler (`tcp://...`); its workers must see scenes and store under the
         same paths. None = threads here.
 
+    Returns
+    -------
+    dict
+        What threads here have read: `blocks`, how many blocks of the scenes, and `decoded_again`, how often
+        one of them was decoded beyond its first time.
+
     Raises
     ------
     ReadError
@@ -77,12 +89,12 @@ def run_tiles(
         user stopped the job.
     """
     if not tiles:
-        return
+        return {}
     try:
         if scheduler is None:
-            _run_on_threads(context, tiles, progress, workers)
-        else:
-            _run_on_cluster(context, tiles, progress, scheduler)
+            return _run_on_threads(context, tiles, progress, workers)
+        _run_on_cluster(context, tiles, progress, scheduler)
+        return {}
     except RsdetectError:
         raise
     except KeyboardInterrupt:
@@ -97,7 +109,7 @@ def run_tiles(
 def _run_tile(context: Context, row: int, col: int) -> int:
     """Score the tile at (row, col) of the plan, put it down, and say how many pixels that were."""
     tile = context.plan.tile(row, col)
-    with worker_limits(context.torch_threads):
+    with worker_limits(context.torch_threads, context.memory.gdal_cache):
         try:
             probability = score_core(context.pair, context.scorer, tile)
         except ReadError as error:
@@ -125,16 +137,19 @@ def _is_remote(pair: Pair, message: str) -> bool:
 
 
 @contextmanager
-def worker_limits(torch_threads: int) -> Iterator[None]:
-    """Bound what one tile takes: threads inside a network's operators, and GDAL's block cache."""
+def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Iterator[None]:
+    """Bound what one tile takes: threads inside a network's operators, and GDAL's block cache in bytes."""
+    keep_freed_memory()
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != torch_threads:
         torch.set_num_threads(torch_threads)
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+    with rasterio.Env(GDAL_CACHEMAX=gdal_cache):
         yield
 
 
-def _run_on_threads(context: Context, tiles: Sequence[TileWindow], progress: Progress, workers: int) -> None:
+def _run_on_threads(
+    context: Context, tiles: Sequence[TileWindow], progress: Progress, workers: int
+) -> dict[str, int]:
     from dask.base import compute
     from dask.callbacks import Callback
 
@@ -144,11 +159,17 @@ def _run_on_threads(context: Context, tiles: Sequence[TileWindow], progress: Pro
                 progress.advance(result)
 
     tasks = _tasks(partial(_run_tile, context), tiles)
+    windows = planned_windows(context.pair, context.scorer, tiles)
     with (
+        sharing_blocks(windows, context.memory.shared_blocks) as shared,
         ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
         Tell(),
     ):
         compute(*tasks, scheduler="threads", pool=pool, optimize_graph=False)
+    return {
+        "blocks": sum(len(blocks.decoded) for blocks in shared),
+        "decoded_again": sum(blocks.decoded_again for blocks in shared),
+    }
 
 
 def _tasks(run_tile: Callable[[int, int], int], tiles: Sequence[TileWindow]) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from rsdetect.backends.choosing import require_known
 from rsdetect.detectors import DEFAULT_DETECTOR
 from rsdetect.errors import InputError
+from rsdetect.memory import parse_memory
 from rsdetect.pair import PairOptions
 
 
@@ -44,15 +45,18 @@ class ScoreOptions:
 
     detector: str = DEFAULT_DETECTOR
     model: str | None = None  # path or name of a model file; None = the detector's default
-    tile_size: int = 512  # edge of a tile in pixels; the result does not depend on it
+    tile_size: int | None = None  # edge of a tile in pixels, no part of the result; None = as memory allows
     device: str = "auto"  # auto, cpu, cuda, cuda:i
     workers: int | None = None  # tiles in flight; None = one for each core
     scheduler: str | None = None  # address of a running Dask scheduler; None = threads here
     backend: str = "auto"  # what runs a network: auto, torch, openvino, onnx
+    memory: str | None = None  # what the job may take, like "2GB"; None = a share of what is free
 
     def __post_init__(self) -> None:
         require_known(self.backend)
-        if not 64 <= self.tile_size <= 16384:
+        if self.memory is not None:
+            parse_memory(self.memory)
+        if self.tile_size is not None and not 64 <= self.tile_size <= 16384:
             raise InputError(f"--tile-size {self.tile_size} is out of range; choose 64 to 16384 pixels.")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"--workers {self.workers} leaves nobody to work; give 1 or more.")

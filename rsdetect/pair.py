@@ -21,6 +21,7 @@ from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
 from rsdetect.tiles import Tile, TileWindow, WantedBands
+from rsdetect.warping import BLOCK
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")
 
@@ -147,7 +148,7 @@ def _common_grid(
     offset = offset_between(first.grid, second.grid)
     if offset is None and options.align and first.georeferenced and first.grid.crs:
         overlap = window_of(second.grid, first.grid)
-        after = replace(after, grid=first.grid, warp=options.resampling)
+        after = replace(after, grid=first.grid, warp=options.resampling, blocks=(BLOCK, BLOCK))
         offset = (0, 0)
         notes: tuple[str, ...] = (
             f"{second.path} is warped onto the grid of {first.path} ({options.resampling}): "
@@ -198,6 +199,7 @@ def _scene(header: Header) -> Scene:
         dtype="",
         nodata=header.nodata,
         has_mask=header.has_mask,
+        blocks=header.block_shape,
     )
 
 

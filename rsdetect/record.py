@@ -73,15 +73,18 @@ def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
     }
 
 
-def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan: TilePlan) -> str:
-    """16 hexadecimal digits that change whenever the stored tiles could."""
+def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan: TilePlan | None) -> str:
+    """16 hexadecimal digits that change whenever the stored tiles could.
+
+    Without a `plan`, which then stands in the work store, the tiles may be cut in any way.
+    """
     return _hash_json(
         {
             "version": version("rsdetect"),
             "inputs": inputs,
             "pair": repr(pair),
             "scorer": scorer,
-            "plan": [plan.tile_size, plan.halo, plan.shape],
+            "plan": plan and [plan.tile_shape, plan.halo, plan.shape, plan.lead],
         }
     )[:16]
 

@@ -28,7 +28,7 @@ from rsdetect.handles import (
     with_gdal_environment,
 )
 from rsdetect.tiles import BoolArray, Float32Array
-from rsdetect.warping import warped_bands, warped_classes
+from rsdetect.warping import BLOCK, warped_bands, warped_classes
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
 # lets the polygons of a plain pixel grid lie on its picture.
@@ -74,6 +74,7 @@ class Scene:
     has_mask: bool  # GDAL knows of invalid pixels: nodata value, mask band or alpha band
     offset: tuple[int, int] = (0, 0)  # (row, column) of the pair's first pixel on `grid`
     warp: str | None = None  # resampling by which the file is warped onto `grid`; None = read as it is
+    blocks: tuple[int, int] = (BLOCK, BLOCK)  # (rows, columns) that are decoded at a time
     mask: MaskFile | None = None
 
     @property
@@ -218,16 +219,15 @@ def sharing_blocks(
         planned.setdefault(_file_key(scene), []).extend(
             place.shifted(*scene.offset).intersection(scene.grid.window) for place in places
         )
-    made = {
-        scene: SharedBlocks(
-            scene.grid.window,
-            _block_shape(scene),
-            places,
-            partial(_decode, scene),
-            most_bytes // len(planned),
-        )
-        for scene, places in planned.items()
-    }
+    share = most_bytes // max(1, len(planned))
+    made: dict[Scene, SharedBlocks] = {}
+    for scene, places in planned.items():
+        rows, cols = scene.blocks
+        # A file that is one block (a picture in a single strip, say) is left to GDAL.
+        if rows * cols * bytes_per_pixel(scene) <= share:
+            made[scene] = SharedBlocks(
+                scene.grid.window, (rows, cols), places, partial(_decode, scene), share
+            )
     _shared.update(made)
     try:
         yield list(made.values())
@@ -245,10 +245,11 @@ def _file_key(scene: Scene) -> Scene:
     return replace(scene, mask=None, offset=(0, 0))
 
 
-@with_gdal_environment
-def _block_shape(scene: Scene) -> tuple[int, int]:
-    rows, cols = _handle(scene).block_shapes[0]
-    return int(rows), int(cols)
+def bytes_per_pixel(scene: Scene) -> int:
+    """Memory that a decoded pixel of the scene takes, with the byte that says whether it counts."""
+    if scene.warp:
+        return 4 * len(scene.bands) + 1
+    return max(np.dtype(dtype).itemsize for dtype in scene.dtype.split(", ")) * len(scene.bands) + 1
 
 
 def _handle(scene: Scene) -> Any:

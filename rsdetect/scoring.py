@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from rsdetect.tiles import Float32Array, Tile, TileWindow
 
 NOT_OBSERVED = 255  # percent value of a pixel that was not valid on both dates
 
-_PUSH_ROWS = 128  # of a strip at a time; more where the halo is longer
+_PUSH_ROWS = 128  # of a strip at a time; half as many of a wide one, more where the halo is longer
+_WIDE = 3072  # pixels
 
 
 def score_core(pair: Pair, scorer: Scorer, tile: TileWindow) -> Float32Array:
@@ -25,7 +27,7 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow) -> Float32Array:
     ReadError
         A file broke while it was read; the message names the file.
     """
-    if isinstance(scorer, StripScorer) and scorer.strips:
+    if goes_down_strips(scorer):
         return _score_down(pair, scorer, tile)
     pixels = read_tile(pair, tile)
     rows, cols = tile.core.slices_in(tile.read)
@@ -38,9 +40,9 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow) -> Float32Array:
 
 def read_windows(scorer: Scorer, tile: TileWindow) -> list[Window]:
     """The windows, in order, that `score_core` reads for a tile."""
-    if not (isinstance(scorer, StripScorer) and scorer.strips):
+    if not goes_down_strips(scorer):
         return [tile.read]
-    height = _push_height(scorer)
+    height = push_height(scorer, tile.read.width)
     # Of a tile that is cut at the edge of the raster no more than its core needs.
     end = tile.core.row_end + scorer.halo
     return [
@@ -49,9 +51,15 @@ def read_windows(scorer: Scorer, tile: TileWindow) -> list[Window]:
     ]
 
 
-def _push_height(scorer: Scorer) -> int:
-    """Rows of a push: a multiple of the stride, and not below the halo."""
-    return -(-max(_PUSH_ROWS, scorer.halo) // scorer.stride) * scorer.stride
+def goes_down_strips(scorer: Scorer) -> TypeGuard[StripScorer]:
+    """Whether `score_core` reads and scores tiles by bands of rows, and not at once."""
+    return isinstance(scorer, StripScorer) and scorer.strips
+
+
+def push_height(scorer: Scorer, width: int) -> int:
+    """Rows at a time of a strip `width` pixels wide: a multiple of the stride, and not below the halo."""
+    rows = _PUSH_ROWS if width <= _WIDE else _PUSH_ROWS // 2
+    return -(-max(rows, scorer.halo) // scorer.stride) * scorer.stride
 
 
 def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow) -> Float32Array:
@@ -60,7 +68,8 @@ def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow) -> Float32Arr
     Where a band, the one above it and the one below hold nothing valid, none of them is scored: a band is not
     thinner than the halo. After a gap the strip begins anew, a band above the first valid pixel.
     """
-    height, width = _push_height(scorer), tile.read.width
+    width = tile.read.width
+    height = push_height(scorer, width)
     probability = np.full(tile.core.shape, np.nan, dtype=np.float32)
     valid = np.zeros(tile.core.shape, dtype=bool)
     strip: Strip | None = None

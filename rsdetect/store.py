@@ -6,17 +6,19 @@ killed at any moment carries on from the tiles that are there, and none of them 
 
 from __future__ import annotations
 
+import json
+import shutil
 import uuid
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.tiles import TileWindow
+from rsdetect.tiles import TilePlan, TileWindow
 
 _SUFFIX = ".tile"
 _CHECKSUM_BYTES = 16
@@ -31,6 +33,28 @@ class WorkStore:
     def create(self) -> None:
         """Make the folder where it is not there yet."""
         self._tiles.mkdir(parents=True, exist_ok=True)
+
+    def settle(self, plan: TilePlan) -> TilePlan:
+        """The plan by which the tiles here are cut: that of an earlier run, or `plan` where there is none.
+
+        Tiles wider than those of `plan` would take more memory than there is now; then they go, and the job
+        starts again.
+        """
+        path = self.folder / "plan.json"
+        try:
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            earlier = None
+        if earlier is not None:
+            (height, width), (above, left) = earlier["tile_shape"], earlier["lead"]
+            if width <= plan.tile_shape[1]:
+                return replace(plan, tile_shape=(height, width), lead=(above, left))
+            shutil.rmtree(self._tiles)
+            self.create()
+        partial = path.with_suffix(".part")
+        partial.write_text(json.dumps({"tile_shape": plan.tile_shape, "lead": plan.lead}), encoding="utf-8")
+        partial.replace(path)
+        return plan
 
     def put(self, tile: TileWindow, percent: NDArray[np.uint8]) -> None:
         """Put down the (height, width) percent values of a tile's core."""

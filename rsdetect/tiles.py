@@ -55,13 +55,15 @@ class TilePlan:
     """A partition of the grid into cores, each with its read window."""
 
     grid: Grid
-    tile_size: int  # edge of a core in pixels; a multiple of the stride
+    tile_shape: tuple[int, int]  # (rows, columns) of a core; multiples of the stride
     halo: int  # pixels read beyond the core on each side; a multiple of the stride
+    lead: tuple[int, int] = (0, 0)  # rows and columns by which the first cores begin outside the grid
 
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of tiles."""
-        return -(-self.grid.height // self.tile_size), -(-self.grid.width // self.tile_size)
+        (height, width), (above, left) = self.tile_shape, self.lead
+        return -(-(self.grid.height + above) // height), -(-(self.grid.width + left) // width)
 
     def __len__(self) -> int:
         rows, cols = self.shape
@@ -69,9 +71,9 @@ class TilePlan:
 
     def tile(self, row: int, col: int) -> TileWindow:
         """The tile at (row, col) of the plan."""
-        size, halo = self.tile_size, self.halo
-        full = Window(row * size, col * size, size, size)
-        read = Window(full.row_off - halo, full.col_off - halo, size + 2 * halo, size + 2 * halo)
+        (height, width), halo = self.tile_shape, self.halo
+        full = Window(row * height - self.lead[0], col * width - self.lead[1], height, width)
+        read = Window(full.row_off - halo, full.col_off - halo, height + 2 * halo, width + 2 * halo)
         return TileWindow(row, col, full.intersection(self.grid.window), read)
 
     def __iter__(self) -> Iterator[TileWindow]:
@@ -79,30 +81,40 @@ class TilePlan:
         return (self.tile(row, col) for row in range(rows) for col in range(cols))
 
 
-def plan_tiles(grid: Grid, tile_size: int, halo: int, stride: int) -> TilePlan:
+def plan_tiles(
+    grid: Grid, tile_size: int | tuple[int, int], halo: int, stride: int, lead: tuple[int, int] = (0, 0)
+) -> TilePlan:
     """Partition `grid` into tiles of about `tile_size` pixels.
 
     Parameters
     ----------
     tile_size
-        Wanted edge of a core in pixels, at least 1; rounded up to a multiple of `stride`.
+        Wanted edge of a core in pixels, or (rows, columns) of it, at least 1; rounded up to multiples of
+        `stride`.
     halo
         Pixels that the scorer must see beyond a pixel to score it (its reach); rounded up likewise.
     stride
         Total stride of the scorer in pixels; cores and read windows start at its multiples.
+    lead
+        Rows and columns by which the first cores begin above and left of the grid, less than a core; rounded
+        down to multiples of `stride`.
 
     >>> from affine import Affine
     >>> grid = Grid(None, Affine.identity(), height=100, width=70)
     >>> plan = plan_tiles(grid, tile_size=60, halo=5, stride=8)
-    >>> plan.tile_size, plan.halo, plan.shape
-    (64, 8, (2, 2))
+    >>> plan.tile_shape, plan.halo, plan.shape
+    ((64, 64), 8, (2, 2))
     >>> plan.tile(1, 1).core
     Window(row_off=64, col_off=64, height=36, width=6)
     >>> plan.tile(1, 1).read
     Window(row_off=56, col_off=56, height=80, width=80)
     """
-    assert tile_size >= 1 and halo >= 0 and stride >= 1
-    return TilePlan(grid, _round_up(tile_size, stride), _round_up(halo, stride))
+    height, width = (tile_size, tile_size) if isinstance(tile_size, int) else tile_size
+    above, left = (edge // stride * stride for edge in lead)
+    assert height >= 1 and width >= 1 and halo >= 0 and stride >= 1
+    shape = _round_up(height, stride), _round_up(width, stride)
+    assert 0 <= above < shape[0] and 0 <= left < shape[1]
+    return TilePlan(grid, shape, _round_up(halo, stride), (above, left))
 
 
 def _round_up(value: int, multiple: int) -> int:

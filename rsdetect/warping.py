@@ -35,7 +35,7 @@ _ALGORITHMS = {
     "lanczos": "Lanczos",
     "average": "Average",
 }
-_BLOCK = 512  # edge of the blocks in which the view is computed and cached, in pixels
+BLOCK = 512  # edge of the blocks in which the view is computed and cached, in pixels
 
 
 def grid_of(dataset: Any) -> Grid:
@@ -131,8 +131,8 @@ def _vrt(
     return (
         f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}" subClass="VRTWarpedDataset">'
         f"<SRS>{escape(grid.crs or '')}</SRS><GeoTransform>{_numbers(grid.transform)}</GeoTransform>{bands}"
-        f"<BlockXSize>{min(_BLOCK, grid.width)}</BlockXSize>"
-        f"<BlockYSize>{min(_BLOCK, grid.height)}</BlockYSize>"
+        f"<BlockXSize>{min(BLOCK, grid.width)}</BlockXSize>"
+        f"<BlockYSize>{min(BLOCK, grid.height)}</BlockYSize>"
         f"<GDALWarpOptions>{warp}{listed}"
         f'<SourceDataset relativeToVRT="0">{escape(path)}</SourceDataset>'
         f"<Transformer>{transformer}</Transformer><BandList>{mapping}</GDALWarpOptions></VRTDataset>"

@@ -162,4 +162,4 @@ def test_gdal_keeps_to_its_cache(context, monkeypatch):
 
     monkeypatch.setattr(engine, "score_core", looking)
     run_tiles(context, list(context.plan)[:3], Silence(), workers=1)
-    assert set(seen) == {256 * 2**20}
+    assert set(seen) == {context.memory.gdal_cache}

@@ -13,11 +13,12 @@ from rsdetect.grid import Grid, Window
 from rsdetect.tiles import Tile, plan_tiles
 
 plans = st.builds(
-    lambda height, width, tile_size, halo, stride: plan_tiles(
-        Grid(None, Affine.identity(), height, width), tile_size, halo, stride
+    lambda height, width, tile_size, halo, stride, lead: plan_tiles(
+        Grid(None, Affine.identity(), height, width), tile_size, halo, stride,
+        tuple(min(ahead, edge - 1) for ahead, edge in zip(lead, tile_size, strict=True)),
     ),
-    st.integers(1, 150), st.integers(1, 150), st.integers(1, 90), st.integers(0, 40),
-    st.sampled_from([1, 2, 4, 8]),
+    st.integers(1, 150), st.integers(1, 150), st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    st.integers(0, 40), st.sampled_from([1, 2, 4, 8]), st.tuples(st.integers(0, 60), st.integers(0, 60)),
 )  # fmt: skip
 windows = st.builds(
     Window, st.integers(-50, 50), st.integers(-50, 50), st.integers(0, 40), st.integers(0, 40)
@@ -46,11 +47,11 @@ def test_every_tile_reads_a_halo_and_starts_on_the_stride_and_has_one_shape(
     plan = plan_tiles(Grid(None, Affine.identity(), height, width), tile_size, halo, stride)
     for tile in plan:
         assert tile.read.row_off % stride == tile.read.col_off % stride == 0
-        assert tile.read.height == tile.read.width == plan.tile_size + 2 * plan.halo
+        assert tile.read.shape == tuple(edge + 2 * plan.halo for edge in plan.tile_shape)
         assert tile.read.height % stride == 0
         assert tile.core.row_off - tile.read.row_off >= halo <= tile.read.row_end - tile.core.row_end
         assert tile.core.col_off - tile.read.col_off >= halo <= tile.read.col_end - tile.core.col_end
-    assert tile_size <= plan.tile_size < tile_size + stride
+    assert all(tile_size <= edge < tile_size + stride for edge in plan.tile_shape)
 
 
 @given(one=windows, other=windows)

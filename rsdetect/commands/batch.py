@@ -18,11 +18,13 @@ from rsdetect.commands.parameters import (
     Json,
     MaskBits,
     MaskValues,
+    Memory,
     MinArea,
     Quiet,
     Resampling,
     Simplify,
     Threshold,
+    TileSize,
 )
 
 
@@ -46,9 +48,8 @@ def batch(
     aoi: Aoi = None,
     align: Align = False,
     resampling: Resampling = "bilinear",
-    tile_size: Annotated[
-        int, typer.Option(help="Edge of a tile in pixels; does not change the result.")
-    ] = 512,
+    tile_size: TileSize = None,
+    memory: Memory = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
     backend: Backend = "auto",
     workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
@@ -74,7 +75,7 @@ def batch(
 
     options = DetectOptions(
         pair=parse_pair_options(bands, None, mask_values, mask_bits, aoi, align, resampling, None),
-        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler, backend),
+        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler, backend, memory),
         polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
         run=RunOptions(overwrite, True, quiet or as_json),
     )

@@ -22,11 +22,13 @@ from rsdetect.commands.parameters import (
     Mask,
     MaskBits,
     MaskValues,
+    Memory,
     MinArea,
     Quiet,
     Resampling,
     Simplify,
     Threshold,
+    TileSize,
 )
 
 
@@ -47,9 +49,8 @@ def detect(
     align: Align = False,
     resampling: Resampling = "bilinear",
     dates: Dates = None,
-    tile_size: Annotated[
-        int, typer.Option(help="Edge of a tile in pixels; does not change the result.")
-    ] = 512,
+    tile_size: TileSize = None,
+    memory: Memory = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
     backend: Backend = "auto",
     workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
@@ -70,7 +71,7 @@ def detect(
 
     options = DetectOptions(
         pair=parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
-        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler, backend),
+        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler, backend, memory),
         polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
         run=RunOptions(overwrite, not no_resume, quiet or as_json),
     )

@@ -24,6 +24,14 @@ Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-0
 Backend = Annotated[
     str, typer.Option(help="What runs the network: auto, torch, openvino or onnx (the last two in 8 bits).")
 ]
+TileSize = Annotated[
+    int | None,
+    typer.Option(help="Edge of a tile in pixels, no part of the result; default: what the memory allows."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="What the job may take, like 2GB; default: a share of what is free."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]

@@ -107,9 +107,9 @@ class ScoredWindows:
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Percent values under `window`, (height, width); 255 = not observed."""
         out = np.full(window.shape, NOT_OBSERVED, dtype=np.uint8)
-        size = self._fitted.plan.tile_size
-        for row in range(window.row_off // size, -(-window.row_end // size)):
-            for col in range(window.col_off // size, -(-window.col_end // size)):
+        high, wide = self._fitted.plan.tile_shape
+        for row in range(window.row_off // high, -(-window.row_end // high)):
+            for col in range(window.col_off // wide, -(-window.col_end // wide)):
                 core = self._fitted.plan.tile(row, col).core
                 part = core.intersection(window)
                 out[part.slices_in(window)] = self._tile(row, col)[part.slices_in(core)]
