@@ -12,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
+import watched_jobs
 from jobs import OUTPUTS, changed_pair, listing, read_raster, run_here
 from scenes import random_scene, write_scene
 from test_bad_input import break_block
@@ -300,6 +302,21 @@ def test_workers_without_a_gpu_say_so_where_one_is_asked_for(scenes, cluster, tm
     )
     assert (told.status, told.err.count("\n")) == (3, 1), told.err
     assert "finds no GPU for itself (0 in sight" in told.err
+
+
+def test_a_watched_place_has_the_same_events_on_a_cluster(cluster, tmp_path):
+    made = watched_jobs.series()
+    watched_jobs.deliver(tmp_path, made, *range(len(watched_jobs.DAYS)))
+    detector = {"name": "cva", "min_area": 1000, "threshold": 0.5}
+    events = []
+    for name, more in (("here", {}), ("there", {"scheduler": cluster.scheduler_address})):
+        job = watched_jobs.write_job(tmp_path, f"{name}.yaml", out=name, detector=detector | more)
+        told = run_here("monitor", "run", job, "--quiet")
+        assert told.status == 0, told.err
+        events.append(pyogrio.read_dataframe(tmp_path / name / "events.gpkg", layer="events"))
+    assert len(events[0]) > 0
+    assert events[0].geometry.geom_equals_exact(events[1].geometry, 0).all()
+    assert list(events[0].status) == list(events[1].status)
 
 
 # --- what travels ------------------------------------------------------------------------------------------
