@@ -544,6 +544,21 @@ def test_half_precision_is_close_whatever_the_shapes_and_batches():
         assert half.most(tiles[0].shape) == most // 2
 
 
+def test_nothing_is_told_to_the_makers_of_openvino():
+    code = (
+        "import sys\n"
+        "told = []\n"
+        "loud = ('os.fork', 'socket.connect')\n"
+        "sys.addaudithook(lambda event, _: told.append(event) if event in loud else None)\n"
+        "import rsdetect.backends.openvino, openvino\n"
+        "openvino.Core()\n"
+        "assert 'openvino_telemetry.main' not in sys.modules\n"
+        "print('TOLD', told)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.endswith("TOLD []\n"), done.stdout + done.stderr
+
+
 def test_the_script_for_a_gpu_runs_with_torch_and_numpy_alone():
     script = Path(rsdetect.__file__).parents[1] / "benchmarks" / "gpu.py"
     alone = (

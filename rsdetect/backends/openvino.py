@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
-import openvino
+# OpenVINO tells its makers over the network that it is imported and what it runs, unless this package is
+# missing; where scenes are looked at is nobody's business.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
-from rsdetect.backends.base import Float32Array
-from rsdetect.devices import usable_cores
+import openvino  # noqa: E402
+
+from rsdetect.backends.base import Float32Array  # noqa: E402
+from rsdetect.devices import usable_cores  # noqa: E402
 
 
 class OpenVinoNetwork:
