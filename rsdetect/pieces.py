@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ Difference = Callable[[Window], tuple[tuple[str, ...], NDArray[np.float32]]]
 
 
 _STRIP_PIXELS = 2**17
+_CELL = 512  # edge in pixels of what is read at a time for differences
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,8 @@ def find_pieces(
     least, largest = values.min(), values.max()
     if least > inside.last or largest < inside.first:
         return None
-    if inside.first <= least and largest <= inside.last:
-        return _whole_block(values, window, difference)
+    if difference is None and inside.first <= least and largest <= inside.last:
+        return _whole_block(values, window)
     runs = _find_runs(values, inside)
     if runs.start.size == 0:
         return None
@@ -183,19 +185,16 @@ def find_pieces(
     return BlockPieces(_find_corners(runs, piece, window), sums, *edges)
 
 
-def _whole_block(values: NDArray[np.uint8], window: Window, difference: Difference | None) -> BlockPieces:
+def _whole_block(values: NDArray[np.uint8], window: Window) -> BlockPieces:
     """One piece that fills the block, as most of a footprint does: nothing to search for."""
     height, width = window.shape
-    bands, change = _no_difference(window) if difference is None else difference(window)
     sums = Sums(
         pixels=np.array([values.size]),
         value_sum=np.array([values.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64)]),
         value_max=np.array([values.max()], np.int64),
-        bands=bands,
-        band_sum=np.where(np.isnan(change), 0, change).sum(axis=(1, 2), dtype=np.float64, keepdims=True)[
-            ..., 0
-        ],
-        band_pixels=(~np.isnan(change)).sum(axis=(1, 2), keepdims=True)[..., 0],
+        bands=(),
+        band_sum=np.empty((0, 1)),
+        band_pixels=np.empty((0, 1), np.int64),
     )
     row, col = window.row_off, window.col_off
     corners = Corners(
@@ -268,33 +267,48 @@ def _sum_runs(runs: _Runs, values: NDArray[np.uint8], window: Window, difference
     first = np.cumsum(length) - length
     row, col = np.divmod(runs.start, runs.stride)
     held = values.ravel()[_counted_from(row * window.width + col, length)]
-    bands, change = _changes(row, col, length, window, difference)
-    known = ~np.isnan(change)
+    bands, band_sum, band_pixels = (
+        ((), np.empty((0, length.size)), np.empty((0, length.size), np.int64))
+        if difference is None
+        else _sum_differences(row, col, length, window, difference)
+    )
     return Sums(
         pixels=length,
         value_sum=np.add.reduceat(held, first, dtype=np.int64),
         value_max=np.maximum.reduceat(held, first).astype(np.int64),
         bands=bands,
-        band_sum=np.add.reduceat(np.where(known, change, 0), first, axis=1, dtype=np.float64),
-        band_pixels=np.add.reduceat(known, first, axis=1, dtype=np.int64),
+        band_sum=band_sum,
+        band_pixels=band_pixels,
     )
 
 
-def _changes(
-    row: Int64Array, col: Int64Array, length: Int64Array, window: Window, difference: Difference | None
-) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """The bands, and (bands, pixels) their differences; read for the rectangle around the runs."""
-    top, left = int(row[0]), int(col.min())
-    around = Window(
-        window.row_off + top, window.col_off + left, int(row[-1]) + 1 - top, int((col + length).max()) - left
-    )
-    bands, arrays = _no_difference(around) if difference is None else difference(around)
-    pixels = _counted_from((row - top) * around.width + col - left, length)
-    return bands, arrays.reshape(len(bands), around.height * around.width)[:, pixels]
+def _sum_differences(
+    row: Int64Array, col: Int64Array, length: Int64Array, window: Window, difference: Difference
+) -> tuple[tuple[str, ...], Float64Array, Int64Array]:
+    """The bands, and (bands, n) sum and number of the known differences of every run.
 
-
-def _no_difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    return (), np.empty((0, *window.shape), np.float32)
+    Read cell by cell, for the rectangle around the runs that start there: of a scene with little change,
+    little is read, and of one with much, little at a time.
+    """
+    across = window.width // _CELL + 1
+    cell = row // _CELL * across + col // _CELL
+    by_cell = np.argsort(cell, kind="stable")
+    bounds = np.flatnonzero(np.diff(cell[by_cell], prepend=-1, append=-1))
+    sums, counts = [], []
+    bands: tuple[str, ...] = ()
+    for low, high in pairwise(bounds):
+        here = by_cell[low:high]
+        top, left = int(row[here[0]]), int(col[here].min())
+        height, width = int(row[here[-1]]) + 1 - top, int((col + length)[here].max()) - left
+        bands, change = difference(Window(window.row_off + top, window.col_off + left, height, width))
+        pixels = _counted_from((row[here] - top) * width + col[here] - left, length[here])
+        held = change.reshape(len(bands), height * width)[:, pixels]
+        known = ~np.isnan(held)
+        first = np.cumsum(length[here]) - length[here]
+        sums.append(np.add.reduceat(np.where(known, held, 0), first, axis=1, dtype=np.float64))
+        counts.append(np.add.reduceat(known, first, axis=1, dtype=np.int64))
+    back = np.argsort(by_cell)
+    return bands, np.concatenate(sums, axis=1)[:, back], np.concatenate(counts, axis=1)[:, back]
 
 
 def _along_edges(runs: _Runs, piece: Int64Array, shape: tuple[int, int]) -> list[Int64Array]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ from rsdetect.areas import measure, metres_per_unit, pixel_area_m2
 from rsdetect.connected import Int64Array
 from rsdetect.grid import Grid, Window
 from rsdetect.joining import Seams, blocks, in_order
-from rsdetect.outlines import Corners, Float64Array, trace_outlines, transformed
+from rsdetect.outlines import Float64Array, Outlines, trace_outlines, transformed
 from rsdetect.pieces import Between, BlockPieces, Difference, Sums, find_pieces
 
 NOT_OBSERVED = 255  # the nodata value of a probability raster; 0 to 100 are percent
@@ -48,7 +49,7 @@ class TraceOptions:
 
     min_area: float = 0.0  # m2, or pixels without a CRS; smaller regions are left out, after joining
     simplify: float = 0.0  # tolerance in m, or pixels without a CRS; 0 = pixel outlines
-    block_size: int = 1024  # edge of a block in pixels; the result does not depend on it
+    block_size: int = 2048  # edge of a block in pixels; the result does not depend on it
     workers: int = 1  # threads that read and trace blocks
     difference: Difference | None = None  # after - before of each band, to be averaged; only of changes
 
@@ -111,29 +112,50 @@ class _Outlined:
     geometry: Polygons  # (n,)
     sums: Sums  # (n,)
 
+    @staticmethod
+    def of(outlines: Outlines, sums: Sums, grid: Grid) -> _Outlined:
+        """As polygons on the grid, with their own out of the `sums` of many."""
+        col, row = outlines.first_points().astype(np.int64).T
+        first = row * (grid.width + 1) + col
+        return _Outlined(first, outlines.polygons(grid.transform), sums[outlines.region])
+
+
+_Found = tuple[list[_Outlined], BlockPieces | None]  # finished, and waiting for the blocks around
+
 
 def _trace(raster: Raster, layers: Sequence[Between], options: Sequence[TraceOptions]) -> list[Regions]:
     """Trace several layers of regions in one reading, cut up as the options of the first one say."""
     grid = raster.grid
     fewest = [_fewest_pixels(grid, each.min_area) for each in options]
+    # NumPy lets go of the interpreter's lock at every step, and threads that trace side by side hand it to
+    # and fro: two are slower than one. So one traces while the others read, or make polygons.
+    tracing = Lock()
 
-    def find(window: Window) -> list[tuple[list[_Outlined], BlockPieces | None]]:
+    def find(window: Window) -> list[_Found]:
         values = raster.read(window)
-        return [
-            _closed_and_open(find_pieces(values, inside, window, each.difference, least), grid)
-            for inside, each, least in zip(layers, options, fewest, strict=True)
-        ]
+        found = []
+        for inside, each, least in zip(layers, options, fewest, strict=True):
+            with tracing:
+                pieces = find_pieces(values, inside, window, _meanwhile(tracing, each.difference), least)
+                closed, still_open = (None, None) if pieces is None else pieces.split()
+                outlines = closed and trace_outlines(closed[0])
+            found.append(
+                ([_Outlined.of(outlines, closed[1], grid)] if closed and outlines else [], still_open)
+            )
+        return found
 
     seams = [Seams(grid.width) for _ in layers]
     outlined: list[list[_Outlined]] = [[] for _ in layers]
     for window, found in in_order(find, blocks(grid, options[0].block_size), options[0].workers):
         for (closed, still_open), seam, done in zip(found, seams, outlined, strict=True):
-            seam.add(window, still_open)
+            with tracing:
+                seam.add(window, still_open)
             done.extend(closed)
     for seam, least, done in zip(seams, fewest, outlined, strict=True):
         joined = seam.joined(least)
         if joined is not None:
-            done.append(_outlined(*joined, grid))
+            corners, sums = joined
+            done.append(_Outlined.of(trace_outlines(corners), sums, grid))
     return [_finished(done, grid, each) for done, each in zip(outlined, options, strict=True)]
 
 
@@ -148,20 +170,19 @@ def _fewest_pixels(grid: Grid, min_area: float) -> int:
     return fewest
 
 
-def _closed_and_open(pieces: BlockPieces | None, grid: Grid) -> tuple[list[_Outlined], BlockPieces | None]:
-    """The pieces that are regions by themselves, outlined, and those that may go on in another block."""
-    if pieces is None:
-        return [], None
-    closed, still_open = pieces.split()
-    return [] if closed is None else [_outlined(*closed, grid)], still_open
+def _meanwhile(lock: Lock, difference: Difference | None) -> Difference | None:
+    """The same, but others may have the lock while it reads."""
+    if difference is None:
+        return None
 
+    def reading(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+        lock.release()
+        try:
+            return difference(window)
+        finally:
+            lock.acquire()
 
-def _outlined(corners: Corners, sums: Sums, grid: Grid) -> _Outlined:
-    """Those regions outlined that `corners`, at least one, belong to."""
-    outlines = trace_outlines(corners)
-    col, row = outlines.first_points().astype(np.int64).T
-    first = row * (grid.width + 1) + col
-    return _Outlined(first, outlines.polygons(grid.transform), sums[outlines.region])
+    return reading
 
 
 def _finished(parts: list[_Outlined], grid: Grid, options: TraceOptions) -> Regions:
