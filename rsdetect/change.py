@@ -96,8 +96,9 @@ def score(before: str | Path, after: str | Path, **options: Any) -> Any:
     every = DetectOptions.from_keywords(**options)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         pair, device, detector = _open(str(before), str(after), every)
-        check_pair(pair)
-        job = _fit(pair, detector, every.score, device)
+        scan = Scan(pair, usable_cores())
+        check_pair(pair, usable_cores(), scan)
+        job = _fit(scan, detector, every.score, device)
     return lazy_scores(job.pair, job.scorer, job.plan)
 
 
@@ -124,11 +125,13 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
             outputs = Outputs.claim(out, overwrite=options.run.overwrite)
         with outputs:
             with watch.stage("check"):
-                report = check_pair(pair, usable_cores())
+                scan = Scan(pair, usable_cores())
+                report = check_pair(pair, usable_cores(), scan)
             for warning in report.warnings:  # said now, while stopping still saves the hours of a large job
                 _log.warning(warning)
             with watch.stage("fit"):
-                job = _plan_whole(_fit(pair, detector, options.score, device), options.score, memory)
+                job = _plan_whole(_fit(scan, detector, options.score, device), options.score, memory)
+                del scan  # and with it the pixels that it keeps
                 for warning in costly_layouts(pair, job.plan, memory):
                     _log.warning(warning)
             record = _start_record(job, report, options, memory)
@@ -160,7 +163,7 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
 def fit_pair(before: str, after: str, options: DetectOptions) -> FittedPair:
     """Open a pair and fit its detector: all that is needed to score any window of it as `detect` does."""
     pair, device, detector = _open(before, after, options)
-    return _fit(pair, detector, options.score, device)
+    return _fit(Scan(pair, usable_cores()), detector, options.score, device)
 
 
 def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, Any]:
@@ -171,10 +174,10 @@ def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, A
     return open_pair(before, after, options.pair, wanted=detector.bands), device, detector
 
 
-def _fit(pair: Pair, detector: Any, options: ScoreOptions, device: str) -> FittedPair:
-    scorer = detector.fit(Scan(pair, usable_cores()))
+def _fit(scan: Scan, detector: Any, options: ScoreOptions, device: str) -> FittedPair:
+    pair, scorer = scan.pair, detector.fit(scan)
     plan = plan_tiles(pair.grid, options.tile_size or _LOOKED_AT, scorer.halo, scorer.stride)
-    return FittedPair(pair, scorer, plan, options.workers or usable_cores(), device)
+    return FittedPair(pair, scorer, plan, _tiles_in_flight(options), device)
 
 
 def _plan_whole(job: FittedPair, options: ScoreOptions, memory: MemoryBudget) -> FittedPair:
@@ -184,8 +187,17 @@ def _plan_whole(job: FittedPair, options: ScoreOptions, memory: MemoryBudget) ->
     return replace(job, plan=plan_for(job.pair, job.scorer, memory, job.workers))
 
 
+def _tiles_in_flight(options: ScoreOptions) -> int:
+    """Here, or on the whole cluster; as many as cores here while no worker has come there."""
+    if options.workers is not None:
+        return options.workers
+    there = 0 if options.scheduler is None else require_scheduler(options.scheduler)
+    return there or usable_cores()
+
+
 def _memory(options: ScoreOptions) -> MemoryBudget:
-    workers = options.workers or usable_cores()
+    """What the job may take here; on a cluster, what each worker process may, with one tile in flight."""
+    workers = 1 if options.scheduler is not None else options.workers or usable_cores()
     asked = usual_memory(workers) if options.memory is None else parse_memory(options.memory)
     return MemoryBudget.of(asked, workers)
 
@@ -195,8 +207,9 @@ def _score(
 ) -> tuple[dict[str, Any], dict[str, int]]:
     missing = [tile for tile in tiles if store.get(tile) is None]
     pixels = sum(tile.core.height * tile.core.width for tile in missing)
-    # One thread in each operator: two share an operator badly, two tiles side by side share well.
-    threads = max(1, usable_cores() // job.workers)
+    # One thread in each operator: two share an operator badly, two tiles side by side share well. How many
+    # cores there are for a worker elsewhere, nobody knows here.
+    threads = max(1, usable_cores() // job.workers) if options.score.scheduler is None else 1
     context = Context(job.pair, job.scorer, job.plan, store, threads, memory)
     with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
         reading = run_tiles(

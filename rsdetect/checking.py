@@ -79,15 +79,20 @@ class _Look:
         )
 
 
-def check_pair(pair: Pair, workers: int = 1) -> CheckReport:
+def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckReport:
     """Look at the pixels of a pair, of a large one at an even spread of blocks.
+
+    Parameters
+    ----------
+    scan
+        The pair's, where somebody will ask it for more: it need not read the same pixels again.
 
     Raises
     ------
     NothingToCompare
         No pixel is valid on both dates.
     """
-    scan = Scan(pair, workers)
+    scan = scan or Scan(pair, workers)
     look = scan.reduce(_look, _Look.merge)
     if look.valid == 0 and not scan.is_complete:
         look = Scan(pair, workers, whole=True).reduce(_look, _Look.merge)
@@ -112,10 +117,14 @@ def check_pair(pair: Pair, workers: int = 1) -> CheckReport:
 
 
 def _look(tile: Tile) -> _Look:
-    before, after = (scene[:, tile.valid] for scene in (tile.before, tile.after))
+    valid = tile.valid
+    if valid.all():
+        before, after = (scene.reshape(len(scene), -1) for scene in (tile.before, tile.after))
+    else:
+        before, after = (scene[:, valid] for scene in (tile.before, tile.after))
     return _Look(
-        tile.valid.size,
-        int(tile.valid.sum()),
+        valid.size,
+        int(valid.sum()),
         int(tile.before_valid.sum()),
         int(tile.after_valid.sum()),
         Moments.of(before),

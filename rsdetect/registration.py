@@ -81,11 +81,20 @@ def _places(pair: Pair) -> Iterator[Window]:
         return
     rows = min(max(1, pair.grid.height // height), int(_MOST_TILES**0.5))
     cols = min(max(1, pair.grid.width // width), int(_MOST_TILES**0.5))
-    for row in np.linspace(0, pair.grid.height - height, rows).astype(int):
-        for col in np.linspace(0, pair.grid.width - width, cols).astype(int):
-            window = Window(int(row), int(col), height, width)
+    for row in _spread(pair.grid.height, height, rows, pair.before.offset[0]):
+        for col in _spread(pair.grid.width, width, cols, pair.before.offset[1]):
+            window = Window(row, col, height, width)
             if pair.looks_at(window):
                 yield window
+
+
+def _spread(edge: int, size: int, count: int, offset: int) -> list[int]:
+    """Where `count` tiles begin along an edge. Those that need not stand side by side begin where blocks of
+    common files begin, as one that lies across four of them is decoded four times as long."""
+    places = np.linspace(0, edge - size, count).astype(int)
+    if edge >= 2 * count * TILE:
+        places = np.maximum((places + offset) // TILE * TILE - offset, 0)
+    return [int(place) for place in places]
 
 
 def _tile_shift(pair: Pair, place: Window) -> tuple[float, float] | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from rsdetect.grid import Window
 from rsdetect.pair import Pair, read_tile
+from rsdetect.scene import sharing_blocks
 from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile, TileWindow
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 BLOCK = 256  # edge of a block in pixels
 MOST_BLOCKS = 256  # blocks read at most; of a larger pair, this many spread evenly over it
 SAMPLED_PIXELS = 2_000_000  # pixels that sample_pixels() keeps, about
+_SHARED_BYTES = 64 * 2**20  # for decoded blocks that several of the blocks here lie in
 
 
 class Scan:
@@ -36,6 +38,7 @@ class Scan:
         self.pair = pair
         self._workers = max(1, workers)
         self.blocks = tuple(_all_blocks(pair)) if whole else _spread_blocks(pair)
+        self._sample: PixelSample | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -45,21 +48,36 @@ class Scan:
     def reduce(self, measure: Callable[[Tile], T], merge: Callable[[T, T], T]) -> T:
         """Measure every block and merge the results, always in the order of the blocks.
 
-        `measure` runs in several threads at once; the tiles it gets have no halo.
+        `measure` runs in several threads at once; the tiles it gets have no halo. The first time the pixels
+        for `sample_pixels` are taken along, as every reading costs seconds of a large pair.
         """
-        return functools.reduce(merge, self._measured(measure))
+        if self._sample is not None:
+            return functools.reduce(merge, self._measured(measure))
+        every = self._every
+        parts: list[PixelSample] = []
+
+        def measured() -> Iterator[T]:
+            for found, part in self._measured(lambda tile: (measure(tile), PixelSample.of(tile, every))):
+                parts.append(part)
+                yield found
+
+        whole = functools.reduce(merge, measured())
+        self._sample = _joined(parts)
+        return whole
 
     def sample_pixels(self) -> PixelSample:
         """About two million pixels (fewer in a smaller pair) that are valid on both dates, evenly spread."""
+        if self._sample is None:
+            every = self._every
+            self._sample = _joined(list(self._measured(lambda tile: PixelSample.of(tile, every))))
+        return self._sample
+
+    @property
+    def _every(self) -> int:
         seen = sum(block.height * block.width for block in self.blocks)
         every = max(1, seen // SAMPLED_PIXELS)
         # An odd step walks through all columns of a block instead of coming back to the same few.
-        every += every > 1 and every % 2 == 0
-        parts = list(self._measured(lambda tile: PixelSample.of(tile, every)))
-        return PixelSample(
-            np.concatenate([part.before for part in parts], axis=1),
-            np.concatenate([part.after for part in parts], axis=1),
-        )
+        return every + (every > 1 and every % 2 == 0)
 
     def sample(self, count: int, size: int, seed: int) -> Iterator[Tile]:
         """`count` chips of `size` x `size` pixels at reproducible random places inside the pair."""
@@ -74,14 +92,23 @@ class Scan:
         def one(block: Window) -> T:
             return measure(self._read(block))
 
-        if self._workers == 1:
-            yield from map(one, self.blocks)
-            return
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="scan") as pool:
+        # Blocks of a file are often larger than those that are looked at.
+        windows = {scene: list(self.blocks) for scene in (self.pair.before, self.pair.after)}
+        with (
+            sharing_blocks(windows, _SHARED_BYTES),
+            ThreadPoolExecutor(self._workers, thread_name_prefix="scan") as pool,
+        ):
             yield from pool.map(one, self.blocks)
 
     def _read(self, block: Window) -> Tile:
         return read_tile(self.pair, TileWindow(0, 0, block, block))
+
+
+def _joined(parts: list[PixelSample]) -> PixelSample:
+    return PixelSample(
+        np.concatenate([part.before for part in parts], axis=1),
+        np.concatenate([part.after for part in parts], axis=1),
+    )
 
 
 def _all_blocks(pair: Pair) -> Iterator[Window]:

@@ -24,7 +24,8 @@ class PixelSample:
     @classmethod
     def of(cls, tile: Tile, every: int) -> PixelSample:
         """The valid pixels of one tile; of them, in row-major order, each `every`-th."""
-        chosen = np.flatnonzero(tile.valid)[::every]
+        valid = tile.valid
+        chosen = np.arange(0, valid.size, every) if valid.all() else np.flatnonzero(valid)[::every]
         bands = tile.before.shape[0]
         return cls(tile.before.reshape(bands, -1)[:, chosen], tile.after.reshape(bands, -1)[:, chosen])
 
@@ -86,14 +87,17 @@ class Moments:
     @classmethod
     def of(cls, values: NDArray[np.floating]) -> Moments:
         """Moments of `values`, (bands, n)."""
-        values = np.asarray(values, dtype=np.float64)
         bands, count = values.shape
         if count == 0:
             none = np.full(bands, np.inf)
             return cls(0, np.zeros(bands), np.zeros(bands), none, -none)
-        mean = values.mean(axis=1)
-        squares = ((values - mean[:, None]) ** 2).sum(axis=1)
-        return cls(count, mean, squares, values.min(axis=1), values.max(axis=1))
+        lowest, highest = (edge.astype(np.float64) for edge in (values.min(axis=1), values.max(axis=1)))
+        mean = values.mean(axis=1, dtype=np.float64)
+        squares = np.empty(bands)
+        for i, band in enumerate(values):  # one by one, so that the differences stay in the processor's cache
+            away = band - mean[i]
+            squares[i] = np.einsum("i,i->", away, away)  # a BLAS would start threads of its own
+        return cls(count, mean, squares, lowest, highest)
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets of values."""
