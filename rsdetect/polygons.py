@@ -47,7 +47,8 @@ def write_polygons(
     options = TraceOptions(
         min_area=record["min_area"],
         simplify=record["simplify"],
-        workers=usable_cores(),
+        # Reading scenes is worth several threads. Tracing alone is not, in an interpreter with one lock.
+        workers=1 if pair is None else usable_cores(),
         difference=difference if pair is not None else None,
     )
     changes, footprint = trace_changes_and_footprint(raster, record["level_percent"], options)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import rasterio
 
-from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError
+from rsdetect.handles import with_gdal_environment
 from rsdetect.options import PolygonOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair
@@ -20,6 +20,9 @@ from rsdetect.record import describe_input, read_record, write_record
 from rsdetect.tiles import WantedBands
 
 _log = logging.getLogger(__name__)
+
+# A block of the raster is unpacked once. Strips of the scenes are shared by all that changed along them.
+_CACHE_BYTES, _CACHE_BYTES_WITH_SCENES = 16 * 2**20, 256 * 2**20
 
 _WITHOUT_DIFFERENCES = "the polygons have no columns for the difference of the bands"
 
@@ -76,8 +79,8 @@ def vectorize_run(
         work = outputs.work_folder("vectorize", resume=False, alone=False)
         work.mkdir()
         try:
-            with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-                pair = _open_scenes(record)
+            pair = _open_scenes(record)
+            with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
                 counts = write_polygons(folder / Outputs.RASTER, work / Outputs.POLYGONS, pair, record)
             record["counts"] |= counts
             write_record(work / Outputs.RECORD, record)
@@ -88,6 +91,7 @@ def vectorize_run(
     return record
 
 
+@with_gdal_environment
 def _open_scenes(record: dict[str, Any]) -> Pair | None:
     """The pair as it was scored; None where a scene is gone or is another file by now."""
     options = {key: _as_tuple(value) for key, value in record["options"]["pair"].items()}
