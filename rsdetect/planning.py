@@ -20,7 +20,8 @@ _BYTES_A_CORE_PIXEL = 6  # its probability, whether it is valid, its percent
 _BYTES_A_TILE_PIXEL = 300  # of a tile that is scored at once
 
 _MOST_PIXELS = 8 * 2**20  # of a tile: what is lost when a job is interrupted is seconds
-_USUAL_EDGE = 512  # of a tile that is scored at once, in pixels
+_EDGES = 128, 1024  # of a tile that is scored at once, in pixels: least and most
+_WHOLE_BLOCKS = 256  # of most files; from twice as much on edges are multiples of it
 _TILES_PER_WORKER = 4  # at least, or some workers are done long before others
 _ROWS_STEP = 128  # pixels, as the next
 _LEAST_EDGE = 256
@@ -39,7 +40,9 @@ def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> 
         shape = _strip_shape(pair.grid.shape, (rows, cols), halo, memory.tile, workers, scorer)
     else:
         most = int((memory.tile / _BYTES_A_TILE_PIXEL) ** 0.5) - 2 * halo
-        edge = max(_USUAL_EDGE // 4, min(_USUAL_EDGE, most))
+        least, highest = _EDGES
+        edge = max(least, min(highest, most))
+        edge -= edge % _WHOLE_BLOCKS if edge >= 2 * _WHOLE_BLOCKS else 0
         shape = edge, edge
     offset = pair.before.offset
     lead = tuple(
