@@ -225,10 +225,16 @@ def _wait_until_seen(store: WorkStore, tiles: Sequence[TileWindow]) -> None:
         time.sleep(0.5)
 
 
-def require_scheduler(address: str) -> None:
-    """Raise `InputError` where no Dask scheduler answers at `address`."""
-    with _client(address):
-        pass
+def require_scheduler(address: str) -> int:
+    """How many tiles the workers of a Dask cluster take at once now; 0 while none has come.
+
+    Raises
+    ------
+    InputError
+        No scheduler answers at `address`.
+    """
+    with _client(address) as client:
+        return sum(client.nthreads().values())
 
 
 @contextmanager

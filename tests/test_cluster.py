@@ -109,6 +109,31 @@ def test_a_cluster_gives_what_threads_give(scenes, on_threads, cluster, tmp_path
     assert record["options"]["score"]["scheduler"] == address
 
 
+def test_tiles_are_cut_for_the_workers_of_the_cluster_and_their_memory_is_each_ones_own(
+    scenes, cluster, tmp_path, monkeypatch
+):
+    """Not for the cores and the free memory of the machine that the command runs on."""
+    import rsdetect.change
+
+    monkeypatch.setattr("rsdetect.change.usable_cores", lambda: 16)
+    genuine, contexts = rsdetect.change.run_tiles, []
+
+    def wrapped(context, *arguments, **how):
+        contexts.append(context)
+        return genuine(context, *arguments, **how)
+
+    monkeypatch.setattr("rsdetect.change.run_tiles", wrapped)
+    options = {"scheduler": cluster.scheduler_address, "detector": "cva", "quiet": True, "memory": "700MiB"}
+    plans = [
+        rsdetect.detect(scenes.before, scenes.after, out=tmp_path / name, **options, **more).record["plan"]
+        for name, more in (("asked", {}), ("said", {"workers": 40}))
+    ]
+    assert [plan["workers"] for plan in plans] == [2, 40]
+    assert [context.torch_threads for context in contexts] == [1, 1]
+    assert contexts[0].memory == contexts[1].memory
+    assert contexts[0].memory.tile > 150 * 2**20
+
+
 def test_relative_paths_reach_workers_that_work_elsewhere(on_threads, cluster, tmp_path, monkeypatch):
     changed_pair(tmp_path)
     monkeypatch.chdir(tmp_path)

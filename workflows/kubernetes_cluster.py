@@ -15,20 +15,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from dask_kubernetes.operator import KubeCluster
 from dask_kubernetes.operator.kubecluster.kubecluster import CreateMode
 
 
 def main() -> int:
     """Create the cluster, hand its scheduler's address to rsdetect, and pass on its exit status."""
-    described = os.environ.get("RSDETECT_CLUSTER") or str(Path(__file__).with_name("kubernetes_cluster.yaml"))
+    described = os.environ.get("RSDETECT_CLUSTER") or Path(__file__).with_name("kubernetes_cluster.yaml")
+    manifest = yaml.safe_load(Path(described).read_text())
     # It goes when the script ends, so it must not be one that another run is using.
-    with KubeCluster(
-        custom_cluster_spec=described, create_mode=CreateMode.CREATE_ONLY, quiet=True
-    ) as cluster:
+    with KubeCluster(custom_cluster_spec=manifest, create_mode=CreateMode.CREATE_ONLY, quiet=True) as cluster:
         rsdetect = Path(sys.executable).with_name("rsdetect")
-        command = [str(rsdetect), *sys.argv[1:], "--scheduler", cluster.scheduler_address]
-        return subprocess.run(command, check=False).returncode
+        # Tiles are cut for pods that may still be starting.
+        pods = str(manifest["spec"]["worker"]["replicas"])
+        there = ["--scheduler", cluster.scheduler_address, "--workers", pods]
+        return subprocess.run([str(rsdetect), *sys.argv[1:], *there], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -47,8 +47,9 @@ def main() -> int:
         # Not `scale`: a job that ends, at its walltime or with its node, is queued again.
         cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
         rsdetect = Path(sys.executable).with_name("rsdetect")
-        command = [str(rsdetect), *sys.argv[1:], "--scheduler", cluster.scheduler_address]
-        return subprocess.run(command, check=False).returncode
+        # Tiles are cut for workers that may still be waiting in the queue.
+        there = ["--scheduler", cluster.scheduler_address, "--workers", str(jobs * cores)]
+        return subprocess.run([str(rsdetect), *sys.argv[1:], *there], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from rsdetect.commands.parameters import (
     Simplify,
     Threshold,
     TileSize,
+    Workers,
 )
 
 
@@ -53,7 +54,7 @@ def detect(
     memory: Memory = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
     backend: Backend = "auto",
-    workers: Annotated[int | None, typer.Option(help="Tiles in flight; default: one for each core.")] = None,
+    workers: Workers = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A running Dask scheduler.")
     ] = None,

@@ -30,7 +30,14 @@ TileSize = Annotated[
 ]
 Memory = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help="What the job may take, like 2GB; default: a share of what is free."),
+    typer.Option(
+        metavar="SIZE",
+        help="What the job, or a worker of a cluster, may take, like 2GB; default: a share of what is free.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Tiles in flight; default: one for each core here, or each thread of a cluster."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
