@@ -228,11 +228,12 @@ def sharing_blocks(
             made[scene] = SharedBlocks(
                 scene.grid.window, (rows, cols), places, partial(_decode, scene), share
             )
-    _shared.update(made)
+    # Of two jobs at once in this process the first is the one that shares; the other may read through it.
+    ours = [scene for scene, blocks in made.items() if _shared.setdefault(scene, blocks) is blocks]
     try:
         yield list(made.values())
     finally:
-        for scene in made:
+        for scene in ours:
             del _shared[scene]
 
 
