@@ -86,7 +86,7 @@ class SharedBlocks:
         self._shape = rows, cols
         self._decode = decode
         self._most_bytes = most_bytes
-        self._kept_bytes = 0
+        self.kept_bytes = 0  # now
         self._lock = threading.Lock()
         self.decoded: Counter[tuple[int, int]] = Counter()  # how often, by row and column of the block
         self._blocks: dict[tuple[int, int], _Block] = {}
@@ -144,12 +144,12 @@ class SharedBlocks:
         if not needed.is_empty:
             part = pixels.crop(*needed.slices_in(held))
             with self._lock:
-                fits = self._kept_bytes - before + part.bytes <= self._most_bytes
+                fits = self.kept_bytes - before + part.bytes <= self._most_bytes
             if fits:
                 block.kept = needed, part.copy()
         after = 0 if block.kept is None else block.kept[1].bytes
         with self._lock:
-            self._kept_bytes += after - before
+            self.kept_bytes += after - before
 
 
 def _around(windows: list[Window]) -> Window:
