@@ -29,7 +29,7 @@ from rsdetect.batch.standing import Left, what_is_left
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.errors import InputError, JobInterrupted, ModelError
 from rsdetect.nets.card import Architecture, EightBit
-from rsdetect.nets.checkpoint import load_model, read_card, save_model
+from rsdetect.nets.checkpoint import load_model, read_card, save_model, shipped_models
 from rsdetect.nets.fold import fold, narrow
 from rsdetect.nets.reach import measure_reach
 from rsdetect.options import DetectOptions
@@ -577,3 +577,16 @@ def test_the_script_for_a_gpu_runs_with_torch_and_numpy_alone():
     assert figures["runner_mpx_per_s"]["16 threads"] > 0
     assert figures["half_precision"]["largest_difference_when_dates_are_swapped"] == 0
     assert 0 < figures["half_precision"]["largest_logit_difference"] < 0.01
+
+
+def test_what_a_shipped_model_says_of_8_bits_is_about_its_own_steps_and_cheap():
+    for net, card in map(load_model, shipped_models()):
+        if card.eight_bit is None:  # measured by nobody: `auto` leaves it in float32
+            assert resolve_backend("auto", card.name, card, "cpu") == "torch"
+            continue
+        steps = Measuring()
+        with torch.inference_mode():
+            walk(steps, fold(net), torch.zeros(2, net.bands, 2 * net.stride, 2 * net.stride))
+        assert card.eight_bit.ranges.keys() == steps.ranges.keys()
+        for backend in EIGHT_BIT:
+            assert abs(card.eight_bit.f1_lost(backend)) <= choosing.MOST_F1_LOST

@@ -426,6 +426,7 @@ def test_the_command_writes_a_record_and_a_page_and_prints_tables(labelled_set, 
     assert (record["rsdetect"], record["schema"], record["seed"]) == ("evaluation", 1, 3)
     assert record["detector"] == {
         "name": "cva", "model": None, "model_version": None, "model_sha256": None, "bands": None,
+        "backend": None, "precision": None,
     }  # fmt: skip
     (source,) = record["sources"]
     assert (source["pairs"], source["places"]) == (4, 3)
@@ -527,7 +528,7 @@ def test_a_scene_that_breaks_on_the_way_is_named_and_leaves_nothing(refused, tmp
 
 
 def test_an_option_that_is_not_there_is_refused(labelled_set):
-    with pytest.raises(InputError, match="no option 'treshold'; there are align, bands"):
+    with pytest.raises(InputError, match="no option 'treshold'; there are align, backend, bands"):
         evaluate([labelled_set], treshold=0.3)
 
 
