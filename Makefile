@@ -20,8 +20,13 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# All benchmarks in quick sizes; benchmarks/README.md says how to get the figures of docs/performance.md.
 bench: $(READY)
-	$(BIN)/python benchmarks/end_to_end.py
+	$(BIN)/python benchmarks/end_to_end.py --mpx 9 --peers
+	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/backends.py
+	$(BIN)/python benchmarks/polygons.py
+	$(BIN)/python benchmarks/scaling.py
 
 # The scenes of the demo, from their seed.
 sample: $(READY)
