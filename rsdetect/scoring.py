@@ -22,6 +22,9 @@ _WIDE = 3072  # pixels
 def score_core(pair: Pair, scorer: Scorer, tile: TileWindow) -> Float32Array:
     """Change probability of the tile's core, (height, width) float32; NaN where not valid on both dates.
 
+    A network is not asked where everything within its halo is the same on both dates to the last bit: there
+    the probability is 0. That is settled pixel by pixel, and so does not depend on the tiles.
+
     Raises
     ------
     ReadError
@@ -34,7 +37,14 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow) -> Float32Array:
     valid = pixels.valid[rows, cols]
     if not valid.any():
         return np.full(tile.core.shape, np.nan, dtype=np.float32)
+    still = None
+    if isinstance(scorer, StripScorer):
+        still = _still(_live(pixels), tile.read, tile.core, scorer.halo)
+    if still is not None and (still | ~valid).all():
+        return np.where(valid, np.float32(0), np.float32(np.nan))
     probability = pixels.crop_to_core(scorer.score(pixels))
+    if still is not None:
+        probability = np.where(still, np.float32(0), probability)
     return np.where(valid, probability, np.float32(np.nan))
 
 
@@ -63,17 +73,21 @@ def push_height(scorer: Scorer, width: int) -> int:
 
 
 def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow) -> Float32Array:
-    """Read and score a tile by bands of rows, leaving out those that nothing valid depends on.
+    """Read and score a tile by bands of rows, leaving out those in which nothing can have changed.
 
-    Where a band, the one above it and the one below hold nothing valid, none of them is scored: a band is not
-    thinner than the halo. After a gap the strip begins anew, a band above the first valid pixel.
+    Where a band, the one above it and the one below hold no valid pixel that differs between the dates, it is
+    not scored: a band is not thinner than the halo. After a gap the strip begins anew, a band above the first
+    such pixel.
     """
     width = tile.read.width
     height = push_height(scorer, width)
-    probability = np.full(tile.core.shape, np.nan, dtype=np.float32)
+    probability = np.zeros(tile.core.shape, dtype=np.float32)
     valid = np.zeros(tile.core.shape, dtype=bool)
+    windows = read_windows(scorer, tile)
+    read = Window(tile.read.row_off, tile.read.col_off, height * len(windows), width)
+    live = np.zeros(read.shape, dtype=bool)
     strip: Strip | None = None
-    for band, wanted in _wanted(_bands(pair, scorer, tile, valid)):
+    for band, wanted in _wanted(_bands(pair, tile, windows, valid, live)):
         if not wanted:
             strip = None
             continue
@@ -81,27 +95,73 @@ def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow) -> Float32Arr
         scored = band.read.shifted(-strip.late, 0)
         part = scored.intersection(tile.core)
         probability[part.slices_in(tile.core)] = strip.push(band)[part.slices_in(scored)]
+    still = _still(live, read, tile.core, scorer.halo)
+    if still is not None:
+        probability[still] = 0
     probability[~valid] = np.nan
     return probability
 
 
-def _bands(pair: Pair, scorer: Scorer, tile: TileWindow, valid: NDArray[np.bool_]) -> Iterator[Tile]:
-    """The tile's pixels from the top down, and as they come, in `valid`, where its core is valid."""
-    for window in read_windows(scorer, tile):
+def _bands(
+    pair: Pair, tile: TileWindow, windows: list[Window], valid: NDArray[np.bool_], live: NDArray[np.bool_]
+) -> Iterator[tuple[Tile, bool]]:
+    """The tile's pixels from the top down, and whether any of a band is live.
+
+    Enters as they come into `valid` where the core is valid, and into `live`, (rows of all windows, width),
+    where valid pixels differ between the dates.
+    """
+    for number, window in enumerate(windows):
         band = read_tile(pair, TileWindow(tile.row, tile.col, tile.core, window))
         part = window.intersection(tile.core)
         valid[part.slices_in(tile.core)] = band.valid[part.slices_in(window)]
-        yield band
+        differs = _live(band)
+        live[number * window.height : (number + 1) * window.height] = differs
+        yield band, bool(differs.any())
 
 
-def _wanted(bands: Iterator[Tile]) -> Iterator[tuple[Tile, bool]]:
-    """Each band, and whether it or one beside it holds a valid pixel."""
-    held: tuple[Tile, bool, bool] | None = None  # a band, whether the one above it is valid, and it itself
-    for band in bands:
-        is_valid = bool(band.valid.any())
+def _live(pixels: Tile) -> NDArray[np.bool_]:
+    """(height, width), True where a valid pixel differs between the dates."""
+    differs = np.zeros(pixels.valid.shape, dtype=bool)
+    for before, after in zip(pixels.before, pixels.after, strict=True):
+        differs |= before != after
+        if differs.all():
+            break
+    differs &= pixels.valid
+    return differs
+
+
+def _still(live: NDArray[np.bool_], read: Window, core: Window, halo: int) -> NDArray[np.bool_] | None:
+    """The pixels of the core within whose halo nothing is live, (height, width); None = there are none.
+
+    Parameters
+    ----------
+    live
+        Over `read`, which holds the core and the halo around it.
+    """
+    # A square of 2 halo + 1 pixels holds one of these cells whole, wherever it lies.
+    cell = max(halo, 1)
+    high, wide = (edge - edge % cell for edge in live.shape)
+    cells = live[:high, :wide].reshape(high // cell, cell, wide // cell, cell)
+    if cells.any(axis=(1, 3)).all():
+        return None
+    rows, cols = core.slices_in(read)
+    near = live[rows.start - halo : rows.stop + halo, cols.start - halo : cols.stop + halo]
+    for axis in (0, 1):
+        count = np.cumsum(near, axis=axis, dtype=np.int32)
+        count = np.concatenate([np.zeros_like(count.take([0], axis)), count], axis=axis)
+        length = near.shape[axis] - 2 * halo
+        last, first = (count.take(range(at, at + length), axis) for at in (2 * halo + 1, 0))
+        near = last > first
+    return ~near
+
+
+def _wanted(bands: Iterator[tuple[Tile, bool]]) -> Iterator[tuple[Tile, bool]]:
+    """Each band, and whether it or one beside it is live."""
+    held: tuple[Tile, bool, bool] | None = None  # a band, whether the one above it is live, and it itself
+    for band, is_live in bands:
         if held is not None:
-            yield held[0], held[1] or held[2] or is_valid
-        held = band, held is not None and held[2], is_valid
+            yield held[0], held[1] or held[2] or is_live
+        held = band, held is not None and held[2], is_live
     if held is not None:
         yield held[0], held[1] or held[2]
 

@@ -10,12 +10,13 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import TEN_METRES, random_scene, textured_scene, write_scene
+from scipy.ndimage import maximum_filter
 
 from rsdetect.detectors import CvaDetector, make_detector
 from rsdetect.detectors.base import Scorer
 from rsdetect.grid import Window
 from rsdetect.handles import close_handles
-from rsdetect.pair import PairOptions, open_pair
+from rsdetect.pair import PairOptions, open_pair, read_tile
 from rsdetect.scan import Scan
 from rsdetect.scoring import score_core, to_percent
 from rsdetect.tiles import TileWindow, plan_tiles
@@ -184,3 +185,41 @@ def test_percent_is_rounded_and_255_is_kept_for_what_was_not_observed(seed):
     np.testing.assert_array_equal(percent == 255, np.isnan(probability))
     known = ~np.isnan(probability)
     assert np.abs(percent[known] / 100 - probability[known]).max() <= 0.005 + 1e-6
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_where_both_dates_are_the_same_the_network_is_not_asked_whatever_the_tiles(
+    tmp_path, backend, monkeypatch
+):
+    before, after = (textured_scene(seed, 3, 300, 340, "uint8") for seed in (1, 2))
+    after[:, 90:, 70:] = before[:, 90:, 70:]
+    after[:, 200, 330] += 1  # one pixel in a corner of what is the same
+    before[:, 150:160, 200:260] = 0
+    paths = [
+        write_scene(tmp_path / f"{name}.tif", array, nodata=0)
+        for name, array in (("before", before), ("after", after))
+    ]
+    pair = open_pair(*paths)
+    scorer = make_detector("siamese", backend=backend).fit(Scan(pair))
+    valid = (before != 0).all(axis=0) & (after != 0).all(axis=0)
+    near = maximum_filter((before != after).any(axis=0) & valid, 2 * scorer.halo + 1, mode="constant")
+    still = ~near & valid
+    assert 0.05 < still.mean() < 0.5
+    whole = in_one_call(pair, scorer)
+    assert (whole[still] == 0).all() and (whole[near & valid] > 0).all()
+    for tile_size in (128, (300, 96)):
+        np.testing.assert_allclose(put_together(pair, scorer, tile_size), whole, atol=1e-6)
+    around = Window(-64, -64, 432, 472)  # the scene and a halo
+    plain = scorer.score(read_tile(pair, TileWindow(0, 0, pair.grid.window, around)))[64:364, 64:404]
+    np.testing.assert_allclose(whole[near & valid], plain[near & valid], atol=1e-5)
+
+    def asked(*_):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(type(scorer), "score", asked)
+    monkeypatch.setattr(type(scorer), "strip", asked)
+    same = open_pair(paths[0], paths[0])
+    scored = in_one_call(same, scorer)
+    assert (scored[np.isfinite(scored)] == 0).all() and (
+        np.isfinite(scored) == (before != 0).all(axis=0)
+    ).all()

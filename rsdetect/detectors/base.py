@@ -57,7 +57,10 @@ class Strip(Protocol):
 
 @runtime_checkable
 class StripScorer(Scorer, Protocol):
-    """A scorer that can also go down a strip, and need not hold all of a tile at once for it."""
+    """A scorer that can also go down a strip, and need not hold all of a tile at once for it.
+
+    It compares what it sees around a pixel: where all of that is the same on both dates, nothing changed.
+    """
 
     @property
     def strips(self) -> bool:
