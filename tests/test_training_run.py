@@ -161,6 +161,17 @@ def test_a_run_ends_when_it_gets_no_better(tmp_path):
     assert fitted.steps == 2 * (1 + 3)
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_best_weights_are_kept_or_the_last_as_the_recipe_says(tmp_path, keep):
+    # It learns a little, and unlearns at a rate far too high.
+    schedule = {"steps": 40, "learning_rate": 30.0, "last_rate": 1.0, "average_decay": 0.5}
+    recipe = toy_recipe(schedule=schedule, validation={"every": 10, "keep": keep})
+    fitted = fit(toy_net(recipe), recipe, toy_feed(tmp_path, recipe), tmp_path, QUIET)
+    scores = [row["validation_f1"] for row in log_of(tmp_path)]
+    assert scores[-1] < max(scores)
+    assert fitted.validation_f1 == pytest.approx(max(scores) if keep == "best" else scores[-1], abs=1e-4)
+
+
 def test_scenes_made_by_other_processes_give_the_same_run(tmp_path):
     recipe = toy_recipe(schedule={"steps": 6}, validation={"every": 3})
     results = []

@@ -163,7 +163,11 @@ def _trainer_options(recipe: Recipe, mixture: Mixture, work: Path, machine: Mach
     callbacks: list[Callback] = [
         Journal(work / LOG, mixture, tell=not machine.quiet and not bar),
         _Checkpoint(
-            filename=BEST, monitor="validation_f1", mode="max", save_on_train_epoch_end=False, **written
+            filename=BEST,
+            monitor="validation_f1" if recipe.validation.keep == "best" else None,
+            mode="max",
+            save_on_train_epoch_end=False,
+            **written,
         ),
         _Checkpoint(filename=STATE, save_on_train_epoch_end=True, **written),
     ]

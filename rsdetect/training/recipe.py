@@ -101,6 +101,8 @@ class Validation(_Part):
     every: _Count = 100  # steps; also how often the state is written
     scenes: _Count = 48  # of the sources
     size_px: Annotated[int, Field(ge=MOST_STRIDE, multiple_of=MOST_STRIDE)] = 256
+    # The weights of the best validation, or those of the last: few places choose badly.
+    keep: Literal["best", "last"] = "best"
     patience: _Count | None = None  # validations without a better one, after which the run ends
     places: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of the labelled places that validates
     test_places: Annotated[float, Field(ge=0, lt=1)] = 0.2  # share of them that is reported on
