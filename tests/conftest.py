@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -26,6 +27,18 @@ settings.load_profile("rsdetect")
 def _no_handle_outlives_its_test():
     yield
     close_handles()
+
+
+@pytest.fixture(autouse=True)
+def _no_logging_outlives_its_test():
+    """What the command line sets up for its process must not silence the tests after it."""
+    ours, root = logging.getLogger("rsdetect"), logging.getLogger()
+    handlers, level, propagate, roots = ours.handlers, ours.level, ours.propagate, list(root.handlers)
+    yield
+    ours.handlers, ours.propagate, root.handlers = handlers, propagate, roots
+    ours.setLevel(level)
+    logging.disable(logging.NOTSET)
+    ours.disabled = False
 
 
 @pytest.fixture(scope="session")

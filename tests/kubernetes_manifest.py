@@ -3,7 +3,8 @@
     python kubernetes_manifest.py MANIFEST WORKFLOWS_FOLDER
 
 Runs in an environment with dask-kubernetes, which is not that of the tests. A field that Kubernetes does not
-know, or that stands in the wrong place, does not survive the way into its model and back.
+know, or that stands in the wrong place, does not survive the way into its model and back. What it asks is
+imported inside functions, because pytest imports this file too.
 """
 
 import json
@@ -11,38 +12,47 @@ import sys
 from pathlib import Path
 
 import yaml
-from dask_kubernetes.operator.controller.controller import (
-    build_scheduler_deployment_spec,
-    build_scheduler_service_spec,
-    build_worker_deployment_spec,
-)
-from dask_kubernetes.operator.validation import validate_cluster_name
-from kubernetes.client import ApiClient
 
 
 def require_known(described, kind):
+    from kubernetes.client import ApiClient
+
     api = ApiClient()
     model = api.deserialize(json.dumps(described), kind, "application/json")
     kept = api.sanitize_for_serialization(model)
     assert kept == described, f"{kind}: Kubernetes keeps {kept} of {described}"
 
 
-manifest = yaml.safe_load(Path(sys.argv[1]).read_text())
-name, spec = manifest["metadata"]["name"], manifest["spec"]
-validate_cluster_name(name)
-assert set(spec) == {"scheduler", "worker"} and set(spec["worker"]) == {"replicas", "spec"}
-assert set(spec["scheduler"]) == {"spec", "service"}
-require_known(spec["scheduler"]["spec"], "V1PodSpec")
-require_known(spec["scheduler"]["service"], "V1ServiceSpec")
-require_known(spec["worker"]["spec"], "V1PodSpec")
-# What the operator makes of it.
-worker = build_worker_deployment_spec(f"{name}-default", "default", name, "0", spec["worker"]["spec"], {}, {})
-require_known(worker, "V1Deployment")
-scheduler = build_scheduler_deployment_spec(name, spec["scheduler"]["spec"], {}, {})
-require_known(scheduler, "V1Deployment")
-require_known(build_scheduler_service_spec(name, spec["scheduler"]["service"], {}, {}), "V1Service")
-labels = scheduler["spec"]["template"]["metadata"]["labels"]
-assert spec["scheduler"]["service"]["selector"].items() <= labels.items()
-# The script finds what it imports; it runs nothing on import.
-sys.path.insert(0, sys.argv[2])
-__import__("kubernetes_cluster")
+def main():
+    from dask_kubernetes.operator.controller.controller import (
+        build_scheduler_deployment_spec,
+        build_scheduler_service_spec,
+        build_worker_deployment_spec,
+    )
+    from dask_kubernetes.operator.validation import validate_cluster_name
+
+    manifest = yaml.safe_load(Path(sys.argv[1]).read_text())
+    name, spec = manifest["metadata"]["name"], manifest["spec"]
+    validate_cluster_name(name)
+    assert set(spec) == {"scheduler", "worker"} and set(spec["worker"]) == {"replicas", "spec"}
+    assert set(spec["scheduler"]) == {"spec", "service"}
+    require_known(spec["scheduler"]["spec"], "V1PodSpec")
+    require_known(spec["scheduler"]["service"], "V1ServiceSpec")
+    require_known(spec["worker"]["spec"], "V1PodSpec")
+    # What the operator makes of it.
+    worker = build_worker_deployment_spec(
+        f"{name}-default", "default", name, "0", spec["worker"]["spec"], {}, {}
+    )
+    require_known(worker, "V1Deployment")
+    scheduler = build_scheduler_deployment_spec(name, spec["scheduler"]["spec"], {}, {})
+    require_known(scheduler, "V1Deployment")
+    require_known(build_scheduler_service_spec(name, spec["scheduler"]["service"], {}, {}), "V1Service")
+    labels = scheduler["spec"]["template"]["metadata"]["labels"]
+    assert spec["scheduler"]["service"]["selector"].items() <= labels.items()
+    # The script finds what it imports; it runs nothing on import.
+    sys.path.insert(0, sys.argv[2])
+    __import__("kubernetes_cluster")
+
+
+if __name__ == "__main__":
+    main()

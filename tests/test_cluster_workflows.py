@@ -30,7 +30,13 @@ SAMPLE = ROOT / "data" / "sample"
 SCENES = (SAMPLE / "before.tif", SAMPLE / "after.tif")
 MANIFEST = ROOT / "workflows" / "kubernetes_cluster.yaml"
 OPTIONS = ("--tile-size", "64", "--quiet", "--detector", "cva")
-SLOWLY = ("--tile-size", "64", "--quiet")  # long enough that something can be killed meanwhile
+SLOWLY = (
+    "--tile-size",
+    "64",
+    "--device",
+    "cpu",
+    "--quiet",
+)  # long enough that something can be killed meanwhile
 
 # Slurm, as far as dask-jobqueue sees it: a job is a script that runs by itself under a number.
 SBATCH = """#!/usr/bin/env bash

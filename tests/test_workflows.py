@@ -63,7 +63,7 @@ def test_the_batch_on_a_cluster(tmp_path):
 @pytest.mark.slow
 def test_the_local_cluster_gives_what_one_process_gives(tmp_path):
     scenes = (SAMPLE / "before.tif", SAMPLE / "after.tif")
-    options = ("--min-area", "10", "--tile-size", "256")
+    options = ("--min-area", "10", "--tile-size", "256", "--device", "cpu")
     here = run(sys.executable, "-m", "rsdetect.cli", "detect", *scenes, "--out", tmp_path / "here", *options)
     there = run(
         sys.executable,
