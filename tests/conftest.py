@@ -30,15 +30,11 @@ def _no_handle_outlives_its_test():
 
 
 @pytest.fixture(autouse=True)
-def _no_logging_outlives_its_test():
-    """What the command line sets up for its process must not silence the tests after it."""
-    ours, root = logging.getLogger("rsdetect"), logging.getLogger()
-    handlers, level, propagate, roots = ours.handlers, ours.level, ours.propagate, list(root.handlers)
-    yield
-    ours.handlers, ours.propagate, root.handlers = handlers, propagate, roots
-    ours.setLevel(level)
-    logging.disable(logging.NOTSET)
-    ours.disabled = False
+def _logging_as_python_has_it():
+    """What the command line set up in this process, for an earlier test or a fixture, silences no other."""
+    ours = logging.getLogger("rsdetect")
+    ours.handlers, ours.propagate, ours.disabled = [], True, False
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -59,7 +60,7 @@ def changed_pair(folder, height=300, width=420, seed=1, **profile):
 
 def run_here(*arguments):
     """The command line in this process; what a test wants to break can be broken by monkeypatching."""
-    with pytest.MonkeyPatch.context() as patch, _captured() as streams:
+    with pytest.MonkeyPatch.context() as patch, _captured() as streams, _logging_put_back():
         patch.setattr(sys, "argv", ["rsdetect", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             rsdetect.cli.main()
@@ -94,6 +95,18 @@ def polygonised(folder, inside):
         chosen = inside(raster.read(1))
         found = shapes(chosen.astype(np.uint8), mask=chosen, connectivity=4, transform=raster.transform)
         return [normalize(shape(geometry)) for geometry, _ in found]
+
+
+@contextmanager
+def _logging_put_back():
+    """What the command line sets up for its process must not silence the rest of the test."""
+    ours, root = logging.getLogger("rsdetect"), logging.getLogger()
+    handlers, level, propagate, roots = ours.handlers, ours.level, ours.propagate, list(root.handlers)
+    try:
+        yield
+    finally:
+        ours.handlers, ours.propagate, root.handlers = handlers, propagate, roots
+        ours.setLevel(level)
 
 
 @contextmanager
