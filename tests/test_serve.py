@@ -17,6 +17,7 @@ from rsdetect.errors import InputError
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.schedule import Schedule, days_by_name
+from rsdetect.monitoring.serve import serve
 
 pytest.importorskip("apscheduler")
 
@@ -186,6 +187,14 @@ def test_a_scheduler_that_is_stopped_stops_its_round_which_carries_on_later(tmp_
     assert "Traceback" not in said
     assert run_here("monitor", "run", job).status == 0
     assert len(list((tmp_path / "out" / "steps").glob("*/run.json"))) == 3
+
+
+def test_a_scheduler_that_is_stopped_before_it_has_begun_ends_in_peace(tmp_path):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    serve([write_job(tmp_path)], Schedule(every="1d"), interrupted)
+    assert last_run(tmp_path) is None
 
 
 def test_what_cannot_be_served_is_said_in_one_line(tmp_path):

@@ -42,15 +42,16 @@ def serve(job_files: Sequence[Path], schedule: Schedule, tell: Tell) -> None:
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     now = datetime.now(UTC)
-    for path in paths:
-        due = schedule.due(path, now)
-        scheduler.add_job(rounds.run, schedule.trigger(), args=[path], id=str(path), next_run_time=due)
-        tell(f"{path}: due {'now' if due == now else f'{due:%Y-%m-%d %H:%M %Z}'}")
     try:
+        for path in paths:
+            due = schedule.due(path, now)
+            scheduler.add_job(rounds.run, schedule.trigger(), args=[path], id=str(path), next_run_time=due)
+            tell(f"{path}: due {'now' if due == now else f'{due:%Y-%m-%d %H:%M %Z}'}")
         scheduler.start()
     except KeyboardInterrupt:
         rounds.stop()
-        scheduler.shutdown(wait=True)
+        if scheduler.running:
+            scheduler.shutdown(wait=True)
 
 
 class _Rounds:
