@@ -74,6 +74,7 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
             path,
             driver="COG",
             COMPRESS="DEFLATE",
+            LEVEL=3,  # twice as fast as the usual 6, and a tenth larger
             BLOCKSIZE=_BLOCK,
             BIGTIFF="IF_SAFER",
             # The mean keeps what an overview says a probability; nodata does not enter it.

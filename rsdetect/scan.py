@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 BLOCK = 256  # edge of a block in pixels
 MOST_BLOCKS = 256  # blocks read at most; of a larger pair, this many spread evenly over it
-SAMPLED_PIXELS = 2_000_000  # pixels that sample_pixels() keeps, about
+SAMPLED_PIXELS = 500_000  # pixels that sample_pixels() keeps, about: percentiles to 0.001 of all pixels
 _SHARED_BYTES = 64 * 2**20  # for decoded blocks that several of the blocks here lie in
 
 
@@ -66,7 +66,7 @@ class Scan:
         return whole
 
     def sample_pixels(self) -> PixelSample:
-        """About two million pixels (fewer in a smaller pair) that are valid on both dates, evenly spread."""
+        """About half a million pixels (fewer of a small pair), valid on both dates and evenly spread."""
         if self._sample is None:
             every = self._every
             self._sample = _joined(list(self._measured(lambda tile: PixelSample.of(tile, every))))

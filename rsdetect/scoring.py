@@ -147,12 +147,23 @@ def _still(live: NDArray[np.bool_], read: Window, core: Window, halo: int) -> ND
     rows, cols = core.slices_in(read)
     near = live[rows.start - halo : rows.stop + halo, cols.start - halo : cols.stop + halo]
     for axis in (0, 1):
-        count = np.cumsum(near, axis=axis, dtype=np.int32)
-        count = np.concatenate([np.zeros_like(count.take([0], axis)), count], axis=axis)
-        length = near.shape[axis] - 2 * halo
-        last, first = (count.take(range(at, at + length), axis) for at in (2 * halo + 1, 0))
-        near = last > first
+        near = _any_of_next(near, 2 * halo + 1, axis)
     return ~near
+
+
+def _any_of_next(given: NDArray[np.bool_], count: int, axis: int) -> NDArray[np.bool_]:
+    """Along an axis, whether any of the next `count` is True, from each that has so many.
+
+    In steps that double how far each looks: a handful of passes, whatever `count` is.
+
+    >>> _any_of_next(np.array([[True, False, False, False, True]]), 3, 1).tolist()
+    [[True, False, True]]
+    """
+    given, seen = np.moveaxis(given, axis, 0), 1
+    while seen < count:
+        step = min(seen, count - seen)
+        given, seen = given[:-step] | given[step:], seen + step
+    return np.moveaxis(given, 0, axis)
 
 
 def _wanted(bands: Iterator[tuple[Tile, bool]]) -> Iterator[tuple[Tile, bool]]:
