@@ -31,8 +31,9 @@ import torch
 
 from rsdetect.backends.choosing import load_network
 from rsdetect.detectors.learned import DEFAULT_MODEL
-from rsdetect.nets.checkpoint import load_model
-from rsdetect.nets.fold import fold, narrow
+from rsdetect.nets.checkpoint import load_weights
+from rsdetect.nets.fold import fold
+from rsdetect.nets.siamese import SiameseNet
 
 SHAPES = ((640, 640), (640, 2176), (1152, 1152))  # read windows, (height, width)
 BACKENDS = ("torch", "openvino", "onnx")
@@ -61,15 +62,17 @@ def main() -> None:
 
 def _forward(model: str, repeats: int) -> dict[str, dict[str, dict[str, float]]]:
     """Window, then way of running, then Mpx/s of all workers and the ratio to torch."""
-    net, card = load_model(model)
-    net = narrow(net, BANDS)
+    weights, card = load_weights(model)
+    weights = weights.narrow(BANDS)
+    net = SiameseNet.of(weights)
     ways: dict[str, Forward] = {
-        backend: load_network(net, card, backend, "cpu").logits for backend in BACKENDS
+        backend: load_network(weights, card, backend, "cpu").logits for backend in BACKENDS
     }
     ways["torch, bfloat16"] = _bfloat16(net)
     found = {}
     for height, width in SHAPES:
-        every = ways | {"torch, down a strip": _down(load_network(net, card, "torch", "cpu"), height, width)}
+        down = _down(load_network(weights, card, "torch", "cpu"), height, width)
+        every = ways | {"torch, down a strip": down}
         dates = np.random.default_rng(0).normal(size=(2, len(BANDS), height, width)).astype(np.float32)
         rates = _rates(every, np.clip(dates, -6, 6), repeats)
         label = f"{height} x {width}"

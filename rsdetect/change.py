@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,6 +126,7 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
                 require_scheduler(options.score.scheduler)
             outputs = Outputs.claim(out, overwrite=options.run.overwrite)
         with outputs:
+            loading = None if options.score.scheduler is not None else _meanwhile(detector.load, pair)
             with watch.stage("check"):
                 scan = Scan(pair, usable_cores())
                 report = check_pair(pair, usable_cores(), scan)
@@ -132,6 +135,8 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
             with watch.stage("fit"):
                 job = _plan_whole(_fit(scan, detector, options.score, device), options.score, memory)
                 del scan  # and with it the pixels that it keeps
+                if loading is not None:
+                    loading.result()
                 for warning in costly_layouts(pair, job.plan, memory):
                     _log.warning(warning)
             record = _start_record(job, report, options, memory)
@@ -172,6 +177,14 @@ def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, A
     device = choose_device(asked.detector, asked.device, asked.backend, on_cluster=on_cluster)
     detector = make_detector(asked.detector, asked.model, device, asked.backend)
     return open_pair(before, after, options.pair, wanted=detector.bands), device, detector
+
+
+def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:
+    """Imports keep one core busy for a second or more, and so are done beside the check."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="load")
+    loading = pool.submit(load, pair)
+    pool.shutdown(wait=False)  # when it is done
+    return loading
 
 
 def _fit(scan: Scan, detector: Any, options: ScoreOptions, device: str) -> FittedPair:

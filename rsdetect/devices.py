@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -78,9 +79,7 @@ def resolve_device(text: str, *, on_cluster: bool = False) -> str:
         return text
     if text != "auto" and not re.fullmatch(r"cuda(:\d+)?", text):
         raise InputError(f"--device {text!r} is unknown; choose auto, cpu, cuda or cuda:0.")
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = _count_gpus()
     if text == "auto":
         return "cuda:0" if count else "cpu"
     index = int(text.partition(":")[2] or 0)
@@ -89,6 +88,31 @@ def resolve_device(text: str, *, on_cluster: bool = False) -> str:
             f"--device {text} asks for a GPU that is not there ({count} found); use --device cpu."
         )
     return f"cuda:{index}"
+
+
+def _count_gpus() -> int:
+    """GPUs that torch can use; it is not asked where there can be none, as importing it takes a second."""
+    if "torch" not in sys.modules and not _may_have_gpu():
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _may_have_gpu() -> bool:
+    """False only where it is certain: torch was built without, or the driver that it needs is not there."""
+    found = find_spec("torch")
+    folders = [Path(folder, "lib") for folder in (found and found.submodule_search_locations) or ()]
+    names = " ".join(file.name for folder in folders for file in folder.glob("*torch_*"))
+    if "torch_cpu" not in names or "torch_hip" in names:  # libraries that lie elsewhere, or another maker's
+        return True
+    if "torch_cuda" not in names:
+        return False
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def own_device(asked: str) -> str:
@@ -109,9 +133,7 @@ def own_device(asked: str) -> str:
     """
     if asked == "cpu":
         return "cpu"
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = _count_gpus()
     if asked == "auto" and not count:
         return "cpu"
     with _owning:

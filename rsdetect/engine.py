@@ -152,6 +152,7 @@ def _run_on_threads(
 ) -> dict[str, int]:
     from dask.base import compute
     from dask.callbacks import Callback
+    from dask.threaded import get
 
     class Tell(Callback):
         def _posttask(self, key: Any, result: Any, *_: Any) -> None:
@@ -165,7 +166,7 @@ def _run_on_threads(
         ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
         Tell(),
     ):
-        compute(*tasks, scheduler="threads", pool=pool, optimize_graph=False)
+        compute(*tasks, scheduler=get, pool=pool, optimize_graph=False)
     return {
         "blocks": sum(len(blocks.decoded) for blocks in shared),
         "decoded_again": sum(blocks.decoded_again for blocks in shared),

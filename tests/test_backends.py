@@ -21,7 +21,7 @@ from rsdetect.backends import choosing
 from rsdetect.backends.batching import Owner
 from rsdetect.backends.choosing import load_network, resolve_backend
 from rsdetect.backends.cuda import HalfPrecision
-from rsdetect.backends.ranges import Measuring, measure_ranges
+from rsdetect.backends.ranges import Measuring, folded_layers, measure_ranges
 from rsdetect.backends.steps import walk
 from rsdetect.backends.torch import TorchNetwork
 from rsdetect.batch.pairs import BatchPair
@@ -30,8 +30,9 @@ from rsdetect.detectors import choose_device, make_detector
 from rsdetect.errors import InputError, JobInterrupted, ModelError
 from rsdetect.nets.card import Architecture, EightBit
 from rsdetect.nets.checkpoint import load_model, read_card, save_model, shipped_models
-from rsdetect.nets.fold import fold, narrow
+from rsdetect.nets.fold import fold
 from rsdetect.nets.reach import measure_reach
+from rsdetect.nets.siamese import SiameseNet
 from rsdetect.options import DetectOptions
 from rsdetect.scan import Scan
 from rsdetect.scoring import to_percent
@@ -68,7 +69,7 @@ def networks():
     """One small network by every backend."""
     net = trained_looking()
     card = ranged(net)
-    return {backend: load_network(net, card, backend, "cpu") for backend in ("torch", *EIGHT_BIT)}
+    return {backend: load_network(net.weights(), card, backend, "cpu") for backend in ("torch", *EIGHT_BIT)}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,7 @@ def test_the_steps_are_those_of_the_network(architecture):
     folded = fold(net)
     both = torch.from_numpy(dates(1, bands=architecture.bands))
     with torch.inference_mode():
-        assert torch.equal(walk(Measuring(), folded, both)[0], folded(both[:1], both[1:]))
+        assert torch.equal(walk(Measuring(), folded_layers(net), both)[0], folded(both[:1], both[1:]))
 
 
 @pytest.mark.parametrize("backend", EIGHT_BIT)
@@ -149,9 +150,9 @@ def test_8_bits_are_the_network_rounded_at_every_step(architecture, backend):
     rounding = Rounding(card.eight_bit.ranges, card.scaling.clip)
     with torch.inference_mode():
         first = rounding.rounded(torch.from_numpy(both), card.scaling.clip / 127, signed=True)
-        expected = walk(rounding, fold(net), first)[0, 0].numpy()
+        expected = walk(rounding, folded_layers(net), first)[0, 0].numpy()
     exact = TorchNetwork(net).logits(both)
-    found = load_network(net, card, backend, "cpu").logits(both)
+    found = load_network(net.weights(), card, backend, "cpu").logits(both)
     assert found.shape == both.shape[2:] and found.dtype == np.float32
     # Numbers halfway between two steps may go either way.
     assert np.abs(found - expected).mean() < 0.3 * np.abs(expected - exact).mean()
@@ -168,8 +169,8 @@ def test_what_reaches_farther_than_in_the_measurement_is_cut_and_does_not_wrap(b
     both = dates(3)
     with torch.inference_mode():
         first = rounding.rounded(torch.from_numpy(both), card.scaling.clip / 127, signed=True)
-        expected = walk(rounding, fold(net), first)[0, 0].numpy()
-    found = load_network(net, card, backend, "cpu").logits(both)
+        expected = walk(rounding, folded_layers(net), first)[0, 0].numpy()
+    found = load_network(net.weights(), card, backend, "cpu").logits(both)
     assert np.abs(found - expected).mean() < 0.01 * np.ptp(expected)
 
 
@@ -244,7 +245,7 @@ def test_a_narrowed_network_scores_as_if_the_other_bands_were_0(slots):
     few = dates(4, bands=len(slots))
     every = np.zeros((2, 6, *few.shape[2:]), np.float32)
     every[:, slots] = few
-    narrowed = narrow(net, slots)
+    narrowed = SiameseNet.of(net.weights().narrow(slots))
     assert (narrowed.bands, net.bands) == (len(slots), 6)
     np.testing.assert_allclose(
         TorchNetwork(narrowed).logits(few), TorchNetwork(net).logits(every), rtol=0, atol=1e-5
@@ -290,16 +291,22 @@ def test_auto_goes_by_what_is_installed(monkeypatch):
 
 
 def test_a_processor_that_would_overflow_is_given_float32(monkeypatch):
-    old = {"architecture": "x86_64", "avx2": True, "avx512_f": True}
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: old)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(choosing, "_processor_units", set)
     assert not choosing.multiplies_bytes()
     assert resolve_backend("auto", "m", card_with_cost(**CHEAP), "cpu") == "torch"
     with pytest.raises(InputError, match="without overflow"):
         resolve_backend("openvino", "m", card_with_cost(**CHEAP), "cpu")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: old | {"avx_vnni": True})
+    monkeypatch.setattr(choosing, "_processor_units", lambda: {"avx_vnni"})
     assert choosing.multiplies_bytes()
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64"})
+    monkeypatch.setattr(choosing, "_processor_units", set)
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
     assert choosing.multiplies_bytes()
+
+
+def test_the_units_of_the_processor_are_those_that_torch_finds():
+    found = torch.cpu.get_capabilities()
+    assert choosing._processor_units() == {unit for unit in choosing._UNITS if found.get(unit, False)}
 
 
 @pytest.mark.parametrize("backend", EIGHT_BIT)
@@ -326,7 +333,7 @@ def test_ranges_of_another_network_are_refused():
     del ranges["evidence"]
     card = card.model_copy(update={"eight_bit": EightBit(ranges=ranges, data="")})
     with pytest.raises(ModelError, match="does not say how far 'evidence' reaches"):
-        load_network(net, card, "onnx", "cpu")
+        load_network(net.weights(), card, "onnx", "cpu")
 
 
 # --- jobs -----------------------------------------------------------------------------------------------
@@ -586,7 +593,7 @@ def test_what_a_shipped_model_says_of_8_bits_is_about_its_own_steps_and_cheap():
             continue
         steps = Measuring()
         with torch.inference_mode():
-            walk(steps, fold(net), torch.zeros(2, net.bands, 2 * net.stride, 2 * net.stride))
+            walk(steps, folded_layers(net), torch.zeros(2, net.bands, 2 * net.stride, 2 * net.stride))
         assert card.eight_bit.ranges.keys() == steps.ranges.keys()
         for backend in EIGHT_BIT:
             assert abs(card.eight_bit.f1_lost(backend)) <= choosing.MOST_F1_LOST

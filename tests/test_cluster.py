@@ -406,14 +406,14 @@ def test_a_worker_process_loads_the_network_once(scenes, cluster, tmp_path, monk
     def count_loads():
         import rsdetect.detectors.learned as learned
 
-        genuine, learned.loads = learned.load_model, 0
+        genuine, learned.loads = learned.load_weights, 0
 
         def counting(model):
             learned.loads += 1
             return genuine(model)
 
         learned._loaded.clear()
-        learned.load_model = counting
+        learned.load_weights = counting
 
     def loads():
         import rsdetect.detectors.learned as learned

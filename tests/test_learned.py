@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_nets import card_of, trained_looking
 
-from rsdetect.detectors import learned
 from rsdetect.detectors.learned import Normalisation, SiameseDetector, SiameseScorer
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.grid import Window
@@ -132,7 +131,7 @@ def test_probabilities_are_probabilities(scorer):
 def test_calibration_and_scaling_are_those_of_the_card(model, scorer):
     core = Window(0, 0, 16, 16)
     tile = plane(16, 16, seed=3, nodata=0.0).tile(core, core)
-    net, _ = learned.load_model(model)
+    net, _ = load_model(model)
     dates = [
         (raw - np.array(n.centre)[:, None, None]) / np.array(n.scale)[:, None, None]
         for raw, n in ((tile.before, scorer.before), (tile.after, scorer.after))

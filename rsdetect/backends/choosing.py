@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsdetect.errors import InputError, ModelError
@@ -10,11 +12,12 @@ from rsdetect.errors import InputError, ModelError
 if TYPE_CHECKING:  # the command line looks at the words here, and shall not wait for torch
     from rsdetect.backends.base import Network
     from rsdetect.nets.card import Card
-    from rsdetect.nets.siamese import SiameseNet
+    from rsdetect.nets.layout import Weights
 
 BACKENDS = ("auto", "torch", "openvino", "onnx")  # what --backend takes
 EIGHT_BIT = ("openvino", "onnx")  # those that need ranges and run on processors only, the faster first
 MOST_F1_LOST = 0.01  # by 8 bits, on the mean of the sets in the card, for `auto` to take them
+_UNITS = {"avx512_vnni", "avx_vnni", "amx_int8"}  # as Linux and torch call them
 _PACKAGES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 
 
@@ -78,8 +81,8 @@ def precision(backend: str, device: str) -> str:
     return by_device.get(device, "float16")
 
 
-def load_network(net: SiameseNet, card: Card, backend: str, device: str) -> Network:
-    """Make `net` ready to run.
+def load_network(weights: Weights, card: Card, backend: str, device: str) -> Network:
+    """Make the network ready to run.
 
     Parameters
     ----------
@@ -93,9 +96,13 @@ def load_network(net: SiameseNet, card: Card, backend: str, device: str) -> Netw
     ModelError
         The card does not know the ranges of this network.
     """
-    # Only one of them is imported: each takes part of a second, and not all may be there.
+    # Only one of them is imported: each takes part of a second, and not all may be there. With 8 bits torch
+    # is not imported at all, which takes a second and 180 MB.
     if backend in EIGHT_BIT:
-        return _load_eight_bit(net, card, backend)
+        return _load_eight_bit(weights, card, backend)
+    from rsdetect.nets.siamese import SiameseNet
+
+    net = SiameseNet.of(weights)
     if device == "cpu":
         from rsdetect.backends.torch import TorchNetwork
 
@@ -105,13 +112,13 @@ def load_network(net: SiameseNet, card: Card, backend: str, device: str) -> Netw
     return CudaNetwork(net, device)
 
 
-def _load_eight_bit(net: SiameseNet, card: Card, backend: str) -> Network:
+def _load_eight_bit(weights: Weights, card: Card, backend: str) -> Network:
     _require_eight_bit(backend, card.name, card, "cpu")
     from rsdetect.backends.graph import quantised_graph
 
     assert card.eight_bit is not None
     try:
-        graph = quantised_graph(net, card.eight_bit.ranges, card.scaling.clip)
+        graph = quantised_graph(weights, card.eight_bit.ranges, card.scaling.clip)
     except KeyError as error:
         raise ModelError(
             f"the card of the model {card.name} does not say how far {error} reaches; measure all ranges "
@@ -131,12 +138,20 @@ def multiplies_bytes() -> bool:
 
     x86 without VNNI sums pairs of them in 16 bits, which overflow silently.
     """
-    import torch
-
-    found = torch.cpu.get_capabilities()
-    if found.get("architecture") not in ("x86_64", "x86"):
+    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686", "x86"):
         return True
-    return any(found.get(unit, False) for unit in ("avx512_vnni", "avx_vnni", "amx_int8"))
+    return not _UNITS.isdisjoint(_processor_units())
+
+
+def _processor_units() -> set[str]:
+    """Of `_UNITS`, those that the processor has and the system lets programs use."""
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()  # Linux
+    except OSError:
+        import torch
+
+        return {unit for unit in _UNITS if torch.cpu.get_capabilities().get(unit, False)}
+    return _UNITS.intersection(words)
 
 
 def is_installed(backend: str) -> bool:

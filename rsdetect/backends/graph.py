@@ -17,11 +17,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from torch import nn
 
 from rsdetect.backends.steps import walk
-from rsdetect.nets.fold import fold
-from rsdetect.nets.siamese import SiameseNet
+from rsdetect.nets.layout import Conv, Weights
 
 INPUT = "dates"
 # The oldest versions that have what the graph needs, so that older runtimes read it too.
@@ -29,25 +27,23 @@ _OPSET, _IR_VERSION = 18, 9
 _SIGNED, _UNSIGNED = 127, 255  # steps on each side of 0, steps above 0
 
 
-def quantised_graph(net: SiameseNet, ranges: Mapping[str, float], clip: float) -> bytes:
+def quantised_graph(weights: Weights, ranges: Mapping[str, float], clip: float) -> bytes:
     """The serialised ONNX model: (2, bands, height, width) float32 to (1, 1, height, width) float32 logits.
 
     Parameters
     ----------
-    net
-        In eval mode; left as it is.
     ranges
         Largest magnitude of each step, from `measure_ranges`.
     clip
         Largest magnitude of the input.
     """
     writing = _Writing(ranges)
-    logits = walk(writing, fold(net), writing.rounded(INPUT, clip, signed=True))
+    logits = walk(writing, weights.folded(), writing.rounded(INPUT, clip, signed=True))
     size = ["height", "width"]
     graph = helper.make_graph(
         writing.nodes,
         "siamese",
-        [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, [2, net.bands, *size])],
+        [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, [2, weights.layout.bands, *size])],
         [helper.make_tensor_value_info(logits, onnx.TensorProto.FLOAT, [1, 1, *size])],
         writing.constants,
     )
@@ -65,7 +61,7 @@ class _Writing:
         self._ranges = ranges
         self._scales: dict[str, np.float32] = {}  # of the tensors that have one
 
-    def conv(self, x: str, conv: nn.Conv2d, name: str, *, relu: bool) -> str:
+    def conv(self, x: str, conv: Conv, name: str, *, relu: bool) -> str:
         # What is below 0 is cut by an unsigned number as a ReLU would cut it.
         return self.rounded(self._conv(x, conv), self._ranges[name], signed=not relu)
 
@@ -95,7 +91,7 @@ class _Writing:
         }
         return self._rounded(self._node("Resize", x, "", factors, **how), self._scales[x], signed=False)
 
-    def head(self, x: str, conv: nn.Conv2d) -> str:
+    def head(self, x: str, conv: Conv) -> str:
         return self._node("DepthToSpace", self._conv(x, conv), blocksize=2, mode="CRD")
 
     def rounded(self, x: str, largest: float, *, signed: bool) -> str:
@@ -108,14 +104,13 @@ class _Writing:
         self._scales[y] = scale
         return y
 
-    def _conv(self, x: str, conv: nn.Conv2d) -> str:
-        weight = conv.weight.detach().numpy()  # (width_out, width_in, k, k)
-        assert conv.bias is not None
+    def _conv(self, x: str, conv: Conv) -> str:
+        weight = conv.weight  # (width_out, width_in, k, k)
         largest = np.abs(weight).max(axis=(1, 2, 3))
         scales = np.where(largest > 0, largest / _SIGNED, 1).astype(np.float32)  # (width_out,)
         steps = np.rint(weight / scales[:, None, None, None]).astype(np.int8)
         of_sums = (scales * self._scales[x]).astype(np.float32)
-        bias = np.rint(conv.bias.detach().numpy() / of_sums)
+        bias = np.rint(conv.bias / of_sums)
         limits = np.iinfo(np.int32)
         bias = np.clip(bias, limits.min, limits.max).astype(np.int32)
         return self._node(
@@ -123,9 +118,9 @@ class _Writing:
             x,
             self._dequantised(steps, scales),
             self._dequantised(bias, of_sums),
-            kernel_shape=list(conv.kernel_size),
-            strides=list(conv.stride),
-            pads=[*conv.padding, *conv.padding],
+            kernel_shape=[conv.kernel] * 2,
+            strides=[conv.stride] * 2,
+            pads=[conv.padding] * 4,
         )
 
     def _dequantised(self, steps: NDArray[np.signedinteger], scales: NDArray[np.float32]) -> str:

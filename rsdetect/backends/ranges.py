@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from rsdetect.backends.steps import walk
 from rsdetect.nets.fold import fold
-from rsdetect.nets.siamese import SiameseNet
+from rsdetect.nets.layout import Layers
+from rsdetect.nets.siamese import ConvNorm, SiameseNet
 
 Float32Array = NDArray[np.float32]
 
@@ -59,6 +60,18 @@ class Measuring:
         return x
 
 
+def folded_layers(net: SiameseNet) -> Layers[nn.Conv2d]:
+    """The convolutions of `net`, folded; the network itself is left as it is."""
+    folded = fold(net)
+    convs: dict[str, nn.Conv2d] = {}
+    for place in net.layout.places():
+        module = folded.get_submodule(place.module)
+        conv = module.conv if isinstance(module, ConvNorm) else module
+        assert isinstance(conv, nn.Conv2d)
+        convs[place.step] = conv
+    return Layers(net.layout, convs)
+
+
 def measure_ranges(net: SiameseNet, pairs: Iterable[Float32Array]) -> dict[str, float]:
     """The largest magnitude of every step over `pairs`.
 
@@ -74,9 +87,9 @@ def measure_ranges(net: SiameseNet, pairs: Iterable[Float32Array]) -> dict[str, 
     dict
         Name of a step to a number above 0, as `nets.card.EightBit` keeps them.
     """
-    folded, measuring = fold(net), Measuring()
+    layers, measuring = folded_layers(net), Measuring()
     with torch.inference_mode():
         for dates in pairs:
-            walk(measuring, folded, torch.from_numpy(dates).contiguous(memory_format=torch.channels_last))
+            walk(measuring, layers, torch.from_numpy(dates).contiguous(memory_format=torch.channels_last))
     # What is never used may span anything; 4 digits are more than 8 bits can tell.
     return {name: float(f"{largest or 1.0:.4g}") for name, largest in measuring.ranges.items()}

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from torch import nn
+from rsdetect.nets.layout import C, Layers
 
-from rsdetect.nets.siamese import ConvNorm, Merge, Residual, SiameseNet
+T = TypeVar("T")  # a feature map
+K = TypeVar("K", contravariant=True)  # a convolution
 
-T = TypeVar("T")
 
-
-class Operations(Protocol[T]):
+class Operations(Protocol[T, K]):
     """What a network does to feature maps.
 
     Results that have no name reach no farther than what they are made of, none of which is below 0.
     """
 
-    def conv(self, x: T, conv: nn.Conv2d, name: str, *, relu: bool) -> T:
+    def conv(self, x: T, conv: K, name: str, *, relu: bool) -> T:
         """(n, width_in, h, w) to (n, width_out, h / stride, w / stride)."""
         ...
 
@@ -46,47 +45,39 @@ class Operations(Protocol[T]):
         """Every pixel twice in each direction: (n, c, h, w) to (n, c, 2 h, 2 w)."""
         ...
 
-    def head(self, x: T, conv: nn.Conv2d) -> T:
+    def head(self, x: T, conv: K) -> T:
         """The last convolution and its four channels laid out as 2 x 2 pixels: to (n, 1, 2 h, 2 w)."""
         ...
 
 
-def walk(ops: Operations[T], net: SiameseNet, both: T) -> T:
-    """What `net`, folded, makes of `both` dates (2, bands, h, w): the logits (1, 1, h, w)."""
-    *finer, coarsest = [_compare(ops, net, level) for level in _encode(ops, net, both)]
-    x = ops.conv(coarsest, _conv(net.evidence), "evidence", relu=True)
-    x = ops.conv(x, _conv(net.context), "context", relu=True)
-    for merge, level, number in zip(net.merge, reversed(finer), range(len(finer), 0, -1), strict=True):
-        assert isinstance(merge, Merge)
+def walk(ops: Operations[T, C], layers: Layers[C], both: T) -> T:
+    """What the network makes of `both` dates (2, bands, h, w): the logits (1, 1, h, w)."""
+    convs = layers.convs
+    *finer, coarsest = [_compare(ops, layers, level) for level in _encode(ops, layers, both)]
+    x = ops.conv(coarsest, convs["evidence"], "evidence", relu=True)
+    x = ops.conv(x, convs["context"], "context", relu=True)
+    for number, level in reversed(list(enumerate(finer, start=1))):
         x = ops.join(ops.enlarge(x), level)
-        x = ops.conv(x, _conv(merge.mix), f"merge{number}.mix", relu=True)
-        x = ops.conv(x, _conv(merge.smooth), f"merge{number}.smooth", relu=True)
-    return ops.head(x, net.head)
+        for part in (f"merge{number}.mix", f"merge{number}.smooth"):
+            x = ops.conv(x, convs[part], part, relu=True)
+    return ops.head(x, convs["head"])
 
 
-def _encode(ops: Operations[T], net: SiameseNet, both: T) -> list[T]:
-    encoder = net.encoder
-    x = ops.conv(both, _conv(encoder.stem), "stem", relu=True)
-    levels = [ops.conv(x, _conv(encoder.at_half), "at_half", relu=True)]
-    for number, (down, deepen) in enumerate(zip(encoder.down, encoder.deepen, strict=True), start=2):
-        assert isinstance(deepen, nn.Sequential)
-        x = ops.conv(levels[-1], _conv(down), f"down{number}", relu=True)
-        for block, residual in enumerate(deepen, start=1):
-            assert isinstance(residual, Residual)
+def _encode(ops: Operations[T, C], layers: Layers[C], both: T) -> list[T]:
+    convs = layers.convs
+    x = ops.conv(both, convs["stem"], "stem", relu=True)
+    levels = [ops.conv(x, convs["at_half"], "at_half", relu=True)]
+    for number, blocks in enumerate(layers.layout.blocks, start=2):
+        x = ops.conv(levels[-1], convs[f"down{number}"], f"down{number}", relu=True)
+        for block in range(1, blocks + 1):
             name = f"deepen{number}.{block}"
-            y = ops.conv(x, _conv(residual.first), f"{name}.first", relu=True)
-            y = ops.conv(y, _conv(residual.second), f"{name}.second", relu=False)
+            y = ops.conv(x, convs[f"{name}.first"], f"{name}.first", relu=True)
+            y = ops.conv(y, convs[f"{name}.second"], f"{name}.second", relu=False)
             x = ops.add(x, y, name)
         levels.append(x)
     return levels
 
 
-def _compare(ops: Operations[T], net: SiameseNet, both: T) -> T:
+def _compare(ops: Operations[T, C], layers: Layers[C], both: T) -> T:
     moved = ops.moved(both)
-    return moved if net.difference == "absolute" else ops.join(moved, ops.mean(both))
-
-
-def _conv(module: nn.Module) -> nn.Conv2d:
-    assert isinstance(module, ConvNorm)
-    assert isinstance(module.norm, nn.Identity), "batch norm is to be folded first"
-    return module.conv
+    return moved if layers.layout.difference == "absolute" else ops.join(moved, ops.mean(both))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+from rsdetect.pair import Pair
 from rsdetect.scan import Scan
 from rsdetect.tiles import Float32Array, Tile, WantedBands
 
@@ -87,6 +88,10 @@ class Detector(Protocol):
     @property
     def bands(self) -> WantedBands | None:
         """The bands it wants; None = any number of any bands."""
+        ...
+
+    def load(self, pair: Pair) -> None:
+        """Load what the first tile of `pair` would load. It may run while the pair is read."""
         ...
 
     def fit(self, scan: Scan) -> Scorer:

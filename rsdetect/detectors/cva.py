@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rsdetect.errors import NothingToCompare
+from rsdetect.pair import Pair
 from rsdetect.scan import Scan
 from rsdetect.stats import Histogram, robust_scale
 from rsdetect.tiles import Float32Array, Tile, WantedBands
@@ -82,6 +83,9 @@ class CvaDetector:
 
     name: ClassVar[str] = "cva"
     bands: ClassVar[WantedBands | None] = None
+
+    def load(self, pair: Pair) -> None:
+        """Nothing: there is no network."""
 
     def fit(self, scan: Scan) -> CvaScorer:
         """Two looks at the pair: the radiometric scale of each date, then the lengths of the vectors."""

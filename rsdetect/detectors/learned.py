@@ -7,19 +7,18 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from rsdetect.backends.base import Network, RowNetwork
 from rsdetect.backends.choosing import load_network, precision
-from rsdetect.detectors.strip import SiameseStrip
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.nets.card import Card
-from rsdetect.nets.checkpoint import load_model, model_hash, read_card
-from rsdetect.nets.fold import narrow
+from rsdetect.nets.checkpoint import load_weights, model_hash, read_card
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import Float32Array, Tile, WantedBands
 
 if TYPE_CHECKING:  # training scores with this module where there is no rasterio, which scan needs
+    from rsdetect.detectors.strip import SiameseStrip
+    from rsdetect.pair import Pair
     from rsdetect.scan import Scan
 
 DEFAULT_MODEL = "siamese"
@@ -67,7 +66,7 @@ class SiameseScorer:
         """Change probability over `tile.read`, (height, width) float32."""
         network, card = self._network()
         logits = network.logits(self.normalised(tile, card))  # (height, width)
-        return card.calibration.probability(torch.from_numpy(logits)).numpy()
+        return card.calibration.probability(logits)
 
     def normalised(self, tile: Tile, card: Card) -> Float32Array:
         """Both dates, the bands in the model's order, (2, bands, height, width); valid until the next."""
@@ -86,6 +85,8 @@ class SiameseScorer:
 
     def strip(self, height: int, width: int) -> SiameseStrip:
         """The network at the top of a strip; where `strips`."""
+        from rsdetect.detectors.strip import SiameseStrip
+
         network, card = self._network()
         assert isinstance(network, RowNetwork)
         return SiameseStrip(network.rows(height, width, self._places), card, (self.before, self.after))
@@ -145,6 +146,11 @@ class SiameseDetector:
         """The bands the model wants."""
         card = read_card(self.model)
         return WantedBands(card.bands, card.required)
+
+    def load(self, pair: Pair) -> None:
+        """Import what runs the network and load it; `ModelError` as `load_weights`."""
+        slots = tuple(sorted(pair.slots or range(len(pair.bands))))
+        _network(self.model, model_hash(self.model), slots, self.backend, self.device)
 
     def fit(self, scan: Scan) -> SiameseScorer:
         """Measure how each date is to be normalised.
@@ -212,6 +218,6 @@ def _network(
                     f"The model {model} has changed since the job was set up: "
                     f"its hash is {found[:12]} and was {sha256[:12]}."
                 )
-            net, card = load_model(model)
-            _loaded[key] = load_network(narrow(net, slots), card, backend, device), card
+            weights, card = load_weights(model)
+            _loaded[key] = load_network(weights.narrow(slots), card, backend, device), card
         return _loaded[key]

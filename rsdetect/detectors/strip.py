@@ -44,6 +44,5 @@ class SiameseStrip:
             normalise.apply(pixels, scaling.clip, every, out)
         if not (valid := rows.valid).all():
             np.copyto(self._dates, np.float32(scaling.invalid), where=~valid)
-        logit = self._net.push(torch.from_numpy(self._dates))
-        with torch.inference_mode():
-            return self._card.calibration.probability(logit).numpy()
+        logit: Float32Array = self._net.push(torch.from_numpy(self._dates)).numpy()
+        return self._card.calibration.probability(logit)

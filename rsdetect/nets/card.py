@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
 
-from rsdetect.nets.siamese import Difference, SiameseNet
+from rsdetect.nets.layout import Difference, Layout
+
+if TYPE_CHECKING:  # a card is read where nobody wants to wait for torch
+    from rsdetect.nets.siamese import SiameseNet
 
 _Width = Annotated[int, Field(ge=1, le=1024)]  # a card cannot ask for all the memory
 
@@ -41,8 +44,15 @@ class Architecture(_Part):
         """Total stride; chips and tiles are multiples of it."""
         return 1 << len(self.widths)
 
+    @property
+    def layout(self) -> Layout:
+        """The same without the card around it."""
+        return Layout(self.bands, self.widths, self.evidence, self.blocks, self.difference)
+
     def build(self) -> SiameseNet:
         """The network, freshly initialised."""
+        from rsdetect.nets.siamese import SiameseNet
+
         return SiameseNet(self.bands, self.widths, self.evidence, self.blocks, self.difference)
 
 
@@ -62,9 +72,14 @@ class Calibration(_Part):
     offset: float
     change_share: Annotated[float, Field(gt=0, lt=1)]  # of changed pixels, for which it was fitted
 
-    def probability(self, logit: Tensor) -> Tensor:
-        """Probability of change in [0, 1], any shape."""
-        return torch.sigmoid((logit + self.offset) / self.temperature)
+    def probability(self, logit: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Probability of change in [0, 1], of any shape and of the logits' type."""
+        p = logit + logit.dtype.type(self.offset)
+        p /= logit.dtype.type(-self.temperature)
+        with np.errstate(over="ignore"):  # of an infinite power the reciprocal is 0, as it should be
+            np.exp(p, out=p)
+        p += 1
+        return np.reciprocal(p, out=p)
 
 
 class EightBit(_Part):

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pydantic
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from rsdetect.errors import ModelError
 from rsdetect.nets.card import Card
-from rsdetect.nets.siamese import SiameseNet
+from rsdetect.nets.layout import Layout, Weights
+
+if TYPE_CHECKING:  # torch is imported where it computes, and not where a card is read
+    from rsdetect.nets.siamese import SiameseNet
 
 SUFFIX = ".safetensors"
 _SHIPPED = Path(__file__).parent.parent / "models"
 _CARD_KEY = "card"
+_TYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "I64": "int64"}
 
 
 def find_model(model: str | os.PathLike[str]) -> Path:
@@ -69,7 +74,7 @@ def read_card(model: str | os.PathLike[str]) -> Card:
     """
     path = find_model(model)
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} is not a readable safetensors file: {error}.") from error
@@ -85,8 +90,8 @@ def read_card(model: str | os.PathLike[str]) -> Card:
         ) from error
 
 
-def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
-    """The network in eval mode on the CPU, with its card.
+def load_weights(model: str | os.PathLike[str]) -> tuple[Weights, Card]:
+    """The weights and the card.
 
     Raises
     ------
@@ -95,41 +100,49 @@ def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
     """
     card = read_card(model)
     path = find_model(model)
+    layout = card.architecture.layout
     try:
-        weights = load_file(path)
+        with safe_open(path, framework="numpy") as file:
+            _check_shapes(path, layout, file)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, the file is no mapping
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} is not a readable safetensors file: {error}.") from error
-    with torch.device("meta"):  # shapes without memory, and without drawing random weights
-        net = card.architecture.build()
-    _check_weights(path, net.state_dict(), weights)
-    net.load_state_dict(weights, assign=True)
-    return net.eval(), card
+    for key, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise ModelError(f"In {path} the tensor '{key}' holds values that are not finite.")
+    return Weights(layout, tensors), card
+
+
+def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
+    """The network in eval mode on the CPU, with its card; `ModelError` as `load_weights`."""
+    from rsdetect.nets.siamese import SiameseNet
+
+    weights, card = load_weights(model)
+    return SiameseNet.of(weights), card
 
 
 def save_model(path: str | os.PathLike[str], net: SiameseNet, card: Card) -> None:
     """Write weights and card as one file, which appears under its name only when whole."""
     path = Path(path)
-    weights = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     part = path.with_name(path.name + ".part")
-    save_file(weights, part, metadata={_CARD_KEY: card.model_dump_json()})
+    save_file(dict(net.weights().tensors), part, metadata={_CARD_KEY: card.model_dump_json()})
     part.replace(path)
 
 
-def _check_weights(path: Path, wanted: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
-    for key in sorted(wanted.keys() ^ weights.keys()):
+def _check_shapes(path: Path, layout: Layout, file: Any) -> None:
+    wanted = layout.tensors()
+    for key in sorted(wanted.keys() ^ set(file.keys())):
         there = "has no" if key in wanted else "has an unexpected"
         raise ModelError(f"{path} {there} tensor '{key}': it is not the network that its card describes.")
-    for key, tensor in wanted.items():
-        found = weights[key]
-        if found.shape != tensor.shape or found.dtype != tensor.dtype:
+    for key, (shape, dtype) in wanted.items():
+        found = file.get_slice(key)
+        kind = _TYPES.get(found.get_dtype(), found.get_dtype())
+        there, wants = _words(found.get_shape(), kind), _words(shape, dtype.name)
+        if there != wants:
             raise ModelError(
-                f"In {path} the tensor '{key}' is {_words(found)}, but by its card it should be "
-                f"{_words(tensor)}."
+                f"In {path} the tensor '{key}' is {there}, but by its card it should be {wants}."
             )
-        if not bool(torch.isfinite(found).all()):
-            raise ModelError(f"In {path} the tensor '{key}' holds values that are not finite.")
 
 
-def _words(tensor: Tensor) -> str:
-    shape = " x ".join(str(edge) for edge in tensor.shape) or "one number"
-    return f"{shape} {str(tensor.dtype).removeprefix('torch.')}"
+def _words(shape: Sequence[int], kind: str) -> str:
+    return f"{' x '.join(str(edge) for edge in shape) or 'one number'} {kind}"

@@ -1,4 +1,4 @@
-"""Networks made smaller for inference: batch norm folded into convolutions, bands that are 0 left out."""
+"""Networks made faster for inference: batch norm folded into convolutions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,3 @@ def fold(net: SiameseNet) -> SiameseNet:
             module.conv = fuse_conv_bn_eval(module.conv, module.norm)
             module.norm = nn.Identity()
     return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def narrow(net: SiameseNet, slots: tuple[int, ...]) -> SiameseNet:
-    """A copy that takes only the bands `slots`, in that order, and scores as if the others were 0."""
-    narrowed = copy.deepcopy(net)
-    stem = narrowed.encoder.stem.conv
-    stem.weight = nn.Parameter(stem.weight[:, list(slots)].detach(), requires_grad=stem.weight.requires_grad)
-    stem.in_channels = narrowed.bands = len(slots)
-    return narrowed

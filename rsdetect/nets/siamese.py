@@ -12,14 +12,14 @@ strided 3 x 3 kernel it spends no reach and is centred, so that a flipped scene 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsdetect.nets.layout import Difference, Layout, Weights
+
 MOST_STRIDE = 16  # of the deepest network; chips are multiples of it, whichever network they are for
-Difference = Literal["absolute", "absolute+mean"]  # how the features of both dates are compared
 
 
 class ConvNorm(nn.Module):
@@ -120,6 +120,7 @@ class SiameseNet(nn.Module):
     ) -> None:
         super().__init__()
         parts = difference.count("+") + 1
+        self.layout = Layout(bands, tuple(widths), evidence, tuple(blocks), difference)
         self.bands = bands
         self.stride: int = 1 << len(widths)  # of the coarsest level; heights and widths are multiples of it
         self.difference = difference
@@ -129,6 +130,21 @@ class SiameseNet(nn.Module):
         upwards = (evidence, *reversed(widths[:-1]))
         self.merge = nn.ModuleList(Merge(coarse, parts * fine, fine) for coarse, fine in pairwise(upwards))
         self.head = nn.Conv2d(widths[0], 4, kernel_size=3, padding=1)
+
+    @classmethod
+    def of(cls, weights: Weights) -> SiameseNet:
+        """The network with these weights, in eval mode on the CPU."""
+        layout = weights.layout
+        with torch.device("meta"):  # shapes without memory, and without drawing random weights
+            net = cls(layout.bands, layout.widths, layout.evidence, layout.blocks, layout.difference)
+        tensors = {key: torch.from_numpy(values) for key, values in weights.tensors.items()}
+        net.load_state_dict(tensors, assign=True)
+        return net.eval()
+
+    def weights(self) -> Weights:
+        """Its weights, as NumPy arrays; on the CPU they share their memory."""
+        tensors = {key: value.detach().cpu().contiguous().numpy() for key, value in self.state_dict().items()}
+        return Weights(self.layout, tensors)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """Logit of change at every pixel.

@@ -63,7 +63,7 @@ def calibrate(logits: Counts, change_share: float | None = None) -> Calibration:
 
 def recount(logits: Counts, calibration: Calibration, change_share: float | None = None) -> Counts:
     """Counts of the calibrated probabilities, weighted to a share of change; None = as it is."""
-    p = calibration.probability(torch.from_numpy(_middle())).numpy()
+    p = calibration.probability(_middle())
     target = np.rint(p * STEPS).astype(np.int64)
     weighted = logits if change_share is None else logits.at_share(change_share)
     changed, unchanged = (

@@ -1,0 +1,133 @@
+"""A network without torch: which convolutions it has, and their weights as NumPy arrays.
+
+Names are those of `SiameseNet.state_dict`, so that a model file is read by both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Difference = Literal["absolute", "absolute+mean"]  # how the features of both dates are compared
+C = TypeVar("C")
+
+_EPSILON = 1e-5  # of batch norm, as torch.nn.BatchNorm2d has it
+_NORM = ("weight", "bias", "running_mean", "running_var")
+_COUNT = "num_batches_tracked"
+
+
+class Place(NamedTuple):
+    """Where a convolution stands."""
+
+    step: str  # what its result is called
+    module: str  # its path in `SiameseNet`
+    shape: tuple[int, int, int, int]  # of its weight: channels out, channels in, kernel, kernel
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which network: the arguments of `SiameseNet`."""
+
+    bands: int
+    widths: tuple[int, ...]
+    evidence: int
+    blocks: tuple[int, ...]
+    difference: Difference
+
+    def places(self) -> Iterator[Place]:
+        """Every convolution, in the order in which they are computed."""
+        parts, first = self.difference.count("+") + 1, self.widths[0]
+        yield Place("stem", "encoder.stem", (first, self.bands, 4, 4))
+        yield Place("at_half", "encoder.at_half", (first, first, 3, 3))
+        for i, (fine, coarse) in enumerate(pairwise(self.widths)):
+            yield Place(f"down{i + 2}", f"encoder.down.{i}", (coarse, fine, 2, 2))
+            for block in range(self.blocks[i]):
+                for half in ("first", "second"):
+                    step = f"deepen{i + 2}.{block + 1}.{half}"
+                    yield Place(step, f"encoder.deepen.{i}.{block}.{half}", (coarse, coarse, 3, 3))
+        yield Place("evidence", "evidence", (self.evidence, parts * self.widths[-1], 3, 3))
+        yield Place("context", "context", (self.evidence, self.evidence, 3, 3))
+        upwards = (self.evidence, *reversed(self.widths[:-1]))
+        for i, (coarse, fine) in enumerate(pairwise(upwards)):
+            level = len(self.blocks) - i
+            yield Place(f"merge{level}.mix", f"merge.{i}.mix", (fine, coarse + parts * fine, 1, 1))
+            yield Place(f"merge{level}.smooth", f"merge.{i}.smooth", (fine, fine, 3, 3))
+        yield Place("head", "head", (4, first, 3, 3))
+
+    def tensors(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shape and type of every tensor of a model file."""
+        found: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
+        real = np.dtype(np.float32)
+        for place in self.places():
+            width = place.shape[:1]
+            if place.step == "head":
+                found |= {"head.weight": (place.shape, real), "head.bias": (width, real)}
+                continue
+            found[f"{place.module}.conv.weight"] = place.shape, real
+            found |= {f"{place.module}.norm.{name}": (width, real) for name in _NORM}
+            found[f"{place.module}.norm.{_COUNT}"] = (), np.dtype(np.int64)
+        return found
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution with its batch norm folded in."""
+
+    weight: NDArray[np.float32]  # (channels out, channels in, kernel, kernel)
+    bias: NDArray[np.float32]  # (channels out,)
+
+    @property
+    def kernel(self) -> int:
+        """Edge of the kernel in pixels."""
+        return int(self.weight.shape[2])
+
+    @property
+    def stride(self) -> int:
+        """Even kernels bring the resolution down by two."""
+        return 2 - self.kernel % 2
+
+    @property
+    def padding(self) -> int:
+        """Pixels of 0 on each side."""
+        return (self.kernel - 1) // 2
+
+
+@dataclass(frozen=True)
+class Layers(Generic[C]):
+    """The convolutions of a network, batch norm folded in."""
+
+    layout: Layout
+    convs: Mapping[str, C]  # by step
+
+
+@dataclass(frozen=True)
+class Weights:
+    """All that a model file holds beside the card."""
+
+    layout: Layout
+    tensors: Mapping[str, NDArray[Any]]  # as `Layout.tensors` says
+
+    def narrow(self, slots: tuple[int, ...]) -> Weights:
+        """Those of a network that takes the bands `slots` alone, in that order, and scores as if the others
+        were 0."""
+        stem = "encoder.stem.conv.weight"
+        narrowed = np.ascontiguousarray(self.tensors[stem][:, list(slots)])
+        return Weights(replace(self.layout, bands=len(slots)), {**self.tensors, stem: narrowed})
+
+    def folded(self) -> Layers[Conv]:
+        """The same function without batch norm, as `nets.fold.fold` does it with torch."""
+        return Layers(self.layout, {place.step: self._folded(place.module) for place in self.layout.places()})
+
+    def _folded(self, module: str) -> Conv:
+        if module == "head":
+            return Conv(self.tensors["head.weight"], self.tensors["head.bias"])
+        weight, bias, mean, variance = (self.tensors[f"{module}.norm.{name}"] for name in _NORM)
+        factor = weight / np.sqrt(variance + np.float32(_EPSILON))
+        kernels = self.tensors[f"{module}.conv.weight"] * factor[:, None, None, None]
+        shift = bias - mean * factor
+        return Conv(kernels.astype(np.float32, copy=False), shift.astype(np.float32, copy=False))
