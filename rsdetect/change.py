@@ -16,6 +16,7 @@ from rsdetect.arrays import lazy_raster, lazy_scores
 from rsdetect.checking import CheckReport, check_pair
 from rsdetect.detectors import Scorer, choose_device, make_detector
 from rsdetect.devices import return_free_memory, usable_cores
+from rsdetect.differences import KeptDifferences
 from rsdetect.engine import GDAL_CACHE_BYTES, Context, require_scheduler, run_tiles
 from rsdetect.memory import MIB, MemoryBudget, parse_memory, usual_memory
 from rsdetect.options import DetectOptions, ScoreOptions
@@ -145,13 +146,15 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
             store.create()
             job = replace(job, plan=store.settle(job.plan))
             tiles = [tile for tile in job.plan if pair.looks_at(tile.core)]
+            level = record["level_percent"]
             with watch.stage("score"):
-                counts, reading = _score(job, store, tiles, options, memory)
+                counts, reading = _score(job, store, tiles, options, memory, level)
             return_free_memory()
             with watch.stage("raster"):
                 finish_raster(store, pair.grid, tiles, work / Outputs.RASTER)
             with watch.stage("polygons"):
-                made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, pair, record)
+                kept = KeptDifferences(store, pair, job.plan, level)
+                made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, pair, record, kept)
             record |= {
                 "plan": _describe_plan(job, memory) | {"reading": reading},
                 "counts": counts | made,
@@ -216,14 +219,19 @@ def _memory(options: ScoreOptions) -> MemoryBudget:
 
 
 def _score(
-    job: FittedPair, store: WorkStore, tiles: list[TileWindow], options: DetectOptions, memory: MemoryBudget
+    job: FittedPair,
+    store: WorkStore,
+    tiles: list[TileWindow],
+    options: DetectOptions,
+    memory: MemoryBudget,
+    level: int,
 ) -> tuple[dict[str, Any], dict[str, int]]:
     missing = [tile for tile in tiles if store.get(tile) is None]
     pixels = sum(tile.core.height * tile.core.width for tile in missing)
     # One thread in each operator: two share an operator badly, two tiles side by side share well. How many
     # cores there are for a worker elsewhere, nobody knows here.
     threads = max(1, usable_cores() // job.workers) if options.score.scheduler is None else 1
-    context = Context(job.pair, job.scorer, job.plan, store, threads, memory)
+    context = Context(job.pair, job.scorer, job.plan, store, threads, memory, level)
     with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
         reading = run_tiles(
             context, missing, progress, workers=job.workers, scheduler=options.score.scheduler

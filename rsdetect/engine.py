@@ -22,6 +22,7 @@ import rasterio
 
 from rsdetect.detectors.base import Scorer
 from rsdetect.devices import keep_freed_memory
+from rsdetect.differences import putting_down_differences
 from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError
 from rsdetect.memory import MemoryBudget
 from rsdetect.pair import Pair
@@ -30,7 +31,7 @@ from rsdetect.progress import Progress
 from rsdetect.scene import Scene, sharing_blocks
 from rsdetect.scoring import score_core, to_percent
 from rsdetect.store import WorkStore
-from rsdetect.tiles import TilePlan, TileWindow
+from rsdetect.tiles import Float32Array, TilePlan, TileWindow
 from rsdetect.worker import look_around, on_own_device
 
 # GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits
@@ -53,6 +54,7 @@ class Context:
     store: WorkStore
     torch_threads: int  # threads inside one operator of the network
     memory: MemoryBudget = USUAL_MEMORY
+    level: int | None = None  # percent from which on differences are put down too; None = none are
 
 
 def run_tiles(
@@ -111,7 +113,7 @@ def _run_tile(context: Context, row: int, col: int) -> int:
     tile = context.plan.tile(row, col)
     with worker_limits(context.torch_threads, context.memory.gdal_cache):
         try:
-            probability = score_core(context.pair, context.scorer, tile)
+            probability = _score(context, tile)
         except ReadError as error:
             told = f"{error} (tile at row {tile.row}, column {tile.col})"
         else:
@@ -122,6 +124,15 @@ def _run_tile(context: Context, row: int, col: int) -> int:
     if _is_remote(context.pair, told):
         raise JobInterrupted(f"{told}; the same command carries on from here.")
     raise ReadError(f"{told}.")
+
+
+def _score(context: Context, tile: TileWindow) -> Float32Array:
+    """The tile's probability; where asked for, its differences are put down on the way, and so before it."""
+    if context.level is None:
+        return score_core(context.pair, context.scorer, tile)
+    bands = len(context.pair.bands)
+    with putting_down_differences(context.store, tile, bands, context.level) as sink:
+        return score_core(context.pair, context.scorer, tile, sink)
 
 
 def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> int:

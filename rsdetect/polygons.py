@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.devices import usable_cores
+from rsdetect.differences import KeptDifferences
 from rsdetect.errors import JobInterrupted
 from rsdetect.geopackage import ChangeDescription, write_changes
 from rsdetect.grid import Window
@@ -22,7 +23,11 @@ from rsdetect.tiles import TileWindow
 
 
 def write_polygons(
-    raster_path: Path, path: Path, pair: Pair | None, record: dict[str, Any]
+    raster_path: Path,
+    path: Path,
+    pair: Pair | None,
+    record: dict[str, Any],
+    kept: KeptDifferences | None = None,
 ) -> dict[str, Any]:
     """Trace the raster by the record's level, minimum area and simplification; write `path`.
 
@@ -31,6 +36,9 @@ def write_polygons(
     pair
         The scenes, for the difference of each band over each region; None = they are gone, and those
         columns are left out.
+    kept
+        What was put down of these differences while the pair was scored; the scenes are read where it has
+        gaps.
 
     Returns
     -------
@@ -41,8 +49,11 @@ def write_polygons(
 
     def difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         assert pair is not None
-        tile = read_tile(pair, TileWindow(0, 0, window, window))
-        return pair.bands, np.where(tile.valid, tile.after - tile.before, np.float32(np.nan))
+        known = None if kept is None else kept.read(window)
+        if known is None:
+            tile = read_tile(pair, TileWindow(0, 0, window, window))
+            known = np.where(tile.valid, tile.after - tile.before, np.float32(np.nan))
+        return pair.bands, known
 
     options = TraceOptions(
         min_area=record["min_area"],

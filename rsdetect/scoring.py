@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
 import numpy as np
@@ -15,15 +15,25 @@ from rsdetect.tiles import Float32Array, Tile, TileWindow
 
 NOT_OBSERVED = 255  # percent value of a pixel that was not valid on both dates
 
+# Is told, as a tile is scored, of pixels, a window within them and the core, and the probability over that
+# window, (height, width) float32, which may be any number where a pixel is not valid. Windows come from the
+# top down and do not overlap. Where no window comes, the probability is 0 or NaN.
+Sink = Callable[[Tile, Window, Float32Array], None]
+
 _PUSH_ROWS = 128  # of a strip at a time; half as many of a wide one, more where the halo is longer
 _WIDE = 3072  # pixels
 
 
-def score_core(pair: Pair, scorer: Scorer, tile: TileWindow) -> Float32Array:
+def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None = None) -> Float32Array:
     """Change probability of the tile's core, (height, width) float32; NaN where not valid on both dates.
 
     A network is not asked where everything within its halo is the same on both dates to the last bit: there
     the probability is 0. That is settled pixel by pixel, and so does not depend on the tiles.
+
+    Parameters
+    ----------
+    sink
+        Who wants the pixels beside their probability, while they are at hand.
 
     Raises
     ------
@@ -31,7 +41,7 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow) -> Float32Array:
         A file broke while it was read; the message names the file.
     """
     if goes_down_strips(scorer):
-        return _score_down(pair, scorer, tile)
+        return _score_down(pair, scorer, tile, sink)
     pixels = read_tile(pair, tile)
     rows, cols = tile.core.slices_in(tile.read)
     valid = pixels.valid[rows, cols]
@@ -45,6 +55,8 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow) -> Float32Array:
     probability = pixels.crop_to_core(scorer.score(pixels))
     if still is not None:
         probability = np.where(still, np.float32(0), probability)
+    if sink is not None:
+        sink(pixels, tile.core, probability)
     return np.where(valid, probability, np.float32(np.nan))
 
 
@@ -72,7 +84,7 @@ def push_height(scorer: Scorer, width: int) -> int:
     return -(-max(rows, scorer.halo) // scorer.stride) * scorer.stride
 
 
-def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow) -> Float32Array:
+def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow, sink: Sink | None) -> Float32Array:
     """Read and score a tile by bands of rows, leaving out those in which nothing can have changed.
 
     Where a band, the one above it and the one below hold no valid pixel that differs between the dates, it is
@@ -87,14 +99,22 @@ def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow) -> Float32Arr
     read = Window(tile.read.row_off, tile.read.col_off, height * len(windows), width)
     live = np.zeros(read.shape, dtype=bool)
     strip: Strip | None = None
+    above: Tile | None = None  # the band before in the strip, some rows of which come out with this one
     for band, wanted in _wanted(_bands(pair, tile, windows, valid, live)):
         if not wanted:
-            strip = None
+            strip, above = None, None
             continue
         strip = strip or scorer.strip(height, width)
         scored = band.read.shifted(-strip.late, 0)
         part = scored.intersection(tile.core)
-        probability[part.slices_in(tile.core)] = strip.push(band)[part.slices_in(scored)]
+        pushed = strip.push(band)
+        probability[part.slices_in(tile.core)] = pushed[part.slices_in(scored)]
+        if sink is not None:
+            for pixels in (band,) if above is None else (above, band):
+                known = part.intersection(pixels.read)
+                if not known.is_empty:
+                    sink(pixels, known, pushed[known.slices_in(scored)])
+            above = band
     still = _still(live, read, tile.core, scorer.halo)
     if still is not None:
         probability[still] = 0

@@ -10,7 +10,8 @@ import json
 import shutil
 import uuid
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 
 from rsdetect.tiles import TilePlan, TileWindow
 
-_SUFFIX = ".tile"
+_SUFFIX, _BESIDE = ".tile", ".differences"
+_UNFINISHED = ".part"
 _CHECKSUM_BYTES = 16
 
 
@@ -31,8 +33,10 @@ class WorkStore:
     folder: Path
 
     def create(self) -> None:
-        """Make the folder where it is not there yet."""
+        """Make the folder where it is not there yet, and clear what a killed run was at."""
         self._tiles.mkdir(parents=True, exist_ok=True)
+        for left in self._tiles.glob(f"*{_UNFINISHED}"):
+            left.unlink(missing_ok=True)
 
     def settle(self, plan: TilePlan) -> TilePlan:
         """The plan by which the tiles here are cut: that of an earlier run, or `plan` where there is none.
@@ -60,14 +64,8 @@ class WorkStore:
         """Put down the (height, width) percent values of a tile's core."""
         assert percent.shape == tile.core.shape and percent.dtype == np.uint8
         packed = zlib.compress(np.ascontiguousarray(percent).tobytes(), level=1)
-        path = self._path(tile)
-        # On a cluster a tile may be scored twice at a time, after a worker was taken for lost.
-        partial = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")
-        try:
+        with appearing_whole(self._path(tile)) as partial:
             partial.write_bytes(_checksum(packed) + packed)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
 
     def get(self, tile: TileWindow) -> NDArray[np.uint8] | None:
         """What was put down for a tile; None where nothing was, or where it is damaged (then it goes)."""
@@ -84,6 +82,10 @@ class WorkStore:
         path.unlink(missing_ok=True)
         return None
 
+    def beside(self, tile: TileWindow) -> Path:
+        """Where the differences of a tile are put down (`rsdetect.differences`), before the tile itself."""
+        return self._path(tile).with_suffix(_BESIDE)
+
     def unseen(self, tiles: Iterable[TileWindow]) -> list[TileWindow]:
         """Those of `tiles` that the folder does not list.
 
@@ -99,6 +101,18 @@ class WorkStore:
 
     def _path(self, tile: TileWindow) -> Path:
         return self._tiles / f"{tile.row:06d}_{tile.col:06d}{_SUFFIX}"
+
+
+@contextmanager
+def appearing_whole(path: Path) -> Iterator[Path]:
+    """A name to write under; when this ends without an error, the file appears at `path`."""
+    # On a cluster a tile may be scored twice at a time, after a worker was taken for lost.
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_UNFINISHED}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _checksum(packed: bytes) -> bytes:

@@ -76,6 +76,13 @@ class TilePlan:
         read = Window(full.row_off - halo, full.col_off - halo, height + 2 * halo, width + 2 * halo)
         return TileWindow(row, col, full.intersection(self.grid.window), read)
 
+    def under(self, window: Window) -> Iterator[TileWindow]:
+        """The tiles whose cores hold a part of `window`, which lies inside the grid, in reading order."""
+        (height, width), (above, left) = self.tile_shape, self.lead
+        rows = range((window.row_off + above) // height, (window.row_end - 1 + above) // height + 1)
+        cols = range((window.col_off + left) // width, (window.col_end - 1 + left) // width + 1)
+        return (self.tile(row, col) for row in rows for col in cols)
+
     def __iter__(self) -> Iterator[TileWindow]:
         rows, cols = self.shape
         return (self.tile(row, col) for row in range(rows) for col in range(cols))

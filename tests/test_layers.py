@@ -35,7 +35,7 @@ FLOORS = (
     {"detectors"},
     {"scoring"},
     {"planning", "options"},
-    {"store", "raster"},
+    {"store", "raster", "differences"},
     {"polygons", "record", "outputs", "worker"},
     {"engine", "arrays", "vectorize"},
     {"change"},

@@ -31,9 +31,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 import rsdetect.engine as engine
 genuine, started = engine.score_core, itertools.count()
 brisk, seconds = int(os.environ["BRISK_TILES"]), float(os.environ["SECONDS_A_TILE"])
-def slow(pair, scorer, tile):
+def slow(pair, scorer, tile, sink=None):
     time.sleep(0.01 if next(started) < brisk else seconds)
-    return genuine(pair, scorer, tile)
+    return genuine(pair, scorer, tile, sink)
 engine.score_core = slow
 from rsdetect.cli import main
 main()
@@ -90,11 +90,11 @@ def stop_after(monkeypatch, tiles):
 
     genuine, seen = engine.score_core, []
 
-    def counting(pair, scorer, tile):
+    def counting(pair, scorer, tile, sink=None):
         if len(seen) == tiles:
             raise JobInterrupted("stopped on purpose")
         seen.append(tile)
-        return genuine(pair, scorer, tile)
+        return genuine(pair, scorer, tile, sink)
 
     monkeypatch.setattr(engine, "score_core", counting)
 
