@@ -120,6 +120,8 @@ def test_fine_tuning_starts_from_a_model(monkeypatch, tmp_path, simulated, label
     assert card.architecture == read_card(base).architecture
     assert card.bands == ("red", "green", "blue")
     assert "unlabelled pairs of 7 places, starting from tiny 0.1.0" in card.training.data
+    assert "labelled pairs of 4 places" in card.training.data, "few places are all worth more in teaching"
+    assert not card.scores
 
 
 def test_what_is_there_is_not_overwritten(monkeypatch, capsys, tmp_path, simulated):

@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 from rsdetect.errors import InputError
 from rsdetect.labelled import find_unlabelled
 from rsdetect.tiles import WantedBands
-from rsdetect.training.index import PreparedScene, fold_places, read_index, split_places
+from rsdetect.training.index import PreparedScene, Split, fold_places, read_index, split_places
 from rsdetect.training.prepare import MOST_PX, PrepareOptions, prepare_labelled, prepare_unlabelled
 from rsdetect.training.scenes import UNKNOWN, read_scene
 from rsdetect.training.sources import PreparedScenes
@@ -61,6 +61,10 @@ def test_change_is_on_both_sides_of_a_split(seed):
     places = {f"p{number}": (0, 100) for number in range(8)} | {"x": (9, 91), "y": (5, 95)}
     split = split_places(scenes_of(places), 0.2, 0.0, seed)
     assert len({"x", "y"} & set(split.train)) == len({"x", "y"} & set(split.validation)) == 1
+
+
+def test_where_no_share_is_held_out_all_places_teach():
+    assert split_places(scenes_of({"only": (5, 95)}), 0.0, 0.0, 0) == Split(("only",), (), ())
 
 
 @pytest.mark.parametrize(

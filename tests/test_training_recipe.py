@@ -54,6 +54,7 @@ def test_keys_can_be_given_other_values():
         ("bands_required=9", "9 bands are required, and 6 are named"),
         ("architecture.bands=4", "the architecture has 4 bands, and 6 are named"),
         ("architecture.difference=squared", "architecture.difference"),
+        ("validation.places=0", "validation.places = 0 leaves nothing to choose by"),
         ("schedule.steps", "not KEY=VALUE"),
         ("=3", "not KEY=VALUE"),
         ("seed.deep=3", "'seed' holds no keys"),

@@ -57,12 +57,12 @@ def read_index(folder: Path) -> tuple[PreparedScene, ...]:
 
 
 def split_places(scenes: Sequence[PreparedScene], validation: float, test: float, seed: int) -> Split:
-    """Split the places at random, one at least to validate; every part in use holds change and no change.
+    """Split the places at random; every part in use holds change and no change.
 
     Parameters
     ----------
     validation, test
-        Shares of the places; a share of 0 takes none.
+        Shares of the places; a share of 0 takes none, any other one at least.
 
     Raises
     ------

@@ -104,7 +104,9 @@ class Validation(_Part):
     # The weights of the best validation, or those of the last: few places choose badly.
     keep: Literal["best", "last"] = "best"
     patience: _Count | None = None  # validations without a better one, after which the run ends
-    places: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of the labelled places that validates
+    # Share of the labelled places that validates. 0 = all of them teach, and the probabilities and the
+    # threshold are fitted to what was learned: of a few chips each one is worth more in teaching.
+    places: Annotated[float, Field(ge=0, lt=1)] = 0.2
     test_places: Annotated[float, Field(ge=0, lt=1)] = 0.2  # share of them that is reported on
     held_out: _Count = 96  # scenes to calibrate on, and as many others to report on
     # Training scenes hold more change than the ground does, so that there is something to learn. The
@@ -163,6 +165,10 @@ class Recipe(_Part):
             )
         if self.bands_required > len(self.bands):
             raise ValueError(f"{self.bands_required} bands are required, and {len(self.bands)} are named")
+        if not self.validation.places and self.validation.keep == "best":
+            raise ValueError(
+                "validation.places = 0 leaves nothing to choose by: add validation.keep = 'last'"
+            )
         for source in self.sources:
             if source.size_px < self.chips.size_px:
                 raise ValueError(

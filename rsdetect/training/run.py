@@ -162,7 +162,8 @@ def _train_one(job: _Job, split: Split, work: Path) -> tuple[SiameseNet, Card] |
     """Train on some places, calibrate on others, measure on a third part."""
     recipe, held = job.recipe, job.recipe.validation
     net = _start(job)
-    validation = PlainChips(_scenes(job, "validation", split.validation).first(held.scenes), recipe.bands)
+    watched = split.validation or split.train  # where no labelled place is held out
+    validation = PlainChips(_scenes(job, "validation", watched).first(held.scenes), recipe.bands)
     unlabelled = PreparedScenes(job.data / "unlabelled", job.unlabelled) if job.unlabelled else None
     feed = Feed(_scenes(job, "train", split.train), validation, unlabelled)
     fitted = fit(net, recipe, feed, work, job.machine)
@@ -207,7 +208,7 @@ def _held_out(job: _Job, split: Split) -> HeldOut:
     """Labelled places where there are any, for they are what the model is for; else scenes made for it."""
     recipe = job.recipe
     if job.labelled:
-        calibration = _of_places(job, split.validation)
+        calibration = _of_places(job, split.validation or split.train)
         test = _of_places(job, split.test)
     else:
         calibration, test = (
