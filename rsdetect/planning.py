@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from rsdetect.backends.choosing import EIGHT_BIT
 from rsdetect.detectors.base import Scorer
 from rsdetect.grid import Window
-from rsdetect.memory import MemoryBudget
+from rsdetect.memory import MIB, MemoryBudget
 from rsdetect.pair import Pair
 from rsdetect.scene import Scene, bytes_per_pixel
 from rsdetect.scoring import goes_down_strips, push_height, read_windows
@@ -17,7 +18,10 @@ from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 # Measured with the default model on four bands, peak over what the program holds anyway.
 _BYTES_A_PUSHED_PIXEL = 400  # of a strip
 _BYTES_A_CORE_PIXEL = 6  # its probability, whether it is valid, its percent
-_BYTES_A_TILE_PIXEL = 300  # of a tile that is scored at once
+_BYTES_A_TILE_PIXEL = 300  # of the read window of a tile that is scored at once, as the next two
+_BYTES_BY_BACKEND = {"openvino": 190, "onnx": 300}
+# Of the memory for the program, what a job in 8 bits leaves: it does not import torch.
+_WITHOUT_TORCH = 160 * MIB
 
 _MOST_PIXELS = 8 * 2**20  # of a tile: what is lost when a job is interrupted is seconds
 _EDGES = 128, 1024  # of a tile that is scored at once, in pixels: least and most
@@ -39,10 +43,7 @@ def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> 
     if goes_down_strips(scorer):
         shape = _strip_shape(pair.grid.shape, (rows, cols), halo, memory.tile, workers, scorer)
     else:
-        most = int((memory.tile / _BYTES_A_TILE_PIXEL) ** 0.5) - 2 * halo
-        least, highest = _EDGES
-        edge = max(least, min(highest, most))
-        edge -= edge % _WHOLE_BLOCKS if edge >= 2 * _WHOLE_BLOCKS else 0
+        edge = _edge(pair.grid.shape, halo, memory.tile, workers, scorer)
         shape = edge, edge
     offset = pair.before.offset
     lead = tuple(
@@ -50,6 +51,21 @@ def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> 
         for edge, block, ahead in zip(shape, (rows, cols), offset, strict=True)
     )
     return plan_tiles(pair.grid, shape, scorer.halo, scorer.stride, (lead[0], lead[1]))
+
+
+def _edge(grid: tuple[int, int], halo: int, most_bytes: int, workers: int, scorer: Scorer) -> int:
+    """Edge of square cores by which all workers together have least to do."""
+    backend = getattr(scorer, "backend", "")
+    room = most_bytes + (_WITHOUT_TORCH // workers if backend in EIGHT_BIT else 0)
+    least, highest = _EDGES
+    most = int((room / _BYTES_BY_BACKEND.get(backend, _BYTES_A_TILE_PIXEL)) ** 0.5) - 2 * halo
+    most = max(least, min(highest, most - most % scorer.stride))
+
+    def cost(edge: int) -> int:
+        tiles = math.ceil(grid[0] / edge) * math.ceil(grid[1] / edge)
+        return math.ceil(tiles / workers) * (edge + 2 * halo) ** 2
+
+    return min(range(2 * _WHOLE_BLOCKS, most + 1, _WHOLE_BLOCKS), key=cost, default=most)
 
 
 def _strip_shape(

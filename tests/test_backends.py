@@ -17,6 +17,7 @@ from test_nets import card_of, trained_looking
 from test_seams import in_one_call, put_together, write_pair
 
 import rsdetect
+from rsdetect import change
 from rsdetect.backends import choosing
 from rsdetect.backends.batching import Owner
 from rsdetect.backends.choosing import load_network, resolve_backend
@@ -27,6 +28,7 @@ from rsdetect.backends.torch import TorchNetwork
 from rsdetect.batch.pairs import BatchPair
 from rsdetect.batch.standing import Left, what_is_left
 from rsdetect.detectors import choose_device, make_detector
+from rsdetect.detectors.learned import SiameseDetector
 from rsdetect.errors import InputError, JobInterrupted, ModelError
 from rsdetect.nets.card import Architecture, EightBit
 from rsdetect.nets.checkpoint import load_model, read_card, save_model, shipped_models
@@ -139,6 +141,27 @@ def test_the_steps_are_those_of_the_network(architecture):
     both = torch.from_numpy(dates(1, bands=architecture.bands))
     with torch.inference_mode():
         assert torch.equal(walk(Measuring(), folded_layers(net), both)[0], folded(both[:1], both[1:]))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_without_torch_the_layers_are_those_of_torch(architecture):
+    net = trained_looking(architecture)
+    found, expected = net.weights().folded(), folded_layers(net)
+    assert found.convs.keys() == expected.convs.keys()
+    for step, conv in expected.convs.items():
+        ours = found.convs[step]
+        assert ours.weight.dtype == ours.bias.dtype == np.float32
+        np.testing.assert_allclose(ours.weight, conv.weight.numpy(), rtol=1e-6)
+        np.testing.assert_allclose(ours.bias, conv.bias.numpy(), rtol=1e-5, atol=1e-7)
+        assert (ours.stride, ours.padding) == (conv.stride[0], conv.padding[0])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_layout_knows_every_tensor_of_the_network(architecture):
+    tensors = architecture.build().weights().tensors
+    assert {key: (values.shape, values.dtype) for key, values in tensors.items()} == (
+        architecture.layout.tensors()
+    )
 
 
 @pytest.mark.parametrize("backend", EIGHT_BIT)
@@ -352,6 +375,52 @@ def test_the_record_says_what_ran(scenes, model, tmp_path, backend, bits):
     told = found.record["detector"]
     assert (told["backend"], told["precision"]) == (backend, bits)
     assert found.record["options"]["score"]["backend"] == backend
+
+
+@pytest.mark.parametrize("backend", EIGHT_BIT)
+def test_a_job_in_8_bits_imports_neither_torch_nor_what_talks_to_clusters(scenes, model, tmp_path, backend):
+    code = (
+        "import sys, rsdetect\n"
+        f"rsdetect.detect({str(scenes.before)!r}, {str(scenes.after)!r}, out={str(tmp_path / 'out')!r}, "
+        f"model={str(model)!r}, device='cpu', backend={backend!r}, quiet=True)\n"
+        "print('HELD', sorted({'torch', 'distributed'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout.endswith("HELD []\n"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("backend", ["torch", *EIGHT_BIT])
+def test_the_network_is_loaded_while_the_pair_is_checked(scenes, model, tmp_path, monkeypatch, backend):
+    loaded = threading.Event()
+    check, load = change.check_pair, SiameseDetector.load
+
+    def loading(self, pair):
+        load(self, pair)
+        loaded.set()
+
+    def waiting(*asked):
+        assert loaded.wait(100)
+        return check(*asked)
+
+    monkeypatch.setattr(SiameseDetector, "load", loading)
+    monkeypatch.setattr(change, "check_pair", waiting)
+    rsdetect.detect(scenes.before, scenes.after, out=tmp_path, model=str(model), backend=backend, quiet=True)
+
+
+@pytest.mark.parametrize("backend", ["torch", *EIGHT_BIT])
+def test_weights_that_cannot_be_loaded_end_the_job_with_one_sentence(scenes, model, tmp_path, backend):
+    broken = tmp_path / "broken.safetensors"
+    net, card = load_model(model)
+    with torch.no_grad():
+        net.head.bias[0] = float("nan")
+    save_model(broken, net, card)
+    out = tmp_path / "out"
+    told = run_here(
+        "detect", scenes.before, scenes.after, "--out", out, "--model", broken, "--backend", backend
+    )
+    assert (told.status, told.out, told.err.count("\n")) == (2, "", 1)
+    assert "holds values that are not finite" in told.err
+    assert not list(out.glob("*.gpkg"))
 
 
 def test_a_job_that_is_resumed_by_another_backend_starts_again(scenes, model, tmp_path, monkeypatch):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 
+from rsdetect import devices
 from rsdetect.devices import own_device, resolve_device
 from rsdetect.errors import InputError, JobInterrupted
 
@@ -86,3 +89,38 @@ def test_a_cluster_is_asked_in_its_own_words_whatever_this_machine_has(asked):
 def test_a_cluster_is_not_asked_for_a_number_or_an_unknown_device(asked):
     with pytest.raises(InputError, match="choose auto, cpu or cuda"):
         resolve_device(asked, on_cluster=True)
+
+
+@pytest.mark.parametrize(
+    ("libraries", "driver", "may"),
+    [
+        (["libtorch_cpu.so"], True, False),
+        (["libtorch_cpu.so", "libtorch_cuda.so"], True, True),
+        (["libtorch_cpu.so", "libtorch_cuda.so"], False, False),
+        (["torch_cpu.dll", "torch_cuda.dll"], True, True),
+        (["libtorch_cpu.so", "libtorch_hip.so"], False, True),
+        ([], False, True),  # a torch whose libraries lie elsewhere
+    ],
+)
+def test_torch_is_not_asked_for_gpus_only_where_there_can_be_none(
+    tmp_path, monkeypatch, libraries, driver, may
+):
+    (tmp_path / "lib").mkdir()
+    for name in libraries:
+        (tmp_path / "lib" / name).touch()
+
+    def load(name):
+        if not driver:
+            raise OSError(name)
+
+    torch = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(devices, "find_spec", lambda name: torch)
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    assert devices._may_have_gpu() is may
+
+
+def test_without_torch_as_many_gpus_are_found_as_by_torch():
+    import torch
+
+    if not devices._may_have_gpu():
+        assert not torch.cuda.is_available()

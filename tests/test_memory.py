@@ -11,6 +11,7 @@ from jobs import read_raster
 from scenes import TEN_METRES, textured_scene, write_scene
 
 import rsdetect
+from rsdetect import planning
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.memory import MIB, MemoryBudget, _left_in_groups, free_memory, parse_memory, usual_memory
 from rsdetect.pair import open_pair
@@ -168,3 +169,38 @@ def test_a_file_in_strips_is_told_of_with_the_command_that_mends_it(tmp_path):
     assert "gdal_translate -of COG" in told and paths[0] in told and "3 times" in told
     assert costly_layouts(strips, plan, MemoryBudget(0, 0, 2**40, 0)) == []
     assert costly_layouts(replace(pair, before=squares, after=squares), plan, MemoryBudget(0, 0, 0, 0)) == []
+
+
+class Squares:
+    halo, stride = 58, 8
+
+    def __init__(self, backend):
+        self.backend = backend
+
+    def score(self, tile):
+        raise NotImplementedError
+
+    provenance = score
+
+
+@given(
+    mib=st.integers(512, 8192), workers=st.integers(1, 16),
+    shape=st.tuples(st.integers(50, 40_000), st.integers(50, 40_000)),
+    backend=st.sampled_from(["openvino", "onnx"]),
+)  # fmt: skip
+def test_tiles_that_are_scored_at_once_are_as_large_as_pays_and_fit(scenes, mib, workers, shape, backend):
+    pair = open_pair(*scenes)
+    pair = replace(pair, grid=replace(pair.grid, height=shape[0], width=shape[1]))
+    memory = MemoryBudget.of(mib * MIB, workers)
+    plan = plan_for(pair, Squares(backend), memory, workers)
+    edge = plan.tile_shape[0]
+    assert plan.tile_shape == (edge, edge) and 128 <= edge <= 1024
+    room = memory.tile + planning._WITHOUT_TORCH // workers
+    assert edge == 128 or (edge + 2 * plan.halo) ** 2 * planning._BYTES_BY_BACKEND[backend] <= room
+
+    def cost(edge):
+        tiles = -(-shape[0] // edge) * -(-shape[1] // edge)
+        return -(-tiles // workers) * (edge + 2 * plan.halo) ** 2
+
+    if edge > 512:
+        assert cost(edge) < cost(512)

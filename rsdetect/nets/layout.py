@@ -127,7 +127,8 @@ class Weights:
         if module == "head":
             return Conv(self.tensors["head.weight"], self.tensors["head.bias"])
         weight, bias, mean, variance = (self.tensors[f"{module}.norm.{name}"] for name in _NORM)
-        factor = weight / np.sqrt(variance + np.float32(_EPSILON))
-        kernels = self.tensors[f"{module}.conv.weight"] * factor[:, None, None, None]
-        shift = bias - mean * factor
+        # In this order, the numbers are torch's to the last bit.
+        inverse = 1 / np.sqrt(variance + np.float32(_EPSILON))
+        kernels = self.tensors[f"{module}.conv.weight"] * (weight * inverse)[:, None, None, None]
+        shift = -mean * inverse * weight + bias
         return Conv(kernels.astype(np.float32, copy=False), shift.astype(np.float32, copy=False))
