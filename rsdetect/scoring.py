@@ -87,9 +87,9 @@ def push_height(scorer: Scorer, width: int) -> int:
 def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow, sink: Sink | None) -> Float32Array:
     """Read and score a tile by bands of rows, leaving out those in which nothing can have changed.
 
-    Where a band, the one above it and the one below hold no valid pixel that differs between the dates, it is
-    not scored: a band is not thinner than the halo. After a gap the strip begins anew, a band above the first
-    such pixel.
+    Live is a band with a valid pixel that differs between the dates. A band is scored where it or the one
+    below it is live, because a band is not thinner than the halo, and until all has come out, late, that lies
+    within the halo below a live one. After a gap the strip begins anew, a band above the first live one.
     """
     width = tile.read.width
     height = push_height(scorer, width)
@@ -100,7 +100,8 @@ def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow, sink: Sink | 
     live = np.zeros(read.shape, dtype=bool)
     strip: Strip | None = None
     above: Tile | None = None  # the band before in the strip, some rows of which come out with this one
-    for band, wanted in _wanted(_bands(pair, tile, windows, valid, live)):
+    below = -(-2 * scorer.halo // height)  # a strip is not later than the halo
+    for band, wanted in _wanted(_bands(pair, tile, windows, valid, live), below):
         if not wanted:
             strip, above = None, None
             continue
@@ -186,15 +187,21 @@ def _any_of_next(given: NDArray[np.bool_], count: int, axis: int) -> NDArray[np.
     return np.moveaxis(given, 0, axis)
 
 
-def _wanted(bands: Iterator[tuple[Tile, bool]]) -> Iterator[tuple[Tile, bool]]:
-    """Each band, and whether it or one beside it is live."""
-    held: tuple[Tile, bool, bool] | None = None  # a band, whether the one above it is live, and it itself
+def _wanted(bands: Iterator[tuple[Tile, bool]], below: int) -> Iterator[tuple[Tile, bool]]:
+    """Each band, and whether it, the one below it or one of the `below` bands above it is live."""
+    held: Tile | None = None  # what only the next band decides
+    since = below + 1  # bands down from a live one
     for band, is_live in bands:
         if held is not None:
-            yield held[0], held[1] or held[2] or is_live
-        held = band, held is not None and held[2], is_live
+            yield held, is_live
+            held = None
+        since = 0 if is_live else since + 1
+        if since <= below:
+            yield band, True
+        else:
+            held = band
     if held is not None:
-        yield held[0], held[1] or held[2]
+        yield held, False
 
 
 def to_percent(probability: Float32Array) -> NDArray[np.uint8]:

@@ -223,3 +223,23 @@ def test_where_both_dates_are_the_same_the_network_is_not_asked_whatever_the_til
     assert (scored[np.isfinite(scored)] == 0).all() and (
         np.isfinite(scored) == (before != 0).all(axis=0)
     ).all()
+
+
+@pytest.mark.parametrize("last", [70, 100, 127])
+def test_down_a_wide_strip_all_that_lies_within_the_halo_of_a_difference_is_scored(
+    tmp_path, last, monkeypatch
+):
+    """Of a wide tile the bands are thinner, and what comes out is late by nearly all of one."""
+    before, after = (textured_scene(seed, 3, 420, 160, "uint8") for seed in (1, 2))
+    after[:, last + 1 : 400] = before[:, last + 1 : 400]
+    paths = [
+        write_scene(tmp_path / f"{name}.tif", array, nodata=0)
+        for name, array in (("before", before), ("after", after))
+    ]
+    pair = open_pair(*paths)
+    scorer = make_detector("siamese", backend="torch").fit(Scan(pair))
+    usual = in_one_call(pair, scorer)
+    monkeypatch.setattr("rsdetect.scoring._WIDE", 0)
+    thin = in_one_call(pair, scorer)
+    np.testing.assert_allclose(thin, usual, atol=1e-5)
+    assert (thin[last + 1 : last + scorer.halo] > 0).all() and (thin[last + scorer.halo + 1 : 300] == 0).all()
