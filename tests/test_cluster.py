@@ -109,6 +109,21 @@ def test_a_cluster_gives_what_threads_give(scenes, on_threads, cluster, tmp_path
     assert record["options"]["score"]["scheduler"] == address
 
 
+def test_the_workers_put_down_what_the_polygons_want_of_the_scenes(
+    scenes, on_threads, cluster, tmp_path, monkeypatch
+):
+    def never(*_):
+        raise AssertionError("the scenes were read for the polygons")
+
+    monkeypatch.setattr("rsdetect.polygons.read_tile", never)
+    rsdetect.detect(
+        scenes.before, scenes.after, out=tmp_path / "out", scheduler=cluster.scheduler_address, **CVA
+    )
+    found, wanted = (pyogrio.read_dataframe(each / "changes.gpkg") for each in (tmp_path / "out", on_threads))
+    assert any(name.startswith("difference_") for name in found)
+    assert found.equals(wanted)
+
+
 def test_tiles_are_cut_for_the_workers_of_the_cluster_and_their_memory_is_each_ones_own(
     scenes, cluster, tmp_path, monkeypatch
 ):

@@ -39,7 +39,6 @@ def scored(folder, pair, scorer, tile_size, level):
         if pair.looks_at(tile.core):
             with putting_down_differences(store, tile, len(pair.bands), level) as sink:
                 probability = score_core(pair, scorer, tile, sink)
-            np.testing.assert_array_equal(probability, score_core(pair, scorer, tile))
             percent[tile.core.slices_in(pair.grid.window)] = to_percent(probability)
     return store, plan, percent
 
@@ -88,15 +87,15 @@ def test_every_changed_pixel_of_any_window_has_the_difference_that_the_scenes_sa
             assert_known(kept, pair, percent, level, window)
 
 
-@pytest.mark.parametrize("tile_size", [64, 200, 1024])
+@pytest.mark.parametrize("tile_size", [128, 1024])
 def test_down_a_strip_they_wait_for_the_probability_and_skip_what_is_still(tmp_path, tile_size):
     """Several bands of a strip, where it begins, where it ends, and where it begins again."""
     rng = np.random.default_rng(5)
-    before, after = (np.kron(rng.integers(40, 220, (3, 190, 25)), np.ones((8, 8))) for _ in range(2))
+    before, after = (np.kron(rng.integers(40, 220, (3, 110, 20)), np.ones((8, 8))) for _ in range(2))
     still = np.ones(before.shape[1], bool)
-    still[100:300] = still[320:330] = still[960:1300] = False
+    still[60:200] = still[220:230] = still[700:880] = False
     after[:, still] = before[:, still]
-    after[:, 200:210, 30:90] = 0
+    after[:, 100:110, 30:90] = 0
     paths = [
         write_scene(tmp_path / f"{name}.tif", array.astype(np.uint16), nodata=0)
         for name, array in (("before", before), ("after", after))
@@ -265,7 +264,7 @@ def detect_without_reading_again(monkeypatch, *scenes, **options):
         rsdetect.detect(*scenes, **options)
 
 
-@pytest.mark.parametrize("tile_size", [64, 150, None])
+@pytest.mark.parametrize("tile_size", [150, None])
 @pytest.mark.parametrize(
     "detector",
     [CVA, *({"detector": "siamese", "backend": backend, "quiet": True, "threshold": 0.02, "device": "cpu"}

@@ -129,6 +129,8 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(scenes,
         now = finished_tiles(tmp_path / "out")
         assert set(kept) <= set(now)
         kept = now
+        beside = {path.stem for path in (tmp_path / "out").rglob("*.differences")}
+        assert {Path(name).stem for name in now} <= beside  # put down before the tile
     with start(scenes, tmp_path / "out") as child:
         _, told = child.communicate()
         assert child.returncode == 0, told
