@@ -138,6 +138,7 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
                 del scan  # and with it the pixels that it keeps
                 if loading is not None:
                     loading.result()
+                return_free_memory()
                 for warning in costly_layouts(pair, job.plan, memory):
                     _log.warning(warning)
             record = _start_record(job, report, options, memory)

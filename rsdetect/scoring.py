@@ -210,5 +210,9 @@ def to_percent(probability: Float32Array) -> NDArray[np.uint8]:
     >>> to_percent(np.array([0.0, 0.504, 1.0, np.nan], dtype=np.float32)).tolist()
     [0, 50, 100, 255]
     """
-    percent = np.rint(np.nan_to_num(probability, nan=NOT_OBSERVED / 100) * 100)
-    return np.asarray(percent, dtype=np.uint8)
+    percent = np.empty(probability.shape, dtype=np.uint8)
+    # A few rows at a time: what is worked out on the way would be three times as large as a whole tile.
+    for top in range(0, len(percent), _PUSH_ROWS):
+        rows = slice(top, top + _PUSH_ROWS)
+        percent[rows] = np.rint(np.nan_to_num(probability[rows], nan=NOT_OBSERVED / 100) * 100)
+    return percent
