@@ -635,6 +635,28 @@ def test_nothing_is_told_to_the_makers_of_openvino():
     assert done.stdout.endswith("TOLD []\n"), done.stdout + done.stderr
 
 
+def test_threads_that_come_to_a_fresh_openvino_at_once_do_not_wait_for_each_other_for_ever():
+    code = (
+        "import sys, threading\n"
+        "import numpy as np\n"
+        "from rsdetect.backends.choosing import load_network\n"
+        "from rsdetect.nets.checkpoint import load_weights\n"
+        "weights, card = load_weights('siamese')\n"
+        "network = load_network(weights, card, 'openvino', 'cpu')\n"
+        "dates, gate = np.zeros((2, len(card.bands), 64, 64), np.float32), threading.Barrier(4)\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "def come():\n"
+        "    gate.wait()\n"
+        "    network.logits(dates)\n"
+        "threads = [threading.Thread(target=come) for _ in range(4)]\n"
+        "[thread.start() for thread in threads], [thread.join() for thread in threads]\n"
+        "print('ALL THROUGH')\n"
+    )
+    for _ in range(3):  # half of the processes hung where nobody had used the network before its threads did
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert done.stdout == "ALL THROUGH\n", done.stderr
+
+
 def test_the_script_for_a_gpu_runs_with_torch_and_numpy_alone():
     script = Path(rsdetect.__file__).parents[1] / "benchmarks" / "gpu.py"
     alone = (

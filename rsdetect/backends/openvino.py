@@ -9,10 +9,13 @@ import threading
 # missing; where scenes are looked at is nobody's business.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
+import numpy as np  # noqa: E402
 import openvino  # noqa: E402
 
 from rsdetect.backends.base import Float32Array  # noqa: E402
 from rsdetect.devices import usable_cores  # noqa: E402
+
+_SMALL = 64  # pixels, of any stride a multiple
 
 
 class OpenVinoNetwork:
@@ -34,6 +37,10 @@ class OpenVinoNetwork:
             },
         )
         self._local = threading.local()
+        # What OpenVINO's bindings set up when first used they set up under two locks, of which one is the
+        # interpreter's: of two threads that come there first, each may hold one and wait for the other.
+        bands = self._compiled.input(0).partial_shape[1].get_length()
+        self.logits(np.zeros((2, bands, _SMALL, _SMALL), np.float32))
 
     def logits(self, dates: Float32Array) -> Float32Array:
         """As `Network.logits`."""
