@@ -16,10 +16,10 @@ from rsdetect.scoring import goes_down_strips, push_height, read_windows
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 
 # Measured with the default model on four bands, peak over what the program holds anyway.
-_BYTES_A_PUSHED_PIXEL = 520  # of a strip
+_BYTES_A_PUSHED_PIXEL = 750  # of a strip, with what two threads leave unused between their arrays
 _BYTES_A_CORE_PIXEL = 10  # probability, percent, and what is valid, differs, or is still
-_BYTES_A_TILE_PIXEL = 300  # of the read window of a tile that is scored at once, as the next two
-_BYTES_BY_BACKEND = {"openvino": 190, "onnx": 300}
+_BYTES_A_TILE_PIXEL = 300  # of the read window of a tile that is scored at once, as the next
+_BYTES_BY_BACKEND = {"openvino": 190}
 # Of the memory for the program, what a job in 8 bits leaves: it does not import torch.
 _WITHOUT_TORCH = 160 * MIB
 

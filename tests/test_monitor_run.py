@@ -46,7 +46,8 @@ def run(job, status=0):
 def test_planted_changes_are_confirmed_and_the_flood_is_resolved(site, tmp_path, policy):
     job = write_job(tmp_path / "job.yaml", site, baseline=policy)
     run(job)
-    require_the_truth(tmp_path / "out", site)
+    found = require_the_truth(tmp_path / "out", site)
+    assert found["confirmed"] >= found["planted"] > found["resolved"] > 0, found
 
 
 def test_running_again_does_nothing(whole):

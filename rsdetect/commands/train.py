@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, say
 from rsdetect.commands.parameters import Bands, Debug, Json, Quiet
+
+if TYPE_CHECKING:
+    from rsdetect.nets.card import Card
 
 
 def train(
@@ -88,9 +91,12 @@ def train(
             quiet=quiet or as_json,
         )
     )
-    if card is None:  # one of several processes that train together; the first one tells
-        return
+    if card is not None:  # one of several processes that train together; the first one tells
+        _tell(card, out, as_json=as_json)
+
+
+def _tell(card: Card, out: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(card.model_dump(mode="json"))
-        return
-    say(f"Model {card.name}, threshold {card.threshold}: {out}")
+    else:
+        say(f"Model {card.name}, threshold {card.threshold}: {out}")

@@ -37,7 +37,7 @@ SUFFIX = ".safetensors"
 class Fitted:
     """What a finished run leaves."""
 
-    net: SiameseNet  # averaged weights of the best validation, in eval mode on the CPU
+    net: SiameseNet  # averaged weights of the best validation, or the last; in eval mode on the CPU
     steps: int
     minutes: float
     validation_f1: float
