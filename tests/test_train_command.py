@@ -124,6 +124,28 @@ def test_fine_tuning_starts_from_a_model(monkeypatch, tmp_path, simulated, label
     assert not card.scores
 
 
+def test_weights_are_averaged_with_those_of_other_models(monkeypatch, tmp_path, simulated):
+    def model(name: str, *options: object) -> dict[str, torch.Tensor]:
+        path = tmp_path / f"{name}.safetensors"
+        common = ("--recipe", simulated, "--steps", 2, "--quiet", "--out", path)
+        assert run(monkeypatch, *common, *options) == 0
+        return load_file(path)
+
+    first = model("first", "--seed", 1)
+    second = model("second", "--seed", 2)
+    alone = model("alone", "--seed", 3)
+    others = [tmp_path / f"{name}.safetensors" for name in ("first", "second")]
+    options = [word for other in others for word in ("--average-with", other)]
+    mean = model("mean", "--seed", 3, *options)
+    for key, value in mean.items():
+        if value.is_floating_point():
+            wanted = (first[key].double() + second[key].double() + alone[key].double()) / 3
+            torch.testing.assert_close(value.double(), wanted, atol=1e-6, rtol=1e-6)
+    card = read_card(tmp_path / "mean.safetensors")
+    assert "weights averaged with those of tiny 0.1.0 and tiny 0.1.0" in card.training.data
+    assert card.calibration != read_card(tmp_path / "alone.safetensors").calibration
+
+
 def test_what_is_there_is_not_overwritten(monkeypatch, capsys, tmp_path, simulated):
     model = tmp_path / "m.safetensors"
     model.write_bytes(b"mine")
@@ -146,6 +168,11 @@ BAD = {
     "unknown key": (["--set", "schedule.step=3"], "did you mean 'steps'"),
     "no model": (["SET", "--from", "FILE"], "is not a readable safetensors file"),
     "no such model": (["SET", "--from", "none.safetensors"], "There is no model file"),
+    "no model to average with": (["--average-with", "FILE"], "is not a readable safetensors file"),
+    "another network": (
+        ["SET", "--recipe", "TINY", "--average-with", "siamese"],
+        "cannot be averaged with those of this run",
+    ),
     "no folder": (["none"], "there is no folder none"),
     "no pairs": (["EMPTY"], "holds no labelled pairs"),
     "one place": (["ONE", "--recipe", "TINY"], "are of 1 place (a_1)"),

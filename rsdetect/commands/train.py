@@ -33,6 +33,10 @@ def train(
     base: Annotated[
         str | None, typer.Option("--from", metavar="FILE|NAME", help="Model to start from (fine-tuning).")
     ] = None,
+    average_with: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|NAME", help="Average what was learned with the weights of this model."),
+    ] = None,
     folds: Annotated[
         int | None, typer.Option(help="Also train this many models, each tested on places it never saw.")
     ] = None,
@@ -79,6 +83,7 @@ def train(
             recipe=recipe,
             changes=(*(changes or ()), *given),
             base=base,
+            average_with=tuple(average_with or ()),
             folds=folds,
             bands=parse_bands(bands),
             layout=layout,

@@ -22,6 +22,7 @@ class TrainOptions:
     recipe: str | None = None  # a name or a TOML file; None = by the other options
     changes: tuple[str, ...] = ()  # of the recipe, KEY=VALUE
     base: str | None = None  # the model to start from
+    average_with: tuple[str, ...] = ()  # models whose weights are averaged with what was learned
     folds: int | None = None  # of the places, each held out once
     bands: tuple[int | str, ...] | None = None  # of the labelled pairs; None = by their names
     layout: str = "auto"  # of the labelled pairs
@@ -77,6 +78,7 @@ def _run(options: TrainOptions, recipe: Recipe) -> str:
         "recipe": recipe.model_dump(mode="json"),
         "folders": [str(Path(folder).absolute()) for folder in options.folders],
         "from": model_hash(options.base) if options.base is not None else None,
+        "average_with": [model_hash(model) for model in options.average_with],
         "folds": options.folds,
         "bands": options.bands,
         "layout": options.layout,

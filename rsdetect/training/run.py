@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_model, save_model
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.tiles import WantedBands
+from rsdetect.training.averaging import load_like, mean_of
 from rsdetect.training.batches import PlainChips, VariedChips
 from rsdetect.training.finishing import HeldOut, make_card, over_folds
 from rsdetect.training.fitting import Feed, fit
@@ -52,6 +53,7 @@ class _Job:
     data: Path  # folder of prepared and of made scenes
     labelled: tuple[PreparedScene, ...]  # all of them
     unlabelled: tuple[PreparedScene, ...]
+    others: tuple[tuple[SiameseNet, Card], ...]  # models whose weights are averaged with what is learned
 
 
 def train(options: TrainOptions) -> Card | None:
@@ -80,9 +82,10 @@ def train(options: TrainOptions) -> Card | None:
             f"The recipe {options.recipe_name} has no sources of scenes: name folders of labelled pairs."
         )
     _check_images(options, recipe)
+    others = [load_like(model, recipe.architecture, recipe.bands) for model in options.average_with]
     work = claim(options, recipe)
     labelled, unlabelled = _prepared(options, recipe, work)
-    job = _Job(recipe, machine, options, work, labelled, unlabelled)
+    job = _Job(recipe, machine, options, work, labelled, unlabelled, tuple(others))
     folds = (
         fold_places(labelled, options.folds, recipe.validation.places, recipe.seed) if options.folds else []
     )
@@ -169,6 +172,8 @@ def _train_one(job: _Job, split: Split, work: Path) -> tuple[SiameseNet, Card] |
     fitted = fit(net, recipe, feed, work, job.machine)
     if fitted is None:
         return None
+    if job.others:
+        fitted = replace(fitted, net=mean_of([fitted.net, *(net for net, _ in job.others)]))
     data = _describe(job, split, fitted.steps)
     return fitted.net, make_card(fitted, recipe, _held_out(job, split), data, job.machine.first_device)
 
@@ -241,4 +246,7 @@ def _describe(job: _Job, split: Split, steps: int) -> str:
     if job.options.base is not None:
         card = load_model(job.options.base)[1]
         parts.append(f"starting from {card.name} {card.version}")
+    if job.others:
+        names = (f"{card.name} {card.version}" for _, card in job.others)
+        parts.append(f"weights averaged with those of {' and '.join(names)}")
     return ", ".join(parts)
