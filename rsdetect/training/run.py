@@ -236,7 +236,7 @@ def _of_places(job: _Job, places: Sequence[str]) -> list[tuple[SceneSource, int]
 def _describe(job: _Job, split: Split, steps: int) -> str:
     """What was trained on, in words."""
     parts = [
-        f"{s.first + int(s.per_step * steps)} scenes of {s.size_px} px {_WORDS[s.kind]}"
+        f"{int(s.per_step * steps) + min(s.first, s.kept)} scenes of {s.size_px} px {_WORDS[s.kind]}"
         for s in job.recipe.sources
     ]
     if job.labelled:
