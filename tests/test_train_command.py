@@ -128,7 +128,8 @@ def test_weights_are_averaged_with_those_of_other_models(monkeypatch, tmp_path, 
     def model(name: str, *options: object) -> dict[str, torch.Tensor]:
         path = tmp_path / f"{name}.safetensors"
         common = ("--recipe", simulated, "--steps", 2, "--quiet", "--out", path)
-        assert run(monkeypatch, *common, *options) == 0
+        features = ("--set", "loss.auxiliary=contrastive")  # the run keeps hold of the network's features
+        assert run(monkeypatch, *common, *features, *options) == 0
         return load_file(path)
 
     first = model("first", "--seed", 1)

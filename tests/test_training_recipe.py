@@ -80,7 +80,9 @@ def test_recipes_come_from_files_too(tmp_path):
     with pytest.raises(InputError, match=r"mine\.toml cannot be read"):
         read_recipe(str(path))
     for unknown in ("nobody", str(tmp_path / "none.toml")):
-        with pytest.raises(InputError, match="rsdetect knows buildings, coarse, fine-tune, further, labelled, siamese"):
+        with pytest.raises(
+            InputError, match="rsdetect knows buildings, coarse, fine-tune, further, labelled, siamese"
+        ):
             read_recipe(unknown)
 
 

@@ -7,7 +7,6 @@ the mean costs no more than one of them, and holds better than any where none ha
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -37,13 +36,13 @@ def load_like(model: str, architecture: Architecture, bands: tuple[str, ...]) ->
     return net, card
 
 
-def mean_of(nets: Sequence[SiameseNet]) -> SiameseNet:
-    """A network whose weights, batch norm statistics included, are the mean of those of `nets`."""
+def mean_of(nets: Sequence[SiameseNet], architecture: Architecture) -> SiameseNet:
+    """The network, in eval mode, whose weights and batch norm statistics are the mean of those of `nets`."""
     states = [net.state_dict() for net in nets]
     mean = {
         key: torch.stack([state[key] for state in states]).mean(dim=0) if value.is_floating_point() else value
         for key, value in states[0].items()
     }
-    net = copy.deepcopy(nets[0])
+    net = architecture.build()
     net.load_state_dict(mean)
-    return net
+    return net.eval()

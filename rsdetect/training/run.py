@@ -173,7 +173,8 @@ def _train_one(job: _Job, split: Split, work: Path) -> tuple[SiameseNet, Card] |
     if fitted is None:
         return None
     if job.others:
-        fitted = replace(fitted, net=mean_of([fitted.net, *(net for net, _ in job.others)]))
+        nets = [fitted.net, *(net for net, _ in job.others)]
+        fitted = replace(fitted, net=mean_of(nets, recipe.architecture))
     data = _describe(job, split, fitted.steps)
     return fitted.net, make_card(fitted, recipe, _held_out(job, split), data, job.machine.first_device)
 
