@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
@@ -87,9 +88,9 @@ def push_height(scorer: Scorer, width: int) -> int:
 def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow, sink: Sink | None) -> Float32Array:
     """Read and score a tile by bands of rows, leaving out those in which nothing can have changed.
 
-    Live is a band with a valid pixel that differs between the dates. A band is scored where it or the one
-    below it is live, because a band is not thinner than the halo, and until all has come out, late, that lies
-    within the halo below a live one. After a gap the strip begins anew, a band above the first live one.
+    Live is a band with a valid pixel that differs between the dates. What lies within the halo of one has a
+    probability, and a halo of its own that the network must see: so the bands within two halos above a live
+    one are scored, and as many below it, for what comes out late. After a gap the strip begins anew.
     """
     width = tile.read.width
     height = push_height(scorer, width)
@@ -100,8 +101,8 @@ def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow, sink: Sink | 
     live = np.zeros(read.shape, dtype=bool)
     strip: Strip | None = None
     above: Tile | None = None  # the band before in the strip, some rows of which come out with this one
-    below = -(-2 * scorer.halo // height)  # a strip is not later than the halo
-    for band, wanted in _wanted(_bands(pair, tile, windows, valid, live), below):
+    around = -(-2 * scorer.halo // height)  # a strip is not later than the halo
+    for band, wanted in _wanted(_bands(pair, tile, windows, valid, live), around):
         if not wanted:
             strip, above = None, None
             continue
@@ -187,21 +188,22 @@ def _any_of_next(given: NDArray[np.bool_], count: int, axis: int) -> NDArray[np.
     return np.moveaxis(given, 0, axis)
 
 
-def _wanted(bands: Iterator[tuple[Tile, bool]], below: int) -> Iterator[tuple[Tile, bool]]:
-    """Each band, and whether it, the one below it or one of the `below` bands above it is live."""
-    held: Tile | None = None  # what only the next band decides
-    since = below + 1  # bands down from a live one
+def _wanted(bands: Iterator[tuple[Tile, bool]], around: int) -> Iterator[tuple[Tile, bool]]:
+    """Each band, and whether it, or one of the `around` bands above or below it, is live."""
+    held: deque[Tile] = deque()  # what the next bands decide
+    since = around + 1  # bands down from a live one
     for band, is_live in bands:
-        if held is not None:
-            yield held, is_live
-            held = None
         since = 0 if is_live else since + 1
-        if since <= below:
-            yield band, True
-        else:
-            held = band
-    if held is not None:
-        yield held, False
+        if since > around:
+            held.append(band)
+            if len(held) > around:
+                yield held.popleft(), False
+            continue
+        while held:
+            yield held.popleft(), True
+        yield band, True
+    for band in held:
+        yield band, False
 
 
 def to_percent(probability: Float32Array) -> NDArray[np.uint8]:

@@ -241,5 +241,5 @@ def test_down_a_wide_strip_all_that_lies_within_the_halo_of_a_difference_is_scor
     usual = in_one_call(pair, scorer)
     monkeypatch.setattr("rsdetect.scoring._WIDE", 0)
     thin = in_one_call(pair, scorer)
-    np.testing.assert_allclose(thin, usual, atol=1e-5)
+    np.testing.assert_allclose(thin, usual, atol=4e-6)
     assert (thin[last + 1 : last + scorer.halo] > 0).all() and (thin[last + scorer.halo + 1 : 300] == 0).all()
