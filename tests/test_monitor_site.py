@@ -57,6 +57,7 @@ def test_the_same_after_fifty_kills(site, in_one_go, tmp_path):
     assert json.loads(done.stdout) == {"killed": 50, "finished": 0}
     assert run_here("monitor", "run", job, "--quiet").status == 0
     assert layers(tmp_path / "out") == layers(in_one_go)
+    require_the_truth(tmp_path / "out", site)
     left = [path for path in (tmp_path / "out").rglob("*") if "part" in path.name or path.name == ".work"]
     assert left == []
 

@@ -13,6 +13,11 @@ from rsdetect.commands.parameters import Bands, Debug, Json, Quiet
 if TYPE_CHECKING:
     from rsdetect.nets.card import Card
 
+_AverageWith = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE|NAME", help="Average what was learned with the weights of this model."),
+]
+
 
 def train(
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Model file to write (.safetensors).")],
@@ -33,10 +38,7 @@ def train(
     base: Annotated[
         str | None, typer.Option("--from", metavar="FILE|NAME", help="Model to start from (fine-tuning).")
     ] = None,
-    average_with: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE|NAME", help="Average what was learned with the weights of this model."),
-    ] = None,
+    average_with: _AverageWith = None,
     folds: Annotated[
         int | None, typer.Option(help="Also train this many models, each tested on places it never saw.")
     ] = None,
