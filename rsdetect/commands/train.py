@@ -76,14 +76,12 @@ def train(
     from rsdetect.training.run import train as train_model
 
     log_to_stderr(quiet=quiet)
-    keys = {"seed": seed, "schedule.steps": steps, "schedule.minutes": minutes}
-    given = (f"{key}={value}" for key, value in keys.items() if value is not None)
     card = train_model(
         TrainOptions(
             out=out,
             folders=tuple(folders or ()),
             recipe=recipe,
-            changes=(*(changes or ()), *given),
+            changes=(*(changes or ()), *_as_changes(seed, steps, minutes)),
             base=base,
             average_with=tuple(average_with or ()),
             folds=folds,
@@ -100,6 +98,12 @@ def train(
     )
     if card is not None:  # one of several processes that train together; the first one tells
         _tell(card, out, as_json=as_json)
+
+
+def _as_changes(seed: int | None, steps: int | None, minutes: float | None) -> list[str]:
+    """The options that stand for keys of the recipe, as --set takes them."""
+    keys = {"seed": seed, "schedule.steps": steps, "schedule.minutes": minutes}
+    return [f"{key}={value}" for key, value in keys.items() if value is not None]
 
 
 def _tell(card: Card, out: Path, *, as_json: bool) -> None:
