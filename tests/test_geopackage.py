@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
+from functools import partial
 from xml.etree import ElementTree
 
 import geopandas
@@ -15,6 +17,7 @@ import shapely
 from affine import Affine
 
 from rsdetect.geopackage import ChangeDescription, write_changes, write_raster_style
+from rsdetect.gpkg import Layer, write_geopackage
 from rsdetect.grid import Grid
 from rsdetect.regions import TraceOptions, trace_footprint, trace_regions
 
@@ -210,3 +213,58 @@ def test_gdal_reads_through_the_index_what_it_reads_without(tmp_path):
         seen = geopandas.read_file(path, layer="changes", bbox=window.bounds)
         expected = np.flatnonzero(shapely.intersects(regions.geometry, window)) + 1
         assert sorted(seen["change_id"]) == expected.tolist()
+
+
+def scattered(count, seed=0):
+    """Boxes at coordinates that 32-bit floats hold to half a metre only."""
+    rng = np.random.default_rng(seed)
+    low = rng.uniform([400_000, 5_890_000], [510_000, 6_000_000], (count, 2))
+    high = low + rng.exponential(300, (count, 2))
+    return shapely.box(*low.T, *high.T)
+
+
+@pytest.mark.parametrize("count", [0, 1, 52, 5000])
+def test_every_search_through_the_index_finds_what_meets_the_window(tmp_path, count):
+    path, geometry = tmp_path / "boxes.gpkg", scattered(count)
+    write_geopackage(path, (Layer("boxes", geometry, {}, ""),), UTM)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT rtreecheck('rtree_boxes_geom')").fetchone() == ("ok",)
+        assert database.execute("SELECT count(*) FROM rtree_boxes_geom").fetchone() == (count,)
+    for window in shapely.buffer(scattered(30, seed=1), 3000):
+        fids = pyogrio.raw.read(path, layer="boxes", bbox=window.bounds, return_fids=True)[1]
+        expected = np.flatnonzero(shapely.intersects(geometry, shapely.box(*window.bounds))) + 1
+        assert sorted(fids) == expected.tolist()
+
+
+class Defensive(sqlite3.Connection):
+    """Refuses statements that name a table behind a virtual table, as a SQLite in defensive mode does."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        if hasattr(self, "setconfig"):  # Python 3.12 and later
+            self.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE)
+
+    def execute(self, sql, *arguments):
+        self.refuse_shadow_tables(sql)
+        return super().execute(sql, *arguments)
+
+    def executemany(self, sql, *arguments):
+        self.refuse_shadow_tables(sql)
+        return super().executemany(sql, *arguments)
+
+    def refuse_shadow_tables(self, sql):
+        if re.search(r"rtree_\w+_(node|rowid|parent)\b", sql):
+            raise sqlite3.OperationalError(f"table may not be modified: {sql}")
+
+
+def test_a_sqlite_in_defensive_mode_writes_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "changes.gpkg"
+    with monkeypatch.context() as patched:
+        connect = sqlite3.connect
+        patched.setattr(sqlite3, "connect", partial(connect, factory=Defensive))
+        with closing(sqlite3.connect(":memory:")) as database:
+            database.execute("CREATE VIRTUAL TABLE rtree_a USING rtree(id, minx, maxx, miny, maxy)")
+            with pytest.raises(sqlite3.OperationalError, match="may not be modified"):
+                database.execute("INSERT INTO rtree_a_rowid VALUES (1, 1)")
+        regions, _ = write(path, SOME)
+    assert len(geopandas.read_file(path, layer="changes", bbox=(400, 570, 430, 600))) == len(regions)

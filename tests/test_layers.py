@@ -21,7 +21,7 @@ MODULES = {
 FLOORS = (
     {"errors", "grid", "tiles", "stats", "metrics"},
     {"nets"},
-    {"connected", "rtree"},
+    {"connected"},
     {"areas", "blocks", "devices", "handles", "memory"},
     {"outlines", "pictures", "places", "progress", "styles"},
     {"alignment", "backends", "pieces"},
