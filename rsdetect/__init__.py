@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rsdetect.evaluation.run import evaluate
     from rsdetect.pair import PairOptions, open_pair
 
+    __version__: str
+
 __all__ = ["ChangeMap", "PairOptions", "check", "detect", "evaluate", "open_pair", "score"]
 
 _HOMES = {
@@ -32,6 +34,14 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     import importlib
 
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rsdetect")
     if name not in _HOMES:
         raise AttributeError(f"module 'rsdetect' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

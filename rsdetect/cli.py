@@ -8,10 +8,11 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+import rsdetect
 from rsdetect.commands.batch import batch
 from rsdetect.commands.check import check
 from rsdetect.commands.detect import detect
@@ -41,6 +42,22 @@ app = typer.Typer(
 for command in (detect, batch, check, vectorize, simulate, images, train, evaluate, quantise, info):
     app.command()(command)
 app.add_typer(monitor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"rsdetect {rsdetect.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
