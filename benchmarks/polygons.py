@@ -298,11 +298,14 @@ for line in sys.stdin:
 
 
 def _ours(folder: Path) -> None:
-    from rsdetect.polygons import write_polygons
+    from rsdetect.options import PolygonOptions
+    from rsdetect.polygons import PolygonRequest, write_polygons
 
     record = json.loads((folder / Outputs.RECORD).read_text())
+    options = PolygonOptions(threshold=record["threshold"], min_area=record["min_area"])
+    asked = PolygonRequest.of(options, record["detector"], (None, None))
     with rasterio.Env(GDAL_CACHEMAX=16 * 2**20):
-        write_polygons(folder / Outputs.RASTER, folder / "warm-ours.gpkg", None, record)
+        write_polygons(folder / Outputs.RASTER, folder / "warm-ours.gpkg", asked, None)
 
 
 def _shapes(folder: Path) -> None:

@@ -51,6 +51,7 @@ from rsdetect.progress import Silence
 from rsdetect.scoring import score_core, to_percent
 from rsdetect.store import WorkStore
 from rsdetect.tiles import plan_tiles
+from rsdetect.windows import plan_windows
 
 SMALL = 64  # edge of a tile in pixels that costs next to nothing
 ON_PAPER = 10_000  # tiles
@@ -106,8 +107,9 @@ def measure_workers(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         rsdetect.detect(*pair, out=pair[0].parent / "out", **options).record["seconds"]
         for pair in (small, scenes)
     ]
-    job = fit_pair(*map(str, scenes), DetectOptions.from_keywords(**options))
-    plan = list(job.plan)
+    pair, scorer = fit_pair(*map(str, scenes), DetectOptions.from_keywords(**options))
+    tile_plan = plan_windows(pair, scorer)
+    plan = list(tile_plan)
     counts = range(1, cores() + 1)
     seconds: dict[str, list[float]] = {}
     with ExitStack() as stack:
@@ -118,7 +120,7 @@ def measure_workers(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         # In the first turn, of two tiles a worker, everything is loaded that must be.
         for turn, tiles in enumerate([plan[: 2 * cores()], *[plan] * args.repeats]):
             for way, how in ways.items():
-                context = Context(job.pair, job.scorer, job.plan, WorkStore(folder / f"{way} {turn}"), 1)
+                context = Context(pair, scorer, tile_plan, WorkStore(folder / f"{way} {turn}"), 1)
                 context.store.create()
                 started = time.perf_counter()
                 run_tiles(context, tiles, Silence(), **how)
@@ -177,14 +179,15 @@ def empty_plan(
         with rasterio.open(path, "w", transform=from_origin(0, 0, 10, 10), **profile) as raster:
             raster.write(rng.integers(0, 255, shape, dtype=np.uint8))
     options = DetectOptions.from_keywords(detector="cva", tile_size=SMALL)
-    job = fit_pair(*map(str, scenes), options)
-    plan = list(job.plan)[:tiles]
-    context = Context(job.pair, job.scorer, job.plan, WorkStore(folder / "store"), 1)
+    pair, scorer = fit_pair(*map(str, scenes), options)
+    tile_plan = plan_windows(pair, scorer, SMALL)
+    plan = list(tile_plan)[:tiles]
+    context = Context(pair, scorer, tile_plan, WorkStore(folder / "store"), 1)
     context.store.create()
 
     def loop() -> None:
         for tile in plan:
-            context.store.put(tile, to_percent(score_core(job.pair, job.scorer, tile)))
+            context.store.put(tile, to_percent(score_core(pair, scorer, tile)))
 
     started = time.process_time()
     plain = timed(loop)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from rsdetect.detectors.base import Scorer
-from rsdetect.engine import worker_limits
 from rsdetect.grid import Grid
 from rsdetect.pair import Pair
 from rsdetect.raster import ProbabilityRaster
-from rsdetect.scoring import NOT_OBSERVED, score_core
+from rsdetect.scoring import NOT_OBSERVED
 from rsdetect.tiles import Float32Array, TilePlan, TileWindow, plan_tiles
+from rsdetect.windows import score_windows
 
 _RASTER_CHUNK = 1024  # pixels; two blocks of the file
 
@@ -25,8 +25,8 @@ def lazy_scores(pair: Pair, scorer: Scorer, plan: TilePlan) -> Any:
     """
 
     def block(tile: TileWindow) -> Float32Array:
-        with worker_limits(1):
-            return score_core(pair, scorer, tile)
+        ((_, probability),) = score_windows(pair, scorer, (tile,))
+        return probability
 
     return _lazy_array(plan, block)
 

@@ -23,17 +23,16 @@ from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair
 from rsdetect.planning import costly_layouts, plan_for
-from rsdetect.polygons import write_polygons
+from rsdetect.polygons import PolygonRequest, write_polygons
 from rsdetect.progress import show_progress
 from rsdetect.raster import ProbabilityRaster, finish_raster
 from rsdetect.record import Stopwatch, describe_input, describe_machine, fingerprint, plain, write_record
 from rsdetect.scan import Scan
 from rsdetect.store import WorkStore
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
+from rsdetect.windows import plan_windows
 
 _log = logging.getLogger(__name__)
-
-_LOOKED_AT = 512  # edge of a tile in pixels where only some windows of a pair may be scored
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,15 @@ class ChangeMap:
         return tuple(self.record["check"]["warnings"])
 
 
-@dataclass(frozen=True)
-class FittedPair:
-    """A pair, a fitted scorer, and the plan by which it is scored."""
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A fitted pair, and how it is scored."""
 
     pair: Pair
     scorer: Scorer
     plan: TilePlan
-    workers: int
-    device: str
+    workers: int  # tiles in flight
+    memory: MemoryBudget
 
 
 def detect(before: str | Path, after: str | Path, *, out: str | Path, **options: Any) -> ChangeMap:
@@ -93,16 +92,16 @@ def detect(before: str | Path, after: str | Path, *, out: str | Path, **options:
 def score(before: str | Path, after: str | Path, **options: Any) -> Any:
     """The change probability as a lazy, Dask-backed xarray DataArray (y, x), float32, NaN = not observed.
 
-    Takes the options of `detect` that say which pixels are scored and how. Its chunks are the tiles that
-    `detect` scores, its values what `detect` rounds to whole percent and writes.
+    Takes the options of `detect` that say which pixels are scored and how. Its chunks have `tile_size`, by
+    default 512 pixels; its values are what `detect` rounds to whole percent and writes.
     """
     every = DetectOptions.from_keywords(**options)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pair, device, detector = _open(str(before), str(after), every)
+        pair, _, detector = _open(str(before), str(after), every)
         scan = Scan(pair, usable_cores())
         check_pair(pair, usable_cores(), scan)
-        job = _fit(scan, detector, every.score, device)
-    return lazy_scores(job.pair, job.scorer, job.plan)
+        scorer = detector.fit(scan)
+    return lazy_scores(pair, scorer, plan_windows(pair, scorer, every.score.tile_size))
 
 
 def check(before: str | Path, after: str | Path, **options: Any) -> CheckReport:
@@ -134,45 +133,55 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
             for warning in report.warnings:  # said now, while stopping still saves the hours of a large job
                 _log.warning(warning)
             with watch.stage("fit"):
-                job = _plan_whole(_fit(scan, detector, options.score, device), options.score, memory)
+                scorer = detector.fit(scan)
                 del scan  # and with it the pixels that it keeps
                 if loading is not None:
                     loading.result()
                 return_free_memory()
+                job = _plan(pair, scorer, options.score, memory)
                 for warning in costly_layouts(pair, job.plan, memory):
                     _log.warning(warning)
-            record = _start_record(job, report, options, memory)
-            work = outputs.work_folder(record["fingerprint"], resume=options.run.resume)
+            provenance = scorer.provenance()
+            dates = report.before["date"], report.after["date"]
+            asked = PolygonRequest.of(options.polygons, provenance, dates)
+            inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
+            # Tiles that follow from the memory may be cut in any way: how, stands in the work store.
+            cut = None if options.score.tile_size is None else job.plan
+            key = fingerprint(inputs, pair, provenance, cut)
+            work = outputs.work_folder(key, resume=options.run.resume)
             store = WorkStore(work)
             store.create()
             job = replace(job, plan=store.settle(job.plan))
             tiles = [tile for tile in job.plan if pair.looks_at(tile.core)]
-            level = record["level_percent"]
             with watch.stage("score"):
-                counts, reading = _score(job, store, tiles, options, memory, level)
+                counts, reading = _score(job, store, tiles, options, asked.level)
             return_free_memory()
             with watch.stage("raster"):
                 finish_raster(store, pair.grid, tiles, work / Outputs.RASTER)
             with watch.stage("polygons"):
-                kept = KeptDifferences(store, pair, job.plan, level)
-                made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, pair, record, kept)
-            record |= {
-                "plan": _describe_plan(job, memory) | {"reading": reading},
-                "counts": counts | made,
-                "seconds": watch.seconds,
-                "machine": describe_machine(device),
-                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            }
-            record = plain(record)
+                kept = KeptDifferences(store, pair, job.plan, asked.level)
+                made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair, kept)
+            record = plain(
+                _describe(job, options, asked, report)
+                | {
+                    "inputs": inputs,
+                    "fingerprint": key,
+                    "plan": _describe_plan(job) | {"reading": reading},
+                    "counts": counts | made,
+                    "seconds": watch.seconds,
+                    "machine": describe_machine(device),
+                    "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+            )
             write_record(work / Outputs.RECORD, record)
             outputs.publish(work)
-    return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, record["threshold"], record)
+    return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, record)
 
 
-def fit_pair(before: str, after: str, options: DetectOptions) -> FittedPair:
+def fit_pair(before: str, after: str, options: DetectOptions) -> tuple[Pair, Scorer]:
     """Open a pair and fit its detector: all that is needed to score any window of it as `detect` does."""
-    pair, device, detector = _open(before, after, options)
-    return _fit(Scan(pair, usable_cores()), detector, options.score, device)
+    pair, _, detector = _open(before, after, options)
+    return pair, detector.fit(Scan(pair, usable_cores()))
 
 
 def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, Any]:
@@ -191,17 +200,14 @@ def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:
     return loading
 
 
-def _fit(scan: Scan, detector: Any, options: ScoreOptions, device: str) -> FittedPair:
-    pair, scorer = scan.pair, detector.fit(scan)
-    plan = plan_tiles(pair.grid, options.tile_size or _LOOKED_AT, scorer.halo, scorer.stride)
-    return FittedPair(pair, scorer, plan, _tiles_in_flight(options), device)
-
-
-def _plan_whole(job: FittedPair, options: ScoreOptions, memory: MemoryBudget) -> FittedPair:
-    """The job with tiles for all of it, as large as the memory allows where nobody asked for a size."""
-    if options.tile_size is not None:
-        return job
-    return replace(job, plan=plan_for(job.pair, job.scorer, memory, job.workers))
+def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudget) -> _Job:
+    """The tiles: as large as the memory allows where nobody asked for a size."""
+    workers = _tiles_in_flight(options)
+    if options.tile_size is None:
+        plan = plan_for(pair, scorer, memory, workers)
+    else:
+        plan = plan_tiles(pair.grid, options.tile_size, scorer.halo, scorer.stride)
+    return _Job(pair=pair, scorer=scorer, plan=plan, workers=workers, memory=memory)
 
 
 def _tiles_in_flight(options: ScoreOptions) -> int:
@@ -220,19 +226,14 @@ def _memory(options: ScoreOptions) -> MemoryBudget:
 
 
 def _score(
-    job: FittedPair,
-    store: WorkStore,
-    tiles: list[TileWindow],
-    options: DetectOptions,
-    memory: MemoryBudget,
-    level: int,
+    job: _Job, store: WorkStore, tiles: list[TileWindow], options: DetectOptions, level: int
 ) -> tuple[dict[str, Any], dict[str, int]]:
     missing = [tile for tile in tiles if store.get(tile) is None]
     pixels = sum(tile.core.height * tile.core.width for tile in missing)
     # One thread in each operator: two share an operator badly, two tiles side by side share well. How many
     # cores there are for a worker elsewhere, nobody knows here.
     threads = max(1, usable_cores() // job.workers) if options.score.scheduler is None else 1
-    context = Context(job.pair, job.scorer, job.plan, store, threads, memory, level)
+    context = Context(job.pair, job.scorer, job.plan, store, threads, job.memory, level)
     with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
         reading = run_tiles(
             context, missing, progress, workers=job.workers, scheduler=options.score.scheduler
@@ -245,40 +246,25 @@ def _score(
     return counts, reading
 
 
-def _describe_plan(job: FittedPair, memory: MemoryBudget) -> dict[str, Any]:
+def _describe(
+    job: _Job, options: DetectOptions, asked: PolygonRequest, report: CheckReport
+) -> dict[str, Any]:
+    return {
+        "rsdetect": "run",
+        "options": asdict(options) | {"pair": asdict(_with_full_paths(options.pair))},
+        "bands": list(job.pair.bands),
+        "detector": job.scorer.provenance(),
+        **asked.as_record(),
+        "check": report.as_json(),
+    }
+
+
+def _describe_plan(job: _Job) -> dict[str, Any]:
     return {
         "tile_shape_px": list(job.plan.tile_shape),
         "halo_px": job.plan.halo,
         "workers": job.workers,
-        "memory_mib": {part: round(size / MIB) for part, size in asdict(memory).items()},
-    }
-
-
-def _start_record(
-    job: FittedPair, report: CheckReport, options: DetectOptions, memory: MemoryBudget
-) -> dict[str, Any]:
-    inputs = {
-        "before": describe_input(job.pair.before, job.pair),
-        "after": describe_input(job.pair.after, job.pair),
-    }
-    scorer = job.scorer.provenance()
-    threshold = options.polygons.threshold
-    return {
-        "rsdetect": "run",
-        "inputs": inputs,
-        "options": asdict(options) | {"pair": asdict(_with_full_paths(options.pair))},
-        "bands": list(job.pair.bands),
-        "detector": scorer,
-        "threshold": scorer["threshold"] if threshold is None else threshold,
-        "level_percent": options.polygons.level(scorer["threshold"]),
-        "min_area": options.polygons.min_area,
-        "simplify": options.polygons.simplify,
-        "plan": _describe_plan(job, memory),
-        "check": report.as_json(),
-        # Tiles that follow from the memory may be cut in any way: how, stands in the work store.
-        "fingerprint": fingerprint(
-            inputs, job.pair, scorer, None if options.score.tile_size is None else job.plan
-        ),
+        "memory_mib": {part: round(size / MIB) for part, size in asdict(job.memory).items()},
     }
 
 

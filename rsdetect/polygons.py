@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,61 @@ from rsdetect.errors import JobInterrupted
 from rsdetect.geopackage import ChangeDescription, write_changes
 from rsdetect.grid import Window
 from rsdetect.handles import one_line
+from rsdetect.options import PolygonOptions
 from rsdetect.pair import Pair, read_tile
 from rsdetect.raster import ProbabilityRaster
 from rsdetect.regions import TraceOptions, trace_changes_and_footprint
 from rsdetect.tiles import TileWindow
 
 
+@dataclass(frozen=True, kw_only=True)
+class PolygonRequest:
+    """By what a raster becomes polygons, and what each polygon says of the job."""
+
+    threshold: float  # change probability in (0, 1]
+    level: int  # percent; the threshold in the raster's whole numbers
+    min_area: float  # m2; pixels without a CRS
+    simplify: float  # m; pixels without a CRS
+    description: ChangeDescription
+
+    @classmethod
+    def of(
+        cls, options: PolygonOptions, detector: dict[str, Any], dates: tuple[str | None, str | None]
+    ) -> PolygonRequest:
+        """What `options` ask for of a pair of these dates.
+
+        Parameters
+        ----------
+        detector
+            The provenance of its scorer: name, and own threshold.
+        """
+        own = detector["threshold"]
+        return cls(
+            threshold=own if options.threshold is None else options.threshold,
+            level=options.level(own),
+            min_area=options.min_area,
+            simplify=options.simplify,
+            description=ChangeDescription(*dates, detector["name"]),
+        )
+
+    def as_record(self) -> dict[str, Any]:
+        """Its keys in the record of a run."""
+        return {
+            "threshold": self.threshold,
+            "level_percent": self.level,
+            "min_area": self.min_area,
+            "simplify": self.simplify,
+        }
+
+
 def write_polygons(
     raster_path: Path,
     path: Path,
+    asked: PolygonRequest,
     pair: Pair | None,
-    record: dict[str, Any],
     kept: KeptDifferences | None = None,
 ) -> dict[str, Any]:
-    """Trace the raster by the record's level, minimum area and simplification; write `path`.
+    """Trace a raster and write its regions and footprint as the GeoPackage `path`.
 
     Parameters
     ----------
@@ -56,22 +97,19 @@ def write_polygons(
         return pair.bands, known
 
     options = TraceOptions(
-        min_area=record["min_area"],
-        simplify=record["simplify"],
+        min_area=asked.min_area,
+        simplify=asked.simplify,
         # Reading scenes is worth several threads. Tracing alone is not, in an interpreter with one lock.
         workers=1 if pair is None else usable_cores(),
         difference=difference if pair is not None else None,
     )
-    changes, footprint = trace_changes_and_footprint(raster, record["level_percent"], options)
+    changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
     if pair is not None and not changes.differences:  # no region, but the columns of one that had some
         changes = replace(changes, differences={band: np.empty(0) for band in pair.bands})
-    description = ChangeDescription(
-        record["check"]["before"]["date"], record["check"]["after"]["date"], record["detector"]["name"]
-    )
     for leftover in path.parent.glob(path.name + "*"):  # of a run that was killed here; layers would be added
         leftover.unlink()
     try:
-        write_changes(path, changes, footprint, raster.grid.crs, description)
+        write_changes(path, changes, footprint, raster.grid.crs, asked.description)
     except sqlite3.Error as error:
         raise JobInterrupted(
             f"{path.name} could not be written: {one_line(error)}; mend that and run the same "

@@ -15,7 +15,7 @@ from rsdetect.handles import with_gdal_environment
 from rsdetect.options import PolygonOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair
-from rsdetect.polygons import write_polygons
+from rsdetect.polygons import PolygonRequest, write_polygons
 from rsdetect.record import describe_input, read_record, write_record
 from rsdetect.tiles import WantedBands
 
@@ -59,20 +59,18 @@ def vectorize_run(
         The new record.
     """
     record = read_run(folder)
-    before = PolygonOptions(record["threshold"], record["min_area"], record["simplify"])
-    own = record["detector"]["threshold"]
+    detector, check = record["detector"], record["check"]
+    before = PolygonOptions(
+        threshold=record["threshold"], min_area=record["min_area"], simplify=record["simplify"]
+    )
+    own = detector["threshold"]
     options = replace(
         before,
         threshold=before.threshold if threshold is None else own if threshold == "auto" else threshold,
         min_area=before.min_area if min_area is None else min_area,
         simplify=before.simplify if simplify is None else simplify,
     )
-    record |= {
-        "threshold": options.threshold,
-        "level_percent": options.level(own),
-        "min_area": options.min_area,
-        "simplify": options.simplify,
-    }
+    asked = PolygonRequest.of(options, detector, (check["before"]["date"], check["after"]["date"]))
     if not (folder / Outputs.RASTER).exists():
         raise InputError(f"{folder} holds no {Outputs.RASTER}; run detect again.")
     with Outputs.hold(folder) as outputs:
@@ -81,7 +79,8 @@ def vectorize_run(
         try:
             pair = _open_scenes(record)
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
-                counts = write_polygons(folder / Outputs.RASTER, work / Outputs.POLYGONS, pair, record)
+                counts = write_polygons(folder / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair)
+            record |= asked.as_record()
             record["counts"] |= counts
             write_record(work / Outputs.RECORD, record)
             outputs.move(work, Outputs.POLYGONS)

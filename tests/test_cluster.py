@@ -370,12 +370,15 @@ def tasks_of(folder, edge, **options):
     from rsdetect.change import fit_pair
     from rsdetect.engine import Context, _run_tile_on_worker, _tasks, _with_full_paths
     from rsdetect.store import WorkStore
+    from rsdetect.windows import plan_windows
 
     folder.mkdir()
     pair = changed_pair(folder, edge, edge)
-    job = fit_pair(pair.before, pair.after, DetectOptions.from_keywords(**options))
-    context = _with_full_paths(Context(job.pair, job.scorer, job.plan, WorkStore(folder / "store"), 1))
-    return _tasks(functools.partial(_run_tile_on_worker, context, "0"), list(job.plan))
+    asked = DetectOptions.from_keywords(**options)
+    pair, scorer = fit_pair(pair.before, pair.after, asked)
+    plan = plan_windows(pair, scorer, asked.score.tile_size)
+    context = _with_full_paths(Context(pair, scorer, plan, WorkStore(folder / "store"), 1))
+    return _tasks(functools.partial(_run_tile_on_worker, context, "0"), list(plan))
 
 
 @pytest.mark.parametrize("detector", ["cva", "siamese"])

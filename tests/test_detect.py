@@ -64,16 +64,16 @@ def test_the_raster_is_what_score_computes_in_whole_percent(scenes, done):
 
 
 def test_score_is_lazy_and_computes_only_the_tiles_that_are_asked_for(scenes, monkeypatch):
-    import rsdetect.arrays as arrays
+    import rsdetect.windows as windows
 
     touched = []
-    genuine = arrays.score_core
+    genuine = windows.score_core
 
     def counting(pair, scorer, tile):
         touched.append((tile.row, tile.col))
         return genuine(pair, scorer, tile)
 
-    monkeypatch.setattr(arrays, "score_core", counting)
+    monkeypatch.setattr(windows, "score_core", counting)
     scored = rsdetect.score(scenes.before, scenes.after, detector="cva", tile_size=100)
     assert scored.chunks == ((100, 100, 100), (100, 100, 100, 100, 20))
     assert touched == []

@@ -37,7 +37,7 @@ FLOORS = (
     {"planning", "options"},
     {"store", "raster", "differences"},
     {"polygons", "record", "outputs", "worker"},
-    {"engine", "arrays", "vectorize"},
+    {"engine", "windows", "arrays", "vectorize"},
     {"change"},
     {"evaluation"},
     {"simulate"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from rsdetect.areas import metres_per_unit
 from rsdetect.detectors.base import Detector
 from rsdetect.devices import usable_cores
-from rsdetect.engine import worker_limits
 from rsdetect.evaluation.objects import count_edges, count_objects
 from rsdetect.evaluation.shift import with_shift
 from rsdetect.evaluation.tally import Tally
@@ -24,10 +22,9 @@ from rsdetect.options import PolygonOptions
 from rsdetect.pair import Pair
 from rsdetect.progress import Progress
 from rsdetect.scan import Scan
-from rsdetect.scoring import NOT_OBSERVED, score_core, to_percent
-from rsdetect.tiles import TileWindow, plan_tiles
+from rsdetect.scoring import NOT_OBSERVED, to_percent
+from rsdetect.windows import plan_windows, score_windows
 
-_TILE = 512  # edge in pixels, less for smaller pairs; the result does not depend on it
 _WORST_PX = 256  # edge of the tiles that are shown
 WORST = 3  # tiles of a pair that are kept
 
@@ -97,18 +94,13 @@ def _score(pair: Pair, detector: Detector, progress: Progress) -> tuple[NDArray[
     """Whole percent of the pair, as its raster would hold it, and what the scorer tells of itself."""
     cores = usable_cores()
     scorer = detector.fit(Scan(pair, cores))
-    plan = plan_tiles(pair.grid, min(_TILE, max(pair.grid.shape)), scorer.halo, scorer.stride)
+    plan = plan_windows(pair, scorer)
     percent = np.full(pair.grid.shape, NOT_OBSERVED, np.uint8)
     workers = min(cores, len(plan))
-
-    def one(tile: TileWindow) -> int:
-        with worker_limits(max(1, cores // workers)):
-            percent[tile.core.slices_in(pair.grid.window)] = to_percent(score_core(pair, scorer, tile))
-        return tile.core.height * tile.core.width
-
-    with ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool:
-        for pixels in pool.map(one, plan):
-            progress.advance(pixels)
+    threads = max(1, cores // workers)
+    for tile, probability in score_windows(pair, scorer, plan, workers=workers, threads=threads):
+        percent[tile.core.slices_in(pair.grid.window)] = to_percent(probability)
+        progress.advance(probability.size)
     return percent, scorer.provenance()
 
 

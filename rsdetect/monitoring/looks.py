@@ -15,18 +15,19 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from rsdetect.change import FittedPair, fit_pair
+from rsdetect.change import fit_pair
+from rsdetect.detectors import Scorer
 from rsdetect.devices import usable_cores
-from rsdetect.engine import worker_limits
 from rsdetect.grid import Window
 from rsdetect.monitoring.baseline import Baseline, Baselines
 from rsdetect.monitoring.evidence import Evidence, Percent, examine
 from rsdetect.monitoring.intake import TakenScene
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.steps import Comparer
-from rsdetect.options import DetectOptions
+from rsdetect.pair import Pair
 from rsdetect.raster import ProbabilityRaster
-from rsdetect.scoring import NOT_OBSERVED, score_core, to_percent
+from rsdetect.scoring import NOT_OBSERVED, to_percent
+from rsdetect.windows import plan_windows, score_windows
 
 
 class Looker:
@@ -91,38 +92,35 @@ class Looker:
                 self._open = pair, ProbabilityRaster(raster), level
             else:
                 options = self._comparer.options(baseline, scene)
-                fitted = fit_pair(baseline.path, scene.path, options)
-                self._open = pair, ScoredWindows(fitted), _level(fitted, options)
+                fitted, scorer = fit_pair(baseline.path, scene.path, options)
+                level = options.polygons.level(scorer.provenance()["threshold"])
+                self._open = pair, ScoredWindows(fitted, scorer), level
         return self._open[1], self._open[2]
 
 
 class ScoredWindows:
     """A fitted pair, scored tile by tile where somebody looks."""
 
-    def __init__(self, fitted: FittedPair) -> None:
-        self.grid = fitted.pair.grid
-        self._fitted = fitted
+    def __init__(self, pair: Pair, scorer: Scorer) -> None:
+        self.grid = pair.grid
+        self._pair, self._scorer = pair, scorer
+        self._plan = plan_windows(pair, scorer)
         self._tiles: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Percent values under `window`, (height, width); 255 = not observed."""
         out = np.full(window.shape, NOT_OBSERVED, dtype=np.uint8)
-        high, wide = self._fitted.plan.tile_shape
+        high, wide = self._plan.tile_shape
         for row in range(window.row_off // high, -(-window.row_end // high)):
             for col in range(window.col_off // wide, -(-window.col_end // wide)):
-                core = self._fitted.plan.tile(row, col).core
+                core = self._plan.tile(row, col).core
                 part = core.intersection(window)
                 out[part.slices_in(window)] = self._tile(row, col)[part.slices_in(core)]
         return out
 
     def _tile(self, row: int, col: int) -> NDArray[np.uint8]:
         if (row, col) not in self._tiles:
-            fitted = self._fitted
-            with worker_limits(usable_cores()):
-                scored = score_core(fitted.pair, fitted.scorer, fitted.plan.tile(row, col))
-            self._tiles[row, col] = to_percent(scored)
+            tiles = (self._plan.tile(row, col),)
+            for _, probability in score_windows(self._pair, self._scorer, tiles, threads=usable_cores()):
+                self._tiles[row, col] = to_percent(probability)
         return self._tiles[row, col]
-
-
-def _level(fitted: FittedPair, options: DetectOptions) -> int:
-    return options.polygons.level(fitted.scorer.provenance()["threshold"])
