@@ -20,9 +20,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rsdetect.files import atomic_path
 from rsdetect.grid import Window
 from rsdetect.pair import Pair
-from rsdetect.store import WorkStore, appearing_whole
+from rsdetect.store import WorkStore
 from rsdetect.tiles import Float32Array, Tile, TilePlan, TileWindow
 
 _MARGIN = 0.25  # percent on top of rounding: another worker may score a tile again, in another order of sums
@@ -91,7 +92,7 @@ def putting_down_differences(store: WorkStore, tile: TileWindow, bands: int, lev
     level
         Percent from which on a pixel counts as changed, at least 1. A few pixels below it come along.
     """
-    with appearing_whole(store.beside(tile)) as partial, partial.open("wb") as file:
+    with atomic_path(store.beside(tile), sync=False) as unfinished, unfinished.open("wb") as file:
         writer = _Writer(file, tile.core, bands, level)
         yield writer
         writer.finish()

@@ -11,6 +11,7 @@ from typing import ClassVar
 from filelock import FileLock, Timeout
 
 from rsdetect.errors import JobInterrupted, OutputError
+from rsdetect.files import clear_unfinished, move
 from rsdetect.geopackage import write_raster_style
 
 
@@ -31,13 +32,6 @@ class Outputs:
     POLYGONS: ClassVar[str] = "changes.gpkg"
     RECORD: ClassVar[str] = "run.json"  # appears last: a folder with a record is complete
     WORK: ClassVar[str] = ".work"
-
-    # What QGIS and GDAL put beside a file when they look at it. Beside its successor it would lie: statistics
-    # of other pixels, and a journal that SQLite would play back into the new database.
-    _SIDECARS: ClassVar[dict[str, tuple[str, ...]]] = {
-        RASTER: (".aux.xml", ".ovr", ".msk"),
-        POLYGONS: ("-wal", "-shm", "-journal"),
-    }
 
     @classmethod
     def claim(cls, folder: Path, *, overwrite: bool) -> Outputs:
@@ -80,6 +74,7 @@ class Outputs:
         except OSError as error:
             _remove_empty(made)
             raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        clear_unfinished(folder)
         return cls(folder, lock, tuple(made))
 
     def work_folder(self, key: str, *, resume: bool, alone: bool = True) -> Path:
@@ -104,9 +99,7 @@ class Outputs:
 
     def move(self, work: Path, name: str) -> None:
         """Move one finished file to its final name, in the place of an older one."""
-        for suffix in self._SIDECARS.get(name, ()):
-            (self.folder / (name + suffix)).unlink(missing_ok=True)
-        (work / name).replace(self.folder / name)
+        move(work / name, self.folder / name)
 
     def __enter__(self) -> Outputs:
         return self

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rsdetect.files import hash_json, write_text
 from rsdetect.grid import Window
 from rsdetect.pair import Pair
 from rsdetect.scene import MaskFile, Scene, read_scene
@@ -78,15 +79,16 @@ def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan
 
     Without a `plan`, which then stands in the work store, the tiles may be cut in any way.
     """
-    return _hash_json(
+    return hash_json(
         {
             "version": version("rsdetect"),
             "inputs": inputs,
             "pair": repr(pair),
             "scorer": scorer,
             "plan": plan and [plan.tile_shape, plan.halo, plan.shape, plan.lead],
-        }
-    )[:16]
+        },
+        sort_keys=True,
+    )
 
 
 def describe_machine(device: str) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def write_record(path: Path, content: dict[str, Any]) -> None:
     """Write a record as JSON that people can read."""
-    path.write_text(as_json(content), encoding="utf-8")
+    write_text(path, as_json(content))
 
 
 def as_json(content: Any) -> str:
@@ -172,8 +174,3 @@ def _describe_mask(mask: MaskFile | None) -> dict[str, Any] | None:
         "values": list(mask.values),
         "bits": list(mask.bits),
     }
-
-
-def _hash_json(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

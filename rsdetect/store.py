@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -19,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.files import atomic_path, clear_unfinished, write_text
 from rsdetect.tiles import TilePlan, TileWindow
 
 _SUFFIX, _BESIDE = ".tile", ".differences"
-_UNFINISHED = ".part"
 _CHECKSUM_BYTES = 16
 
 
@@ -35,8 +33,7 @@ class WorkStore:
     def create(self) -> None:
         """Make the folder where it is not there yet, and clear what a killed run was at."""
         self._tiles.mkdir(parents=True, exist_ok=True)
-        for left in self._tiles.glob(f"*{_UNFINISHED}"):
-            left.unlink(missing_ok=True)
+        clear_unfinished(self._tiles)
 
     def settle(self, plan: TilePlan) -> TilePlan:
         """The plan by which the tiles here are cut: that of an earlier run, or `plan` where there is none.
@@ -55,17 +52,15 @@ class WorkStore:
                 return replace(plan, tile_shape=(height, width), lead=(above, left))
             shutil.rmtree(self._tiles)
             self.create()
-        partial = path.with_suffix(".part")
-        partial.write_text(json.dumps({"tile_shape": plan.tile_shape, "lead": plan.lead}), encoding="utf-8")
-        partial.replace(path)
+        write_text(path, json.dumps({"tile_shape": plan.tile_shape, "lead": plan.lead}))
         return plan
 
     def put(self, tile: TileWindow, percent: NDArray[np.uint8]) -> None:
         """Put down the (height, width) percent values of a tile's core."""
         assert percent.shape == tile.core.shape and percent.dtype == np.uint8
         packed = zlib.compress(np.ascontiguousarray(percent).tobytes(), level=1)
-        with appearing_whole(self._path(tile)) as partial:
-            partial.write_bytes(_checksum(packed) + packed)
+        with atomic_path(self._path(tile), sync=False) as unfinished:
+            unfinished.write_bytes(_checksum(packed) + packed)
 
     def get(self, tile: TileWindow) -> NDArray[np.uint8] | None:
         """What was put down for a tile; None where nothing was, or where it is damaged (then it goes)."""
@@ -101,18 +96,6 @@ class WorkStore:
 
     def _path(self, tile: TileWindow) -> Path:
         return self._tiles / f"{tile.row:06d}_{tile.col:06d}{_SUFFIX}"
-
-
-@contextmanager
-def appearing_whole(path: Path) -> Iterator[Path]:
-    """A name to write under; when this ends without an error, the file appears at `path`."""
-    # On a cluster a tile may be scored twice at a time, after a worker was taken for lost.
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_UNFINISHED}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _checksum(packed: bytes) -> bytes:

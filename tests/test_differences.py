@@ -192,7 +192,7 @@ def test_a_tile_that_cannot_be_scored_leaves_nothing(kept):
 
 
 def test_what_a_killed_run_was_at_goes_when_the_next_begins(kept):
-    unfinished = kept.file().with_name("000000_000000.differences.0123.part")
+    unfinished = kept.file().with_name(".000000_000000.differences.0123456789ab.part")
     unfinished.write_bytes(b"half")
     files = {path.name for path in kept.store.folder.rglob("*.differences")}
     kept.store.create()

@@ -118,7 +118,6 @@ def test_the_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "events.gpkg"
     write_history(path, history(), UTM, "before")
     (tmp_path / "events.gpkg-wal").write_text("of the file before")
-    (tmp_path / ".events.gpkg.part.gpkg").write_text("of a run that was killed")
     kept = path.read_bytes()
 
     def fail(*arguments):

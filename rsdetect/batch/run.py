@@ -26,6 +26,7 @@ from rsdetect.change import run_detect
 from rsdetect.detectors import Detector, choose_device, make_detector
 from rsdetect.engine import GDAL_CACHE_BYTES, require_scheduler
 from rsdetect.errors import InputError, JobInterrupted, RsdetectError
+from rsdetect.files import atomic_path, write_text
 from rsdetect.handles import one_line
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
@@ -182,22 +183,18 @@ def _stop_if_all_are_concerned(error: RsdetectError, scheduler: str | None) -> N
 
 def _finish(out: Path, results: list[PairResult]) -> BatchReport:
     """Write the table and the GeoPackage over what is finished."""
-    _write(out / TABLE, as_csv(results))
+    write_text(out / TABLE, as_csv(results))
     finished = [(row.name, out / row.name / Outputs.POLYGONS) for row in results if row.state in FINISHED]
     if not finished:
         return BatchReport(results, None, None, [])
-    partial = out / Outputs.WORK / POLYGONS
-    partial.unlink(missing_ok=True)
     try:
-        crs, unplaced = collect_changes(partial, finished)
+        with atomic_path(out / POLYGONS) as unfinished:
+            crs, unplaced = collect_changes(unfinished, finished)
     except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:
         raise JobInterrupted(
             f"{out / POLYGONS} could not be written: {one_line(error)}; mend that and run the same command "
             "to carry on."
         ) from error
-    for suffix in ("-wal", "-shm", "-journal"):  # of its predecessor; SQLite would play them back into this
-        (out / (POLYGONS + suffix)).unlink(missing_ok=True)
-    partial.replace(out / POLYGONS)
     return BatchReport(results, out / POLYGONS, crs, unplaced)
 
 
@@ -220,7 +217,7 @@ class _Book:
             "finished": datetime.now(UTC).isoformat(timespec="seconds") if finished else None,
             "made": sorted(self.own),
         }
-        _write(self.out / REPORT, as_json(content | report.as_content()))
+        write_text(self.out / REPORT, as_json(content | report.as_content()))
 
 
 def _names_of_earlier_runs(out: Path) -> set[str]:
@@ -236,9 +233,3 @@ def _with_full_paths(options: DetectOptions) -> DetectOptions:
     """As the record of a run keeps them, so that the two can be compared."""
     aoi = options.pair.aoi
     return replace(options, pair=replace(options.pair, aoi=aoi and str(Path(aoi).absolute())))
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

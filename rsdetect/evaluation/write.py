@@ -9,6 +9,7 @@ from pathlib import Path
 from rsdetect.errors import OutputError
 from rsdetect.evaluation.page import render_page
 from rsdetect.evaluation.results import Evaluation
+from rsdetect.files import move
 from rsdetect.outputs import Outputs
 from rsdetect.record import write_record
 
@@ -38,4 +39,4 @@ def write_evaluation(evaluation: Evaluation, work: Path, out: Path) -> None:
     (work / PAGE).write_text(render_page(evaluation), encoding="utf-8")
     write_record(work / RECORD, evaluation.as_json())
     for name in (PAGE, RECORD):
-        (work / name).replace(out / name)
+        move(work / name, out / name)

@@ -12,8 +12,6 @@ the one that showed the event first (`Baselines.of_event`).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from rsdetect.files import hash_json, move
 from rsdetect.grid import Window
 from rsdetect.monitoring.intake import TakenScene, open_taken
 from rsdetect.monitoring.job import (
@@ -172,7 +171,7 @@ class Baselines:
 
     def _request(self, choice: Choice) -> str:
         told = [choice.count, [scene.fingerprint for scene in choice.scenes]]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return hash_json(told)
 
     def _write(self, choice: Choice) -> dict[str, Any]:
         """Write the median; files are named by their content, so that equal ones are one."""
@@ -181,7 +180,7 @@ class Baselines:
         path = self._folder / "unnamed.tif"
         pieces = ((window, _median(scenes, window, choice.count)) for window in self._site.blocks())
         key = write_raster(path, self._site.grid, self._site.names, pieces)
-        path.replace(path.with_name(f"{key}.tif"))
+        move(path, path.with_name(f"{key}.tif"))
         return {"key": key}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.errors import InputError, OutputError
+from rsdetect.files import atomic_path
 from rsdetect.monitoring.timeline import Timeline
 
 _SIZE_IN = (10.0, 5.6)
@@ -36,9 +37,8 @@ def write_timeline(timeline: Timeline, folder: Path) -> tuple[Path, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in ((picture, _as_png(figure)), (page, _as_page(timeline, figure).encode())):
-            partial = path.with_name(f".{path.name}.part")
-            partial.write_bytes(content)
-            partial.replace(path)
+            with atomic_path(path) as unfinished:
+                unfinished.write_bytes(content)
     except OSError as error:
         raise OutputError(
             f"{error.filename or folder} cannot be written: {error.strerror or error}."

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rsdetect.errors import JobInterrupted, OutputError
+from rsdetect.files import clear_unfinished
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class JobFolder:
         except OSError as error:
             _remove_empty(made)
             raise OutputError(f"{self.out} cannot be written: {error.strerror or error}.") from error
+        for folder in (self.out, self.scenes, self.baselines):
+            clear_unfinished(folder)
         try:
             yield
         finally:

@@ -7,8 +7,6 @@ mask burnt in. So an address that expires, or a catalogue that drops an item, ta
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +18,7 @@ import numpy as np
 from rsdetect.alignment import describe_mismatch, offset_between
 from rsdetect.aoi import inside_aoi
 from rsdetect.errors import RsdetectError
+from rsdetect.files import hash_json
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import SceneRow
@@ -229,8 +228,7 @@ def _fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str:
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude"})
     told = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
-    text = json.dumps([*told, site.aoi_hash])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hash_json([*told, site.aoi_hash])
 
 
 def _listed(names: tuple[str, ...]) -> str:

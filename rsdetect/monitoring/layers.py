@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.errors import JobInterrupted
+from rsdetect.files import atomic_path
 from rsdetect.gpkg import Columns, Layer, write_geopackage
 from rsdetect.handles import one_line
 from rsdetect.monitoring.events import Event, Observation
@@ -40,9 +41,6 @@ def write_history(path: Path, history: History, crs: str | None, site: str) -> N
     JobInterrupted
         The disk is full, or another program holds the file.
     """
-    partial = path.with_name(f".{path.name}.part.gpkg")
-    for leftover in path.parent.glob(partial.name + "*"):  # of a run that was killed here
-        leftover.unlink()
     events = Layer(
         EVENTS,
         _array([event.geometry for event in history.events]),
@@ -58,20 +56,12 @@ def write_history(path: Path, history: History, crs: str | None, site: str) -> N
         "MultiPolygon",
     )
     try:
-        write_geopackage(partial, (events, observations), crs)
-        for suffix in (
-            "-wal",
-            "-shm",
-            "-journal",
-        ):  # QGIS's, of the file before; they would lie about this one
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        partial.replace(path)
+        with atomic_path(path) as unfinished:
+            write_geopackage(unfinished, (events, observations), crs)
     except (sqlite3.Error, OSError) as error:
         raise JobInterrupted(
             f"{path} could not be written: {one_line(error)}; mend that and run the job again to carry on."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _event_columns(events: tuple[Event, ...], site: str) -> Columns:

@@ -7,7 +7,6 @@ a place with many events costs a fit for each of the dates on which one began.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from rsdetect.change import fit_pair
 from rsdetect.detectors import Scorer
 from rsdetect.devices import usable_cores
+from rsdetect.files import hash_bytes
 from rsdetect.grid import Window
 from rsdetect.monitoring.baseline import Baseline, Baselines
 from rsdetect.monitoring.evidence import Evidence, Percent, examine
@@ -64,8 +64,8 @@ class Looker:
             One of the two cannot be read.
         """
         pair = self._comparer.key(baseline, scene)
-        outlines = hashlib.sha256(shapely.to_wkb(core) + shapely.to_wkb(extent)).hexdigest()
-        key = f"{pair}-{outlines[:16]}"
+        outlines = hash_bytes(shapely.to_wkb(core) + shapely.to_wkb(extent))
+        key = f"{pair}-{outlines}"
         known = self._journal.look(key)
         if known is None:
             baseline = self._baselines.ready(baseline)

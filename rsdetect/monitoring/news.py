@@ -16,6 +16,7 @@ import shapely
 from pyproj import Transformer
 
 from rsdetect.errors import JobInterrupted, RsdetectError
+from rsdetect.files import write_text
 from rsdetect.monitoring.events import Event
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.hooks import HookFailed, call_hook
@@ -154,12 +155,6 @@ def _write_pages(
     if news:
         dated = Path(content["files"]["report"])
         dated.parent.mkdir(exist_ok=True)
-        _write(dated, page)
-    _write(folder.out / REPORT, page)
-    _write(folder.out / SUMMARY, as_json(content))
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+        write_text(dated, page)
+    write_text(folder.out / REPORT, page)
+    write_text(folder.out / SUMMARY, as_json(content))

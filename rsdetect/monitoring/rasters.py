@@ -11,12 +11,14 @@ import rasterio
 from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.errors import JobInterrupted
+from rsdetect.files import atomic_path
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import GDAL_ERRORS, one_line
 from rsdetect.tiles import Float32Array
 
 _BLOCK = 256  # edge of the file's blocks in pixels
 _DIGITS = 16
+_WRITE_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, OSError)
 
 
 def write_raster(
@@ -37,40 +39,35 @@ def write_raster(
         The disk is full, or the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
     digest = hashlib.sha256()
+    profile = {
+        "driver": "GTiff",
+        "dtype": "float32",
+        "count": len(names),
+        "height": grid.height,
+        "width": grid.width,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "nodata": np.nan,
+        "tiled": True,
+        "blockxsize": _BLOCK,
+        "blockysize": _BLOCK,
+        "compress": "zstd",
+        "zstd_level": 1,
+        "predictor": 3,
+        "sparse_ok": True,
+        "bigtiff": "IF_SAFER",
+    }
     try:
-        with rasterio.open(
-            partial,
-            "w",
-            driver="GTiff",
-            dtype="float32",
-            count=len(names),
-            height=grid.height,
-            width=grid.width,
-            crs=grid.crs,
-            transform=grid.transform,
-            nodata=np.nan,
-            tiled=True,
-            blockxsize=_BLOCK,
-            blockysize=_BLOCK,
-            compress="zstd",
-            zstd_level=1,
-            predictor=3,
-            sparse_ok=True,
-            bigtiff="IF_SAFER",
-        ) as raster:
+        with atomic_path(path) as unfinished, rasterio.open(unfinished, "w", **profile) as raster:
             raster.descriptions = [name or None for name in names]
             for window, values in pieces:
                 digest.update(repr(window).encode())
                 digest.update(np.ascontiguousarray(values).tobytes())
                 place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
                 raster.write(values, window=place)
-        partial.replace(path)
-    except GDAL_ERRORS as error:
+    except _WRITE_ERRORS as error:
         raise JobInterrupted(
             f"{path} could not be written: {one_line(error)}; mend that and run the job again to carry on."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return digest.hexdigest()[:_DIGITS]

@@ -6,7 +6,6 @@ first run. It stays: what is compared in a year must lie on the grid of what was
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from affine import Affine
 from rsdetect.aoi import read_aoi, touches_window
 from rsdetect.bands import choose_bands
 from rsdetect.errors import InputError, NothingToCompare, SceneError
+from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.scene import Header, read_header
@@ -135,4 +135,4 @@ def _site(grid: Grid, names: tuple[str, ...], aoi: Path | None) -> Site:
     if aoi is None:
         return Site(grid, names, None, None, "")
     area = read_aoi(str(aoi), grid)
-    return Site(grid, names, area, str(aoi), hashlib.sha256(area).hexdigest()[:16])
+    return Site(grid, names, area, str(aoi), hash_bytes(area))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ import shapely
 
 from rsdetect.change import run_detect
 from rsdetect.errors import RsdetectError
+from rsdetect.files import hash_json
 from rsdetect.geopackage import CHANGES
 from rsdetect.monitoring.baseline import Baseline, Baselines
 from rsdetect.monitoring.intake import TakenScene
@@ -89,7 +88,7 @@ class Comparer:
         if self._job.detector.backend != "auto":  # which takes whatever hardly differs
             how["backend"] = self._job.detector.backend
         told = [baseline.key, scene.fingerprint, how, self._job.scenes.bands, self._site.aoi_hash]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return hash_json(told)
 
     def is_done(self, baseline: Baseline, scene: TakenScene) -> bool:
         """True when the comparison need not be made again."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rsdetect.files import hash_json
 from rsdetect.monitoring.events import Event, Status
 
 MILESTONES = (Status.CONFIRMED, Status.NEW, Status.RESOLVED, Status.MERGED)
@@ -32,7 +31,7 @@ class News:
     def id(self) -> str:
         """The same for the same news."""
         told = sorted((item.event.id, item.milestone, item.was or "") for item in self.items)
-        return hashlib.sha256(json.dumps([told, sorted(self.withdrawn)]).encode()).hexdigest()[:16]
+        return hash_json([told, sorted(self.withdrawn)])
 
     def __bool__(self) -> bool:
         return bool(self.items or self.withdrawn)

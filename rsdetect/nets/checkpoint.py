@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from rsdetect.errors import ModelError
+from rsdetect.files import atomic_path
 from rsdetect.nets.card import Card
 from rsdetect.nets.layout import Layout, Weights
 
@@ -124,9 +125,8 @@ def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
 def save_model(path: str | os.PathLike[str], net: SiameseNet, card: Card) -> None:
     """Write weights and card as one file, which appears under its name only when whole."""
     path = Path(path)
-    part = path.with_name(path.name + ".part")
-    save_file(dict(net.weights().tensors), part, metadata={_CARD_KEY: card.model_dump_json()})
-    part.replace(path)
+    with atomic_path(path) as unfinished:
+        save_file(dict(net.weights().tensors), unfinished, metadata={_CARD_KEY: card.model_dump_json()})
 
 
 def _check_shapes(path: Path, layout: Layout, file: Any) -> None:

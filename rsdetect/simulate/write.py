@@ -21,6 +21,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.errors import OutputError
+from rsdetect.files import clear_unfinished, move, scratch_folder
 from rsdetect.grid import Grid, Window
 from rsdetect.simulate.scene import render
 from rsdetect.simulate.spec import ChangeKind, Rendered, SceneSpec
@@ -63,20 +64,19 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
     there = [name for name in names if (out / name).exists()]
     if there and not overwrite:
         raise OutputError(f"{out / there[0]} exists already; choose another folder or allow overwriting.")
-    parts = {name: out / f".part-{name}" for name in (*names, _KINDS)}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {out} cannot be made: {error.strerror or error}.") from error
+    clear_unfinished(out)
     try:
-        summary = _write_parts(spec, parts, workers)
-        for name in names:
-            parts[name].replace(out / name)
+        with scratch_folder(out) as scratch:
+            parts = {name: scratch / name for name in (*names, _KINDS)}
+            summary = _write_parts(spec, parts, workers)
+            for name in names:
+                move(parts[name], out / name)
     except _WRITE_ERRORS as error:
         raise OutputError(f"The pair could not be written to {out}: {error}.") from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
     return summary | {"files": [str(out / name) for name in names]}
 
 

@@ -12,6 +12,7 @@ from affine import Affine
 from rasterio.features import shapes
 from shapely.geometry import shape
 
+from rsdetect.files import atomic_path, move, scratch_folder
 from rsdetect.simulate.series import BANDS, GSD_M, Series
 
 CRS = "EPSG:32632"
@@ -26,7 +27,9 @@ def write_series(series: Series, folder: Path) -> tuple[Path, ...]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = tuple(write_date(series, number, folder) for number in range(len(series.spec.dates)))
-    _write_truth(series, folder / TRUTH)
+    with scratch_folder(folder) as scratch:  # GDAL goes by the suffix of a GeoPackage
+        _write_truth(series, scratch / TRUTH)
+        move(scratch / TRUTH, folder / TRUTH)
     return paths
 
 
@@ -41,19 +44,18 @@ def write_date(series: Series, number: int, folder: Path) -> Path:
 
 def _write(path: Path, array: Any, names: tuple[str, ...]) -> None:
     count, height, width = array.shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        dtype=array.dtype,
-        count=count,
-        height=height,
-        width=width,
-        crs=CRS,
-        transform=TRANSFORM,
-        compress="deflate",
-        predictor=2,
-    ) as dataset:
+    profile = {
+        "driver": "GTiff",
+        "dtype": array.dtype,
+        "count": count,
+        "height": height,
+        "width": width,
+        "crs": CRS,
+        "transform": TRANSFORM,
+        "compress": "deflate",
+        "predictor": 2,
+    }
+    with atomic_path(path) as unfinished, rasterio.open(unfinished, "w", **profile) as dataset:
         dataset.descriptions = names
         dataset.write(array)
 

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rsdetect.errors import InputError
+from rsdetect.files import atomic_path, clear_unfinished
 
 _KEY = "checkpoint"
 
@@ -35,11 +36,9 @@ class SafetensorsIO(CheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         content = json.dumps(_encode(checkpoint, tensors))
-        part = path.with_name(path.name + ".part")
-        save_file(tensors, part, metadata={_KEY: content})
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        clear_unfinished(path.parent, path.name)  # as large as this one, of a run that was killed
+        with atomic_path(path) as unfinished:
+            save_file(tensors, unfinished, metadata={_KEY: content})
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None

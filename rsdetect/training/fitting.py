@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from rsdetect.errors import JobInterrupted
+from rsdetect.files import move
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.batches import Batch, EachRanksShare, PlainChips, Steps, TrainingBatches
 from rsdetect.training.checkpoints import SafetensorsIO
@@ -118,7 +119,7 @@ def fit(net: SiameseNet, recipe: Recipe, feed: Feed, work: Path, machine: Machin
             _run(trainer, task, _Loaders(recipe, feed, machine), state)
         if not trainer.is_global_zero:
             return None
-        state.replace(finished)
+        move(state, finished)
     return _result(task, finished, work / f"{BEST}{SUFFIX}")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rsdetect.errors import InputError
+from rsdetect.files import write_text
 
 INDEX = "index.json"
 _TRIES = 200  # random splits that are tried until every part holds change
@@ -36,9 +37,7 @@ class Split:
 
 def write_index(folder: Path, scenes: Sequence[PreparedScene]) -> None:
     """Write down which scenes lie in `folder`."""
-    part = folder / (INDEX + ".part")
-    part.write_text(json.dumps([asdict(scene) for scene in scenes], indent=1), encoding="utf-8")
-    part.replace(folder / INDEX)
+    write_text(folder / INDEX, json.dumps([asdict(scene) for scene in scenes], indent=1))
 
 
 def read_index(folder: Path) -> tuple[PreparedScene, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from rsdetect.files import atomic_path
 from rsdetect.training.sources import EndlessScenes, Mixture
 from rsdetect.training.task import ChangeTask
 
@@ -31,12 +32,10 @@ class Journal(Callback):
         row = {"step": trainer.global_step, "minutes": round(pl_module.minutes, 2)}
         row |= {key: round(value, 4) for key, value in {"loss": pl_module.mean_loss(), **figures}.items()}
         rows = [old for old in self._rows() if int(old["step"]) < trainer.global_step]
-        part = self._path.with_suffix(".part")
-        with part.open("w", newline="") as file:
+        with atomic_path(self._path) as unfinished, unfinished.open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
             writer.writeheader()
             writer.writerows([*rows, row])
-        part.replace(self._path)
         if self._tell:
             print(
                 ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items()), file=sys.stderr

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsdetect.errors import InputError, OutputError
+from rsdetect.files import write_text
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
 from rsdetect.training.recipe import Recipe
 
@@ -66,7 +67,7 @@ def claim(options: TrainOptions, recipe: Recipe) -> Path:
         )
     try:
         work.mkdir(parents=True, exist_ok=True)
-        kept.write_text(run, encoding="utf-8")
+        write_text(kept, run)
     except OSError as error:
         raise OutputError(f"The work folder {work} cannot be written: {error.strerror}.") from error
     return work

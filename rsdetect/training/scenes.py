@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.files import atomic_path
 from rsdetect.tiles import BoolArray
 
 # Seeds of scenes never overlap between these uses: what is chosen on one is not reported on it.
@@ -36,10 +36,8 @@ class Scene:
 def write_scene(path: Path, scene: Scene) -> None:
     """Write a scene as .npz, which appears under its name only when whole."""
     # Several processes may be making the same scene; the last one to finish replaces it by an equal one.
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
+    with atomic_path(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **vars(scene))  # unpacking would take longer than making a chip of it
-    part.replace(path)
 
 
 def read_scene(path: Path) -> Scene:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rsdetect.errors import InputError, OutputError
+from rsdetect.files import atomic_path
 from rsdetect.grid import Grid
 from rsdetect.handles import GDAL_ERRORS, one_line, open_raster
 from rsdetect.tiles import BoolArray
@@ -84,15 +83,11 @@ def prepare_images(sources: Sequence[Source], folder: Path) -> list[Path]:
             places.setdefault((place, bands), []).append((source.path, pixels, valid))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        with atomic_path(folder) as unfinished:
+            unfinished.mkdir()
             written = [
-                _write(part, at, bands, dates) for at, ((_, bands), dates) in enumerate(places.items())
+                _write(unfinished, at, bands, dates) for at, ((_, bands), dates) in enumerate(places.items())
             ]
-            part.chmod(0o755)
-            part.replace(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
     return [folder / path.name for path in written]
