@@ -311,7 +311,8 @@ def test_a_read_only_output_folder_is_refused(here):
 
 
 def test_results_that_exist_are_refused_and_stay_as_they_are(here):
-    run_here("detect", "before.tif", "after.tif", "--out", "out", "--detector", "cva", "--quiet")
+    told = run_here("detect", "before.tif", "after.tif", "--out", "out", "--detector", "cva", "--quiet")
+    assert told.status == 0, told.err
     kept = contents(here / "out")
     assert "--overwrite" in refused(here, "before.tif", "after.tif")
     assert contents(here / "out") == kept

@@ -139,6 +139,7 @@ def test_what_is_done_is_not_done_again_until_something_about_it_changes(scenes,
     pairs, out = write_list(tmp_path / "pairs.csv", *rows), tmp_path / "out"
     assert batch(pairs, out)[0].status == 0
     kept = {name: stamps(out / name) for name in ("north", "south")}
+    everything = len(layer(out / "changes.gpkg"))
 
     told, again = batch(pairs, out)
     assert told.status == 0 and set(states(again).values()) == {"done before"}
@@ -149,7 +150,8 @@ def test_what_is_done_is_not_done_again_until_something_about_it_changes(scenes,
     assert told.status == 0 and set(states(again).values()) == {"outlined again"}
     assert stamps(out / "north")["change_probability.tif"] == kept["north"]["change_probability.tif"]
     scratch = tmp_path / "scratch"
-    batch(pairs, scratch, "--threshold", "0.8", "--min-area", "300")
+    assert batch(pairs, scratch, "--threshold", "0.8", "--min-area", "300")[0].status == 0
+    assert len(layer(out / "changes.gpkg")) != everything
     assert layer(out / "changes.gpkg").equals(layer(scratch / "changes.gpkg"))
     assert batch(pairs, out, "--threshold", "0.8", "--min-area", "300")[1]["north"]["state"] == "done before"
 

@@ -50,6 +50,7 @@ def test_json_is_one_strict_object_on_stdout(scenes, tmp_path):
 def test_json_of_a_pair_without_georeference_warns_on_stderr_only(tmp_path):
     pair = [write_plain(tmp_path / f"{i}.png", random_scene(i)) for i in range(2)]
     told = run_here("detect", *pair, "--out", tmp_path / "out", "--detector", "cva", "--json")
+    assert told.status == 0
     assert strict(told.out)["counts"]["changed_area_m2"] is None
     assert told.err.startswith("Warning: ")
 
@@ -59,7 +60,9 @@ def test_json_of_scenes_with_nan_and_infinity_is_strict(tmp_path):
     scene[:, 3, :7] = float("nan")
     scene[:, 4, :7] = float("inf")
     pair = [write_scene(tmp_path / f"{i}.tif", scene + i, nodata=float("nan")) for i in range(2)]
-    strict(run_here("check", *pair, "--json").out)
+    told = run_here("check", *pair, "--json")
+    assert told.status == 0
+    strict(told.out)
     told = run_here("detect", *pair, "--out", tmp_path / "out", "--detector", "cva", "--json")
     assert told.status == 0
     strict(told.out)
@@ -71,7 +74,7 @@ def test_check_prints_tables_or_json(scenes):
     assert "valid on both dates" in tables.out
     told = run_here("check", scenes.before, scenes.after, "--json")
     report = strict(told.out)
-    assert told.err == ""
+    assert (told.status, told.err) == (0, "")
     assert report["overlap"]["crs"] == "EPSG:32632"
     assert report["valid_share"] == pytest.approx(293 / 300)
 

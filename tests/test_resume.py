@@ -171,6 +171,8 @@ def test_finished_tiles_are_not_scored_again(scenes, whole, tmp_path):
 def test_a_resumed_run_may_have_another_threshold_and_another_number_of_workers(scenes, tmp_path):
     interrupt(scenes, tmp_path / "out")
     assert resume(scenes, tmp_path / "out", threshold=0.9, min_area=500, workers=3) == TILES - 10
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["threshold"], record["min_area"]) == (0.9, 500)
 
 
 def test_no_resume_starts_again(scenes, whole, tmp_path):
@@ -360,7 +362,7 @@ def test_a_second_run_in_the_same_folder_leaves_and_the_first_is_not_disturbed(s
 def test_the_lock_of_a_run_that_was_killed_holds_nobody_up(tmp_path):
     code = "from pathlib import Path; import os, signal; from rsdetect.outputs import Outputs\n"
     code += f"Outputs.claim(Path({str(tmp_path)!r}), overwrite=False); os.kill(os.getpid(), signal.SIGKILL)"
-    subprocess.run([sys.executable, "-c", code], check=False)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
     assert (tmp_path / ".work" / "lock").exists()
     with Outputs.claim(tmp_path, overwrite=False):
         pass

@@ -45,7 +45,9 @@ def assert_same_layers(one, other):
     ids=lambda options: ", ".join(options),
 )
 def test_the_polygons_are_those_of_a_fresh_detect_with_these_options(scenes, done, tmp_path, options):
+    before = layers(done)[0]
     record = vectorize_run(done, **options)
+    assert not layers(done)[0].equals(before), "the options change nothing here, so this shows nothing"
     fresh = rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "fresh", **options, **CVA)
     assert_same_layers(done, tmp_path / "fresh")
     kept = ("threshold", "level_percent", "min_area", "simplify", "counts")

@@ -45,6 +45,7 @@ def test_the_batch_runs_its_list_and_repeats_only_what_is_not_done(tmp_path):
     assert "missing: failed" in first.stderr
     record = (tmp_path / "out" / "sample" / "run.json").stat().st_mtime_ns
     second = run(*command, "--detector", "cva")
+    assert second.returncode == 2, second.stderr
     assert "sample: done before" in second.stderr
     assert (tmp_path / "out" / "sample" / "run.json").stat().st_mtime_ns == record
     assert not (tmp_path / "out" / "missing").exists()
