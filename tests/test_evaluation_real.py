@@ -10,8 +10,9 @@ from skimage.filters import threshold_otsu
 
 from rsdetect.evaluation import evaluate
 from rsdetect.evaluation.measure import measure_pair
+from rsdetect.evaluation.opening import open_source
 from rsdetect.evaluation.options import EvaluateOptions, sources_of
-from rsdetect.evaluation.run import open_source, summarise
+from rsdetect.evaluation.run import summarise
 from rsdetect.pair import read_tile
 from rsdetect.progress import Silence
 from rsdetect.tiles import TileWindow
@@ -72,7 +73,9 @@ def test_the_known_floor_comes_out_again(real_data, name):
     options = EvaluateOptions(detector="cva", shifts_px=())
     (source,) = sources_of([real_data / name], options)
     detector = DifferenceDetector()
-    measured = [measure_pair(pair, detector, (), Silence()) for pair in open_source(source, "auto", detector)]
+    measured = [
+        measure_pair(pair, detector, (), Silence()) for pair in open_source(source, options, detector)
+    ]
     figures = summarise(source, measured, options, 0)[0].figures
     at_otsu, everything = KNOWN[name]
     assert figures["f1"].value == pytest.approx(at_otsu, abs=0.015)

@@ -9,7 +9,7 @@ import typer
 
 from rsdetect.arguments import parse_shifts
 from rsdetect.commands.messages import log_to_stderr, print_json, say
-from rsdetect.commands.parameters import Align, Backend, Bands, Debug, Json, Quiet
+from rsdetect.commands.parameters import Align, Backend, Bands, Debug, GroupBy, Json, Quiet
 
 
 def evaluate(
@@ -27,6 +27,15 @@ def evaluate(
         str, typer.Option(metavar="PX,..|none", help="Shifts to plant into the after scenes, in pixels.")
     ] = "0.5,1,2",
     seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
+    group_by: GroupBy = None,
+    split: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Divides the pairs into parts, place by place.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="The part of --split to evaluate.")] = None,
+    log_look: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Why, for the log; needed for parts kept for reporting."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
     backend: Backend = "auto",
     into_card: Annotated[
@@ -55,6 +64,10 @@ def evaluate(
         align=align,
         shifts_px=parse_shifts(shifts),
         seed=seed,
+        group_by=group_by,
+        split=split,
+        part=part,
+        log_look=log_look,
     )
     log_to_stderr(quiet=quiet)
     model_file = card_to_fill(model) if into_card else None

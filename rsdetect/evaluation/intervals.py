@@ -73,3 +73,11 @@ def macro(figures: Sequence[dict[str, Interval]], draws: Sequence[Draws]) -> dic
         known = any(np.ptp(drawn) > 0 for drawn in each)
         found[name] = with_ends(value, np.mean(each, axis=0) if known else np.full(DRAWS, np.nan))
     return found
+
+
+def macro_several(
+    figures: Sequence[dict[str, Interval]], draws: Sequence[Draws], several: Sequence[bool]
+) -> dict[str, Interval]:
+    """The mean over the sources of several scenes: a single scene moves a mean of few sources by much."""
+    chosen = [i for i, has_several in enumerate(several) if has_several]
+    return macro([figures[i] for i in chosen], [draws[i] for i in chosen]) if chosen else {}

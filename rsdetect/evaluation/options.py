@@ -30,6 +30,10 @@ class EvaluateOptions:
     align: bool = False  # warp after onto before's grid where the grids differ
     shifts_px: tuple[float, ...] = SHIFTS_PX  # planted shifts of the after scenes
     seed: int = 0  # of the intervals
+    group_by: str | None = None  # a distance or a regular expression, see rsdetect.labelled.grouping
+    split: Path | None = None  # a file that divides the pairs into parts, see rsdetect.evaluation.split
+    part: str | None = None  # of the split
+    log_look: str | None = None  # why a part that is kept for reporting is evaluated
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -39,6 +43,12 @@ class EvaluateOptions:
                 raise InputError(
                     f"--shifts {shift:g} is no shift in pixels; give more than 0, up to {_FARTHEST_PX}."
                 )
+        if (self.split is None) != (self.part is None):
+            raise InputError("--split FILE and --part NAME go together.")
+        if self.log_look is not None and (self.split is None or not self.log_look.strip()):
+            raise InputError("--log-look REASON says why a part of --split is evaluated.")
+        if self.group_by is not None and self.split is not None:
+            raise InputError("--group-by and --split both say what one place is; give one of them.")
 
     @classmethod
     def from_keywords(cls, **keywords: Any) -> EvaluateOptions:
@@ -53,6 +63,8 @@ class EvaluateOptions:
             raise InputError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(known))}.")
         if "shifts_px" in keywords:
             keywords["shifts_px"] = tuple(keywords["shifts_px"])
+        if keywords.get("split") is not None:
+            keywords["split"] = Path(keywords["split"])
         return cls(**keywords)
 
 

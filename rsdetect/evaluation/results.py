@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rsdetect.evaluation.measure import BadTile
+from rsdetect.evaluation.tally import Tally
 
 SCHEMA = 1  # of evaluation.json; grows when a reader of the last one would be misled
 
@@ -26,6 +27,7 @@ class SceneScores:
     name: str
     place: str
     figures: dict[str, float]  # see rsdetect.evaluation.figures
+    tally: Tally = field(repr=False, compare=False)  # what they come from
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,23 @@ class Evaluation:
     threshold: float  # at which change counts as found, the detector's own
     sources: tuple[SourceScores, ...]
     macro: dict[str, Interval]  # the mean over the sources, each counting the same
+    macro_several: dict[str, Interval]  # the same over the sources of more than one pair; empty without one
     shifts_px: tuple[float, ...]
     seed: int
     draws: int  # of places, for the intervals
     created: str  # ISO time
+    split: str | None = None  # name of the file that divides the pairs into parts
+    part: str | None = None  # of it, that was evaluated
 
     def as_json(self) -> dict[str, Any]:
         """JSON types only; what is not defined is NaN here and null in the file."""
         bare = replace(self, sources=tuple(replace(source, worst=()) for source in self.sources))
-        told = {"rsdetect": "evaluation", "schema": SCHEMA, **asdict(bare)}
-        for entry, source in zip(told["sources"], self.sources, strict=True):
+        content = {"rsdetect": "evaluation", "schema": SCHEMA, **asdict(bare)}
+        for entry, source in zip(content["sources"], self.sources, strict=True):
             entry |= {"pairs": len(source.scenes), "worst": [_place_of(tile) for tile in source.worst]}
-        return told
+            for scene in entry["scenes"]:
+                scene["tally"] = {name: numbers.tolist() for name, numbers in scene["tally"].items()}
+        return content
 
 
 def _place_of(tile: BadTile) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from rsdetect.detectors import Detector, choose_device, make_detector
 from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError
 from rsdetect.evaluation.figures import figures_of
-from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, with_ends
+from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, macro_several, with_ends
+from rsdetect.evaluation.looks import log_of
 from rsdetect.evaluation.measure import WORST, Measured, Opened, measure_pair
+from rsdetect.evaluation.opening import open_source
 from rsdetect.evaluation.options import EvaluateOptions, Source, sources_of
 from rsdetect.evaluation.results import Evaluation, SceneScores, SourceScores
+from rsdetect.evaluation.split import read_split
 from rsdetect.evaluation.tally import Tally
 from rsdetect.evaluation.write import claim, write_evaluation
-from rsdetect.grid import Window
-from rsdetect.labelled import find_pairs
 from rsdetect.progress import show_progress
 
 _log = logging.getLogger(__name__)
@@ -65,25 +67,20 @@ def run_evaluate(
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         device = choose_device(options.detector, options.device, options.backend)
         detector = make_detector(options.detector, options.model, device, options.backend)
+        split, log = None, None
+        if options.split is not None and options.part is not None:
+            split = read_split(options.split)
+            log = log_of(split, options.split, options.part, options.log_look)
         sources = [
-            (source, open_source(source, options.layout, detector)) for source in sources_of(folders, options)
+            (source, open_source(source, options, detector, split)) for source in sources_of(folders, options)
         ]
-        if out is None:
-            return _measure(sources, detector, options, quiet)
-        with claim(out, overwrite=overwrite) as work:
+        with claim(out, overwrite=overwrite) if out is not None else nullcontext() as work:
             evaluation = _measure(sources, detector, options, quiet)
-            write_evaluation(evaluation, work, out)
+            if log is not None:
+                log.append(evaluation)
+            if out is not None and work is not None:
+                write_evaluation(evaluation, work, out)
     return evaluation
-
-
-def open_source(source: Source, layout: str, detector: Detector) -> list[Opened]:
-    """The pairs of a source, their headers looked at: what is wrong is said before hours of work."""
-    pairs = []
-    for labelled in find_pairs(source.folder, layout):
-        pair = labelled.open(source.pair_options, wanted=detector.bands)
-        labelled.truth(pair, Window(0, 0, 1, 1))
-        pairs.append(Opened(labelled, pair))
-    return pairs
 
 
 def _measure(
@@ -97,16 +94,20 @@ def _measure(
             scores, drawn = summarise(source, measured, options, number)
             found.append(scores)
             draws.append(drawn)
-    told = measured[0].provenance
+    provenance = measured[0].provenance
+    several = [len(source.scenes) > 1 for source in found]
     return Evaluation(
-        detector={key: told.get(key) for key in _TOLD},
+        detector={key: provenance.get(key) for key in _TOLD},
         threshold=measured[0].threshold,
         sources=tuple(found),
         macro=macro([source.figures for source in found], draws),
+        macro_several=macro_several([source.figures for source in found], draws, several),
         shifts_px=options.shifts_px,
         seed=options.seed,
         draws=DRAWS,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        split=options.split.name if options.split else None,
+        part=options.part,
     )
 
 
@@ -150,7 +151,12 @@ def summarise(
 def _scene(pair: Measured, threshold: float, shifts_px: Sequence[float]) -> SceneScores:
     figures = figures_of(pair.tally, threshold, shifts_px)
     labelled = pair.opened.labelled
-    return SceneScores(labelled.name, labelled.place, {name: float(value) for name, value in figures.items()})
+    return SceneScores(
+        name=labelled.name,
+        place=labelled.place,
+        figures={name: float(value) for name, value in figures.items()},
+        tally=pair.tally,
+    )
 
 
 def _reliability(tally: Tally) -> tuple[tuple[float, float, int], ...]:

@@ -42,11 +42,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Summary:
-    """One table: sources in rows, figures in columns, the macro mean last."""
+    """One table: sources in rows, figures in columns, the macro means last."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]  # the source's name, then one text a column
+    means: int  # rows at the end that are means
 
 
 _AT = (
@@ -89,11 +90,17 @@ def summaries(evaluation: Evaluation) -> Iterator[Summary]:
     if evaluation.shifts_px:
         tables.append((f"With the after scenes moved, at {threshold}", _shifted(evaluation.shifts_px)))
     for title, columns in tables:
-        rows = [(source.name, source.figures) for source in evaluation.sources]
-        if len(rows) > 1:
-            rows.append(("mean of sources", evaluation.macro))
+        means = list(_means(evaluation))
+        rows = [*((source.name, source.figures) for source in evaluation.sources), *means]
         texts = ((name, *(column.text(figures) for column in columns)) for name, figures in rows)
-        yield Summary(title, columns, tuple(texts))
+        yield Summary(title, columns, tuple(texts), len(means))
+
+
+def _means(evaluation: Evaluation) -> Iterator[tuple[str, dict[str, Interval]]]:
+    if len(evaluation.sources) > 1:
+        yield "mean of sources", evaluation.macro
+        if 0 < sum(len(source.scenes) > 1 for source in evaluation.sources) < len(evaluation.sources):
+            yield "of several pairs", evaluation.macro_several
 
 
 def _shifted(shifts_px: tuple[float, ...]) -> tuple[Column, ...]:
