@@ -115,3 +115,14 @@ def test_a_database_of_somebody_else_is_refused(path):
     with pytest.raises(OutputError, match="is no journal"):
         Journal(path, write=True)
     assert path.read_bytes() == kept
+
+
+def test_a_step_is_found_by_its_very_key(path):
+    with Journal(path, write=True) as journal:
+        for key in ("a%", "ab", "a_"):
+            journal.begin_step(key, key, TAKEN, "b")
+        assert set(journal.steps("a%")) == {"a%"}
+        assert set(journal.steps("a_")) == {"a_"}
+        assert journal.steps("%") == {}
+        assert journal.steps("AB") == {}
+        assert set(journal.steps()) == {"a%", "ab", "a_"}

@@ -122,11 +122,11 @@ class Journal:
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO baselines VALUES (?, ?)", (request, json.dumps(content)))
 
-    def steps(self, key: str = "%") -> dict[str, StepRow]:
-        """Every step, or the one of this key, by its key, in the order of the scenes' dates."""
+    def steps(self, key: str | None = None) -> dict[str, StepRow]:
+        """Every step, or the one of exactly this key, by its key, in the order of the scenes' dates."""
         rows = self._db.execute(
             "SELECT key, scene, taken, baseline, state, reason, content, attempts, ended FROM steps"
-            " WHERE key LIKE ? ORDER BY taken, scene, began",
+            " WHERE ?1 IS NULL OR key = ?1 ORDER BY taken, scene, began",
             (key,),
         )
         return {
