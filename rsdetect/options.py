@@ -13,7 +13,7 @@ from rsdetect.memory import parse_memory
 from rsdetect.pair import PairOptions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PolygonOptions:
     """How the change raster becomes polygons."""
 
@@ -39,7 +39,7 @@ class PolygonOptions:
         return max(1, math.ceil(round(threshold * 100, 6)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
     """Which detector scores, and how the work is cut up."""
 
@@ -62,7 +62,7 @@ class ScoreOptions:
             raise InputError(f"--workers {self.workers} leaves nobody to work; give 1 or more.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What happens to what is there already, and what is said meanwhile."""
 
@@ -71,7 +71,7 @@ class RunOptions:
     quiet: bool = False  # no progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DetectOptions:
     """All options of `detect`."""
 

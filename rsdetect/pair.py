@@ -21,12 +21,13 @@ from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
 from rsdetect.tiles import Tile, TileWindow, WantedBands
+from rsdetect.validation import number_or_name, settle_sequences, text, whole_number
 from rsdetect.warping import BLOCK
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairOptions:
     """How the user wants the pair to be read."""
 
@@ -38,6 +39,18 @@ class PairOptions:
     align: bool = False  # warp after onto before's grid where the grids differ
     resampling: str = "bilinear"  # one of RESAMPLINGS, used by align
     dates: tuple[str, str] | None = None  # ISO dates; None = as the files tell
+
+    def __post_init__(self) -> None:
+        settle_sequences(
+            self,
+            bands=number_or_name,
+            masks=text,
+            mask_values=whole_number,
+            mask_bits=whole_number,
+            dates=text,
+        )
+        if self.dates is not None and len(self.dates) != 2:
+            raise InputError(f"dates takes two ISO dates, before and after, and got {len(self.dates)}.")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from rsdetect.simulate import training_pair
 from rsdetect.simulate.sensors import SENSORS
 from rsdetect.stats import PixelSample, robust_scale
 from rsdetect.tiles import Tile
+from rsdetect.validation import as_items, text
 
 SIMULATED = "simulated"  # the name of that data set in the card
 _PAIRS = 48  # for the ranges, and as many again for the cost
@@ -62,6 +63,7 @@ def quantise(model: str, folders: Sequence[str] = (), *, quiet: bool = True) -> 
         Folders that cannot be used, a model that cannot be written, backends that are not installed, or bands
         that no simulated sensor has.
     """
+    folders = as_items("folders", folders, text)
     path = find_model(model)
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise OutputError(f"{path} cannot be written, so its card cannot tell the ranges.")

@@ -43,7 +43,7 @@ class Raster(Protocol):
         """(height, width) of a window inside the grid: percent, or 255 = not observed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TraceOptions:
     """How to trace; the defaults give every region as its pixel outline."""
 

@@ -93,7 +93,6 @@ def vectorize_run(
 @with_gdal_environment
 def _open_scenes(record: dict[str, Any]) -> Pair | None:
     """The pair as it was scored; None where a scene is gone or is another file by now."""
-    options = {key: _as_tuple(value) for key, value in record["options"]["pair"].items()}
     detector = record["detector"]
     wanted = detector.get("bands")
     inputs = record["inputs"]
@@ -101,7 +100,7 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
         pair = open_pair(
             inputs["before"]["path"],
             inputs["after"]["path"],
-            PairOptions(**options),
+            PairOptions(**record["options"]["pair"]),
             wanted=WantedBands(tuple(wanted), detector["bands_required"]) if wanted else None,
         )
         found = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
@@ -113,7 +112,3 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
         _log.warning(f"{_WITHOUT_DIFFERENCES}: {inputs[other]['path']} has changed since it was scored.")
         return None
     return pair
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -69,6 +69,12 @@ def test_auto_is_the_detectors_own_threshold(tmp_path):
     assert read(tmp_path, detector={"threshold": 0.4}).detector.threshold == 0.4
 
 
+def test_tiles_follow_from_the_memory_unless_the_job_says_otherwise(tmp_path):
+    plain = read(tmp_path).detector
+    assert (plain.memory, plain.tile_size) == (None, None)
+    assert read(tmp_path, detector={"memory": "2GB"}).detector.memory == "2GB"
+
+
 def test_paths_count_from_the_job_file(tmp_path):
     job = read(tmp_path)
     assert job.path("results", tmp_path / "job.yaml") == tmp_path / "results"
@@ -89,6 +95,8 @@ def test_paths_count_from_the_job_file(tmp_path):
         ),
         ({"confirm": {"seen": 0}}, "confirm.seen: input should be greater than or equal to 1 (it says 0)"),
         ({"scenes": {"exclude": "one"}}, "scenes.exclude: input should be a valid"),
+        ({"detector": {"memory": "much"}}, "detector.memory: 'much' is no size; write it like 2GB"),
+        ({"detector": {"memory": "1MB"}}, "detector.memory: 1MB is too little"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_place(tmp_path, changes, told):

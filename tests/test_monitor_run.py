@@ -145,6 +145,24 @@ def test_a_scene_that_is_excluded_is_as_if_it_did_not_exist(site, tmp_path):
     assert layers(tmp_path / "without") == layers(tmp_path / "excluding")
 
 
+def test_memory_and_tile_size_of_a_job_reach_the_comparison(site, tmp_path):
+    deliver(site, tmp_path / "scenes", dates_in(site)[:2])
+    detector = {"name": "cva", "min_area": 1000, "threshold": 0.4}
+    asked = {}
+    for name, more in (("usual", {}), ("asked", {"memory": "700MB", "tile_size": 64, "workers": 2})):
+        job = write_job(
+            tmp_path / f"{name}.yaml", tmp_path / "scenes", tmp_path / name, detector=detector | more
+        )
+        run(job)
+        (record,) = (tmp_path / name).glob("steps/*/run.json")
+        asked[name] = json.loads(record.read_text())
+    told = asked["asked"]["options"]["score"]
+    assert (told["memory"], told["tile_size"], told["workers"]) == ("700MB", 64, 2)
+    assert asked["asked"]["plan"]["memory_mib"]["total"] == round(700e6 / 2**20)
+    assert asked["usual"]["options"]["score"]["tile_size"] is None
+    assert asked["usual"]["counts"]["changed_pixels"] == asked["asked"]["counts"]["changed_pixels"]
+
+
 # --- what fails -----------------------------------------------------------------------------------------
 
 

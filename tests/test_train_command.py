@@ -259,7 +259,7 @@ from pathlib import Path
 from rsdetect.training.options import TrainOptions
 from rsdetect.training.run import train
 recipe, out = sys.argv[1:]
-train(TrainOptions(Path(out), recipe=recipe, workers=0, quiet=True))
+train(TrainOptions(out=Path(out), recipe=recipe, workers=0, quiet=True))
 """
 
 

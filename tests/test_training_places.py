@@ -19,7 +19,7 @@ from rsdetect.training.prepare import MOST_PX, PrepareOptions, prepare_labelled,
 from rsdetect.training.scenes import UNKNOWN, read_scene
 from rsdetect.training.sources import PreparedScenes
 
-RGB = PrepareOptions(WantedBands(("red", "green", "blue", "nir"), 3))
+RGB = PrepareOptions(wanted=WantedBands(("red", "green", "blue", "nir"), 3))
 
 
 def scenes_of(places: dict[str, tuple[int, int]]) -> list[PreparedScene]:
@@ -151,7 +151,7 @@ def test_decibels_are_lifted_above_0(tmp_path):
     decibels = rng.normal(-12, 3, (2, 70, 70)).astype(np.float32)
     for date in ("before", "after"):
         write_raster(tmp_path / "set" / "there" / f"{date}.tif", decibels)
-    options = PrepareOptions(WantedBands(("vv", "vh"), 2))
+    options = PrepareOptions(wanted=WantedBands(("vv", "vh"), 2))
     (found,) = prepare_unlabelled([str(tmp_path / "set")], tmp_path / "out", options)
     scene = read_scene(tmp_path / "out" / found.file)
     assert float(scene.before.min()) == 0

@@ -17,4 +17,4 @@ from rsdetect.simulate.write_series import write_series
 DATES = tuple(date(2023, 1, 9) + timedelta(days=28 * number) for number in range(26))
 
 if __name__ == "__main__":
-    write_series(Series(SeriesSpec(DATES, size=104, seed=1, changes=3, quiet=14)), Path(sys.argv[1]))
+    write_series(Series(SeriesSpec(dates=DATES, size=104, seed=1, changes=3, quiet=14)), Path(sys.argv[1]))

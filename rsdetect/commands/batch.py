@@ -76,9 +76,18 @@ def batch(
 
     options = DetectOptions(
         pair=parse_pair_options(bands, None, mask_values, mask_bits, aoi, align, resampling, None),
-        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler, backend, memory),
-        polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
-        run=RunOptions(overwrite, True, quiet or as_json),
+        score=ScoreOptions(
+            detector=detector,
+            model=model,
+            tile_size=tile_size,
+            device=device,
+            workers=workers,
+            scheduler=scheduler,
+            backend=backend,
+            memory=memory,
+        ),
+        polygons=PolygonOptions(threshold=parse_threshold(threshold), min_area=min_area, simplify=simplify),
+        run=RunOptions(overwrite=overwrite, quiet=quiet or as_json),
     )
     log_to_stderr(quiet=quiet)
     tell = (lambda _: None) if quiet or as_json else say

@@ -72,9 +72,18 @@ def detect(
 
     options = DetectOptions(
         pair=parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
-        score=ScoreOptions(detector, model, tile_size, device, workers, scheduler, backend, memory),
-        polygons=PolygonOptions(parse_threshold(threshold), min_area, simplify),
-        run=RunOptions(overwrite, not no_resume, quiet or as_json),
+        score=ScoreOptions(
+            detector=detector,
+            model=model,
+            tile_size=tile_size,
+            device=device,
+            workers=workers,
+            scheduler=scheduler,
+            backend=backend,
+            memory=memory,
+        ),
+        polygons=PolygonOptions(threshold=parse_threshold(threshold), min_area=min_area, simplify=simplify),
+        run=RunOptions(overwrite=overwrite, resume=not no_resume, quiet=quiet or as_json),
     )
     log_to_stderr(quiet=quiet)
     changes = run_detect(before, after, out, options)

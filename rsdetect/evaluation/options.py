@@ -12,12 +12,13 @@ from rsdetect.bands import parse_bands
 from rsdetect.detectors import DEFAULT_DETECTOR
 from rsdetect.errors import InputError
 from rsdetect.pair import PairOptions
+from rsdetect.validation import number, number_or_name, settle_sequences
 
 SHIFTS_PX = (0.5, 1.0, 2.0)
 _FARTHEST_PX = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
     """All options of `evaluate`."""
 
@@ -36,6 +37,7 @@ class EvaluateOptions:
     log_look: str | None = None  # why a part that is kept for reporting is evaluated
 
     def __post_init__(self) -> None:
+        settle_sequences(self, bands=number_or_name, shifts_px=number)
         if self.seed < 0:
             raise InputError(f"--seed {self.seed} is below 0.")
         for shift in self.shifts_px:
@@ -55,14 +57,12 @@ class EvaluateOptions:
         """The options from keywords, unknown ones refused.
 
         >>> EvaluateOptions.from_keywords(detector="cva", shifts_px=[1]).shifts_px
-        (1,)
+        (1.0,)
         """
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(keywords) - set(known))
         if unknown:
             raise InputError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(known))}.")
-        if "shifts_px" in keywords:
-            keywords["shifts_px"] = tuple(keywords["shifts_px"])
         if keywords.get("split") is not None:
             keywords["split"] = Path(keywords["split"])
         return cls(**keywords)

@@ -26,18 +26,22 @@ from rsdetect.evaluation.split import read_split
 from rsdetect.evaluation.tally import Tally
 from rsdetect.evaluation.write import claim, write_evaluation
 from rsdetect.progress import show_progress
+from rsdetect.validation import as_items, text
 
 _log = logging.getLogger(__name__)
 _TOLD = ("name", "model", "model_version", "model_sha256", "bands", "backend", "precision")  # of a detector
 
 
-def evaluate(folders: Sequence[str | Path], *, out: str | Path | None = None, **options: Any) -> Evaluation:
+def evaluate(
+    folders: str | Path | Sequence[str | Path], *, out: str | Path | None = None, **options: Any
+) -> Evaluation:
     """Score a detector on folders of labelled pairs, through the pipeline that `detect` runs.
 
     Parameters
     ----------
     folders
-        Each is one source, in any layout that `rsdetect.labelled` reads; FOLDER:BANDS gives it its own bands.
+        One or several. Each is one source, in any layout that `rsdetect.labelled` reads; FOLDER:BANDS gives
+        it its own bands.
     out
         Folder for `evaluation.json` and `evaluation.html`; None = nothing is written.
     options
@@ -52,7 +56,8 @@ def evaluate(folders: Sequence[str | Path], *, out: str | Path | None = None, **
     """
     overwrite = bool(options.pop("overwrite", False))
     chosen = EvaluateOptions.from_keywords(**options)
-    return run_evaluate(folders, Path(out) if out else None, chosen, overwrite=overwrite)
+    named = as_items("folders", folders, text)
+    return run_evaluate(named, Path(out) if out else None, chosen, overwrite=overwrite)
 
 
 def run_evaluate(

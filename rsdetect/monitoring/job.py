@@ -6,8 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from rsdetect.errors import InputError
+from rsdetect.memory import parse_memory
 from rsdetect.monitoring.job_news import NewsSection
 from rsdetect.monitoring.job_sources import Section, SourceSection
 
@@ -19,6 +21,16 @@ def _text_of_date(value: object) -> object:
 
 def _none_of_auto(value: object) -> object:
     return None if value == "auto" else value
+
+
+def _size(value: str | None) -> str | None:
+    """Refuse what `--memory` refuses."""
+    if value is not None:
+        try:
+            parse_memory(value)
+        except InputError as error:
+            raise ValueError(str(error).removeprefix("--memory ").removesuffix(".")) from None
+    return value
 
 
 class PreviousBaseline(Section):
@@ -90,8 +102,14 @@ class DetectorSection(Section):
     scheduler: str | None = Field(
         default=None, description="Address of a running Dask scheduler; threads here by default."
     )
-    tile_size: int = Field(
-        default=512, ge=64, le=16384, description="Edge of a tile in pixels; no part of the result."
+    memory: Annotated[str | None, AfterValidator(_size)] = Field(
+        default=None, description="What the job may take, like 2GB; default: a share of what is free."
+    )
+    tile_size: int | None = Field(
+        default=None,
+        ge=64,
+        le=16384,
+        description="Edge of a tile in pixels, no part of the result; default: as large as memory allows.",
     )
 
 

@@ -43,7 +43,7 @@ _GAP_PX = 6  # unchanged ground between two changes
 _TRIES = 4000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeriesSpec:
     """A series to draw. Equal specs give equal pixels."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rsdetect.errors import InputError
 from rsdetect.simulate.sensors import SENSORS, Sensor
+from rsdetect.validation import number, settle_sequences
 
 BoolArray = NDArray[np.bool_]
 UInt8Array = NDArray[np.uint8]
@@ -38,7 +39,7 @@ class ChangeKind(IntEnum):
     BURNT = 13
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SceneSpec:
     """One simulated pair. Equal specs give equal pixels; everything not said here follows from `seed`."""
 
@@ -56,6 +57,7 @@ class SceneSpec:
     contrast: float = 1.0  # how far the two dates' tone, season and light may differ; 0 = alike
 
     def __post_init__(self) -> None:
+        settle_sequences(self, shift_px=number)
         if self.kind not in KINDS:
             raise InputError(f"Scene kind {self.kind!r} is not known; choose one of {', '.join(KINDS)}.")
         if self.height < 1 or self.width < 1:
@@ -71,6 +73,8 @@ class SceneSpec:
             raise InputError(f"Option contrast is {self.contrast}; give a number between 0 and 3.")
         if not 0.1 <= self.ground_m <= 60:
             raise InputError(f"A pixel of {self.ground_m} m cannot be simulated; give 0.1 to 60 m.")
+        if self.shift_px is not None and len(self.shift_px) != 2:
+            raise InputError(f"shift_px takes two numbers, rows and columns, and got {len(self.shift_px)}.")
         if self.shift_px is not None and not all(abs(s) <= MAX_SHIFT_PX for s in self.shift_px):
             raise InputError(f"A shift of {self.shift_px} px is too large; stay within {MAX_SHIFT_PX:g} px.")
 

@@ -10,11 +10,12 @@ from rsdetect.errors import InputError, OutputError
 from rsdetect.files import write_text
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
 from rsdetect.training.recipe import Recipe
+from rsdetect.validation import number_or_name, settle_sequences, text
 
 RUN = "run.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """What `rsdetect train` takes."""
 
@@ -34,6 +35,9 @@ class TrainOptions:
     workers: int | None = None  # None = all cores but one
     overwrite: bool = False
     quiet: bool = False
+
+    def __post_init__(self) -> None:
+        settle_sequences(self, folders=text, changes=text, average_with=text, bands=number_or_name)
 
     @property
     def recipe_name(self) -> str:

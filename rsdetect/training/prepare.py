@@ -20,19 +20,23 @@ from rsdetect.pair import Pair, PairOptions, open_pair, read_tile
 from rsdetect.tiles import BoolArray, Float32Array, TileWindow, WantedBands
 from rsdetect.training.index import PreparedScene, write_index
 from rsdetect.training.scenes import Scene, write_scene
+from rsdetect.validation import number_or_name, settle_sequences
 
 MOST_PX = 1024  # edge of a scene; larger pairs are cut, so that one chip does not cost the reading of all
 LEAST_PX = 64  # smaller pieces are not worth a file
 _LEAST_VALID = 0.02  # share of pixels that are usable and labelled; emptier pieces are left out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
     """How pairs are read."""
 
     wanted: WantedBands  # the network's
     bands: tuple[int | str, ...] | None = None  # of the pairs; None = by their names
     layout: str = "auto"
+
+    def __post_init__(self) -> None:
+        settle_sequences(self, bands=number_or_name)
 
 
 def prepare_labelled(
