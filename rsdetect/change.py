@@ -83,6 +83,8 @@ def detect(before: str | Path, after: str | Path, *, out: str | Path, **options:
     ------
     InputError
         Scenes or options are wrong; nothing was written.
+    ReadError
+        A scene is damaged; no result appears, and finished tiles stay for the same call.
     JobInterrupted
         The job stopped; the same call carries on.
     """

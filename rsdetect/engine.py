@@ -23,7 +23,7 @@ import rasterio
 from rsdetect.detectors.base import Scorer
 from rsdetect.devices import keep_freed_memory
 from rsdetect.differences import putting_down_differences
-from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError
+from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError, SourceUnavailable
 from rsdetect.memory import MemoryBudget
 from rsdetect.pair import Pair
 from rsdetect.planning import planned_windows
@@ -86,9 +86,10 @@ def run_tiles(
     ------
     ReadError
         A scene broke; the message names file and tile.
+    SourceUnavailable
+        A scene that is not a local file went away.
     JobInterrupted
-        The disk is full, a worker was lost for good, a scene that is not a local file went away, or the
-        user stopped the job.
+        The disk is full, a worker was lost for good, or the user stopped the job.
     """
     if not tiles:
         return {}
@@ -114,16 +115,14 @@ def _run_tile(context: Context, row: int, col: int) -> int:
     with worker_limits(context.torch_threads, context.memory.gdal_cache):
         try:
             probability = _score(context, tile)
-        except ReadError as error:
-            told = f"{error} (tile at row {tile.row}, column {tile.col})"
+        except (ReadError, SourceUnavailable) as error:
+            failure = type(error)(f"tile at row {tile.row}, column {tile.col}: {error}")
         else:
             context.store.put(tile, to_percent(probability))
             return tile.core.height * tile.core.width
     # Raised out here, without GDAL's errors as its cause: those do not pickle, and a cluster would send
     # another kind of error in the place of this one.
-    if _is_remote(context.pair, told):
-        raise JobInterrupted(f"{told}; the same command carries on from here.")
-    raise ReadError(f"{told}.")
+    raise failure
 
 
 def _score(context: Context, tile: TileWindow) -> Float32Array:
@@ -139,12 +138,6 @@ def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> in
     """`_run_tile` in a worker process, which looks first whether it has what the job needs."""
     look_around(context.pair, context.store.folder, wanted)
     return _run_tile(replace(context, scorer=on_own_device(context.scorer)), row, col)
-
-
-def _is_remote(pair: Pair, message: str) -> bool:
-    """True when a read error is about a file that lies elsewhere: its server may be back in an hour."""
-    files = (pair.before, pair.after, pair.before.mask, pair.after.mask)
-    return any(file is not None and file.version is None and file.path in message for file in files)
 
 
 @contextmanager

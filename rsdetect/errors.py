@@ -3,14 +3,17 @@
 ::
 
     RsdetectError
-    ├── InputError            the input or the options are wrong      exit status 2
-    │   ├── SceneError        a scene cannot be opened or read
-    │   │   └── ReadError     ... while the job was running; names the tile
-    │   ├── GridMismatch      the scenes lie on different grids
-    │   ├── NothingToCompare  no overlap, or no pixel valid on both dates
-    │   ├── ModelError        a model file is unreadable or does not fit the pair
-    │   └── OutputError       the output exists already or cannot be written
-    └── JobInterrupted        the job stopped and can be resumed      exit status 3
+    ├── InputError              refused; nothing was written              exit status 2
+    │   ├── SceneError          a scene cannot be opened, or is no raster to compare
+    │   ├── GridMismatch        the scenes lie on different grids
+    │   ├── NothingToCompare    no overlap, or no pixel valid on both dates
+    │   ├── ModelError          a model file is unreadable or does not fit the pair
+    │   └── OutputError         the output exists already or cannot be written
+    ├── ReadError               a file is damaged; what was done stays    exit status 2
+    └── JobInterrupted          the job stopped and can be resumed        exit status 3
+        └── SourceUnavailable   a file that lies elsewhere went away
+
+Which of the last two kinds a failed read is, `rsdetect.handles.read_failure` decides.
 
 A message shows the two things that disagree, the file, and the way out, in one sentence or two.
 """
@@ -34,10 +37,6 @@ class SceneError(InputError):
     """A scene cannot be opened, or is not a raster that can be compared."""
 
 
-class ReadError(SceneError):
-    """A scene broke while the job was reading it; the message names the file and the tile."""
-
-
 class GridMismatch(InputError):
     """The two scenes lie on different grids, and nobody asked to align them."""
 
@@ -54,7 +53,21 @@ class OutputError(InputError):
     """The output exists already, or its folder cannot be written."""
 
 
+class ReadError(RsdetectError):
+    """A file could be opened and is damaged; the message names the file and the place.
+
+    A job may be in the middle of its work by then. No result appears, and what is finished stays for the
+    same command once the file is mended.
+    """
+
+    exit_status = 2
+
+
 class JobInterrupted(RsdetectError):
     """The job stopped before its end (disk, worker, interruption); the same command resumes it."""
 
     exit_status = 3
+
+
+class SourceUnavailable(JobInterrupted):
+    """A file that lies on another machine could not be read; its server may be back in an hour."""

@@ -14,7 +14,7 @@ import rasterio
 from rasterio.env import env_ctx_if_needed
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from rsdetect.errors import SceneError
+from rsdetect.errors import ReadError, SceneError, SourceUnavailable
 
 # A pair without georeference is told of once, in words of our own (rsdetect.pair).
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -42,6 +42,25 @@ def one_line(error: BaseException) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
     text = " ".join(str(cause).split()).rstrip(".")
     return text or type(error).__name__
+
+
+def read_failure(what: str, error: Exception, *, is_local: bool) -> ReadError | SourceUnavailable:
+    """What to raise where a file that could be opened before cannot be read.
+
+    A file of this machine is damaged for good, as far as a job can know. One that lies elsewhere may come
+    back, so that the job is interrupted.
+
+    Parameters
+    ----------
+    what
+        The sentence up to GDAL's own words, "a.tif cannot be read".
+    is_local
+        The file has a size and a time stamp here (`rsdetect.scene.file_version`).
+    """
+    text = f"{what}: {one_line(error)}"
+    if is_local:
+        return ReadError(f"{text}.")
+    return SourceUnavailable(f"{text}; once it can be read again, the same command carries on from here.")
 
 
 def alpha_band(dataset: Any) -> int | None:

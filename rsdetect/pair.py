@@ -141,8 +141,8 @@ def read_tile(pair: Pair, tile: TileWindow) -> Tile:
 
     Raises
     ------
-    ReadError
-        A file broke while it was read; the message names the file.
+    ReadError, SourceUnavailable
+        A file broke while it was read, or its server went away; the message names the file.
     """
     window = tile.read
     before, before_valid = read_scene(pair.before, window)

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window as RasterioWindow
 
-from rsdetect.errors import JobInterrupted, ReadError
+from rsdetect.errors import JobInterrupted
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import (
     GDAL_ERRORS,
     keep_open,
     one_line,
     open_raster,
+    read_failure,
     thread_handle,
     with_gdal_environment,
 )
@@ -51,7 +52,8 @@ class ProbabilityRaster:
         try:
             percent: NDArray[np.uint8] = dataset.read(1, window=place)
         except GDAL_ERRORS as error:
-            raise ReadError(f"{self.path} is damaged ({one_line(error)}); run detect again.") from error
+            what = f"{self.path} is damaged, run detect again"
+            raise read_failure(what, error, is_local=self._version is not None) from error
         return percent
 
 

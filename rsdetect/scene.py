@@ -14,7 +14,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from rsdetect.blocks import Pixels, SharedBlocks
-from rsdetect.errors import ReadError, SceneError
+from rsdetect.errors import SceneError
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import (
     GDAL_ERRORS,
@@ -22,8 +22,8 @@ from rsdetect.handles import (
     alpha_in_use,
     has_mask_band,
     keep_open,
-    one_line,
     open_raster,
+    read_failure,
     thread_handle,
     with_gdal_environment,
 )
@@ -174,8 +174,8 @@ def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
 
     Raises
     ------
-    ReadError
-        The file broke while it was read; the message names it.
+    ReadError, SourceUnavailable
+        The file broke while it was read, or its server went away; the message names it.
     """
     wanted = window.shifted(*scene.offset)
     inside = wanted.intersection(scene.grid.window)
@@ -268,9 +268,11 @@ def _decode(scene: Scene, inside: Window) -> Pixels:
             raw = dataset.read(list(scene.bands), window=place)
             usable = _unmasked(dataset, scene, raw, place)
     except _BROKEN as error:
-        raise ReadError(
+        raise read_failure(
             f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
-            f"{inside.col_off} to {inside.col_end - 1}: {one_line(error)}"
+            f"{inside.col_off} to {inside.col_end - 1}",
+            error,
+            is_local=scene.version is not None,
         ) from error
     if raw.dtype.kind == "f":
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and so not usable
@@ -319,7 +321,9 @@ def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
         dataset = thread_handle((mask.path, mask.version, grid), opener)
         classes: NDArray[np.int64] = dataset.read(1, window=_gdal_window(inside)).astype(np.int64)
     except _BROKEN as error:
-        raise ReadError(f"the mask {mask.path} cannot be read: {one_line(error)}") from error
+        raise read_failure(
+            f"the mask {mask.path} cannot be read", error, is_local=mask.version is not None
+        ) from error
     return classes
 
 

@@ -38,8 +38,8 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None =
 
     Raises
     ------
-    ReadError
-        A file broke while it was read; the message names the file.
+    ReadError, SourceUnavailable
+        A file broke while it was read, or its server went away; the message names the file.
     """
     if goes_down_strips(scorer):
         return _score_down(pair, scorer, tile, sink)

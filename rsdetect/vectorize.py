@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import rasterio
 
-from rsdetect.errors import InputError
+from rsdetect.errors import InputError, ReadError, SourceUnavailable
 from rsdetect.handles import with_gdal_environment
 from rsdetect.options import PolygonOptions
 from rsdetect.outputs import Outputs
@@ -104,7 +104,7 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
             wanted=WantedBands(tuple(wanted), detector["bands_required"]) if wanted else None,
         )
         found = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
-    except InputError as error:
+    except (InputError, ReadError, SourceUnavailable) as error:
         _log.warning(f"{_WITHOUT_DIFFERENCES}: {error}")
         return None
     if found != inputs:

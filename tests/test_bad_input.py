@@ -103,7 +103,7 @@ def test_a_scene_that_breaks_in_the_middle_of_the_job_is_named_with_the_tile(her
 
     monkeypatch.setattr("rsdetect.change.run_tiles", breaking)
     told = refused(here, "b.tif", "a.tif", "--tile-size", "64", "--workers", "1")
-    assert re.fullmatch(r"a\.tif cannot be read at rows 0 to .*\(tile at row 0, column 0\)\.", told)
+    assert re.fullmatch(r"tile at row 0, column 0: a\.tif cannot be read at rows 0 to .*\.", told)
 
 
 def test_tiles_that_were_scored_before_a_scene_broke_are_kept_for_a_second_try(here, monkeypatch):

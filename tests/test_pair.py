@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from scenes import TEN_METRES, UTM, random_scene, textured_scene, write_plain, w
 
 from rsdetect.checking import check_pair
 from rsdetect.detectors import CvaDetector
-from rsdetect.errors import InputError, NothingToCompare, ReadError, SceneError
+from rsdetect.errors import (
+    InputError,
+    JobInterrupted,
+    NothingToCompare,
+    ReadError,
+    RsdetectError,
+    SceneError,
+    SourceUnavailable,
+)
 from rsdetect.grid import Window
 from rsdetect.pair import PairOptions, open_pair, read_tile
 from rsdetect.scan import Scan
@@ -241,6 +250,29 @@ def test_a_path_that_leads_nowhere_is_refused(tmp_path, name):
     path = name if name.startswith("/vsi") or not name else f"{tmp_path}/{name}"
     with rasterio.Env(GDAL_HTTP_TIMEOUT="1", GDAL_HTTP_MAX_RETRY="0"), pytest.raises(InputError):
         open_pair(path, path)
+
+
+@pytest.mark.parametrize("which", ["scene", "mask"])
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_damaged_file_is_bad_input_and_one_that_lies_elsewhere_may_come_back(tmp_path, which, is_local):
+    good = write_scene(tmp_path / "good.tif", random_scene(0))
+    broken = Path(write_scene(tmp_path / "broken.tif", random_scene(1)))
+    content = broken.read_bytes()
+    pair = open_pair(good, good, PairOptions(masks=(str(broken),)))
+    mask = pair.before.mask if is_local else replace(pair.before.mask, version=None)
+    if which == "mask":
+        before = replace(pair.before, mask=mask)
+    else:
+        before = replace(pair.before, path=mask.path, version=mask.version, mask=None)
+    broken.write_bytes(content[: len(content) // 2])
+    # The other file's kind does not count.
+    after = replace(pair.after, version=None if is_local else pair.after.version, mask=None)
+    with pytest.raises(RsdetectError, match=r"broken\.tif cannot be read") as failure:
+        read_whole(replace(pair, before=before, after=after))
+    assert type(failure.value) is (ReadError if is_local else SourceUnavailable)
+    assert failure.value.exit_status == (2 if is_local else 3)
+    assert isinstance(failure.value, JobInterrupted) is not is_local
+    assert not isinstance(failure.value, InputError)  # which says that nothing was written
 
 
 @pytest.mark.parametrize("align", [False, True])

@@ -129,6 +129,26 @@ def test_a_server_that_does_not_have_the_scene_is_bad_input(server, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_server_that_goes_down_while_the_pair_is_checked_interrupts_the_job(
+    scenes, server, tmp_path, monkeypatch
+):
+    import rsdetect.change as change
+
+    pair = [address("http", server, name) for name in ("before.tif", "after.tif")]
+    monkeypatch.setenv("CPL_VSIL_CURL_NON_CACHED", f"/vsicurl/{pair[0].rpartition('/')[0]}")
+    genuine = change.check_pair
+
+    def checking(*arguments):
+        server.is_down = True
+        close_handles()
+        return genuine(*arguments)
+
+    monkeypatch.setattr(change, "check_pair", checking)
+    told = run_here("detect", *pair, "--out", tmp_path / "out", "--detector", "cva", "--quiet")
+    assert (told.status, told.err.count("\n")) == (3, 1), told.err
+    assert "cannot be read" in told.err and "carries on" in told.err
+
+
 def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_carries_on(
     scenes, server, tmp_path, monkeypatch
 ):

@@ -78,7 +78,9 @@ def measure_pair(
     Raises
     ------
     InputError
-        A scene or the label broke while it was read, or no pixel is valid on both dates.
+        No pixel is valid on both dates.
+    ReadError, SourceUnavailable
+        A scene or the label broke while it was read.
     """
     truth = opened.labelled.truth(opened.pair)
     percent, provenance = _score(opened.pair, detector, progress)

@@ -51,8 +51,10 @@ def evaluate(
     ------
     InputError
         Folders, labels, scenes, model or options that cannot be used.
+    ReadError
+        A scene or a label is damaged.
     JobInterrupted
-        The results could not be written.
+        The results could not be written, or a scene that lies elsewhere went away.
     """
     overwrite = bool(options.pop("overwrite", False))
     chosen = EvaluateOptions.from_keywords(**options)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.errors import InputError
-from rsdetect.handles import GDAL_ERRORS, one_line, open_raster
+from rsdetect.handles import GDAL_ERRORS, open_raster, read_failure
 from rsdetect.tiles import BoolArray, Float32Array
 
 CHANGED, UNCHANGED, NOT_LABELLED = 1, 0, 255
@@ -59,6 +59,8 @@ def coding_of(labels: Sequence[Path]) -> Coding:
     ------
     InputError
         Other values, a colour picture, or nothing that is labelled.
+    ReadError
+        A label is damaged.
     """
     lossy = {path.suffix.lower() in _LOSSY for path in labels}
     if lossy == {True}:
@@ -99,7 +101,7 @@ def _values(labels: Iterable[Path]) -> set[float]:
                     block = dataset.read(1, window=rows, masked=True)
                     grey = len(colours) < 3 or not np.ptp(dataset.read(colours, window=rows), axis=0).any()
                 except GDAL_ERRORS as error:
-                    raise InputError(f"the label {path} cannot be read: {one_line(error)}.") from error
+                    raise read_failure(f"the label {path} cannot be read", error, is_local=True) from error
                 if not grey:
                     raise InputError(
                         f"the label {path} is a colour picture; a label has one band, or equal ones."

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import atomic_path
 from rsdetect.grid import Grid
-from rsdetect.handles import GDAL_ERRORS, one_line, open_raster
+from rsdetect.handles import GDAL_ERRORS, open_raster, read_failure
 from rsdetect.tiles import BoolArray
 from rsdetect.training.cuts.images import BANDS, check_bands
 
@@ -68,7 +68,9 @@ def prepare_images(sources: Sequence[Source], folder: Path) -> list[Path]:
     Raises
     ------
     InputError
-        A file cannot be read, or a band's name is unknown or missing; nothing was written.
+        A file cannot be opened, or a band's name is unknown or missing; nothing was written.
+    ReadError
+        A file is damaged.
     OutputError
         The folder holds something already, or cannot be written.
     """
@@ -125,7 +127,7 @@ def _read(source: Source) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], B
             if source.mask_band is not None:
                 valid &= ~np.isin(dataset.read(source.mask_band), source.mask_values)
         except GDAL_ERRORS as error:
-            raise InputError(f"{source.path} cannot be read: {one_line(error)}.") from error
+            raise read_failure(f"{source.path} cannot be read", error, is_local=True) from error
         crs = dataset.crs.to_wkt() if dataset.crs else None
         grid = Grid(crs, dataset.transform, dataset.height, dataset.width)
     return grid, bands, pixels, valid
