@@ -10,10 +10,10 @@ import shapely
 from rasterio.features import rasterize
 
 from rsdetect.alignment import crs_name
+from rsdetect.arraytypes import BoolArray
 from rsdetect.errors import InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import one_line
-from rsdetect.tiles import BoolArray
 
 # Vertices are snapped to 1/1024 of a pixel, so that moving them by whole pixels into a tile is exact and
 # a pixel falls inside or outside whichever tile asks.

@@ -15,9 +15,8 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float64Array
 from rsdetect.grid import Grid
-
-Float64Array = NDArray[np.float64]
 
 # Five points of the Gauss-Legendre rule integrate an edge of ten degrees to better than a square millimetre.
 _POINTS, _WEIGHTS = (array / 2 for array in np.polynomial.legendre.leggauss(5))

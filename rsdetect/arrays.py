@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer
 from rsdetect.grid import Grid
 from rsdetect.pair import Pair
 from rsdetect.raster import ProbabilityRaster
 from rsdetect.scoring import NOT_OBSERVED
-from rsdetect.tiles import Float32Array, TilePlan, TileWindow, plan_tiles
+from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 from rsdetect.windows import score_windows
 
 _RASTER_CHUNK = 1024  # pixels; two blocks of the file

@@ -16,8 +16,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray
 from rsdetect.grid import Window
-from rsdetect.tiles import BoolArray
 
 # Strips and small blocks are decoded several at a time: to this edge, as long as it is not too much at once.
 _EDGE, _PIXELS = 256, 2**20

@@ -7,9 +7,8 @@ graph routines would do, but take longer to be imported than all the polygons of
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Int64Array = NDArray[np.int64]
+from rsdetect.arraytypes import Int64Array
 
 
 def connected(count: int, one: Int64Array, other: Int64Array) -> tuple[int, Int64Array]:

@@ -20,11 +20,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.files import atomic_path
 from rsdetect.grid import Window
 from rsdetect.pair import Pair
 from rsdetect.store import WorkStore
-from rsdetect.tiles import Float32Array, Tile, TilePlan, TileWindow
+from rsdetect.tiles import Tile, TilePlan, TileWindow
 
 _MARGIN = 0.25  # percent on top of rounding: another worker may score a tile again, in another order of sums
 _AT_ONCE = 2**17  # pixels, or records

@@ -20,6 +20,7 @@ from typing import Any
 
 import rasterio
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer
 from rsdetect.devices import keep_freed_memory
 from rsdetect.differences import putting_down_differences
@@ -31,7 +32,7 @@ from rsdetect.progress import Progress
 from rsdetect.scene import Scene, sharing_blocks
 from rsdetect.scoring import score_core, to_percent
 from rsdetect.store import WorkStore
-from rsdetect.tiles import Float32Array, TilePlan, TileWindow
+from rsdetect.tiles import TilePlan, TileWindow
 from rsdetect.worker import look_around, on_own_device
 
 # GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from rsdetect.connected import Int64Array, connected
+from rsdetect.arraytypes import Int64Array
+from rsdetect.connected import connected
 from rsdetect.grid import Grid, Window
 from rsdetect.outlines import Corners
 from rsdetect.pieces import BlockPieces, Sums

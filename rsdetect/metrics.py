@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.tiles import BoolArray, Float32Array
+from rsdetect.arraytypes import BoolArray, Float32Array
 
 STEPS = 10_000  # to which training rounds probabilities
 PERCENT = 100  # to which a raster rounds them

@@ -21,9 +21,8 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from rsdetect.connected import Int64Array, rings
-
-Float64Array = NDArray[np.float64]
+from rsdetect.arraytypes import Float64Array, Int64Array
+from rsdetect.connected import rings
 
 # Where a pixel lies as seen from one of its corner points: twice "right" plus "lower", so that sorting puts
 # left before right, and the two pixels of a diagonal add up to 3.

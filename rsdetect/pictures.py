@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from rsdetect.tiles import BoolArray, Float32Array
+from rsdetect.arraytypes import BoolArray, Float32Array
 
 Rgb = NDArray[np.uint8]  # (3, height, width)
 GREY = (128, 128, 128)  # where nothing is known

@@ -14,11 +14,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.connected import Int64Array, connected
+from rsdetect.arraytypes import BoolArray, Float64Array, Int64Array
+from rsdetect.connected import connected
 from rsdetect.grid import Window
-from rsdetect.outlines import LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT, UPPER_RIGHT, Corners, Float64Array
-
-BoolArray = NDArray[np.bool_]
+from rsdetect.outlines import LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT, UPPER_RIGHT, Corners
 
 # Names of the bands of difference, and of a window (bands, height, width) what is averaged over each piece;
 # NaN = unknown, left out.

@@ -20,10 +20,10 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from rsdetect.areas import measure, metres_per_unit, pixel_area_m2
-from rsdetect.connected import Int64Array
+from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.grid import Grid, Window
 from rsdetect.joining import Seams, blocks, in_order
-from rsdetect.outlines import Float64Array, Outlines, trace_outlines, transformed
+from rsdetect.outlines import Outlines, trace_outlines, transformed
 from rsdetect.pieces import Between, BlockPieces, Difference, Sums, find_pieces
 
 NOT_OBSERVED = 255  # the nodata value of a probability raster; 0 to 100 are percent

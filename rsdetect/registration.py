@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.grid import Grid, Window
 from rsdetect.pair import Pair, read_tile
-from rsdetect.tiles import Float32Array, Tile, TileWindow
+from rsdetect.tiles import Tile, TileWindow
 
 TILE = 256  # edge of a correlated tile in pixels, at most
 _MOST_TILES = 36

@@ -13,6 +13,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.blocks import Pixels, SharedBlocks
 from rsdetect.errors import SceneError
 from rsdetect.grid import Grid, Window
@@ -27,7 +28,6 @@ from rsdetect.handles import (
     thread_handle,
     with_gdal_environment,
 )
-from rsdetect.tiles import BoolArray, Float32Array
 from rsdetect.warping import BLOCK, warped_bands, warped_classes
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform

@@ -9,10 +9,11 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer, Strip, StripScorer
 from rsdetect.grid import Window
 from rsdetect.pair import Pair, read_tile
-from rsdetect.tiles import Float32Array, Tile, TileWindow
+from rsdetect.tiles import Tile, TileWindow
 
 NOT_OBSERVED = 255  # percent value of a pixel that was not valid on both dates
 

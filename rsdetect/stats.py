@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.tiles import Float32Array, Tile
+from rsdetect.arraytypes import Float32Array
+from rsdetect.tiles import Tile
 
 # One hot pixel must not stretch a date, so the scale is the distance between the 2nd and the 98th
 # percentile; 4.1 of a normal distribution's standard deviations lie between them.

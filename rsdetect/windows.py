@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer
 from rsdetect.engine import worker_limits
 from rsdetect.pair import Pair
 from rsdetect.scoring import score_core
-from rsdetect.tiles import Float32Array, TilePlan, TileWindow, plan_tiles
+from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 
 _EDGE = 512  # pixels
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
+from rsdetect.arraytypes import Float32Array
 
 if TYPE_CHECKING:  # the command line reads the names of backends, and shall not wait for torch
     from rsdetect.nets.rows import NetRows
-
-Float32Array = NDArray[np.float32]
 
 
 class Network(Protocol):

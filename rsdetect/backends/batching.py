@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from rsdetect.backends.base import Float32Array
+from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import InputError
 
 Ticket = TypeVar("Ticket")

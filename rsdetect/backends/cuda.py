@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rsdetect.backends.base import Float32Array
+from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.batching import Owner
 from rsdetect.nets.fold import fold
 from rsdetect.nets.siamese import SiameseNet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnxruntime
 
-from rsdetect.backends.base import Float32Array
+from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.graph import INPUT
 
 

@@ -12,7 +12,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import numpy as np  # noqa: E402
 import openvino  # noqa: E402
 
-from rsdetect.backends.base import Float32Array  # noqa: E402
+from rsdetect.arraytypes import Float32Array  # noqa: E402
 from rsdetect.devices import usable_cores  # noqa: E402
 
 _SMALL = 64  # pixels, of any stride a multiple

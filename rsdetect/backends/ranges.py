@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.steps import walk
 from rsdetect.nets.fold import fold
 from rsdetect.nets.layout import Layers
 from rsdetect.nets.siamese import ConvNorm, SiameseNet
-
-Float32Array = NDArray[np.float32]
 
 
 class Measuring:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rsdetect.backends.base import Float32Array
+from rsdetect.arraytypes import Float32Array
 from rsdetect.nets.fold import fold
 from rsdetect.nets.rows import NetRows
 from rsdetect.nets.siamese import SiameseNet

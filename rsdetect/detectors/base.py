@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.pair import Pair
 from rsdetect.scan import Scan
-from rsdetect.tiles import Float32Array, Tile, WantedBands
+from rsdetect.tiles import Tile, WantedBands
 
 
 @runtime_checkable

@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import NothingToCompare
 from rsdetect.pair import Pair
 from rsdetect.scan import Scan
 from rsdetect.stats import Histogram, robust_scale
-from rsdetect.tiles import Float32Array, Tile, WantedBands
+from rsdetect.tiles import Tile, WantedBands
 
 # Lengths beyond this many standard deviations are change whatever the threshold turns out to be.
 _LONGEST = 32.0

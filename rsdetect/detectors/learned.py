@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.base import Network, RowNetwork
 from rsdetect.backends.choosing import load_network, precision
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_weights, model_hash, read_card
 from rsdetect.stats import robust_scale
-from rsdetect.tiles import Float32Array, Tile, WantedBands
+from rsdetect.tiles import Tile, WantedBands
 
 if TYPE_CHECKING:  # training scores with this module where there is no rasterio, which scan needs
     from rsdetect.detectors.strip import SiameseStrip

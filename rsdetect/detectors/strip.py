@@ -7,9 +7,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.nets.card import Card
 from rsdetect.nets.rows import NetRows
-from rsdetect.tiles import Float32Array, Tile
+from rsdetect.tiles import Tile
 
 
 class Normalises(Protocol):

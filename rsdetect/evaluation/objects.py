@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, label
 
-from rsdetect.tiles import BoolArray
+from rsdetect.arraytypes import BoolArray
 
 SMALLEST_PX = 20  # smaller objects and regions are not counted
 FOUND_SHARE = 0.5  # of an object that must be marked

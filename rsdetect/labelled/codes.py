@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import InputError
 from rsdetect.handles import GDAL_ERRORS, open_raster, read_failure
-from rsdetect.tiles import BoolArray, Float32Array
 
 CHANGED, UNCHANGED, NOT_LABELLED = 1, 0, 255
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import RsdetectError
 from rsdetect.grid import Window
 from rsdetect.monitoring.evidence import window_around
@@ -20,7 +21,6 @@ from rsdetect.monitoring.journal import SceneRow
 from rsdetect.monitoring.site import Site
 from rsdetect.pictures import colour_bands, data_uri, stretch_limits, stretched
 from rsdetect.scene import read_scene
-from rsdetect.tiles import BoolArray, Float32Array
 
 _MARGIN = 0.5  # of the event's size, on each side
 _LEAST_EDGE = 48  # of a picture, in pixels of the ground

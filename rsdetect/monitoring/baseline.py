@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.files import hash_json, move
 from rsdetect.grid import Window
 from rsdetect.monitoring.intake import TakenScene, open_taken
@@ -35,7 +36,6 @@ from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.site import Site
 from rsdetect.scene import Scene, file_version, read_scene
-from rsdetect.tiles import Float32Array
 
 _DAYS_A_YEAR = 365.2425
 # How far back a pixel's observations are looked for: in scenes, for a median of n.

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize, shapes
 
 from rsdetect.areas import measure
+from rsdetect.arraytypes import BoolArray
 from rsdetect.grid import Grid, Window
 from rsdetect.scoring import NOT_OBSERVED
-
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

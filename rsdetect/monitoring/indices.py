@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rsdetect.tiles import Float32Array
+from rsdetect.arraytypes import Float32Array
 
 # (more of the first, more of the second): the normalised difference of two bands, -1 to 1.
 INDICES = {

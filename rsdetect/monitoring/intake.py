@@ -17,6 +17,7 @@ import numpy as np
 
 from rsdetect.alignment import describe_mismatch, offset_between
 from rsdetect.aoi import inside_aoi
+from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import RsdetectError
 from rsdetect.files import hash_json
 from rsdetect.grid import Grid, Window
@@ -26,7 +27,6 @@ from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site, band_names
 from rsdetect.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
-from rsdetect.tiles import Float32Array
 
 USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 

@@ -10,11 +10,11 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window as RasterioWindow
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import JobInterrupted
 from rsdetect.files import atomic_path
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import GDAL_ERRORS, one_line
-from rsdetect.tiles import Float32Array
 
 _BLOCK = 256  # edge of the file's blocks in pixels
 _DIGITS = 16

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.stats import robust_scale
-from rsdetect.tiles import BoolArray, Float32Array
 from rsdetect.training.cropping import Cut, draw_cut
 from rsdetect.training.scenes import UNKNOWN, Scene
 

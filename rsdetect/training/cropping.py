@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from rsdetect.tiles import Float32Array
+from rsdetect.arraytypes import Float32Array
 
 
 @dataclass(frozen=True)

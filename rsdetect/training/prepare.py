@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio import Env
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError
 from rsdetect.grid import Window
 from rsdetect.labelled import NOT_LABELLED, find_pairs, find_unlabelled
 from rsdetect.pair import Pair, PairOptions, open_pair, read_tile
-from rsdetect.tiles import BoolArray, Float32Array, TileWindow, WantedBands
+from rsdetect.tiles import TileWindow, WantedBands
 from rsdetect.training.index import PreparedScene, write_index
 from rsdetect.training.scenes import Scene, write_scene
 from rsdetect.validation import number_or_name, settle_sequences

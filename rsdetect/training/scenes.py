@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray
 from rsdetect.files import atomic_path
-from rsdetect.tiles import BoolArray
 
 # Seeds of scenes never overlap between these uses: what is chosen on one is not reported on it.
 SEEDS = 10_000_000  # of each use

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.tiles import Float32Array
+from rsdetect.arraytypes import Float32Array
 from rsdetect.training.cuts.moved import NOTHING, Grounds, difference
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.ndimage import gaussian_filter, label
 
-from rsdetect.tiles import BoolArray, Float32Array
+from rsdetect.arraytypes import BoolArray, Float32Array
 
 _SPARSE = 11  # every so many pixels enter the statistics of an image
 _LEARNED = 6  # classes of a place that was seen on two dates

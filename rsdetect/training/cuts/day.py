@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.compression import Compression, compress
-from rsdetect.tiles import Float32Array
 
 MARGIN_PX = 8  # pixels beyond the scene on every side, which shifts and blurs reach into
 

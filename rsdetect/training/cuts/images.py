@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import InputError
-from rsdetect.tiles import BoolArray, Float32Array
 from rsdetect.training.cuts.classes import Drift, drift_between
 
 BANDS = ("red", "green", "blue", "nir", "swir1", "swir2")  # the names a scene may have, in their order

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft2, rfftfreq
 from scipy.ndimage import gaussian_filter
 
-from rsdetect.tiles import BoolArray, Float32Array
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.training.cuts.images import BANDS, Image, standardise
 
 _LARGEST = 0.35  # radius of the largest leaf, in edges of the image

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from rsdetect.tiles import BoolArray, Float32Array
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.training.cuts.shapes import Piece, draw_piece, grow_piece
 
 # Mean distance between a piece and what it covers, in spreads of the scene: less is no change worth the

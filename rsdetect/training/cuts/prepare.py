@@ -11,11 +11,11 @@ import rasterio
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rsdetect.arraytypes import BoolArray
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import atomic_path
 from rsdetect.grid import Grid
 from rsdetect.handles import GDAL_ERRORS, open_raster, read_failure
-from rsdetect.tiles import BoolArray
 from rsdetect.training.cuts.images import BANDS, check_bands
 
 _CACHE_BYTES = 64 * 2**20

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from rsdetect.tiles import BoolArray, Float32Array
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.training.cuts.built import draw_settlement
 from rsdetect.training.cuts.classes import Drift, draw_centres, memberships, parcel_drift, random_drift
 from rsdetect.training.cuts.day import MARGIN_PX, draw_days, expose

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
-from rsdetect.tiles import Float32Array
+from rsdetect.arraytypes import Float32Array
 
 
 @dataclass(frozen=True)
