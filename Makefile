@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo-output
 
-.PHONY: demo test check bench sample lock clean
+.PHONY: demo test test-avx2 check bench sample lock clean
 
 demo: $(READY)
 	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif \
@@ -14,6 +14,11 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# What depends on the processor, as on one with AVX2 and without VNNI (AMD Zen 2 and 3, older Intel).
+test-avx2: $(READY)
+	$(BIN)/python tests/older_processor -n auto --dist loadgroup \
+		$(addprefix tests/test_,$(addsuffix .py,backends differences seams learned detect cluster metrics training_run))
 
 check: $(READY)
 	$(BIN)/ruff check .

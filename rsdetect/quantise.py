@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.backends.choosing import EIGHT_BIT, is_installed
+from rsdetect.backends.choosing import EIGHT_BIT, require_eight_bit
 from rsdetect.backends.ranges import measure_ranges
 from rsdetect.detectors.learned import Normalisation, SiameseScorer
 from rsdetect.errors import InputError, OutputError
@@ -60,16 +60,15 @@ def quantise(model: str, folders: Sequence[str] = (), *, quiet: bool = True) -> 
     Raises
     ------
     InputError
-        Folders that cannot be used, a model that cannot be written, backends that are not installed, or bands
-        that no simulated sensor has.
+        Folders that cannot be used, a model that cannot be written, backends that are not installed or that
+        this processor cannot run, or bands that no simulated sensor has.
     """
     folders = as_items("folders", folders, text)
     path = find_model(model)
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise OutputError(f"{path} cannot be written, so its card cannot tell the ranges.")
     for backend in EIGHT_BIT:
-        if not is_installed(backend):
-            raise InputError("rsdetect quantise needs the extra 'cpu': pip install 'rsdetect[cpu]'.")
+        require_eight_bit(backend, "rsdetect quantise")
     net, card = load_model(path)
     with show_progress("simulated pairs", 2 * _PAIRS * _PAIR_PX**2, quiet=quiet) as progress:
         of_ranges = _simulated(card, _FIRST_SEED, progress)

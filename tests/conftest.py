@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from rsdetect.backends.choosing import multiplies_bytes
 from rsdetect.handles import close_handles
 
 settings.register_profile(
@@ -21,6 +23,25 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("rsdetect")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What must run products of 8 bits is skipped where the processor cannot, and only there."""
+    marked = [item for item in items if item.get_closest_marker("eight_bit")]
+    if not marked or multiplies_bytes():
+        return
+    reason = f"this processor ({_processor()}) sums products of 8 bits in 16, which overflow: no VNNI, no AMX"
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()  # Linux
+    except OSError:
+        lines = []
+    named = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 """What runs the network: 8 bits are close, symmetric and without seams; a backend is chosen on purpose."""
 
+import functools
+import inspect
 import json
 import subprocess
 import sys
@@ -45,6 +47,7 @@ ARCHITECTURES = (
     Architecture(bands=6, widths=(4, 6, 8, 10), evidence=5, blocks=(0, 1, 2), difference="absolute+mean"),
 )
 EIGHT_BIT = choosing.EIGHT_BIT
+RUN_IN_8_BITS = [pytest.param(backend, marks=pytest.mark.eight_bit) for backend in EIGHT_BIT]
 
 
 def dates(seed, height=96, width=128, bands=3):
@@ -66,12 +69,23 @@ def ranged(net, architecture=ARCHITECTURES[0], **card):
     return card_of(net, architecture).model_copy(update=update)
 
 
-@pytest.fixture(scope="module")
-def networks():
-    """One small network by every backend."""
+@functools.cache
+def network_by(backend):
+    """One small network, the same by every backend."""
     net = trained_looking()
-    card = ranged(net)
-    return {backend: load_network(net.weights(), card, backend, "cpu") for backend in ("torch", *EIGHT_BIT)}
+    return load_network(net.weights(), ranged(net), backend, "cpu")
+
+
+@pytest.fixture
+def byte_products(monkeypatch):
+    """A processor that sums products of 8 bits, as far as rsdetect knows."""
+    monkeypatch.setattr(choosing, "multiplies_bytes", lambda: True)
+
+
+@pytest.fixture
+def no_byte_products(monkeypatch):
+    """A processor that cannot sum products of 8 bits, as far as rsdetect knows."""
+    monkeypatch.setattr(choosing, "multiplies_bytes", lambda: False)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +178,7 @@ def test_the_layout_knows_every_tensor_of_the_network(architecture):
     )
 
 
-@pytest.mark.parametrize("backend", EIGHT_BIT)
+@pytest.mark.parametrize("backend", RUN_IN_8_BITS)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_8_bits_are_the_network_rounded_at_every_step(architecture, backend):
     net = trained_looking(architecture)
@@ -182,7 +196,7 @@ def test_8_bits_are_the_network_rounded_at_every_step(architecture, backend):
     assert np.abs(found - exact).mean() < 0.03 * np.ptp(exact)
 
 
-@pytest.mark.parametrize("backend", EIGHT_BIT)
+@pytest.mark.parametrize("backend", RUN_IN_8_BITS)
 def test_what_reaches_farther_than_in_the_measurement_is_cut_and_does_not_wrap(backend):
     net = trained_looking()
     card = ranged(net)
@@ -209,17 +223,15 @@ def test_ranges_follow_from_the_network_and_the_pairs_alone():
 # --- the tile contract ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["torch", *EIGHT_BIT])
+@pytest.mark.parametrize("backend", ["torch", *RUN_IN_8_BITS])
 @given(seed=st.integers(0, 99))
 @settings(max_examples=5)
-def test_swapping_the_dates_changes_nothing(networks, backend, seed):
-    both = dates(seed)
-    np.testing.assert_array_equal(
-        networks[backend].logits(both), networks[backend].logits(np.ascontiguousarray(both[::-1]))
-    )
+def test_swapping_the_dates_changes_nothing(backend, seed):
+    both, network = dates(seed), network_by(backend)
+    np.testing.assert_array_equal(network.logits(both), network.logits(np.ascontiguousarray(both[::-1])))
 
 
-@pytest.mark.parametrize("backend", EIGHT_BIT)
+@pytest.mark.parametrize("backend", RUN_IN_8_BITS)
 @given(
     row=st.integers(0, 4),
     col=st.integers(0, 6),
@@ -228,27 +240,27 @@ def test_swapping_the_dates_changes_nothing(networks, backend, seed):
     seed=st.integers(0, 9),
 )
 @settings(max_examples=12)
-def test_a_window_in_8_bits_is_exactly_that_of_the_whole(networks, backend, row, col, height, width, seed):
-    both = dates(seed, 256, 256)
+def test_a_window_in_8_bits_is_exactly_that_of_the_whole(backend, row, col, height, width, seed):
+    both, network = dates(seed, 256, 256), network_by(backend)
     rows, cols = slice(8 * row, 8 * (row + height)), slice(8 * col, 8 * (col + width))
-    whole = networks[backend].logits(both)[rows, cols]
-    window = networks[backend].logits(np.ascontiguousarray(both[:, :, rows, cols]))
+    whole = network.logits(both)[rows, cols]
+    window = network.logits(np.ascontiguousarray(both[:, :, rows, cols]))
     halo = 64  # the reach, up to a multiple of the stride
     inside = slice(halo, -halo), slice(halo, -halo)
     np.testing.assert_array_equal(window[inside], whole[inside])
 
 
-@pytest.mark.parametrize("backend", EIGHT_BIT)
-def test_threads_that_share_a_network_get_their_own_answers(networks, backend):
-    pairs = [dates(seed, 64, 64 + 16 * (seed % 3)) for seed in range(12)]
-    alone = [networks[backend].logits(both) for both in pairs]
+@pytest.mark.parametrize("backend", RUN_IN_8_BITS)
+def test_threads_that_share_a_network_get_their_own_answers(backend):
+    pairs, network = [dates(seed, 64, 64 + 16 * (seed % 3)) for seed in range(12)], network_by(backend)
+    alone = [network.logits(both) for both in pairs]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(networks[backend].logits, pairs))
+        together = list(pool.map(network.logits, pairs))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("backend", EIGHT_BIT)
+@pytest.mark.parametrize("backend", RUN_IN_8_BITS)
 def test_every_tile_in_8_bits_is_exactly_that_of_the_whole_scene(tmp_path, model, backend):
     pair = write_pair(tmp_path, np.random.default_rng(5), 3, 150, 131, "uint8", aoi=True, smooth=True)
     scorer = make_detector("siamese", str(model), backend=backend).fit(Scan(pair))
@@ -287,6 +299,7 @@ def card_with_cost(**f1):
 CHEAP = {"torch": 0.5, "openvino": 0.495, "onnx": 0.492}
 
 
+@pytest.mark.usefixtures("byte_products")
 def test_auto_takes_8_bits_where_the_card_says_that_they_cost_little():
     assert resolve_backend("auto", "m", card_with_cost(**CHEAP), "cpu") == "openvino"
     assert resolve_backend("auto", "m", card_with_cost(**CHEAP | {"openvino": 0.48}), "cpu") == "onnx"
@@ -304,6 +317,7 @@ def test_auto_is_torch_wherever_there_may_be_a_gpu(device):
     assert resolve_backend("auto", "m", card_with_cost(**CHEAP), device) == "torch"
 
 
+@pytest.mark.usefixtures("byte_products")
 def test_auto_goes_by_what_is_installed(monkeypatch):
     monkeypatch.setattr(choosing, "is_installed", lambda name: name == "onnx")
     assert resolve_backend("auto", "m", card_with_cost(**CHEAP), "cpu") == "onnx"
@@ -313,18 +327,27 @@ def test_auto_goes_by_what_is_installed(monkeypatch):
         resolve_backend("onnx", "m", card_with_cost(**CHEAP), "cpu")
 
 
-def test_a_processor_that_would_overflow_is_given_float32(monkeypatch):
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr(choosing, "_processor_units", set)
-    assert not choosing.multiplies_bytes()
+@pytest.mark.usefixtures("no_byte_products")
+def test_a_processor_that_would_overflow_is_given_float32():
     assert resolve_backend("auto", "m", card_with_cost(**CHEAP), "cpu") == "torch"
-    with pytest.raises(InputError, match="without overflow"):
-        resolve_backend("openvino", "m", card_with_cost(**CHEAP), "cpu")
-    monkeypatch.setattr(choosing, "_processor_units", lambda: {"avx_vnni"})
-    assert choosing.multiplies_bytes()
-    monkeypatch.setattr(choosing, "_processor_units", set)
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    assert choosing.multiplies_bytes()
+    for backend in EIGHT_BIT:
+        with pytest.raises(InputError, match="without overflow"):
+            resolve_backend(backend, "m", card_with_cost(**CHEAP), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("machine", "units", "can"),
+    [
+        ("x86_64", set(), False),
+        ("AMD64", set(), False),
+        ("x86_64", {"avx_vnni"}, True),
+        ("arm64", set(), True),
+    ],
+)
+def test_x86_needs_a_unit_for_products_of_8_bits(monkeypatch, machine, units, can):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(choosing, "_processor_units", lambda: units)
+    assert inspect.unwrap(choosing.multiplies_bytes)() is can  # tests/older_processor wraps it
 
 
 def test_the_units_of_the_processor_are_those_that_torch_finds():
@@ -332,6 +355,7 @@ def test_the_units_of_the_processor_are_those_that_torch_finds():
     assert choosing._processor_units() == {unit for unit in choosing._UNITS if found.get(unit, False)}
 
 
+@pytest.mark.usefixtures("byte_products")
 @pytest.mark.parametrize("backend", EIGHT_BIT)
 def test_8_bits_are_refused_without_ranges_and_on_a_gpu(backend):
     bare = card_of(trained_looking())
@@ -349,6 +373,7 @@ def test_a_gpu_that_nobody_named_is_left_alone_by_8_bits(monkeypatch):
     assert choose_device("cva", "auto", "auto") == "cpu"
 
 
+@pytest.mark.usefixtures("byte_products")
 def test_ranges_of_another_network_are_refused():
     net = trained_looking()
     card = ranged(net)
@@ -367,17 +392,26 @@ def scenes(tmp_path_factory):
     return changed_pair(tmp_path_factory.mktemp("scenes"), height=150, width=200)
 
 
-@pytest.mark.parametrize(("backend", "bits"), [("torch", "float32"), ("openvino", "int8"), ("onnx", "int8")])
-def test_the_record_says_what_ran(scenes, model, tmp_path, backend, bits):
+@pytest.mark.parametrize("backend", ["torch", *RUN_IN_8_BITS])
+def test_the_record_says_what_ran(scenes, model, tmp_path, backend):
     found = rsdetect.detect(
         scenes.before, scenes.after, out=tmp_path, model=str(model), backend=backend, quiet=True
     )
     told = found.record["detector"]
-    assert (told["backend"], told["precision"]) == (backend, bits)
+    assert (told["backend"], told["precision"]) == (backend, "float32" if backend == "torch" else "int8")
     assert found.record["options"]["score"]["backend"] == backend
 
 
-@pytest.mark.parametrize("backend", EIGHT_BIT)
+@pytest.mark.usefixtures("no_byte_products")
+def test_a_job_on_a_processor_that_would_overflow_runs_in_float32_and_says_so(scenes, tmp_path):
+    _, card = load_model("siamese")
+    assert card.eight_bit.f1_lost("openvino") <= choosing.MOST_F1_LOST, "only the processor is the reason"
+    found = rsdetect.detect(scenes.before, scenes.after, out=tmp_path, device="cpu", quiet=True)
+    told = found.record["detector"]
+    assert (told["backend"], told["precision"]) == ("torch", "float32")
+
+
+@pytest.mark.parametrize("backend", RUN_IN_8_BITS)
 def test_a_job_in_8_bits_imports_neither_torch_nor_what_talks_to_clusters(scenes, model, tmp_path, backend):
     code = (
         "import sys, rsdetect\n"
@@ -389,7 +423,7 @@ def test_a_job_in_8_bits_imports_neither_torch_nor_what_talks_to_clusters(scenes
     assert done.stdout.endswith("HELD []\n"), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("backend", ["torch", *EIGHT_BIT])
+@pytest.mark.parametrize("backend", ["torch", *RUN_IN_8_BITS])
 def test_the_network_is_loaded_while_the_pair_is_checked(scenes, model, tmp_path, monkeypatch, backend):
     loaded = threading.Event()
     check, load = change.check_pair, SiameseDetector.load
@@ -407,6 +441,7 @@ def test_the_network_is_loaded_while_the_pair_is_checked(scenes, model, tmp_path
     rsdetect.detect(scenes.before, scenes.after, out=tmp_path, model=str(model), backend=backend, quiet=True)
 
 
+@pytest.mark.usefixtures("byte_products")
 @pytest.mark.parametrize("backend", ["torch", *EIGHT_BIT])
 def test_weights_that_cannot_be_loaded_end_the_job_with_one_sentence(scenes, model, tmp_path, backend):
     broken = tmp_path / "broken.safetensors"
@@ -423,6 +458,7 @@ def test_weights_that_cannot_be_loaded_end_the_job_with_one_sentence(scenes, mod
     assert not list(out.glob("*.gpkg"))
 
 
+@pytest.mark.eight_bit
 def test_a_job_that_is_resumed_by_another_backend_starts_again(scenes, model, tmp_path, monkeypatch):
     options = {"out": tmp_path, "model": str(model), "tile_size": 64, "quiet": True}
 
@@ -441,22 +477,30 @@ def test_a_job_that_is_resumed_by_another_backend_starts_again(scenes, model, tm
     assert found.raster.read_bytes() == alone.raster.read_bytes()
 
 
-def test_a_batch_scores_anew_where_another_backend_is_asked_for_by_name(scenes, model, tmp_path):
-    rsdetect.detect(scenes.before, scenes.after, out=tmp_path, model=str(model), backend="onnx", quiet=True)
+@pytest.mark.parametrize("ran", ["torch", *RUN_IN_8_BITS])
+def test_a_batch_scores_anew_where_another_backend_is_asked_for_by_name(scenes, model, tmp_path, ran):
+    rsdetect.detect(scenes.before, scenes.after, out=tmp_path, model=str(model), backend=ran, quiet=True)
     left = {}
     for backend in choosing.BACKENDS:
         options = DetectOptions.from_keywords(model=str(model), backend=backend)
         pair = BatchPair("one", scenes.before, scenes.after, options)
         left[backend] = what_is_left(pair, tmp_path, make_detector("siamese", str(model)))
-    assert left == {
-        "auto": Left.NOTHING, "onnx": Left.NOTHING, "torch": Left.ALL, "openvino": Left.ALL
-    }  # fmt: skip
+    kept = ("auto", ran)
+    assert left == {name: Left.NOTHING if name in kept else Left.ALL for name in choosing.BACKENDS}
 
 
 @pytest.mark.parametrize(
-    ("backend", "words"), [("tpu", "choose one of auto, torch"), ("onnx", "has no ranges for 8 bits")]
+    ("backend", "can", "words"),
+    [
+        ("tpu", True, "choose one of auto, torch"),
+        ("onnx", True, "has no ranges for 8 bits"),
+        ("onnx", False, "only --backend torch runs on it"),
+    ],
 )
-def test_a_backend_that_cannot_run_is_said_before_anything_is_written(scenes, tmp_path, backend, words):
+def test_a_backend_that_cannot_run_is_said_before_anything_is_written(
+    scenes, tmp_path, monkeypatch, backend, can, words
+):
+    monkeypatch.setattr(choosing, "multiplies_bytes", lambda: can)
     bare = tmp_path / "bare.safetensors"
     net = trained_looking()
     save_model(bare, net, card_of(net))
@@ -478,6 +522,7 @@ def few_pairs(monkeypatch):
     monkeypatch.setattr("rsdetect.quantise._PAIR_PX", 64)
 
 
+@pytest.mark.eight_bit
 def test_quantise_writes_ranges_and_cost_into_the_card_and_leaves_the_rest(tmp_path, few_pairs):
     path = tmp_path / "mine.safetensors"
     net = trained_looking()
@@ -495,6 +540,7 @@ def test_quantise_writes_ranges_and_cost_into_the_card_and_leaves_the_rest(tmp_p
     assert path.read_bytes() == content, "the same model gives the same ranges"
 
 
+@pytest.mark.eight_bit
 def test_quantise_measures_the_cost_on_labelled_pairs_too(tmp_path, few_pairs, model):
     from labelled_sets import write_set
 
@@ -506,6 +552,21 @@ def test_quantise_measures_the_cost_on_labelled_pairs_too(tmp_path, few_pairs, m
     assert set(read_card(path).eight_bit.f1) == {"simulated", "labelled"}
 
 
+@pytest.mark.usefixtures("no_byte_products")
+def test_quantise_is_refused_at_once_where_the_processor_cannot_run_8_bits(tmp_path, monkeypatch, model):
+    def never(*_):
+        raise AssertionError("pairs were made that nothing can be measured on")
+
+    monkeypatch.setattr("rsdetect.quantise._simulated", never)
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(model.read_bytes())
+    told = run_here("quantise", path, "--quiet")
+    assert (told.status, told.out, told.err.count("\n")) == (2, "", 1)
+    assert "needs a processor that sums products of 8 bits without overflow" in told.err
+    assert path.read_bytes() == model.read_bytes()
+
+
+@pytest.mark.usefixtures("byte_products")
 def test_quantise_leaves_the_model_alone_where_it_fails(tmp_path, few_pairs, model):
     path = tmp_path / "mine.safetensors"
     net, card = load_model(model)
@@ -635,6 +696,7 @@ def test_nothing_is_told_to_the_makers_of_openvino():
     assert done.stdout.endswith("TOLD []\n"), done.stdout + done.stderr
 
 
+@pytest.mark.eight_bit
 def test_threads_that_come_to_a_fresh_openvino_at_once_do_not_wait_for_each_other_for_ever():
     code = (
         "import sys, threading\n"

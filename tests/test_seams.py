@@ -187,7 +187,7 @@ def test_percent_is_rounded_and_255_is_kept_for_what_was_not_observed(seed):
     assert np.abs(percent[known] / 100 - probability[known]).max() <= 0.005 + 1e-6
 
 
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize("backend", ["torch", pytest.param("onnx", marks=pytest.mark.eight_bit)])
 def test_where_both_dates_are_the_same_the_network_is_not_asked_whatever_the_tiles(
     tmp_path, backend, monkeypatch
 ):

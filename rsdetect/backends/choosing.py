@@ -46,7 +46,7 @@ def resolve_backend(asked: str, model: str, card: Card, device: str) -> str:
         usable = (name for name in EIGHT_BIT if device == "cpu" and is_installed(name))
         return next((name for name in usable if _is_cheap(card, name) and multiplies_bytes()), "torch")
     if asked in EIGHT_BIT:
-        _require_eight_bit(asked, model, card, device)
+        _require_measured(asked, model, card, device)
     return asked
 
 
@@ -56,16 +56,27 @@ def require_known(asked: str) -> None:
         raise InputError(f"--backend {asked!r} is unknown; choose one of {', '.join(BACKENDS)}.")
 
 
-def _require_eight_bit(asked: str, model: str, card: Card, device: str) -> None:
-    if device != "cpu":
-        raise InputError(f"--backend {asked} runs on processors and not on {device}; add --device cpu.")
-    if not is_installed(asked):
-        raise InputError(f"--backend {asked} needs the extra 'cpu': pip install 'rsdetect[cpu]'.")
+def require_eight_bit(backend: str, wanted_by: str) -> None:
+    """Raise `InputError` where a backend of 8 bits is not installed, or the processor cannot run it.
+
+    Parameters
+    ----------
+    wanted_by
+        The option or command that needs it, for messages.
+    """
+    if not is_installed(backend):
+        raise InputError(f"{wanted_by} needs the extra 'cpu': pip install 'rsdetect[cpu]'.")
     if not multiplies_bytes():
         raise InputError(
-            f"--backend {asked} needs a processor that sums products of 8 bits without overflow (VNNI or "
-            "AMX), and this one does not; use --backend torch."
+            f"{wanted_by} needs a processor that sums products of 8 bits without overflow (VNNI or AMX), and "
+            "this one does not; only --backend torch runs on it."
         )
+
+
+def _require_measured(asked: str, model: str, card: Card, device: str) -> None:
+    if device != "cpu":
+        raise InputError(f"--backend {asked} runs on processors and not on {device}; add --device cpu.")
+    require_eight_bit(asked, f"--backend {asked}")
     if card.eight_bit is None:
         raise ModelError(
             f"the card of the model {model} has no ranges for 8 bits, so --backend {asked} cannot run it; "
@@ -113,7 +124,7 @@ def load_network(weights: Weights, card: Card, backend: str, device: str) -> Net
 
 
 def _load_eight_bit(weights: Weights, card: Card, backend: str) -> Network:
-    _require_eight_bit(backend, card.name, card, "cpu")
+    _require_measured(backend, card.name, card, "cpu")
     from rsdetect.backends.graph import quantised_graph
 
     assert card.eight_bit is not None
