@@ -47,8 +47,9 @@ from rsdetect.change import fit_pair
 from rsdetect.engine import Context, run_tiles
 from rsdetect.grid import Grid
 from rsdetect.options import DetectOptions
+from rsdetect.percent import to_percent
 from rsdetect.progress import Silence
-from rsdetect.scoring import score_core, to_percent
+from rsdetect.scoring import score_core
 from rsdetect.store import WorkStore
 from rsdetect.tiles import plan_tiles
 from rsdetect.windows import plan_windows

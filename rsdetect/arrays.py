@@ -11,8 +11,8 @@ from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer
 from rsdetect.grid import Grid
 from rsdetect.pair import Pair
+from rsdetect.percent import from_percent
 from rsdetect.raster import ProbabilityRaster
-from rsdetect.scoring import NOT_OBSERVED
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 from rsdetect.windows import score_windows
 
@@ -36,8 +36,7 @@ def lazy_raster(raster: ProbabilityRaster) -> Any:
     """A finished raster as a lazy xarray DataArray (y, x) float32 in [0, 1], NaN where not observed."""
 
     def block(tile: TileWindow) -> Float32Array:
-        percent = raster.read(tile.core)
-        return np.where(percent == NOT_OBSERVED, np.float32(np.nan), percent / np.float32(100))
+        return from_percent(raster.read(tile.core))
 
     return _lazy_array(plan_tiles(raster.grid, _RASTER_CHUNK, 0, 1), block)
 

@@ -27,10 +27,11 @@ from rsdetect.differences import putting_down_differences
 from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError, SourceUnavailable
 from rsdetect.memory import MemoryBudget
 from rsdetect.pair import Pair
+from rsdetect.percent import to_percent
 from rsdetect.planning import planned_windows
 from rsdetect.progress import Progress
 from rsdetect.scene import Scene, sharing_blocks
-from rsdetect.scoring import score_core, to_percent
+from rsdetect.scoring import score_core
 from rsdetect.store import WorkStore
 from rsdetect.tiles import TilePlan, TileWindow
 from rsdetect.worker import look_around, on_own_device

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import BoolArray, Float32Array
 
 STEPS = 10_000  # to which training rounds probabilities
-PERCENT = 100  # to which a raster rounds them
 GROUPS = 15  # of a calibration curve
 
 # A float, or an array of them over the leading axes; NaN where the figure is not defined.

@@ -11,6 +11,7 @@ from rsdetect.detectors import DEFAULT_DETECTOR
 from rsdetect.errors import InputError
 from rsdetect.memory import parse_memory
 from rsdetect.pair import PairOptions
+from rsdetect.percent import level_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class PolygonOptions:
         (30, 43)
         """
         threshold = own_threshold if self.threshold is None else self.threshold
-        return max(1, math.ceil(round(threshold * 100, 6)))
+        return level_of(threshold)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,11 @@ from rsdetect.detectors.learned import Normalisation, SiameseScorer
 from rsdetect.errors import InputError, OutputError
 from rsdetect.evaluation.run import evaluate
 from rsdetect.grid import Window
-from rsdetect.metrics import PERCENT, Counts
+from rsdetect.metrics import Counts
 from rsdetect.nets.card import Card, EightBit
 from rsdetect.nets.checkpoint import find_model, load_model, model_hash, save_model
+from rsdetect.percent import PERCENT, to_percent
 from rsdetect.progress import Progress, show_progress
-from rsdetect.scoring import to_percent
 from rsdetect.simulate import training_pair
 from rsdetect.simulate.sensors import SENSORS
 from rsdetect.stats import PixelSample, robust_scale

@@ -24,8 +24,8 @@ from rsdetect.handles import (
     thread_handle,
     with_gdal_environment,
 )
+from rsdetect.percent import NOT_OBSERVED
 from rsdetect.scene import file_version, read_header
-from rsdetect.scoring import NOT_OBSERVED
 from rsdetect.store import WorkStore
 from rsdetect.tiles import TileWindow
 

@@ -24,9 +24,9 @@ from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.grid import Grid, Window
 from rsdetect.joining import Seams, blocks, in_order
 from rsdetect.outlines import Outlines, trace_outlines, transformed
+from rsdetect.percent import NOT_OBSERVED, PERCENT
 from rsdetect.pieces import Between, BlockPieces, Difference, Sums, find_pieces
 
-NOT_OBSERVED = 255  # the nodata value of a probability raster; 0 to 100 are percent
 _OBSERVED = Between(0, NOT_OBSERVED - 1)
 
 Polygons = NDArray[np.object_]  # shapely Polygons
@@ -241,7 +241,7 @@ def _means(sums: Sums) -> dict[str, Any]:
     with np.errstate(invalid="ignore"):  # 0 / 0 = NaN where a band is known nowhere in the region
         means = sums.band_sum / sums.band_pixels
     return {
-        "probability_mean": sums.value_sum / (100 * sums.pixels),
-        "probability_max": sums.value_max / 100,
+        "probability_mean": sums.value_sum / (PERCENT * sums.pixels),
+        "probability_max": sums.value_max / PERCENT,
         "differences": dict(zip(sums.bands, means, strict=True)),
     }

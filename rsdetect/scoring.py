@@ -15,8 +15,6 @@ from rsdetect.grid import Window
 from rsdetect.pair import Pair, read_tile
 from rsdetect.tiles import Tile, TileWindow
 
-NOT_OBSERVED = 255  # percent value of a pixel that was not valid on both dates
-
 # Is told, as a tile is scored, of pixels, a window within them and the core, and the probability over that
 # window, (height, width) float32, which may be any number where a pixel is not valid. Windows come from the
 # top down and do not overlap. Where no window comes, the probability is 0 or NaN.
@@ -205,17 +203,3 @@ def _wanted(bands: Iterator[tuple[Tile, bool]], around: int) -> Iterator[tuple[T
         yield band, True
     for band in held:
         yield band, False
-
-
-def to_percent(probability: Float32Array) -> NDArray[np.uint8]:
-    """Probability in [0, 1] as whole percent, 255 for NaN.
-
-    >>> to_percent(np.array([0.0, 0.504, 1.0, np.nan], dtype=np.float32)).tolist()
-    [0, 50, 100, 255]
-    """
-    percent = np.empty(probability.shape, dtype=np.uint8)
-    # A few rows at a time: what is worked out on the way would be three times as large as a whole tile.
-    for top in range(0, len(percent), _PUSH_ROWS):
-        rows = slice(top, top + _PUSH_ROWS)
-        percent[rows] = np.rint(np.nan_to_num(probability[rows], nan=NOT_OBSERVED / 100) * 100)
-    return percent

@@ -38,8 +38,8 @@ from rsdetect.nets.fold import fold
 from rsdetect.nets.reach import measure_reach
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.options import DetectOptions
+from rsdetect.percent import to_percent
 from rsdetect.scan import Scan
-from rsdetect.scoring import to_percent
 
 ARCHITECTURES = (
     Architecture(bands=3, widths=(4, 6, 8), evidence=5),

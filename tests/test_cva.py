@@ -16,8 +16,9 @@ from rsdetect.detectors import CvaDetector
 from rsdetect.detectors.cva import CvaScorer
 from rsdetect.errors import NothingToCompare
 from rsdetect.pair import open_pair
+from rsdetect.percent import to_percent
 from rsdetect.scan import Scan
-from rsdetect.scoring import score_core, to_percent
+from rsdetect.scoring import score_core
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import plan_tiles
 

@@ -17,7 +17,7 @@ from scenes import TEN_METRES, random_scene, write_plain, write_scene
 
 import rsdetect
 from rsdetect.errors import InputError, NothingToCompare, OutputError
-from rsdetect.scoring import to_percent
+from rsdetect.percent import to_percent
 
 CVA = {"detector": "cva", "quiet": True}
 

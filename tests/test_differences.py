@@ -20,8 +20,9 @@ from rsdetect.detectors import CvaDetector, make_detector
 from rsdetect.differences import KeptDifferences, putting_down_differences
 from rsdetect.grid import Grid, Window
 from rsdetect.pair import open_pair, read_tile
+from rsdetect.percent import NOT_OBSERVED, to_percent
 from rsdetect.scan import Scan
-from rsdetect.scoring import NOT_OBSERVED, score_core, to_percent
+from rsdetect.scoring import score_core
 from rsdetect.store import WorkStore
 from rsdetect.tiles import Tile, TileWindow, plan_tiles
 from rsdetect.vectorize import vectorize_run

@@ -11,9 +11,10 @@ from rsdetect.detectors import CvaDetector
 from rsdetect.engine import Context, run_tiles
 from rsdetect.errors import JobInterrupted, ReadError, SourceUnavailable
 from rsdetect.pair import open_pair
+from rsdetect.percent import to_percent
 from rsdetect.progress import Silence
 from rsdetect.scan import Scan
-from rsdetect.scoring import score_core, to_percent
+from rsdetect.scoring import score_core
 from rsdetect.store import WorkStore
 from rsdetect.tiles import plan_tiles
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from rsdetect.metrics import PERCENT, STEPS, Counts
+from rsdetect.metrics import STEPS, Counts
+from rsdetect.percent import PERCENT
 
 
 @st.composite

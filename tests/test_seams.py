@@ -17,8 +17,9 @@ from rsdetect.detectors.base import Scorer
 from rsdetect.grid import Window
 from rsdetect.handles import close_handles
 from rsdetect.pair import PairOptions, open_pair, read_tile
+from rsdetect.percent import to_percent
 from rsdetect.scan import Scan
-from rsdetect.scoring import score_core, to_percent
+from rsdetect.scoring import score_core
 from rsdetect.tiles import TileWindow, plan_tiles
 
 DTYPES = ("uint8", "uint16", "int16", "float32")

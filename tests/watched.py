@@ -17,7 +17,7 @@ from rsdetect.monitoring.history import Player
 from rsdetect.monitoring.intake import TakenScene
 from rsdetect.monitoring.job import ConfirmSection
 from rsdetect.monitoring.steps import Region, Step
-from rsdetect.scoring import NOT_OBSERVED
+from rsdetect.percent import NOT_OBSERVED
 
 SIZE = 16
 GRID = Grid(None, Affine(1, 0, 0, 0, -1, 0), SIZE, SIZE)

@@ -17,12 +17,12 @@ from rsdetect.evaluation.shift import with_shift
 from rsdetect.evaluation.tally import Tally
 from rsdetect.grid import Window
 from rsdetect.labelled import LabelledPair
-from rsdetect.metrics import PERCENT, Counts
+from rsdetect.metrics import Counts
 from rsdetect.options import PolygonOptions
 from rsdetect.pair import Pair
+from rsdetect.percent import NOT_OBSERVED, PERCENT, to_percent
 from rsdetect.progress import Progress
 from rsdetect.scan import Scan
-from rsdetect.scoring import NOT_OBSERVED, to_percent
 from rsdetect.windows import plan_windows, score_windows
 
 _WORST_PX = 256  # edge of the tiles that are shown

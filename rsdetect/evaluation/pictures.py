@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rsdetect.evaluation.measure import BadTile
 from rsdetect.grid import Window
 from rsdetect.pair import Pair, read_tile
+from rsdetect.percent import NOT_OBSERVED, level_of
 from rsdetect.pictures import GREY, Rgb, colour_bands, data_uri, stretch_limits, stretched
 from rsdetect.scan import Scan
-from rsdetect.scoring import NOT_OBSERVED
 from rsdetect.tiles import TileWindow
 
 # Told apart by those who see red and green alike: Okabe and Ito (2008), "Color universal design".
@@ -40,7 +40,7 @@ def draw_tile(tile: BadTile, threshold: float) -> TilePictures:
     before, after = (data_uri(date, "JPEG") for date in _dates(tile.opened.pair, tile.window))
     observed = tile.percent != NOT_OBSERVED
     known = observed & (tile.truth <= 1)
-    marked, changed = tile.percent >= round(threshold * 100, 6), tile.truth == 1
+    marked, changed = tile.percent >= level_of(threshold), tile.truth == 1
     truth = _painted(tile.truth.shape, {_CHANGED: changed, _UNCHANGED: tile.truth == 0})
     verdict = _painted(
         tile.truth.shape,

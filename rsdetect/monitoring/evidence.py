@@ -13,7 +13,7 @@ from rasterio.features import rasterize, shapes
 from rsdetect.areas import measure
 from rsdetect.arraytypes import BoolArray
 from rsdetect.grid import Grid, Window
-from rsdetect.scoring import NOT_OBSERVED
+from rsdetect.percent import NOT_OBSERVED
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from rsdetect.monitoring.intake import TakenScene
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.steps import Comparer
 from rsdetect.pair import Pair
+from rsdetect.percent import NOT_OBSERVED, to_percent
 from rsdetect.raster import ProbabilityRaster
-from rsdetect.scoring import NOT_OBSERVED, to_percent
 from rsdetect.windows import plan_windows, score_windows
 
 

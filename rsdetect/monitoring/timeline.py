@@ -28,8 +28,8 @@ from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.keeping import load_events, load_observations
 from rsdetect.monitoring.site import Site, known_site
 from rsdetect.outputs import Outputs
+from rsdetect.percent import NOT_OBSERVED
 from rsdetect.raster import ProbabilityRaster
-from rsdetect.scoring import NOT_OBSERVED
 
 _LEAST_VALID = 0.5  # share of the place that must be seen for a date to say something, as for events
 _NEIGHBOURS = 1  # pixels on each side of a point: a pixel alone is mostly noise
