@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import random
 import shutil
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 
 import pytest
 from filelock import FileLock
 from jobs import COMMAND, contents, listing, run_apart, run_here
 from monitored import dates_in, deliver, events_of, layers, require_the_truth, small_series, write_job
+
+from rsdetect.nets.checkpoint import find_model, model_hash
 
 POLICIES = (
     {"policy": "previous"},
@@ -161,6 +167,118 @@ def test_memory_and_tile_size_of_a_job_reach_the_comparison(site, tmp_path):
     assert asked["asked"]["plan"]["memory_mib"]["total"] == round(700e6 / 2**20)
     assert asked["usual"]["options"]["score"]["tile_size"] is None
     assert asked["usual"]["counts"]["changed_pixels"] == asked["asked"]["counts"]["changed_pixels"]
+
+
+# --- who compared ---------------------------------------------------------------------------------------
+
+
+def compared(job, status=0):
+    told = run_here("monitor", "run", job, "--json")
+    assert told.status == status, told.err
+    return len(json.loads(told.out)["run"]["compared"])
+
+
+def weights_of(out):
+    return {json.loads(path.read_text())["detector"]["model_sha256"] for path in out.glob("steps/*/run.json")}
+
+
+def upgrade(patch, to):
+    """Another version of rsdetect, as far as its results tell."""
+
+    def version(package):
+        return to if package == "rsdetect" else importlib.metadata.version(package)
+
+    patch.setattr("rsdetect.detectors.identity.version", version)
+    patch.setattr("rsdetect.record.version", version)
+
+
+def test_other_weights_under_the_same_path_compare_again(site, tmp_path):
+    deliver(site, tmp_path / "scenes", dates_in(site)[:3])
+    model = tmp_path / "mine.safetensors"
+    shutil.copy(find_model("siamese"), model)
+    detector = {"name": "siamese", "model": str(model), "min_area": 1000}
+    job = write_job(tmp_path / "job.yaml", tmp_path / "scenes", detector=detector)
+    assert compared(job) == 2
+    assert compared(job) == 0
+    shutil.copy(find_model("siamese-buildings"), model)
+    assert compared(job) == 2
+    assert weights_of(tmp_path / "out") == {model_hash("siamese-buildings")}
+    assert compared(job) == 0
+    # The same weights elsewhere and untouched content: nothing to do.
+    model.touch()
+    assert compared(job) == 0
+
+
+def test_another_version_compares_again_once(site, tmp_path, monkeypatch):
+    deliver(site, tmp_path / "scenes", dates_in(site)[:4])
+    job = write_job(tmp_path / "job.yaml", tmp_path / "scenes")
+    assert compared(job) == 3
+    history = layers(tmp_path / "out")
+    upgrade(monkeypatch, "99.0")
+    assert compared(job) == 3
+    assert compared(job) == 0
+    versions = {
+        json.loads(path.read_text())["machine"]["versions"]["rsdetect"]
+        for path in tmp_path.glob("out/steps/*/run.json")
+    }
+    assert versions == {"99.0"}
+    assert layers(tmp_path / "out") == history
+    with closing(sqlite3.connect(tmp_path / "out" / ".monitor" / "journal.sqlite")) as journal:
+        looks = journal.execute("SELECT content FROM looks").fetchall()
+        steps = journal.execute("SELECT content FROM steps").fetchall()
+    assert len({json.loads(content)["scoring"] for (content,) in [*looks, *steps]}) == 1
+
+
+def test_what_cannot_be_compared_again_stands_as_it_was(site, tmp_path, monkeypatch):
+    stamps = dates_in(site)
+    deliver(site, tmp_path / "scenes", stamps[:5])
+    job = write_job(tmp_path / "job.yaml", tmp_path / "scenes")
+    assert compared(job) == 4
+    history = layers(tmp_path / "out")
+    for stamp in stamps[:2]:
+        (tmp_path / "scenes" / f"{stamp}.tif").unlink()
+        (tmp_path / "scenes" / f"{stamp}_mask.tif").unlink()
+    upgrade(monkeypatch, "99.0")
+    assert compared(job) <= 3
+    assert layers(tmp_path / "out") == history
+    assert compared(job) == 0
+
+
+def test_a_journal_of_before_goes_by_the_records_beside_it(site, tmp_path, monkeypatch):
+    """Journals did not say who scored; the records of the comparisons always did."""
+    deliver(site, tmp_path / "scenes", dates_in(site)[:4])
+    job = write_job(tmp_path / "job.yaml", tmp_path / "scenes")
+    assert compared(job) == 3
+    history = layers(tmp_path / "out")
+
+    def as_before():
+        with closing(sqlite3.connect(tmp_path / "out" / ".monitor" / "journal.sqlite")) as journal, journal:
+            for table in ("steps", "looks"):
+                journal.execute(f"UPDATE {table} SET content = json_remove(content, '$.scoring')")
+
+    def written():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/steps/*/run.json")}
+
+    as_before()
+    kept = written()
+    compared(job)
+    assert written() == kept
+    as_before()
+    upgrade(monkeypatch, "99.0")
+    assert compared(job) == 3
+    assert set(written().values()).isdisjoint(kept.values())
+    assert layers(tmp_path / "out") == history
+
+
+def test_the_identity_of_a_model_imports_no_torch():
+    script = (
+        "import sys\n"
+        "from rsdetect.detectors.identity import ScoringIdentity\n"
+        "class Mine:\n    name, model = 'siamese', 'siamese'\n"
+        "assert ScoringIdentity.of(Mine(), 'auto').model_sha256\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 # --- what fails -----------------------------------------------------------------------------------------

@@ -21,9 +21,10 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from rsdetect.batch.collect import collect_changes
 from rsdetect.batch.pairs import POLYGONS, REPORT, TABLE, BatchPair, read_pairs
 from rsdetect.batch.results import FINISHED, PairResult, State, as_csv
-from rsdetect.batch.standing import Left, what_is_left
+from rsdetect.batch.standing import Left, Method, what_is_left
 from rsdetect.change import run_detect
-from rsdetect.detectors import Detector, choose_device, make_detector
+from rsdetect.detectors import choose_device, make_detector
+from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.engine import GDAL_CACHE_BYTES, require_scheduler
 from rsdetect.errors import InputError, JobInterrupted, RsdetectError
 from rsdetect.files import atomic_path, write_text
@@ -108,10 +109,7 @@ def run_batch(
         The batch was stopped, or its cluster went away; the same call carries on.
     """
     pairs = read_pairs(list_path, _with_full_paths(options))
-    detectors = {
-        score: make_detector(score.detector, score.model, _device(score), score.backend)
-        for score in {p.options.score for p in pairs}
-    }
+    methods = {score: _method(score) for score in {p.options.score for p in pairs}}
     if options.score.scheduler is not None:
         require_scheduler(options.score.scheduler)
     results = [PairResult(pair.name, State.WAITING, None, "", pair.before, pair.after) for pair in pairs]
@@ -122,7 +120,7 @@ def run_batch(
             for number, pair in enumerate(pairs):
                 may_replace = options.run.overwrite or pair.name in book.own
                 results[number] = _run_pair(
-                    pair, out / pair.name, detectors[pair.options.score], may_replace, stop_at_defects
+                    pair, out / pair.name, methods[pair.options.score], may_replace, stop_at_defects
                 )
                 book.write(BatchReport(results, None, None, []))
                 tell(f"[{number + 1}/{len(pairs)}] {results[number]}")
@@ -132,16 +130,19 @@ def run_batch(
     return report
 
 
-def _device(score: ScoreOptions) -> str:
-    return choose_device(score.detector, score.device, score.backend, on_cluster=score.scheduler is not None)
+def _method(score: ScoreOptions) -> Method:
+    on_cluster = score.scheduler is not None
+    device = choose_device(score.detector, score.device, score.backend, on_cluster=on_cluster)
+    detector = make_detector(score.detector, score.model, device, score.backend)
+    return Method(detector.bands, ScoringIdentity.of(detector, score.backend))
 
 
 def _run_pair(
-    pair: BatchPair, folder: Path, detector: Detector, may_replace: bool, stop_at_defects: bool
+    pair: BatchPair, folder: Path, method: Method, may_replace: bool, stop_at_defects: bool
 ) -> PairResult:
     """Do what is left of one pair; what fails in it is told in its row."""
     try:
-        return _do(pair, folder, detector, may_replace)
+        return _do(pair, folder, method, may_replace)
     except RsdetectError as error:
         _stop_if_all_are_concerned(error, pair.options.score.scheduler)
         status, why = error.exit_status, str(error)
@@ -152,8 +153,8 @@ def _run_pair(
     return PairResult(pair.name, State.FAILED, status, " ".join(why.split()), pair.before, pair.after)
 
 
-def _do(pair: BatchPair, folder: Path, detector: Detector, may_replace: bool) -> PairResult:
-    left = what_is_left(pair, folder, detector)
+def _do(pair: BatchPair, folder: Path, method: Method, may_replace: bool) -> PairResult:
+    left = what_is_left(pair, folder, method)
     if left is Left.NOTHING:
         return PairResult.finished(pair, State.DONE_BEFORE, read_run(folder))
     wanted, run = pair.options.polygons, pair.options.run

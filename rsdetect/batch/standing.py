@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import Enum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rsdetect.batch.pairs import BatchPair
-from rsdetect.detectors import Detector
+from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError
 from rsdetect.outputs import Outputs
 from rsdetect.pair import open_pair
 from rsdetect.record import describe_input, plain
+from rsdetect.tiles import WantedBands
 from rsdetect.vectorize import read_run
 
 
@@ -25,13 +25,21 @@ class Left(Enum):
     ALL = "all"
 
 
-def what_is_left(pair: BatchPair, folder: Path, detector: Detector) -> Left:
+@dataclass(frozen=True)
+class Method:
+    """How pairs are scored."""
+
+    bands: WantedBands | None  # that the detector wants
+    identity: ScoringIdentity
+
+
+def what_is_left(pair: BatchPair, folder: Path, method: Method) -> Left:
     """Compare what the record in `folder` says with what the list asks for now.
 
     A pair is scored anew when a scene or a mask is another file by now (path, size, time stamp, checksums of
-    header and sample), when the bands, masks, area of interest, alignment, detector or model differ, when
-    another backend is asked for by name, or when another version of rsdetect scored it. What does not change
-    the result, such as the size of the tiles, does not count.
+    header and sample), when the bands, masks, area of interest or alignment differ, or when it is scored in
+    another way (`ScoringIdentity`). What does not change the result, such as the size of the tiles, does not
+    count.
 
     Raises
     ------
@@ -44,7 +52,7 @@ def what_is_left(pair: BatchPair, folder: Path, detector: Detector) -> Left:
         return Left.ALL
     if any(not (folder / name).exists() for name in (Outputs.RASTER, Outputs.POLYGONS)):
         return Left.ALL
-    if not _is_scored_as_asked(pair, record, detector):
+    if not _is_scored_as_asked(pair, record, method):
         return Left.ALL
     asked = pair.options.polygons
     threshold = record["detector"]["threshold"] if asked.threshold is None else asked.threshold
@@ -52,27 +60,12 @@ def what_is_left(pair: BatchPair, folder: Path, detector: Detector) -> Left:
     return Left.NOTHING if drawn == (threshold, asked.min_area, asked.simplify) else Left.POLYGONS
 
 
-def _is_scored_as_asked(pair: BatchPair, record: dict[str, Any], detector: Detector) -> bool:
-    told, asked = record["options"], pair.options
-    if told["pair"] != plain(asdict(asked.pair)):
+def _is_scored_as_asked(pair: BatchPair, record: dict[str, Any], method: Method) -> bool:
+    asked = pair.options
+    if record["options"]["pair"] != plain(asdict(asked.pair)):
         return False
-    if (told["score"]["detector"], told["score"]["model"]) != (asked.score.detector, asked.score.model):
+    if ScoringIdentity.of_record(record, asked.score.backend) != method.identity:
         return False
-    if asked.score.backend not in ("auto", record["detector"].get("backend", asked.score.backend)):
-        return False
-    if record["detector"].get("model_sha256") != _model_hash(detector):
-        return False
-    if record["machine"]["versions"]["rsdetect"] != version("rsdetect"):
-        return False
-    opened = open_pair(pair.before, pair.after, asked.pair, wanted=detector.bands)
+    opened = open_pair(pair.before, pair.after, asked.pair, wanted=method.bands)
     now = {date: describe_input(getattr(opened, date), opened) for date in ("before", "after")}
     return bool(record["inputs"] == plain(now))
-
-
-def _model_hash(detector: Detector) -> str | None:
-    model = getattr(detector, "model", None)
-    if model is None:
-        return None
-    from rsdetect.nets.checkpoint import model_hash
-
-    return model_hash(model)

@@ -66,6 +66,16 @@ class Baseline:
         """False when its file is gone, or was cleared away."""
         return file_version(self.path) is not None
 
+    @property
+    def can_be_had(self) -> bool:
+        """True when it can be compared with as it always was: it is there, or all it is made of is."""
+        return (self.is_made and self.is_there) or all(scene.is_there for scene in self.choice.scenes)
+
+    @property
+    def is_made(self) -> bool:
+        """True when it was put together from several scenes, and is no scene itself."""
+        return len(self.choice.scenes) > 1
+
 
 def choose(policy: BaselineSection, scene: TakenScene, earlier: Sequence[TakenScene]) -> Choice | None:
     """What `policy` says that `scene` is compared with; None = there is nothing yet.
@@ -146,7 +156,7 @@ class Baselines:
 
     def ready(self, baseline: Baseline) -> Baseline:
         """The baseline with its file in place: what was cleared away is made again."""
-        if baseline.is_there or len(baseline.choice.scenes) == 1:
+        if baseline.is_there or not baseline.is_made or not any(e.is_there for e in baseline.choice.scenes):
             return baseline
         known = self._write(baseline.choice)
         self._journal.put_baseline(self._request(baseline.choice), known)

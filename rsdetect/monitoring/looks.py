@@ -45,7 +45,7 @@ class Looker:
     def look(
         self, baseline: Baseline, scene: TakenScene, raster: Path | None, core: Any, extent: Any
     ) -> Evidence | None:
-        """What `scene` shows of an event; None = the ground before it is gone from the disk.
+        """What `scene` shows of an event; None = the scene or the ground before it is gone from the disk.
 
         Parameters
         ----------
@@ -67,13 +67,14 @@ class Looker:
         outlines = hash_bytes(shapely.to_wkb(core) + shapely.to_wkb(extent))
         key = f"{pair}-{outlines}"
         known = self._journal.look(key)
-        if known is None:
+        if known is None or not self._comparer.holds(known[0], baseline, scene):
             baseline = self._baselines.ready(baseline)
-            if raster is None and not baseline.is_there:
+            if raster is None and not (baseline.is_there and scene.is_there):
                 return None
             percent, level = self._percent(pair, baseline, scene, raster)
             evidence = examine(percent, level, core, extent, self._min_area)
-            content = {
+            content: dict[str, Any] = {
+                "scoring": self._comparer.scoring.key,
                 "observed": evidence.observed_share,
                 "changed": evidence.changed_share,
                 "probability": evidence.probability_mean,

@@ -12,6 +12,7 @@ from typing import Any
 import rasterio
 
 from rsdetect.detectors import choose_device, make_detector
+from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError, OutputError
 from rsdetect.monitoring.events import Event, Status
@@ -98,6 +99,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     on_cluster = asked.scheduler is not None
     device = choose_device(asked.name, asked.device, asked.backend, on_cluster=on_cluster)
     detector = make_detector(asked.name, asked.model, device, asked.backend)
+    scoring = ScoringIdentity.of(detector, asked.backend)
     refs = list_scenes(job, job_file, aoi)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
         site = None if folder.journal.exists() else settle_site(refs, _fixed_id(job, refs), aoi)
@@ -111,7 +113,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
                 site = settle_site(refs, _fixed_id(job, refs), aoi)
             if site is not None:
                 require_bands(site, job.scenes.bands, detector.bands)
-            return _update(journal, job, folder, site, refs)
+            return _update(journal, job, folder, scoring, site, refs)
 
 
 def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:
@@ -161,12 +163,17 @@ def _require_same_job(journal: Journal, job: Job, folder: JobFolder) -> None:
 
 
 def _update(
-    journal: Journal, job: Job, folder: JobFolder, site: Site | None, refs: Sequence[SceneRef]
+    journal: Journal,
+    job: Job,
+    folder: JobFolder,
+    scoring: ScoringIdentity,
+    site: Site | None,
+    refs: Sequence[SceneRef],
 ) -> RunResult:
     number = journal.begin_run()
     known = History(load_events(journal), load_observations(journal))
     before = {event.id: event.status for event in known.events}
-    update = Update(journal, job, folder)
+    update = Update(journal, job, folder, scoring)
     if site is not None:
         journal.put_fact(_SITE, site.as_fact())
         update.take_in(site, refs)

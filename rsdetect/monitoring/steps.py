@@ -1,4 +1,9 @@
-"""One step: a scene compared with its baseline, by `rsdetect detect` itself, into a folder of its own."""
+"""One step: a scene compared with its baseline, by `rsdetect detect` itself, into a folder of its own.
+
+A step has the key of what was asked for: the pixels of both, the area, bands, detector and thresholds. Beside
+it the journal keeps the identity by which it was scored. A step of another identity (other weights, another
+version of rsdetect) is made again in its place, unless its scenes are gone from the disk: then it stands.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ import pyogrio.raw
 import shapely
 
 from rsdetect.change import run_detect
+from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
 from rsdetect.files import hash_json
 from rsdetect.geopackage import CHANGES
@@ -48,12 +54,21 @@ class Step:
 class Comparer:
     """Compares scenes with baselines by the job's detector, each pair once."""
 
-    def __init__(self, journal: Journal, job: Job, site: Site, baselines: Baselines, folder: Path) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        job: Job,
+        site: Site,
+        baselines: Baselines,
+        folder: Path,
+        scoring: ScoringIdentity,
+    ) -> None:
         self._journal = journal
         self._baselines = baselines
         self._job = job
         self._site = site
         self._folder = folder
+        self.scoring = scoring  # of all that is compared now
         self._known = journal.steps()
 
     def options(self, baseline: Baseline, scene: TakenScene) -> DetectOptions:
@@ -84,7 +99,7 @@ class Comparer:
         )
 
     def key(self, baseline: Baseline, scene: TakenScene) -> str:
-        """16 hexadecimal digits that change whenever the result of the comparison could."""
+        """16 hexadecimal digits that change with all that decides the result, but for `scoring`."""
         how = self._job.detector.model_dump(include={"name", "model", "threshold", "min_area"})
         if self._job.detector.backend != "auto":  # which takes whatever hardly differs
             how["backend"] = self._job.detector.backend
@@ -94,7 +109,14 @@ class Comparer:
     def is_done(self, baseline: Baseline, scene: TakenScene) -> bool:
         """True when the comparison need not be made again."""
         row = self._known.get(self.key(baseline, scene))
-        return row is not None and row.state == "done"
+        return row is not None and row.state == "done" and self.holds(row.content, baseline, scene)
+
+    def holds(self, content: dict[str, Any], baseline: Baseline, scene: TakenScene) -> bool:
+        """Whether what the journal keeps of a pair still counts.
+
+        It does when the same identity scored it, and where it cannot be made again.
+        """
+        return content.get("scoring") == self.scoring.key or not can_be_compared(baseline, scene)
 
     def level(self, key: str) -> int | None:
         """The threshold of a finished comparison in percent; None = it was not made."""
@@ -125,18 +147,29 @@ class Comparer:
 
     def _detect(self, key: str, baseline: Baseline, scene: TakenScene) -> None:
         out = self.folder(key, scene)
-        try:  # a run was killed after the results were whole and before the journal said so
-            record = read_record(out / Outputs.RECORD)
-        except (OSError, ValueError):
+        record = self._whole_record(out)
+        if record is None:
             record = run_detect(baseline.path, scene.path, out, self.options(baseline, scene)).record
         content = {
             "folder": out.name,
+            "scoring": self._identity_of(record).key,
             "level": record["level_percent"],
             "baseline": {"day": baseline.day, "path": baseline.path, "mask": baseline.mask},
             "counts": record["counts"],
             "warnings": record["check"]["warnings"],
         }
         self._journal.end_step(key, content, _read_regions(out / Outputs.POLYGONS))
+
+    def _whole_record(self, out: Path) -> dict[str, Any] | None:
+        """Of a run that was killed after its results were whole and before the journal said so."""
+        try:
+            record = read_record(out / Outputs.RECORD)
+            return record if self._identity_of(record) == self.scoring else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def _identity_of(self, record: dict[str, Any]) -> ScoringIdentity:
+        return ScoringIdentity.of_record(record, self._job.detector.backend)
 
     def _step(self, key: str, baseline: Baseline, scene: TakenScene) -> Step:
         regions = tuple(
@@ -150,6 +183,11 @@ class Comparer:
         """Where the results of a comparison lie."""
         slug = re.sub("[^A-Za-z0-9._-]+", "-", scene.id)[:60]
         return self._folder / f"{scene.taken.date().isoformat()}_{slug}_{key[:8]}"
+
+
+def can_be_compared(baseline: Baseline, scene: TakenScene) -> bool:
+    """False when files that a comparison needs are gone from the disk."""
+    return scene.is_there and baseline.can_be_had
 
 
 def _read_regions(path: Path) -> list[tuple[bytes, float | None, float]]:

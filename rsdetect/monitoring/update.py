@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
+from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
 from rsdetect.monitoring.baseline import Baselines
 from rsdetect.monitoring.evidence import Evidence, area_of
@@ -27,10 +28,11 @@ from rsdetect.monitoring.steps import Comparer, Step
 class Update:
     """One update of a journal; its fields tell what happened."""
 
-    def __init__(self, journal: Journal, job: Job, folder: JobFolder) -> None:
+    def __init__(self, journal: Journal, job: Job, folder: JobFolder, scoring: ScoringIdentity) -> None:
         self._journal = journal
         self._job = job
         self._folder = folder
+        self._scoring = scoring
         self._used: set[str] = set()  # paths of baselines that the next run will want
         self._steps: set[str] = set()  # names of the folders of steps that count
         self.compared: list[str] = []
@@ -61,7 +63,7 @@ class Update:
         baselines = Baselines(
             self._journal, site, self._job.baseline, self._job.scenes, self._folder.baselines
         )
-        comparer = Comparer(self._journal, self._job, site, baselines, self._folder.steps)
+        comparer = Comparer(self._journal, self._job, site, baselines, self._folder.steps, self._scoring)
         looker = Looker(self._journal, comparer, baselines, self._job.detector.min_area)
         earlier: dict[str, tuple[TakenScene, ...]] = {}
 
