@@ -182,6 +182,7 @@ BAD = {
     "nothing to learn from": (["--recipe", "TINY"], "has no sources of scenes: name folders"),
     "too many folds": (["SET", "--folds", "9", "--recipe", "TINY"], "--folds 9 needs 9 places at least"),
     "one fold": (["SET", "--folds", "1"], "folds are two or more"),
+    "no grouping": (["SET", "--group-by", "(", "--recipe", "TINY"], "neither a distance like 500m"),
     "folds without places": (["--folds", "3"], "folds are two or more"),
     "no pairs without labels": (["SET", "--pseudo-labels", "EMPTY", "--recipe", "TINY"], "holds no pairs"),
     "workers": (["--workers", "-1"], "fewer than none"),

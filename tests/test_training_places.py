@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from labelled_sets import write_set
 from rasterio.transform import from_origin
+from scenes import TEN_METRES
 
 from rsdetect.errors import InputError
 from rsdetect.labelled import find_unlabelled
@@ -188,3 +193,60 @@ def test_an_index_that_is_none_is_told(tmp_path):
     (tmp_path / "index.json").write_text('[{"file": "x"}]')
     with pytest.raises(InputError, match="not an index of prepared scenes"):
         read_index(tmp_path)
+
+
+# --- neighbours -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Two folders with tiles of 1.4 km in one row, the first of the second next to the last of the first."""
+    root = tmp_path_factory.mktemp("rows")
+    for folder, names in (("west", "abc"), ("east", "de")):
+        for number, name in enumerate(names):
+            column = 140 * number + (430 if folder == "east" else 0)
+            write_set(root / folder, (name,), transform=TEN_METRES @ Affine.translation(column, 0))
+    return [str(root / "west"), str(root / "east")]
+
+
+def test_prepared_scenes_know_what_they_adjoin(rows, tmp_path):
+    prepare_labelled(rows, tmp_path / "made", RGB)
+    adjoins = {scene.place: scene.adjoins for scene in read_index(tmp_path / "made")}
+    assert adjoins == {
+        "0-west/a": ("0-west/b",),
+        "0-west/b": ("0-west/a", "0-west/c"),
+        "0-west/c": ("0-west/b", "1-east/d"),
+        "1-east/d": ("0-west/c", "1-east/e"),
+        "1-east/e": ("1-east/d",),
+    }
+    old = [
+        {key: value for key, value in vars(scene).items() if key != "adjoins"}
+        for scene in read_index(tmp_path / "made")
+    ]
+    (tmp_path / "made" / "index.json").write_text(json.dumps(old))
+    assert {scene.adjoins for scene in read_index(tmp_path / "made")} == {()}
+
+
+def test_neighbours_of_all_folders_are_kept_together(rows, tmp_path):
+    near = prepare_labelled(rows, tmp_path / "near", replace(RGB, group_by="5m"))
+    assert {scene.place for scene in near} == {"0-west/a", "1-east/d"}
+    assert {scene.adjoins for scene in near} == {("0-west/a",), ("1-east/d",)}
+    all_in_one = prepare_labelled(rows, tmp_path / "all", replace(RGB, group_by="500m"))
+    assert {(scene.place, scene.adjoins) for scene in all_in_one} == {("0-west/a", ())}
+    named = prepare_labelled(rows, tmp_path / "named", replace(RGB, group_by="[ab]|[cde]"))
+    assert {scene.place for scene in named} == set("abcde")
+
+
+def test_testing_beside_the_ground_that_taught_is_said(caplog):
+    far = scenes_of({f"p{number}": (10, 90) for number in range(8)})
+    near = [replace(scene, adjoins=tuple(f"p{number}" for number in range(8))) for scene in far]
+    for scenes, said in ((far, 0), (near, 1)):
+        caplog.clear()
+        split_places(scenes, 0.2, 0.2, 0)
+        assert len(caplog.records) == said
+        fold_places(scenes, 4, 0.2, 0)
+        assert len(caplog.records) == 2 * said
+    assert "--group-by 500m" in caplog.text
+    caplog.clear()
+    split_places(near, 0.2, 0, 0)
+    assert not caplog.records, "nothing is tested"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, say
-from rsdetect.commands.parameters import Bands, Debug, Json, Quiet
+from rsdetect.commands.parameters import Bands, Debug, GroupBy, Json, Quiet
 
 if TYPE_CHECKING:
     from rsdetect.nets.card import Card
@@ -42,6 +42,7 @@ def train(
     folds: Annotated[
         int | None, typer.Option(help="Also train this many models, each tested on places it never saw.")
     ] = None,
+    group_by: GroupBy = None,
     pseudo_labels: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Pairs without labels, to learn consistency from.")
     ] = None,
@@ -85,6 +86,7 @@ def train(
             base=base,
             average_with=tuple(average_with or ()),
             folds=folds,
+            group_by=group_by,
             bands=parse_bands(bands),
             layout=layout,
             unlabelled=pseudo_labels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 
 from rsdetect.errors import InputError
 from rsdetect.files import write_text
+
+_log = logging.getLogger(__name__)
 
 INDEX = "index.json"
 _TRIES = 200  # random splits that are tried until every part holds change
@@ -24,6 +27,7 @@ class PreparedScene:
     place: str  # scenes of one place are never split between training and testing
     pixels: int  # labelled ones
     changed: int
+    adjoins: tuple[str, ...] = ()  # other places whose ground begins less than 500 m away
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ def read_index(folder: Path) -> tuple[PreparedScene, ...]:
     """
     try:
         rows = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        return tuple(PreparedScene(**row) for row in rows)
-    except (OSError, ValueError, TypeError) as error:
+        return tuple(PreparedScene(**row | {"adjoins": tuple(row.get("adjoins", ()))}) for row in rows)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / INDEX} is not an index of prepared scenes: {error}.") from error
 
 
@@ -85,6 +89,7 @@ def split_places(scenes: Sequence[PreparedScene], validation: float, test: float
             test=tuple(sorted(order[held[0] : sum(held)])),
         )
         if all(_has_classes(of_places(scenes, part)) for part in vars(split).values() if part):
+            _warn_of_neighbours(scenes, [split])
             return split
     raise InputError(
         "Change lies in too few places: there must be some where one trains and some where one validates."
@@ -114,12 +119,32 @@ def fold_places(scenes: Sequence[PreparedScene], folds: int, validation: float, 
         rest = [scene for scene in scenes if scene.place not in test]
         inner = split_places(rest, validation, 0.0, seed + fold)
         splits.append(Split(inner.train, inner.validation, test))
+    _warn_of_neighbours(scenes, splits)
     return splits
 
 
 def of_places(scenes: Iterable[PreparedScene], places: Sequence[str]) -> list[PreparedScene]:
     """The scenes of some places."""
     return [scene for scene in scenes if scene.place in places]
+
+
+def _warn_of_neighbours(scenes: Sequence[PreparedScene], splits: Sequence[Split]) -> None:
+    """Say which places are tested though they adjoin one that was trained on, or chosen by."""
+    near = {}
+    for split in splits:
+        seen = {*split.train, *split.validation}
+        for scene in of_places(scenes, split.test):
+            if others := sorted(seen.intersection(scene.adjoins)):
+                near[scene.place] = others[0]
+    if near:
+        place, other = min(near.items())
+        _log.warning(
+            "%s on which the model is tested lie less than 500 m from one that it learns from (%s from %s): "
+            "figures will be better than far away; --group-by 500m keeps neighbours together.",
+            _count(len(near), "place"),
+            place,
+            other,
+        )
 
 
 def _has_classes(scenes: Sequence[PreparedScene]) -> bool:

@@ -26,6 +26,7 @@ class TrainOptions:
     base: str | None = None  # the model to start from
     average_with: tuple[str, ...] = ()  # models whose weights are averaged with what was learned
     folds: int | None = None  # of the places, each held out once
+    group_by: str | None = None  # what one place is, see rsdetect.labelled.grouping
     bands: tuple[int | str, ...] | None = None  # of the labelled pairs; None = by their names
     layout: str = "auto"  # of the labelled pairs
     unlabelled: str | None = None  # folder of pairs for consistency training
@@ -85,6 +86,7 @@ def _run(options: TrainOptions, recipe: Recipe) -> str:
         "from": model_hash(options.base) if options.base is not None else None,
         "average_with": [model_hash(model) for model in options.average_with],
         "folds": options.folds,
+        "group_by": options.group_by,
         "bands": options.bands,
         "layout": options.layout,
         "unlabelled": options.unlabelled,

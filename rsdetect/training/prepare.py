@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,8 @@ from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError
 from rsdetect.grid import Window
-from rsdetect.labelled import NOT_LABELLED, find_pairs, find_unlabelled
+from rsdetect.labelled import NOT_LABELLED, LabelledPair, find_pairs, find_unlabelled
+from rsdetect.labelled.grouping import GroupBy, adjoining
 from rsdetect.pair import Pair, PairOptions, open_pair, read_tile
 from rsdetect.tiles import TileWindow, WantedBands
 from rsdetect.training.index import PreparedScene, write_index
@@ -35,6 +36,7 @@ class PrepareOptions:
     wanted: WantedBands  # the network's
     bands: tuple[int | str, ...] | None = None  # of the pairs; None = by their names
     layout: str = "auto"
+    group_by: str | None = None  # of the pairs, see rsdetect.labelled.grouping
 
     def __post_init__(self) -> None:
         settle_sequences(self, bands=number_or_name)
@@ -51,21 +53,36 @@ def prepare_labelled(
         A folder holds no labelled pairs, or a pair cannot be read.
     """
     into.mkdir(parents=True, exist_ok=True)
-    how = PairOptions(bands=options.bands)
     scenes: list[PreparedScene] = []
     with Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        for number, folder in enumerate(folders):
-            source = f"{number}-{Path(folder).resolve().name}"
-            for labelled in find_pairs(folder, options.layout):
-                pair = labelled.open(how, wanted=options.wanted)
-                truth = partial(labelled.truth, pair)
-                # Two folders may call places of their own alike.
-                place = labelled.place if len(folders) == 1 else f"{source}/{labelled.place}"
-                scenes += _prepare(pair, truth, (source, labelled.name, place), into, options)
+        found = _open(folders, options)
+        places = [labelled.place for _, labelled, _ in found]
+        near = adjoining(places, [pair.grid for _, _, pair in found])
+        for source, labelled, pair in found:
+            names = (source, labelled.name, labelled.place)
+            others = tuple(sorted(near.get(labelled.place, ())))
+            prepared = _prepare(pair, partial(labelled.truth, pair), names, into, options)
+            scenes += [replace(scene, adjoins=others) for scene in prepared]
     if not scenes:
         raise InputError(f"No pixel in {', '.join(folders)} is both usable and labelled.")
     write_index(into, scenes)
     return tuple(scenes)
+
+
+def _open(folders: Sequence[str], options: PrepareOptions) -> list[tuple[str, LabelledPair, Pair]]:
+    """Source, description and headers of all pairs, grouped over all folders."""
+    how, sources, pairs = PairOptions(bands=options.bands), [], []
+    for number, folder in enumerate(folders):
+        source = f"{number}-{Path(folder).resolve().name}"
+        for labelled in find_pairs(folder, options.layout):
+            # Two folders may call places of their own alike.
+            place = labelled.place if len(folders) == 1 else f"{source}/{labelled.place}"
+            pairs.append(replace(labelled, place=place))
+            sources.append(source)
+    opened = [labelled.open(how, wanted=options.wanted) for labelled in pairs]
+    if options.group_by is not None:
+        pairs = GroupBy.parse(options.group_by).apply(pairs, [pair.grid for pair in opened])
+    return list(zip(sources, pairs, opened, strict=True))
 
 
 def prepare_unlabelled(

@@ -139,7 +139,9 @@ def _prepared(
             from rsdetect.training.prepare import PrepareOptions, prepare_labelled, prepare_unlabelled
 
             wanted = WantedBands(recipe.bands, recipe.bands_required)
-            how = PrepareOptions(wanted=wanted, bands=options.bands, layout=options.layout)
+            how = PrepareOptions(
+                wanted=wanted, bands=options.bands, layout=options.layout, group_by=options.group_by
+            )
             prepare = prepare_labelled if name == "labelled" else prepare_unlabelled
             found.append(prepare(folders, folder, how))
     return found[0], found[1]
