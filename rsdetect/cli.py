@@ -15,6 +15,7 @@ import typer
 import rsdetect
 from rsdetect.commands.batch import batch
 from rsdetect.commands.check import check
+from rsdetect.commands.compare import compare
 from rsdetect.commands.detect import detect
 from rsdetect.commands.evaluate import evaluate
 from rsdetect.commands.images import images
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (detect, batch, check, vectorize, simulate, images, train, evaluate, quantise, info):
+for command in (detect, batch, check, vectorize, simulate, images, train, evaluate, compare, quantise, info):
     app.command()(command)
 app.add_typer(monitor)
 

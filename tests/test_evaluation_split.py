@@ -180,7 +180,7 @@ def test_no_figure_is_shown_where_the_row_cannot_be_written(valley, split, tmp_p
     (tmp_path / "notes").rmdir()
     done = run(valley, split, tmp_path / "out", "--part", "report", "--log-look", "a try", "--json")
     assert (done.status, done.out) == (2, "")
-    assert "looks.jsonl cannot be written" in done.err
+    assert "for the log of looks looks.jsonl" in done.err
     assert not (tmp_path / "out").exists()
 
 

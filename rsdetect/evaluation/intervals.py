@@ -1,4 +1,4 @@
-"""Intervals by drawing places anew."""
+"""Intervals by bootstrap over places."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def macro(figures: Sequence[dict[str, Interval]], draws: Sequence[Draws]) -> dic
             found[name] = Interval(float("nan"), float("nan"), float("nan"))
             continue
         value = float(np.mean([value for value in values if not np.isnan(value)]))
-        known = any(np.ptp(drawn) > 0 for drawn in each)
+        known = any(not np.isnan(drawn[name]).all() for drawn in draws)
         found[name] = with_ends(value, np.mean(each, axis=0) if known else np.full(DRAWS, np.nan))
     return found
 

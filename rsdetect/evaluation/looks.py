@@ -96,6 +96,8 @@ def log_of(split: Split, path: Path, part: str, reason: str | None) -> Log | Non
             )
         return None
     log = Log(path=path.parent / split.looks, reason=reason, code=code_version())
+    if not log.path.parent.is_dir():
+        raise OutputError(f"there is no folder {log.path.parent} for the log of looks {log.path.name}.")
     if not os.access(log.path if log.path.exists() else log.path.parent, os.W_OK):
         raise OutputError(f"the log of looks {log.path} cannot be written.")
     return log

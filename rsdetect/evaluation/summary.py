@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rsdetect.evaluation.results import Evaluation, Interval
+
+if TYPE_CHECKING:
+    from rsdetect.evaluation.comparison import Compared
 
 _MISSING = "–"  # noqa: RUF001 (a dash for what is not defined)
 
@@ -75,6 +79,16 @@ _OBJECTS = (
     Column("boundary F1", "boundary_f1"),
     Column("alarms without change", "false_alarm_share", ".2%"),
 )
+# What two evaluations are compared by.
+COMPARED = (
+    _AT[0],
+    Column("F1 at the best threshold", "f1_best"),
+    _OVERALL[1],
+    _OVERALL[2],
+    *_OBJECTS[:2],
+    _OBJECTS[3],
+    _OBJECTS[4],
+)
 SCENE_COLUMNS = (*_AT[:3], *_OVERALL[:3], *_OBJECTS[:2], _OBJECTS[3])
 
 
@@ -94,6 +108,15 @@ def summaries(evaluation: Evaluation) -> Iterator[Summary]:
         rows = [*((source.name, source.figures) for source in evaluation.sources), *means]
         texts = ((name, *(column.text(figures) for column in columns)) for name, figures in rows)
         yield Summary(title, columns, tuple(texts), len(means))
+
+
+def difference_texts(row: Compared, column: Column) -> tuple[str, str, str, str]:
+    """A figure in both evaluations, the difference, and the interval of the difference."""
+    difference = row.difference[column.figure]
+    signed = Column(column.title, column.figure, f"+{column.form}")
+    ends = (signed.of({column.figure: end}) for end in (difference.low, difference.high))
+    interval = _MISSING if math.isnan(difference.low) else " to ".join(ends)
+    return column.of(row.first), column.of(row.second), signed.of({column.figure: difference.value}), interval
 
 
 def _means(evaluation: Evaluation) -> Iterator[tuple[str, dict[str, Interval]]]:
