@@ -48,9 +48,8 @@ class _Writer:
 
     def __call__(self, pixels: Tile, window: Window, probability: Float32Array) -> None:
         rows = max(1, _AT_ONCE // window.width)
-        for top in range(0, window.height, rows):
-            part = Window(window.row_off + top, window.col_off, min(rows, window.height - top), window.width)
-            self._append(pixels, part, probability[top : top + rows])
+        for part in window.blocks(rows, window.width):
+            self._append(pixels, part, probability[part.slices_in(window)])
 
     def _append(self, pixels: Tile, window: Window, probability: Float32Array) -> None:
         inside = window.slices_in(pixels.read)

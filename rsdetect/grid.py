@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from affine import Affine
@@ -53,6 +54,19 @@ class Window:
     def shifted(self, rows: int, cols: int) -> Window:
         """The same rectangle, moved down by `rows` and right by `cols` pixels."""
         return Window(self.row_off + rows, self.col_off + cols, self.height, self.width)
+
+    def blocks(self, height: int, width: int | None = None) -> Iterator[Window]:
+        """Cut it into blocks of `height` x `width` pixels, row by row; those at its ends may be smaller.
+
+        Squares without a `width`.
+
+        >>> [(block.row_off, block.col_off, *block.shape) for block in Window(5, 0, 3, 4).blocks(2, 4)]
+        [(5, 0, 2, 4), (7, 0, 1, 4)]
+        """
+        width = height if width is None else width
+        for row in range(self.row_off, self.row_end, height):
+            for col in range(self.col_off, self.col_end, width):
+                yield Window(row, col, height, width).intersection(self)
 
     def slices_in(self, outer: Window) -> tuple[slice, slice]:
         """Row and column slices of this window inside an array that covers `outer`."""

@@ -15,6 +15,7 @@ from rasterio.env import env_ctx_if_needed
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rsdetect.errors import ReadError, SceneError, SourceUnavailable
+from rsdetect.grid import Window
 
 # A pair without georeference is told of once, in words of our own (rsdetect.pair).
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -35,6 +36,11 @@ def open_raster(path: str, *, of: str | None = None) -> Any:
         return rasterio.open(path)
     except GDAL_ERRORS as error:
         raise SceneError(f"{of or path} cannot be opened as a raster: {one_line(error)}") from error
+
+
+def gdal_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+    """A window as rasterio takes it, in ranges of rows and of columns."""
+    return (window.row_off, window.row_end), (window.col_off, window.col_end)
 
 
 def one_line(error: BaseException) -> str:

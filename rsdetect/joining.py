@@ -15,7 +15,7 @@ import numpy as np
 
 from rsdetect.arraytypes import Int64Array
 from rsdetect.connected import connected
-from rsdetect.grid import Grid, Window
+from rsdetect.grid import Window
 from rsdetect.outlines import Corners
 from rsdetect.pieces import BlockPieces, Sums
 
@@ -78,13 +78,6 @@ class Seams:
 
 def _numbered(edge: Int64Array, first: int) -> Int64Array:
     return np.where(edge >= 0, edge + first, -1)
-
-
-def blocks(grid: Grid, size: int) -> Iterator[Window]:
-    """The blocks of a grid in row-major order, `size` pixels in height and width, fewer at its end."""
-    for row in range(0, grid.height, size):
-        for col in range(0, grid.width, size):
-            yield Window(row, col, size, size).intersection(grid.window)
 
 
 def in_order(

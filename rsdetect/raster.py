@@ -11,12 +11,12 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.shutil import copy as copy_raster
-from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.errors import JobInterrupted
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import (
     GDAL_ERRORS,
+    gdal_window,
     keep_open,
     one_line,
     open_raster,
@@ -48,9 +48,8 @@ class ProbabilityRaster:
             return keep_open(open_raster(str(self.path)), stack)
 
         dataset = thread_handle((str(self.path), self._version), opener)
-        place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
         try:
-            percent: NDArray[np.uint8] = dataset.read(1, window=place)
+            percent: NDArray[np.uint8] = dataset.read(1, window=gdal_window(window))
         except GDAL_ERRORS as error:
             what = f"{self.path} is damaged, run detect again"
             raise read_failure(what, error, is_local=self._version is not None) from error
@@ -98,8 +97,7 @@ def _write_plain(path: Path, grid: Grid, pieces: Iterable[tuple[Window, NDArray[
     with rasterio.open(path, "w", **_profile(grid)) as mosaic:
         _describe(mosaic)
         for core, percent in pieces:
-            place = RasterioWindow(core.col_off, core.row_off, core.width, core.height)
-            mosaic.write(percent, 1, window=place)
+            mosaic.write(percent, 1, window=gdal_window(core))
 
 
 def _pieces(store: WorkStore, tiles: Iterable[TileWindow]) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
@@ -121,8 +119,8 @@ def _require_whole(path: Path) -> None:
     for level in (None, *range(levels)):
         options = {} if level is None else {"overview_level": level}
         with rasterio.open(path, **options) as raster:
-            for row in range(0, raster.height, _BLOCK):
-                raster.read(1, window=RasterioWindow(0, row, raster.width, min(_BLOCK, raster.height - row)))
+            for rows in Window(0, 0, *raster.shape).blocks(_BLOCK, raster.width):
+                raster.read(1, window=gdal_window(rows))
 
 
 def _profile(grid: Grid) -> dict[str, Any]:

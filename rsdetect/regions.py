@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rsdetect.areas import measure, metres_per_unit, pixel_area_m2
 from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.grid import Grid, Window
-from rsdetect.joining import Seams, blocks, in_order
+from rsdetect.joining import Seams, in_order
 from rsdetect.outlines import Outlines, trace_outlines, transformed
 from rsdetect.percent import NOT_OBSERVED, PERCENT
 from rsdetect.pieces import Between, BlockPieces, Difference, Sums, find_pieces
@@ -146,7 +146,8 @@ def _trace(raster: Raster, layers: Sequence[Between], options: Sequence[TraceOpt
 
     seams = [Seams(grid.width) for _ in layers]
     outlined: list[list[_Outlined]] = [[] for _ in layers]
-    for window, found in in_order(find, blocks(grid, options[0].block_size), options[0].workers):
+    blocks = grid.window.blocks(options[0].block_size)
+    for window, found in in_order(find, blocks, options[0].workers):
         for (closed, still_open), seam, done in zip(found, seams, outlined, strict=True):
             with tracing:
                 seam.add(window, still_open)

@@ -112,12 +112,7 @@ def _joined(parts: list[PixelSample]) -> PixelSample:
 
 
 def _all_blocks(pair: Pair) -> Iterator[Window]:
-    height, width = pair.grid.shape
-    for row in range(0, height, BLOCK):
-        for col in range(0, width, BLOCK):
-            block = Window(row, col, BLOCK, BLOCK).intersection(pair.grid.window)
-            if pair.looks_at(block):
-                yield block
+    return (block for block in pair.grid.window.blocks(BLOCK) if pair.looks_at(block))
 
 
 def _spread_blocks(pair: Pair) -> tuple[Window, ...]:

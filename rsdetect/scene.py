@@ -21,6 +21,7 @@ from rsdetect.handles import (
     GDAL_ERRORS,
     alpha_band,
     alpha_in_use,
+    gdal_window,
     has_mask_band,
     keep_open,
     open_raster,
@@ -258,7 +259,7 @@ def _handle(scene: Scene) -> Any:
 
 
 def _decode(scene: Scene, inside: Window) -> Pixels:
-    place = _gdal_window(inside)
+    place = gdal_window(inside)
     try:
         dataset = _handle(scene)
         if scene.warp:
@@ -319,13 +320,9 @@ def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
 
     try:
         dataset = thread_handle((mask.path, mask.version, grid), opener)
-        classes: NDArray[np.int64] = dataset.read(1, window=_gdal_window(inside)).astype(np.int64)
+        classes: NDArray[np.int64] = dataset.read(1, window=gdal_window(inside)).astype(np.int64)
     except _BROKEN as error:
         raise read_failure(
             f"the mask {mask.path} cannot be read", error, is_local=mask.version is not None
         ) from error
     return classes
-
-
-def _gdal_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (window.row_off, window.row_end), (window.col_off, window.col_end)

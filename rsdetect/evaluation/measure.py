@@ -150,12 +150,7 @@ def _worst(
 ) -> Iterator[BadTile]:
     """The tiles with the most wrong pixels, if there are any."""
     wrong = (truth <= 1) & (percent != NOT_OBSERVED) & ((percent >= level) != (truth == 1))
-    height, width = wrong.shape
-    windows = [
-        Window(row, col, _WORST_PX, _WORST_PX).intersection(opened.pair.grid.window)
-        for row in range(0, height, _WORST_PX)
-        for col in range(0, width, _WORST_PX)
-    ]
+    windows = opened.pair.grid.window.blocks(_WORST_PX)
     ranked = sorted(
         ((int(wrong[window.slices_in(opened.pair.grid.window)].sum()), window) for window in windows),
         key=lambda entry: -entry[0],

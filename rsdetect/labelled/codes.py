@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import InputError
-from rsdetect.handles import GDAL_ERRORS, open_raster, read_failure
+from rsdetect.grid import Window
+from rsdetect.handles import GDAL_ERRORS, gdal_window, open_raster, read_failure
 
 CHANGED, UNCHANGED, NOT_LABELLED = 1, 0, 255
 
@@ -95,8 +96,8 @@ def _values(labels: Iterable[Path]) -> set[float]:
                 for i, colour in enumerate(dataset.colorinterp, 1)
                 if colour.name in ("red", "green", "blue")
             ]
-            for row in range(0, dataset.height, _BLOCK_ROWS):
-                rows = ((row, min(row + _BLOCK_ROWS, dataset.height)), (0, dataset.width))
+            for band in Window(0, 0, *dataset.shape).blocks(_BLOCK_ROWS, dataset.width):
+                rows = gdal_window(band)
                 try:
                     block = dataset.read(1, window=rows, masked=True)
                     grey = len(colours) < 3 or not np.ptp(dataset.read(colours, window=rows), axis=0).any()

@@ -140,13 +140,7 @@ def _driver(chip: Chip) -> str:
 def _blocks(frame: Frame) -> list[list[Window]]:
     """The frame in blocks that begin at multiples of its step, so that thinning them thins the whole."""
     window, edge = frame.window, max(_BLOCK // frame.step, 1) * frame.step
-    return [
-        [
-            Window(row, col, edge, edge).intersection(window)
-            for col in range(window.col_off, window.col_end, edge)
-        ]
-        for row in range(window.row_off, window.row_end, edge)
-    ]
+    return [list(band.blocks(edge)) for band in window.blocks(edge, window.width)]
 
 
 def _joined(rows: list[list[Any]]) -> Any:

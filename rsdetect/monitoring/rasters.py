@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import JobInterrupted
 from rsdetect.files import atomic_path
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import GDAL_ERRORS, one_line
+from rsdetect.handles import GDAL_ERRORS, gdal_window, one_line
 
 _BLOCK = 256  # edge of the file's blocks in pixels
 _DIGITS = 16
@@ -64,8 +63,7 @@ def write_raster(
             for window, values in pieces:
                 digest.update(repr(window).encode())
                 digest.update(np.ascontiguousarray(values).tobytes())
-                place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
-                raster.write(values, window=place)
+                raster.write(values, window=gdal_window(window))
     except _WRITE_ERRORS as error:
         raise JobInterrupted(
             f"{path} could not be written: {one_line(error)}; mend that and run the job again to carry on."

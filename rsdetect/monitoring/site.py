@@ -43,11 +43,9 @@ class Site:
 
     def blocks(self) -> Iterator[Window]:
         """Windows that cover the area of interest."""
-        for row in range(0, self.grid.height, _BLOCK):
-            for col in range(0, self.grid.width, _BLOCK):
-                block = Window(row, col, _BLOCK, _BLOCK).intersection(self.grid.window)
-                if self.aoi is None or touches_window(self.aoi, block):
-                    yield block
+        for block in self.grid.window.blocks(_BLOCK):
+            if self.aoi is None or touches_window(self.aoi, block):
+                yield block
 
 
 def band_names(ref: SceneRef, headers: Sequence[Header]) -> tuple[str, ...]:
