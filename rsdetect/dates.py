@@ -6,6 +6,7 @@ import re
 from datetime import date, timedelta
 
 from rsdetect.errors import InputError
+from rsdetect.places import file_name
 from rsdetect.scene import Header
 
 # Tags that name the acquisition, in the order of trust. TIFFTAG_DATETIME comes last, behind the file's
@@ -42,7 +43,7 @@ def date_in_name(path: str) -> str | None:
     >>> date_in_name("/data/T32UPU_20210704T101031_B04.tif"), date_in_name("LE70220491999322EDC01.tif")
     ('2021-07-04', '1999-11-18')
     """
-    name = path.rsplit("/", 1)[-1]
+    name = file_name(path)
     for pattern in _IN_NAMES:
         if (match := pattern.search(name)) and (found := _as_iso(match.groupdict())):
             return found

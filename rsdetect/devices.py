@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import getpass
 import os
 import re
 import socket
@@ -152,7 +153,7 @@ def _own(device: str, index: int) -> bool:
 
     if _owned:
         return True
-    name = f"rsdetect-{os.getuid()}-{torch.cuda.get_device_properties(index).uuid}.lock"
+    name = f"rsdetect-{_user()}-{torch.cuda.get_device_properties(index).uuid}.lock"
     lock = FileLock(Path(tempfile.gettempdir()) / name, thread_local=False)
     try:
         lock.acquire(timeout=0)
@@ -160,6 +161,11 @@ def _own(device: str, index: int) -> bool:
         return False
     _owned[device] = lock
     return True
+
+
+def _user() -> int | str:
+    """Whom this process belongs to; Windows has no numbers, and a temporary folder for each user."""
+    return os.getuid() if hasattr(os, "getuid") else getpass.getuser()
 
 
 _owning = threading.Lock()

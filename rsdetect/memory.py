@@ -8,6 +8,7 @@ among the tiles in flight, which are as large as that allows.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def free_memory() -> int:
     import psutil
 
     return min([int(psutil.virtual_memory().available), *_left_in_groups()])
+
+
+def peak_memory() -> int:
+    """The most bytes that this process has held, and the children it waited for (not on Windows)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        now = psutil.Process().memory_info()
+        return int(getattr(now, "peak_wset", now.rss))
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
+    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(peaks) * unit
 
 
 def _left_in_groups(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> list[int]:

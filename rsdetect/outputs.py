@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from filelock import FileLock, Timeout
-
 from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.files import clear_unfinished, move
+from rsdetect.folders import LOCK, HeldFolder
 from rsdetect.geopackage import write_raster_style
+from rsdetect.handles import close_handles
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,7 @@ class Outputs:
     """
 
     folder: Path
-    lock: FileLock
-    made: tuple[Path, ...]  # folders that were not there before, the innermost first
+    held: HeldFolder
 
     RASTER: ClassVar[str] = "change_probability.tif"
     RASTER_STYLE: ClassVar[str] = "change_probability.qml"
@@ -59,23 +59,10 @@ class Outputs:
         OutputError
             It cannot be written, or another run is at work in it.
         """
-        work = folder / cls.WORK
-        made: list[Path] = []
-        try:
-            made += (path for path in (work, folder, *folder.parents) if not path.exists())
-            work.mkdir(parents=True, exist_ok=True)
-            probe = work / ".probe"
-            probe.touch()
-            probe.unlink()
-            lock = FileLock(work / "lock")
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise OutputError(f"another run is at work in {folder}; wait for it or choose another.") from None
-        except OSError as error:
-            _remove_empty(made)
-            raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        busy = OutputError(f"another run is at work in {folder}; wait for it or choose another.")
+        held = HeldFolder.hold(folder, cls.WORK, busy=busy)
         clear_unfinished(folder)
-        return cls(folder, lock, tuple(made))
+        return cls(folder, held)
 
     def work_folder(self, key: str, *, resume: bool, alone: bool = True) -> Path:
         """The folder for work in progress with this fingerprint.
@@ -95,10 +82,11 @@ class Outputs:
         self._publishing.touch()
         for name in (self.RASTER, self.RASTER_STYLE, self.POLYGONS, self.RECORD):
             self.move(work, name)
-        shutil.rmtree(self._work)
+        self._clear_work()
 
     def move(self, work: Path, name: str) -> None:
         """Move one finished file to its final name, in the place of an older one."""
+        close_handles()  # Windows renames no file that is open, and this thread may have read both
         move(work / name, self.folder / name)
 
     def __enter__(self) -> Outputs:
@@ -140,23 +128,22 @@ class Outputs:
                 raise OutputError(f"{self.folder / name} exists; add --overwrite to replace it.")
 
     def _let_go(self) -> None:
+        keep = True
         try:
-            if not self._is_worth_keeping():
-                shutil.rmtree(self._work, ignore_errors=True)
-                _remove_empty(self.made)
+            keep = self._is_worth_keeping()
+            if not keep:
+                with suppress(OSError):
+                    self._clear_work()
         finally:
-            self.lock.release()
+            self.held.let_go(trace=keep)
+
+    def _clear_work(self) -> None:
+        """Remove all but the lock, which is open; the mark that says where to go on goes last."""
+        for entry in sorted(self._work.iterdir(), key=lambda entry: entry == self._publishing):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != LOCK:
+                entry.unlink(missing_ok=True)
 
     def _is_worth_keeping(self) -> bool:
         return self._publishing.exists() or any(self._work.glob("*/tiles/*.tile"))
-
-
-def _remove_empty(folders: tuple[Path, ...] | list[Path]) -> None:
-    """Leave no trace of a run that never began to work."""
-    for folder in folders:
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return

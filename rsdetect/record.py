@@ -6,8 +6,6 @@ import hashlib
 import json
 import math
 import platform
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import Any
 
 from rsdetect.files import hash_json, write_text
 from rsdetect.grid import Window
+from rsdetect.memory import peak_memory
 from rsdetect.pair import Pair
 from rsdetect.scene import MaskFile, Scene, read_scene
 from rsdetect.tiles import TilePlan
@@ -97,7 +96,7 @@ def describe_machine(device: str) -> dict[str, Any]:
         "device": device,
         "python": platform.python_version(),
         "versions": {package: version(package) for package in _PACKAGES},
-        "peak_memory_mib": round(_peak_memory_bytes() / 2**20, 1),
+        "peak_memory_mib": round(peak_memory() / 2**20, 1),
     }
 
 
@@ -134,12 +133,6 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _peak_memory_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
-    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(peaks) * unit
 
 
 def _header_hash(path: str) -> str:

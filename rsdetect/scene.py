@@ -29,6 +29,7 @@ from rsdetect.handles import (
     thread_handle,
     with_gdal_environment,
 )
+from rsdetect.places import file_name
 from rsdetect.warping import BLOCK, warped_bands, warped_classes
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
@@ -81,7 +82,7 @@ class Scene:
     @property
     def name(self) -> str:
         """The file's name without its folder."""
-        return self.path.rsplit("/", 1)[-1]
+        return file_name(self.path)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,18 @@ MODULES = {
 
 # From the ground up: a module imports from its own floor and from those below it.
 FLOORS = (
-    {"arraytypes", "errors", "files", "grid", "tiles", "stats", "metrics", "percent", "validation"},
+    {
+        "arraytypes",
+        "errors",
+        "files",
+        "folders",
+        "grid",
+        "tiles",
+        "stats",
+        "metrics",
+        "percent",
+        "validation",
+    },
     {"nets"},
     {"connected"},
     {"areas", "blocks", "devices", "handles", "memory"},
@@ -49,7 +60,19 @@ FLOORS = (
     {"cli"},
 )
 # `rsdetect` itself is the index: it points at the upper floors without importing them.
-PURE = ("arraytypes", "errors", "files", "grid", "tiles", "stats", "metrics", "percent", "validation", "nets")
+PURE = (
+    "arraytypes",
+    "errors",
+    "files",
+    "folders",
+    "grid",
+    "tiles",
+    "stats",
+    "metrics",
+    "percent",
+    "validation",
+    "nets",
+)
 FILES = {"rasterio", "geopandas", "pyogrio", "shapely"}
 RUNNING = {"torch", "dask", "distributed"}
 TORCH_ROOMS = ("nets", "backends", "training", "detectors.learned", "detectors.strip", "devices")

@@ -12,6 +12,7 @@ from rsdetect.bands import parse_bands
 from rsdetect.detectors import DEFAULT_DETECTOR
 from rsdetect.errors import InputError
 from rsdetect.pair import PairOptions
+from rsdetect.places import split_path
 from rsdetect.validation import number, number_or_name, settle_sequences
 
 SHIFTS_PX = (0.5, 1.0, 2.0)
@@ -100,7 +101,7 @@ def sources_of(folders: Sequence[str | Path], options: EvaluateOptions) -> list[
 
 
 def _split(folder: str | Path) -> tuple[Path, tuple[int | str, ...] | None]:
-    path, colon, bands = str(folder).rpartition(":")
-    if not colon or Path(folder).exists():
+    path, bands = split_path(str(folder))
+    if bands is None or Path(folder).exists():
         return Path(folder), None
     return Path(path), parse_bands(bands)

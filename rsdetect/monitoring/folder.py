@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.files import clear_unfinished
+from rsdetect.folders import HeldFolder
 
 
 @dataclass(frozen=True)
@@ -64,32 +63,13 @@ class JobFolder:
             for path in (self.events, self.steps, self.out / "run.json"):
                 if path.exists():
                     raise OutputError(f"{path} is not from this job; name another folder for its results.")
-        made = [path for path in (self.inner, self.out, *self.out.parents) if not path.exists()]
+        busy = JobInterrupted(
+            f"another run is at work in {self.out}; it was left alone, and nothing was done here."
+        )
+        held = HeldFolder.hold(self.out, self.inner.name, busy=busy, wait_s=wait_s)
         try:
-            self.inner.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.inner / "lock")
-            lock.acquire(timeout=wait_s)
-        except Timeout:
-            raise JobInterrupted(
-                f"another run is at work in {self.out}; it was left alone, and nothing was done here."
-            ) from None
-        except OSError as error:
-            _remove_empty(made)
-            raise OutputError(f"{self.out} cannot be written: {error.strerror or error}.") from error
-        for folder in (self.out, self.scenes, self.baselines):
-            clear_unfinished(folder)
-        try:
+            for folder in (self.out, self.scenes, self.baselines):
+                clear_unfinished(folder)
             yield
         finally:
-            if not self.journal.exists():
-                (self.inner / "lock").unlink(missing_ok=True)
-                _remove_empty(made)
-            lock.release()
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
+            held.let_go(trace=self.journal.exists())

@@ -77,7 +77,8 @@ def call_hook(news: NewsSection, summary: Path, content: Mapping[str, Any], fold
 def _program(hook: CommandHook, folder: Path) -> str | None:
     """The program, from the job's folder where it is written with a folder."""
     name = hook.command[0]
-    return shutil.which(str(folder / name) if os.sep in name else name)
+    with_folder = any(mark in name for mark in (os.sep, os.altsep) if mark)
+    return shutil.which(str(folder / name) if with_folder else name)
 
 
 def _run(hook: CommandHook, summary: Path, content: Mapping[str, Any], folder: Path) -> None:
