@@ -17,8 +17,8 @@ from rsdetect.checking import CheckReport, check_pair
 from rsdetect.detectors import Scorer, choose_device, make_detector
 from rsdetect.devices import return_free_memory, usable_cores
 from rsdetect.differences import KeptDifferences
-from rsdetect.engine import GDAL_CACHE_BYTES, Context, require_scheduler, run_tiles
-from rsdetect.memory import MIB, MemoryBudget, parse_memory, usual_memory
+from rsdetect.engine import Context, require_scheduler, run_tiles
+from rsdetect.memory import GDAL_CACHE_BYTES, MIB, MemoryBudget, parse_memory, usual_memory
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
 from rsdetect.pair import Pair, PairOptions, open_pair

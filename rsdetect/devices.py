@@ -1,4 +1,4 @@
-"""Where a job runs: cores and GPUs."""
+"""Where a job runs, cores and GPUs, and what one tile may take of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rsdetect.errors import InputError, JobInterrupted
+from rsdetect.memory import GDAL_CACHE_BYTES
 
 _KEPT_BYTES = 2**30  # of freed memory that the C library keeps
 
@@ -42,6 +45,19 @@ def keep_freed_memory() -> None:
     # Before version 2.35 no more than half a heap, and more is refused.
     if not mallopt(mmap, _KEPT_BYTES):
         mallopt(mmap, 32 * 2**20)
+
+
+@contextmanager
+def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Iterator[None]:
+    """Bound what one tile takes: threads inside a network's operators, and GDAL's block cache in bytes."""
+    from rasterio import Env
+
+    keep_freed_memory()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != torch_threads:
+        torch.set_num_threads(torch_threads)
+    with Env(GDAL_CACHEMAX=gdal_cache):
+        yield
 
 
 def return_free_memory() -> None:

@@ -6,7 +6,6 @@ configuration, and what it leaves behind is a file in the work store, so that a 
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import rasterio
-
 from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer
-from rsdetect.devices import keep_freed_memory
+from rsdetect.devices import worker_limits
 from rsdetect.differences import putting_down_differences
 from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError, SourceUnavailable
 from rsdetect.memory import MemoryBudget
@@ -35,10 +32,6 @@ from rsdetect.scoring import score_core
 from rsdetect.store import WorkStore
 from rsdetect.tiles import TilePlan, TileWindow
 from rsdetect.worker import look_around, on_own_device
-
-# GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits
-# into this; rasterio takes the number as bytes.
-GDAL_CACHE_BYTES = 256 * 2**20
 
 USUAL_MEMORY = MemoryBudget.of(2**30, workers=2)
 
@@ -140,17 +133,6 @@ def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> in
     """`_run_tile` in a worker process, which looks first whether it has what the job needs."""
     look_around(context.pair, context.store.folder, wanted)
     return _run_tile(replace(context, scorer=on_own_device(context.scorer)), row, col)
-
-
-@contextmanager
-def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Iterator[None]:
-    """Bound what one tile takes: threads inside a network's operators, and GDAL's block cache in bytes."""
-    keep_freed_memory()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.get_num_threads() != torch_threads:
-        torch.set_num_threads(torch_threads)
-    with rasterio.Env(GDAL_CACHEMAX=gdal_cache):
-        yield
 
 
 def _run_on_threads(

@@ -15,6 +15,10 @@ from pathlib import Path
 from rsdetect.errors import InputError
 
 MIB = 2**20
+# GDAL would take 5 % of the machine's memory in every process. A row of blocks of two wide scenes fits
+# into this; rasterio takes the number as bytes.
+GDAL_CACHE_BYTES = 256 * MIB
+
 _PROGRAM = 400 * MIB  # Python, PyTorch, GDAL and the libraries around them
 _LEAST = 512 * MIB
 _USUAL, _USUAL_PER_WORKER = 640 * MIB, 192 * MIB
@@ -39,7 +43,7 @@ class MemoryBudget:
         195
         """
         left = max(total, _LEAST) - _PROGRAM
-        cache = min(max(left // 8, 16 * MIB), 256 * MIB)
+        cache = min(max(left // 8, 16 * MIB), GDAL_CACHE_BYTES)
         shared = left // 4
         return cls(total, cache, shared, (left - cache - shared) // workers)
 

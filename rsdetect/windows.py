@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer
-from rsdetect.engine import worker_limits
+from rsdetect.devices import worker_limits
 from rsdetect.pair import Pair
 from rsdetect.scoring import score_core
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles

@@ -25,10 +25,11 @@ from rsdetect.batch.standing import Left, Method, what_is_left
 from rsdetect.change import run_detect
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
-from rsdetect.engine import GDAL_CACHE_BYTES, require_scheduler
+from rsdetect.engine import require_scheduler
 from rsdetect.errors import InputError, JobInterrupted, RsdetectError
 from rsdetect.files import atomic_path, write_text
 from rsdetect.handles import one_line
+from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.options import DetectOptions, ScoreOptions
 from rsdetect.outputs import Outputs
 from rsdetect.record import as_json

@@ -13,7 +13,6 @@ import numpy as np
 import rasterio
 
 from rsdetect.detectors import Detector, choose_device, make_detector
-from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError
 from rsdetect.evaluation.figures import figures_of
 from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, macro_several, with_ends
@@ -25,6 +24,7 @@ from rsdetect.evaluation.results import Evaluation, SceneScores, SourceScores
 from rsdetect.evaluation.split import read_split
 from rsdetect.evaluation.tally import Tally
 from rsdetect.evaluation.write import claim, write_evaluation
+from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.progress import show_progress
 from rsdetect.validation import as_items, text
 

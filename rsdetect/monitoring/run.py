@@ -13,8 +13,8 @@ import rasterio
 
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
-from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError, OutputError
+from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.history import History

@@ -14,9 +14,9 @@ import shapely
 from pyproj import Transformer
 from rasterio.features import rasterize
 
-from rsdetect.engine import GDAL_CACHE_BYTES
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid, Window
+from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.album import Album, Chip, Frame
 from rsdetect.monitoring.events import Event, Observation
 from rsdetect.monitoring.evidence import window_around
