@@ -18,6 +18,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
+from rsdetect.batch.overlap import PlacedChanges, counted_twice
 from rsdetect.geopackage import CHANGES, FOOTPRINT, changes_style, footprint_style
 from rsdetect.gpkg import Layer, write_geopackage
 
@@ -37,18 +38,22 @@ class _Part:
     columns: dict[str, NDArray[Any]]
 
 
-def collect_changes(path: Path, folders: Sequence[tuple[str, Path]]) -> tuple[str, list[str]]:
+@dataclass(frozen=True)
+class Collected:
+    """What was written over all pairs."""
+
+    crs: str  # name of the CRS of the file
+    unplaced: list[str]  # names of the pairs that are not in it because they have none
+    twice_m2: dict[str, float]  # of each pair in it, the changed area that earlier pairs count already
+
+
+def collect_changes(path: Path, folders: Sequence[tuple[str, Path]]) -> Collected:
     """Write the changes and footprints of all pairs into a new file at `path`.
 
     Parameters
     ----------
     folders
         Name of each finished pair, and the `changes.gpkg` that holds its polygons.
-
-    Returns
-    -------
-    tuple
-        Name of the CRS of the file, and the names of the pairs that are not in it because they have none.
     """
     layers = {name: [_read(pair, file, name) for pair, file in folders] for name in (CHANGES, FOOTPRINT)}
     placed = {name: [part for part in parts if part is not None] for name, parts in layers.items()}
@@ -65,7 +70,26 @@ def collect_changes(path: Path, folders: Sequence[tuple[str, Path]]) -> tuple[st
         ),
         crs.to_wkt(),
     )
-    return crs.name, unplaced
+    geometries = np.split(changes[0], np.cumsum([len(part.geometry) for part in placed[CHANGES]])[:-1])
+    twice = counted_twice(
+        [_on_ground(part, each, crs) for part, each in zip(placed[CHANGES], geometries, strict=True)]
+        if placed[CHANGES]
+        else []
+    )
+    names = [part.pair for part in placed[CHANGES]]
+    return Collected(crs.name, unplaced, dict(zip(names, twice, strict=True)))
+
+
+def _on_ground(part: _Part, geometry: NDArray[np.object_], crs: CRS) -> PlacedChanges:
+    """The changes of a pair, `geometry` in the common `crs`."""
+    back = Transformer.from_crs(crs, part.crs, always_xy=True)
+
+    def to_own(xy: NDArray[Any]) -> NDArray[Any]:
+        return xy if part.crs == crs else np.column_stack(back.transform(xy[:, 0], xy[:, 1]))
+
+    dates = [_dates(part, name)[:1] for name in _DATES]
+    before, after = (day[0] if day.size else np.datetime64("NaT", "D") for day in dates)
+    return PlacedChanges(geometry, part.crs.to_wkt(), to_own, (before, after))
 
 
 def _read(pair: str, file: Path, layer: str) -> _Part | None:

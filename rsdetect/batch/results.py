@@ -40,6 +40,7 @@ class PairResult:
     after_date: str | None = None
     regions: int | None = None
     changed_area_m2: float | None = None  # None without a CRS, too
+    counted_twice_m2: float | None = None  # of it, what earlier pairs of the list count already
     changed_pixels: int | None = None
     observed_pixels: int | None = None
     threshold: float | None = None

@@ -36,6 +36,7 @@ from rsdetect.record import as_json
 from rsdetect.vectorize import read_run, vectorize_run
 
 Tell = Callable[[str], None]
+_LEAST_TOLD_M2 = 0.5  # less would be said as 0
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,23 @@ class BatchReport:
         if self.unplaced:
             lines.append(f"Without a CRS, and so not in {POLYGONS}: {', '.join(self.unplaced)}.")
         if self.polygons is not None:
+            lines += self._said_of_twice()
             lines.append(f"All changes, in {self.crs}: {self.polygons}")
         return lines
+
+    @property
+    def counted_twice_m2(self) -> float:
+        """Changed area that more than one pair counts, in m2; see `rsdetect.batch.overlap`."""
+        return round(sum(row.counted_twice_m2 or 0.0 for row in self.results), 3)
+
+    def _said_of_twice(self) -> list[str]:
+        area = self.counted_twice_m2
+        if area < _LEAST_TOLD_M2:
+            return []
+        return [
+            f"Counted twice: {area:,.0f} m² ({area / 1e4:,.2f} ha) of the changed area, where pairs overlap. "
+            f"{TABLE} says how much of each pair earlier ones count already (counted_twice_m2)."
+        ]
 
     def as_content(self) -> dict[str, Any]:
         """What `batch.json` tells of it."""
@@ -73,6 +89,7 @@ class BatchReport:
             "counts": counts,
             "polygons": None if self.polygons is None else self.polygons.name,
             "crs": self.crs,
+            "counted_twice_m2": self.counted_twice_m2,
             "pairs_without_crs": self.unplaced,
             "pairs": [asdict(row) for row in self.results],
         }
@@ -191,13 +208,19 @@ def _finish(out: Path, results: list[PairResult]) -> BatchReport:
         return BatchReport(results, None, None, [])
     try:
         with atomic_path(out / POLYGONS) as unfinished:
-            crs, unplaced = collect_changes(unfinished, finished)
+            collected = collect_changes(unfinished, finished)
     except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:
         raise JobInterrupted(
             f"{out / POLYGONS} could not be written: {one_line(error)}; mend that and run the same command "
             "to carry on."
         ) from error
-    return BatchReport(results, out / POLYGONS, crs, unplaced)
+    twice = collected.twice_m2
+    results = [
+        replace(row, counted_twice_m2=round(twice[row.name], 3)) if row.name in twice else row
+        for row in results
+    ]
+    write_text(out / TABLE, as_csv(results))
+    return BatchReport(results, out / POLYGONS, collected.crs, collected.unplaced)
 
 
 @dataclass
