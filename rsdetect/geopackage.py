@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from rsdetect.gpkg import Columns, Layer, write_geopackage
 from rsdetect.regions import Regions
+from rsdetect.styles import read_style
 
 CHANGES, FOOTPRINT = "changes", "footprint"
 _LONGEST_NAME = 40  # characters of a band's name that go into a column's name
@@ -65,11 +65,6 @@ def write_changes(
     write_geopackage(path, layers, crs)
 
 
-def write_raster_style(path: Path) -> None:
-    """Write the style of a probability raster; QGIS applies a `.qml` that lies beside its `.tif`."""
-    path.write_text(_template("change_probability.qml"), encoding="utf-8")
-
-
 def _described(description: ChangeDescription, count: int) -> Columns:
     dates = {"before_date": description.before_date, "after_date": description.after_date}
     columns: Columns = {
@@ -104,15 +99,11 @@ def changes_style(difference_columns: Iterable[str]) -> str:
     rows = [
         f'<tr><td>{title}</td><td>[% round("{column}", 2) %]</td></tr>' for column, title in titles.items()
     ]
-    return Template(_template("changes.qml")).substitute(
+    return Template(read_style("changes.qml")).substitute(
         difference_aliases="\n".join(aliases), difference_rows="\n".join(rows)
     )
 
 
 def footprint_style() -> str:
     """The style of a layer that says where was looked."""
-    return _template("footprint.qml")
-
-
-def _template(name: str) -> str:
-    return files("rsdetect").joinpath("styles", name).read_text(encoding="utf-8")
+    return read_style("footprint.qml")

@@ -12,7 +12,6 @@ from typing import ClassVar
 from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.files import clear_unfinished, move
 from rsdetect.folders import LOCK, HeldFolder
-from rsdetect.geopackage import write_raster_style
 from rsdetect.handles import close_handles
 
 
@@ -76,7 +75,6 @@ class Outputs:
 
     def publish(self, work: Path) -> None:
         """Move finished files to their final names, the record last, and remove the work folder."""
-        write_raster_style(work / self.RASTER_STYLE)
         # Without a record the folder is not complete, and with the mark the same command may go on here.
         (self.folder / self.RECORD).unlink(missing_ok=True)
         self._publishing.touch()

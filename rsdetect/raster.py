@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.shutil import copy as copy_raster
 
 from rsdetect.errors import JobInterrupted
+from rsdetect.geotiff import QUICK, geotiff_profile
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import (
     GDAL_ERRORS,
@@ -27,6 +28,7 @@ from rsdetect.handles import (
 from rsdetect.percent import NOT_OBSERVED
 from rsdetect.scene import file_version, read_header
 from rsdetect.store import WorkStore
+from rsdetect.styles import read_style
 from rsdetect.tiles import TileWindow
 
 _BLOCK = 512  # edge of the file's blocks in pixels
@@ -57,10 +59,10 @@ class ProbabilityRaster:
 
 
 def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], path: Path) -> None:
-    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path`; what no tile covers is nodata.
+    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path`, its style beside it.
 
-    Memory does not grow with the raster: the tiles go into a plain tiled file first, in order, and GDAL
-    copies that one into the final layout with its overviews.
+    What no tile covers is nodata. Memory does not grow with the raster: the tiles go into a plain tiled file
+    first, in order, and GDAL copies that one into the final layout with its overviews.
 
     Raises
     ------
@@ -91,10 +93,17 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
         ) from error
     finally:
         plain.unlink(missing_ok=True)
+    write_raster_style(path.with_suffix(".qml"))
+
+
+def write_raster_style(path: Path) -> None:
+    """Write the style of a probability raster; QGIS applies a `.qml` that lies beside its `.tif`."""
+    path.write_text(read_style("change_probability.qml"), encoding="utf-8")
 
 
 def _write_plain(path: Path, grid: Grid, pieces: Iterable[tuple[Window, NDArray[np.uint8]]]) -> None:
-    with rasterio.open(path, "w", **_profile(grid)) as mosaic:
+    profile = geotiff_profile(grid, "uint8", nodata=NOT_OBSERVED, block=_BLOCK)
+    with rasterio.open(path, "w", **profile, **QUICK) as mosaic:
         _describe(mosaic)
         for core, percent in pieces:
             mosaic.write(percent, 1, window=gdal_window(core))
@@ -121,26 +130,6 @@ def _require_whole(path: Path) -> None:
         with rasterio.open(path, **options) as raster:
             for rows in Window(0, 0, *raster.shape).blocks(_BLOCK, raster.width):
                 raster.read(1, window=gdal_window(rows))
-
-
-def _profile(grid: Grid) -> dict[str, Any]:
-    return {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": 1,
-        "height": grid.height,
-        "width": grid.width,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "nodata": NOT_OBSERVED,
-        "tiled": True,
-        "blockxsize": _BLOCK,
-        "blockysize": _BLOCK,
-        "compress": "zstd",
-        "zstd_level": 1,
-        "sparse_ok": True,
-        "bigtiff": "IF_SAFER",
-    }
 
 
 def _describe(mosaic: Any) -> None:

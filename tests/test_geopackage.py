@@ -16,9 +16,10 @@ import pytest
 import shapely
 from affine import Affine
 
-from rsdetect.geopackage import ChangeDescription, write_changes, write_raster_style
+from rsdetect.geopackage import ChangeDescription, write_changes
 from rsdetect.gpkg import Layer, write_geopackage
 from rsdetect.grid import Grid
+from rsdetect.raster import write_raster_style
 from rsdetect.regions import TraceOptions, trace_footprint, trace_regions
 
 UTM = pyproj.CRS(32633).to_wkt()

@@ -33,7 +33,7 @@ FLOORS = (
     },
     {"nets"},
     {"connected"},
-    {"areas", "blocks", "devices", "handles", "memory"},
+    {"areas", "blocks", "devices", "geotiff", "handles", "memory"},
     {"outlines", "pictures", "places", "progress", "styles"},
     {"alignment", "backends", "pieces"},
     {"warping", "joining"},

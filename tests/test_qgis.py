@@ -14,8 +14,9 @@ import rasterio
 from affine import Affine
 from rasterio.shutil import copy as copy_raster
 
-from rsdetect.geopackage import ChangeDescription, write_changes, write_raster_style
+from rsdetect.geopackage import ChangeDescription, write_changes
 from rsdetect.grid import Grid
+from rsdetect.raster import write_raster_style
 from rsdetect.regions import TraceOptions, trace_footprint, trace_regions
 
 PYTHON = "/usr/bin/python3"  # the system's own, which PyQGIS belongs to

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from rsdetect.gpkg import Columns, Layer, write_geopackage
 from rsdetect.handles import one_line
 from rsdetect.monitoring.events import Event, Observation
 from rsdetect.monitoring.history import History
+from rsdetect.styles import read_style
 
 EVENTS, OBSERVATIONS = "events", "observations"
 _OUTCOMES = {True: "seen", False: "not seen", None: "unobserved"}
@@ -45,14 +45,14 @@ def write_history(path: Path, history: History, crs: str | None, site: str) -> N
         EVENTS,
         _array([event.geometry for event in history.events]),
         _event_columns(history.events, site),
-        _style("events.qml"),
+        read_style("events.qml"),
         "MultiPolygon",
     )
     observations = Layer(
         OBSERVATIONS,
         _array([each.geometry for each in history.observations]),
         _observation_columns(history.observations, site),
-        _style("observations.qml"),
+        read_style("observations.qml"),
         "MultiPolygon",
     )
     try:
@@ -115,7 +115,3 @@ def _times(values: Iterable[datetime | None]) -> NDArray[np.datetime64]:
     """UTC, without saying so: NumPy's times know no zone."""
     naive = [None if value is None else value.astimezone(UTC).replace(tzinfo=None) for value in values]
     return np.array([np.datetime64("NaT" if value is None else value, "ms") for value in naive], "M8[ms]")
-
-
-def _style(name: str) -> str:
-    return files("rsdetect").joinpath("styles", name).read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ import rasterio
 from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import JobInterrupted
 from rsdetect.files import atomic_path
+from rsdetect.geotiff import QUICK, geotiff_profile
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import GDAL_ERRORS, gdal_window, one_line
 
@@ -39,24 +40,8 @@ def write_raster(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    profile = {
-        "driver": "GTiff",
-        "dtype": "float32",
-        "count": len(names),
-        "height": grid.height,
-        "width": grid.width,
-        "crs": grid.crs,
-        "transform": grid.transform,
-        "nodata": np.nan,
-        "tiled": True,
-        "blockxsize": _BLOCK,
-        "blockysize": _BLOCK,
-        "compress": "zstd",
-        "zstd_level": 1,
-        "predictor": 3,
-        "sparse_ok": True,
-        "bigtiff": "IF_SAFER",
-    }
+    profile = geotiff_profile(grid, "float32", count=len(names), nodata=np.nan, block=_BLOCK)
+    profile |= {**QUICK, "predictor": 3}
     try:
         with atomic_path(path) as unfinished, rasterio.open(unfinished, "w", **profile) as raster:
             raster.descriptions = [name or None for name in names]

@@ -12,9 +12,9 @@ import pyogrio.raw
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.grid import Grid, Window
+from rsdetect.handles import gdal_window
 from rsdetect.regions import TraceOptions, trace_regions
 from rsdetect.simulate.spec import ChangeKind
 
@@ -50,10 +50,8 @@ class _Band:
         self._dataset, self._rows = dataset, rows
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        row, col = self._rows.row_off + window.row_off, window.col_off
-        values: NDArray[np.uint8] = self._dataset.read(
-            1, window=RasterioWindow(col, row, window.width, window.height)
-        )
+        place = gdal_window(window.shifted(self._rows.row_off, 0))
+        values: NDArray[np.uint8] = self._dataset.read(1, window=place)
         return values
 
 
@@ -90,12 +88,11 @@ def write_truth_polygons(
 def _whole_regions(truth: Any, kinds: Any, grid: Grid, band_rows: int) -> Iterator[Pieces]:
     """The regions that no later band can add to, band by band."""
     open_pieces = _NOTHING
-    for row in range(0, grid.height, band_rows):
-        rows = Window(row, 0, min(band_rows, grid.height - row), grid.width)
+    for rows in grid.window.blocks(band_rows, grid.width):
         traced = _trace(_Band(truth, grid, rows), _Band(kinds, grid, rows))
         _, bottom, _, top = grid.crop(rows).bounds
         bounds = shapely.bounds(traced.geometry).reshape(-1, 4)
-        joins = (bounds[:, 3] >= top) & (row > 0)
+        joins = (bounds[:, 3] >= top) & (rows.row_off > 0)
         met = _join(open_pieces + traced.at(joins))
         pieces = met + traced.at(~joins)
         low = shapely.bounds(pieces.geometry).reshape(-1, 4)[:, 1] <= bottom

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
-from rasterio.windows import Window as RasterioWindow
 
 from rsdetect.errors import OutputError
 from rsdetect.files import clear_unfinished, move, scratch_folder
+from rsdetect.geotiff import geotiff_profile
 from rsdetect.grid import Grid, Window
+from rsdetect.handles import gdal_window
 from rsdetect.simulate.scene import render
 from rsdetect.simulate.spec import ChangeKind, Rendered, SceneSpec
 from rsdetect.simulate.truth import write_truth_polygons
@@ -133,22 +134,18 @@ def _create(
     stack: ExitStack, spec: SceneSpec, parts: dict[str, Path], dates: tuple[datetime, datetime]
 ) -> dict[str, Any]:
     grid = pair_grid(spec)
-    common = {
-        "driver": "GTiff", "crs": grid.crs, "transform": grid.transform, "height": grid.height,
-        "width": grid.width, "tiled": True, "blockxsize": _TILE, "blockysize": _TILE,
-        "compress": "deflate", "bigtiff": "if_safer",
-    }  # fmt: skip
-    image = {"count": len(spec.bands), "dtype": spec.dtype, "nodata": 0, "predictor": 2}
+    image = geotiff_profile(grid, spec.dtype, count=len(spec.bands), nodata=0, block=_TILE) | {"predictor": 2}
+    classes = geotiff_profile(grid, "uint8", block=_TILE)
     profiles: dict[str, dict[str, Any]] = {
         "before.tif": image,
         "after.tif": image,
-        "before_mask.tif": {"count": 1, "dtype": "uint8"},
-        "after_mask.tif": {"count": 1, "dtype": "uint8"},
-        "truth.tif": {"count": 1, "dtype": "uint8", "nodata": NODATA_TRUTH},
-        _KINDS: {"count": 1, "dtype": "uint8"},
+        "before_mask.tif": classes,
+        "after_mask.tif": classes,
+        "truth.tif": classes | {"nodata": NODATA_TRUTH},
+        _KINDS: classes,
     }
     files = {
-        name: stack.enter_context(rasterio.open(parts[name], "w", **common, **profile))
+        name: stack.enter_context(rasterio.open(parts[name], "w", compress="deflate", **profile))
         for name, profile in profiles.items()
     }
     for name, date in zip(("before.tif", "after.tif"), dates, strict=True):
@@ -159,7 +156,7 @@ def _create(
 
 
 def _put(files: dict[str, Any], window: Window, drawn: Rendered, valid: NDArray[np.bool_]) -> None:
-    place = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+    place = gdal_window(window)
     files["before.tif"].write(drawn.before, window=place)
     files["after.tif"].write(drawn.after, window=place)
     masks = (drawn.cloud_before, drawn.shadow_before), (drawn.cloud_after, drawn.shadow_after)
@@ -171,12 +168,7 @@ def _put(files: dict[str, Any], window: Window, drawn: Rendered, valid: NDArray[
 
 def _drawn(spec: SceneSpec, workers: int) -> Iterator[tuple[Window, Rendered]]:
     """Every window of the scene, drawn, in the order of the files' blocks."""
-    whole = Window(0, 0, spec.height, spec.width)
-    windows = (
-        Window(row, col, _TILE, _TILE).intersection(whole)
-        for row in range(0, spec.height, _TILE)
-        for col in range(0, spec.width, _TILE)
-    )
+    windows = Window(0, 0, spec.height, spec.width).blocks(_TILE)
     if workers <= 1:
         yield from ((window, render(spec, window)) for window in windows)
         return

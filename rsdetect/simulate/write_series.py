@@ -13,6 +13,8 @@ from rasterio.features import shapes
 from shapely.geometry import shape
 
 from rsdetect.files import atomic_path, move, scratch_folder
+from rsdetect.geotiff import geotiff_profile
+from rsdetect.grid import Grid
 from rsdetect.simulate.series import BANDS, GSD_M, Series
 
 CRS = "EPSG:32632"
@@ -44,17 +46,8 @@ def write_date(series: Series, number: int, folder: Path) -> Path:
 
 def _write(path: Path, array: Any, names: tuple[str, ...]) -> None:
     count, height, width = array.shape
-    profile = {
-        "driver": "GTiff",
-        "dtype": array.dtype,
-        "count": count,
-        "height": height,
-        "width": width,
-        "crs": CRS,
-        "transform": TRANSFORM,
-        "compress": "deflate",
-        "predictor": 2,
-    }
+    profile = geotiff_profile(Grid(CRS, TRANSFORM, height, width), array.dtype, count=count)
+    profile |= {"compress": "deflate", "predictor": 2}
     with atomic_path(path) as unfinished, rasterio.open(unfinished, "w", **profile) as dataset:
         dataset.descriptions = names
         dataset.write(array)
