@@ -28,8 +28,9 @@ from rsdetect.backends.ranges import Measuring, folded_layers, measure_ranges
 from rsdetect.backends.steps import walk
 from rsdetect.backends.torch import TorchNetwork
 from rsdetect.batch.pairs import BatchPair
-from rsdetect.batch.standing import Left, what_is_left
+from rsdetect.batch.standing import Left, Method, what_is_left
 from rsdetect.detectors import choose_device, make_detector
+from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.detectors.learned import SiameseDetector
 from rsdetect.errors import InputError, JobInterrupted, ModelError
 from rsdetect.nets.card import Architecture, EightBit
@@ -480,11 +481,12 @@ def test_a_job_that_is_resumed_by_another_backend_starts_again(scenes, model, tm
 @pytest.mark.parametrize("ran", ["torch", *RUN_IN_8_BITS])
 def test_a_batch_scores_anew_where_another_backend_is_asked_for_by_name(scenes, model, tmp_path, ran):
     rsdetect.detect(scenes.before, scenes.after, out=tmp_path, model=str(model), backend=ran, quiet=True)
-    left = {}
+    detector, left = make_detector("siamese", str(model)), {}
     for backend in choosing.BACKENDS:
         options = DetectOptions.from_keywords(model=str(model), backend=backend)
         pair = BatchPair("one", scenes.before, scenes.after, options)
-        left[backend] = what_is_left(pair, tmp_path, make_detector("siamese", str(model)))
+        method = Method(detector.bands, ScoringIdentity.of(detector, backend))
+        left[backend] = what_is_left(pair, tmp_path, method)
     kept = ("auto", ran)
     assert left == {name: Left.NOTHING if name in kept else Left.ALL for name in choosing.BACKENDS}
 
