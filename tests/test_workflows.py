@@ -139,15 +139,40 @@ def test_the_job_confirms_what_changed_in_the_valley_and_nothing_else(checkout):
     assert len(summary["news"]["confirmed"]) == 3
 
 
+def commands_of_the_readme():
+    """Each line of code in it, in order, without its comment."""
+    text = (ROOT / "workflows" / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+
+
 @pytest.mark.slow
-def test_what_the_readme_says_runs(checkout):
-    text = (ROOT / "workflows" / "README.md").read_text()
-    lines = [line.split("#")[0].split() for line in text.splitlines() if line.startswith("rsdetect monitor ")]
-    assert len(lines) == 3
-    for _, *arguments in lines:
-        done = run(sys.executable, "-m", "rsdetect.cli", *arguments, cwd=checkout)
-        assert done.returncode == 0, done.stderr
+def test_what_the_readme_says_runs_in_a_fresh_shell(checkout):
+    """As in a terminal that was just opened, after what the README says first."""
+    first, *commands = commands_of_the_readme()
+    assert first == ". .venv/bin/activate"
+    ready = [command for command in commands if "slurm" not in command]  # run in test_cluster_workflows
+    assert len(ready) == len(commands) - 1 == 6
+    clean = {"HOME": str(checkout), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+    for command in ready:
+        done = subprocess.run(
+            ["bash", "-ec", f"{first}\n{command}"],
+            cwd=checkout, env=clean, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}: {done.stderr}"
     assert len(list((checkout / "workflows" / "landuse" / "timelines").iterdir())) == 2
+    assert (checkout / "out" / "pairs" / "summary.csv").exists()
+    assert (checkout / "out" / "local" / "changes.gpkg").exists()
+
+
+def test_every_file_that_the_readme_and_the_scripts_name_is_there():
+    folder = ROOT / "workflows"  # and not what jobs have left below it
+    paths = [path for path in (*folder.iterdir(), *(folder / "systemd").iterdir()) if path.is_file()]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    named = {name for text in texts for name in re.findall(r"\b(?:workflows|data)/[\w./-]*\w", text)}
+    assert len(named) > 10
+    made = {"workflows/landuse/events.gpkg", "workflows/landuse/report.html"}  # by the job
+    assert not [name for name in named - made if not (ROOT / name).exists()]
 
 
 @pytest.mark.slow

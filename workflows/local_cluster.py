@@ -17,10 +17,12 @@ from pathlib import Path
 from distributed import LocalCluster
 from torch.cuda import device_count
 
+from rsdetect.devices import usable_cores
+
 
 def main() -> int:
     """Start the cluster, hand its address to rsdetect, and pass on its exit status."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     processes = int(os.environ.get("RSDETECT_PROCESSES") or device_count() or cores)
     # A thread has a tile of its own in flight: on a GPU some read and write while one scores.
     threads = max(1, cores // processes)
