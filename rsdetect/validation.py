@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from rsdetect.errors import InputError
+
+if TYPE_CHECKING:  # not every command reads a file that pydantic checks
+    from pydantic import BaseModel, ValidationError
 
 
 def text(item: Any) -> str:
@@ -83,3 +87,69 @@ def settle_sequences(options: Any, **kinds: Callable[[Any], Any]) -> None:
         given = getattr(options, name)
         if given is not None:
             object.__setattr__(options, name, as_items(name, given, kind))
+
+
+def in_words(error: ValidationError, root: type[BaseModel], whole: str) -> str:
+    """What is wrong with a file, without a full stop: each place, and what to do about it.
+
+    Parameters
+    ----------
+    root
+        The model that refused it.
+    whole
+        What such a file is called: "job", "recipe".
+    """
+    # A misspelt key is said before the one that is missing for it.
+    errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    return "; ".join(_one_in_words(dict(one), root, whole) for one in errors)
+
+
+def _one_in_words(error: dict[str, Any], root: type[BaseModel], whole: str) -> str:
+    loc, models = _follow(error["loc"], root)
+    place = ".".join(str(part) for part in loc)
+    if error["type"] == "extra_forbidden":
+        known = sorted({key for model in _follow(error["loc"][:-1], root)[1] for key in model.model_fields})
+        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        return f"{'.'.join(str(part) for part in loc[:-1]) or f'a {whole}'} knows no key {loc[-1]!r} ({hint})"
+    if error["type"] == "missing":
+        return f"the key {place!r} is missing"
+    if error["type"].startswith("union_tag"):
+        tags = ", ".join(str(_tag(model)) for model in models)
+        key = str(error["ctx"]["discriminator"]).strip("'")
+        return f"{place}.{key} must be one of {tags}"
+    message = error["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(error["input"], dict | list) else f" (it says {error['input']!r})"
+    return f"{place or f'the {whole}'}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _follow(
+    loc: tuple[int | str, ...], root: type[BaseModel]
+) -> tuple[list[int | str], list[type[BaseModel]]]:
+    """The keys of pydantic's `loc`, without the alternatives' names between them, and the sections there."""
+    keys: list[int | str] = []
+    models = [root]
+    for part in loc:
+        if len(models) > 1 and any(part == _tag(model) for model in models):
+            models = [model for model in models if _tag(model) == part]
+            continue
+        keys.append(part)
+        if isinstance(part, int):  # of a list, whose items are all of these models
+            continue
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        models = [each for field in fields for each in _models(field.annotation)]
+    return keys, models
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    from pydantic import BaseModel
+
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    """What tells a section from its alternatives."""
+    tags = [model.model_fields[key].default for key in ("kind", "policy") if key in model.model_fields]
+    return str(tags[0]) if tags else None

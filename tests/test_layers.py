@@ -34,7 +34,7 @@ FLOORS = (
     {"nets"},
     {"connected"},
     {"areas", "blocks", "devices", "geotiff", "handles", "memory"},
-    {"outlines", "pictures", "places", "progress", "styles"},
+    {"outlines", "pages", "pictures", "places", "progress", "styles"},
     {"alignment", "backends", "pieces"},
     {"warping", "joining"},
     {"gpkg", "regions"},
@@ -137,6 +137,14 @@ def test_the_pure_rooms_open_no_files_and_run_nothing(name):
 def test_only_the_engine_and_the_lazy_arrays_import_dask():
     users = {name for name in MODULES if packages_of(name) & {"dask", "distributed"}}
     assert users == {"rsdetect.engine", "rsdetect.arrays"}
+
+
+def test_one_environment_renders_all_pages():
+    assert {name for name in MODULES if "jinja2" in packages_of(name)} == {"rsdetect.pages.templates"}
+    templates = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.html")}
+    assert {path.parts[0] for path in templates} == {"pages"}
+    heads = [path.name for path in templates if "<head>" in (PACKAGE / path).read_text(encoding="utf-8")]
+    assert heads == ["base.html"]
 
 
 def test_torch_stays_in_its_rooms():

@@ -287,7 +287,7 @@ class _Receiving(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver(monkeypatch):
-    monkeypatch.setattr("rsdetect.monitoring.hooks._BACKOFF_S", 0.01)
+    monkeypatch.setattr("rsdetect.monitoring.retries._BACKOFF_S", 0.01)
     monkeypatch.setenv("HOOK_TOKEN", f"Bearer {TOKEN}")
     with serving(Receiver()) as server:
         monkeypatch.setenv("HOOK_URL", server.url)

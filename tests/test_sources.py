@@ -245,7 +245,7 @@ def api(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _no_waiting_and_a_fresh_door(monkeypatch, request):
-    monkeypatch.setattr("rsdetect.monitoring.sources.catalogue._BACKOFF_S", 0.01)
+    monkeypatch.setattr("rsdetect.monitoring.retries._BACKOFF_S", 0.01)
     if "api" in request.fixturenames:
         door = request.getfixturevalue("api")
         door.failures, door.fails_after, door.status = 0, None, 503

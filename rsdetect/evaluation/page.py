@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rsdetect.evaluation.pictures import FALSE, MISSED, QUIET, RIGHT, TilePictures, draw_tile
 from rsdetect.evaluation.results import Evaluation, SourceScores
 from rsdetect.evaluation.summary import SCENE_COLUMNS, summaries
+from rsdetect.pages.templates import render
 
 _EDGE = 220  # of a diagram, in SVG units
 _LARGEST_DOT = 9.0
@@ -36,16 +37,8 @@ class SourcePage:
 
 def render_page(evaluation: Evaluation) -> str:
     """The page as HTML; the scenes are read again for the pictures of the worst tiles."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("rsdetect.evaluation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return templates.get_template("page.html").render(
+    return render(
+        "evaluation.html",
         evaluation=evaluation,
         summaries=list(summaries(evaluation)),
         sources=[_source(source, evaluation.threshold) for source in evaluation.sources],

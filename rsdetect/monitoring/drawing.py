@@ -10,6 +10,7 @@ from typing import Any
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import atomic_path
 from rsdetect.monitoring.timeline import Timeline
+from rsdetect.pages.templates import render
 
 _SIZE_IN = (10.0, 5.6)
 _DPI = 120
@@ -132,7 +133,6 @@ def _as_png(figure: Any) -> bytes:
 
 
 def _as_page(timeline: Timeline, figure: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from matplotlib import rc_context
 
@@ -141,14 +141,8 @@ def _as_page(timeline: Timeline, figure: Any) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "rsdetect"}):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     svg = drawn.getvalue()
-    templates = Environment(
-        loader=PackageLoader("rsdetect.monitoring", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return templates.get_template("timeline.html").render(
+    return render(
+        "timeline.html",
         timeline=timeline,
         # Drawn here, its text escaped there; all before the element itself is for files.
         figure=Markup(svg[svg.index("<svg") :]),  # noqa: S704

@@ -16,12 +16,10 @@ from urllib.parse import urlsplit
 
 from rsdetect.errors import InputError
 from rsdetect.monitoring.job_news import CommandHook, NewsSection, WebhookHook
+from rsdetect.monitoring.retries import patient
 
 _COMMAND_S = 600.0  # after which a command is given up
 _SECONDS_TO_ANSWER = (10.0, 30.0)  # for a webhook: to connect, to answer
-_RETRIES = 4
-_BACKOFF_S = 0.5
-_MAY_PASS = (429, 500, 502, 503, 504)
 _TOLD_OF = 300  # characters of what a command complains of
 
 
@@ -120,14 +118,7 @@ def _post(hook: WebhookHook, summary: Path, news_id: str) -> None:
     address = _address(hook)
     headers = {"Content-Type": "application/json", "Idempotency-Key": news_id}
     headers |= {name: _secret(variable) for name, variable in hook.header_env.items()}
-    retries = urllib3.Retry(
-        total=_RETRIES,
-        backoff_factor=_BACKOFF_S,
-        status_forcelist=_MAY_PASS,
-        allowed_methods=None,  # a POST too: the receiver can tell a repetition by its Idempotency-Key
-        redirect=0,
-        raise_on_status=False,
-    )
+    retries = patient(redirects=0)  # of a POST too: the receiver can tell a repetition by its Idempotency-Key
     connect, read = _SECONDS_TO_ANSWER
     try:
         with urllib3.PoolManager(timeout=urllib3.Timeout(connect, read), retries=retries) as pool:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from rsdetect.errors import InputError, OutputError
 from rsdetect.monitoring.job import Job
+from rsdetect.validation import in_words
 
 EXAMPLE = Path(__file__).with_name("example_job.yaml")
 SCHEMA = Path(__file__).with_name("job.schema.json")
@@ -53,9 +53,7 @@ def read_job(path: Path) -> Job:
     try:
         return Job.model_validate(content)
     except ValidationError as error:
-        # A misspelt key is said before the one that is missing for it.
-        errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        raise InputError(f"{path}: {'; '.join(_in_words(dict(one)) for one in errors)}.") from error
+        raise InputError(f"{path}: {in_words(error, Job, 'job')}.") from error
 
 
 def write_example(path: Path) -> None:
@@ -78,49 +76,3 @@ def _where(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     return f"{problem} (line {mark.line + 1})" if mark is not None else str(problem)
-
-
-def _in_words(error: dict[str, Any]) -> str:
-    """One of pydantic's errors: where, and what to do about it."""
-    loc, models = _follow(error["loc"])
-    place = ".".join(str(part) for part in loc)
-    if error["type"] == "extra_forbidden":
-        known = sorted({key for model in _follow(error["loc"][:-1])[1] for key in model.model_fields})
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-        return f"{'.'.join(str(part) for part in loc[:-1]) or 'a job'} knows no key {loc[-1]!r} ({hint})"
-    if error["type"] == "missing":
-        return f"the key {place!r} is missing"
-    if error["type"].startswith("union_tag"):
-        tags = ", ".join(str(_tag(model)) for model in models)
-        key = str(error["ctx"]["discriminator"]).strip("'")
-        return f"{place}.{key} must be one of {tags}"
-    message = error["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(error["input"], dict | list) else f" (it says {error['input']!r})"
-    return f"{place or 'the job'}: {message[0].lower()}{message[1:]}{shown}"
-
-
-def _follow(loc: tuple[int | str, ...]) -> tuple[list[int | str], list[type[BaseModel]]]:
-    """The keys of pydantic's `loc`, without the alternatives' names between them, and the sections there."""
-    keys: list[int | str] = []
-    models: list[type[BaseModel]] = [Job]
-    for part in loc:
-        if len(models) > 1 and any(part == _tag(model) for model in models):
-            models = [model for model in models if _tag(model) == part]
-            continue
-        keys.append(part)
-        fields = [model.model_fields[str(part)] for model in models if str(part) in model.model_fields]
-        models = [each for field in fields for each in _models(field.annotation)]
-    return keys, models
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    """What tells a section from its alternatives."""
-    tags = [model.model_fields[key].default for key in ("kind", "policy") if key in model.model_fields]
-    return str(tags[0]) if tags else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from rsdetect.monitoring.album import Album, Frame
@@ -15,6 +14,7 @@ from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.keeping import load_observations
 from rsdetect.monitoring.site import Site
 from rsdetect.monitoring.untold import Item, News
+from rsdetect.pages.templates import day, render
 
 _MOST_PICTURED = 40  # events with pictures, the largest; a page of 10 MB is no page
 _MOST_LISTED = 500  # events in the table, the latest
@@ -54,16 +54,6 @@ def render_report(
     options: ScenesSection,
 ) -> str:
     """The page as HTML; `content` is the summary."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("rsdetect.monitoring", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"day": _day, "area": _area, "percent": _percent}
     pictured = {item.event.id for item in news.items[:_MOST_PICTURED]}
     drawer = None if site is None else _Drawer(journal, site, options)
     sections = [
@@ -71,7 +61,8 @@ def render_report(
         for milestone in _HEADINGS
     ]
     latest = sorted(events, key=lambda event: (event.first_seen, event.id), reverse=True)
-    return templates.get_template("report.html").render(
+    return render(
+        "report.html",
         summary=content,
         sections=[section for section in sections if section[2]],
         news=news,
@@ -113,21 +104,7 @@ class _Drawer:
         images = self._album.draw(list(chips.values()))
         outline = frame.outline(event.geometry, self.site)
         return [
-            Picture(f"{name}, {_day(chip.taken)}", image, outline)
+            Picture(f"{name}, {day(chip.taken)}", image, outline)
             for (name, chip), image in zip(chips.items(), images, strict=True)
             if chip is not None and image is not None
         ]
-
-
-def _day(moment: datetime | None) -> str:
-    return "" if moment is None else moment.date().isoformat()
-
-
-def _area(area_m2: float | None) -> str:
-    if area_m2 is None:
-        return ""
-    return f"{area_m2:,.0f} m²" if area_m2 < 10_000 else f"{area_m2 / 1e4:,.1f} ha"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.0%}"

@@ -5,7 +5,6 @@ The same recipe and seed on the same machine give the same weights, unless the b
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rsdetect.errors import InputError
 from rsdetect.nets.card import Architecture
 from rsdetect.nets.siamese import MOST_STRIDE
+from rsdetect.validation import in_words
 
 FOLDER = Path(__file__).parent / "recipes"
 SUFFIX = ".toml"
@@ -223,7 +223,7 @@ def validated(given: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(given)
     except ValidationError as error:
-        raise InputError(f"The recipe {where} is wrong: {_explain(error)}.") from error
+        raise InputError(f"The recipe {where} is wrong: {in_words(error, Recipe, 'recipe')}.") from error
 
 
 def _apply(given: dict[str, Any], change: str) -> None:
@@ -240,24 +240,3 @@ def _apply(given: dict[str, Any], change: str) -> None:
         if not isinstance(given, dict):
             raise InputError(f"--set {change!r}: {table!r} holds no keys.")
     given[last] = parsed
-
-
-def _explain(error: ValidationError) -> str:
-    """The first thing that is wrong, in words; for an unknown key the nearest known one."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        message = first["msg"].removeprefix("Value error, ")
-        return f"{place}: {message}" if place else message
-    known = _keys_beside(first["loc"])
-    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-    return f"the key {place!r} is unknown ({hint})"
-
-
-def _keys_beside(loc: tuple[int | str, ...]) -> list[str]:
-    """The keys known in the table in which `loc` stands."""
-    model: Any = Recipe
-    for part in loc[:-1]:
-        model = model.model_fields[part].annotation if isinstance(part, str) else model.__args__[0]
-    return list(model.model_fields)

@@ -12,11 +12,9 @@ from typing import Any
 
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.handles import one_line
+from rsdetect.monitoring.retries import MAY_PASS, patient
 
-_RETRIES = 4
-_BACKOFF_S = 0.5  # before the second retry; doubled with each
 _SECONDS_TO_ANSWER = (10.0, 60.0)  # to connect, to answer
-_MAY_PASS = (429, 500, 502, 503, 504)
 _ITEMS_A_PAGE = 100
 
 
@@ -114,7 +112,7 @@ def _in_words(url: str, error: Exception) -> InputError | JobInterrupted:
         )
         return InputError(f"{url} cannot be read as a STAC catalogue: {told[:300]}.")
     status = getattr(answer, "status_code", None)
-    if status is None or status in _MAY_PASS:
+    if status is None or status in MAY_PASS:
         told = f"status {status}" if status else one_line(answer)
         return JobInterrupted(
             f"the catalogue {url} cannot be reached now ({told}); nothing was changed, and the same command "
@@ -135,17 +133,9 @@ def require_stac() -> None:
 
 def _stac_io() -> Any:
     from pystac_client.stac_api_io import StacApiIO
-    from urllib3 import Retry
 
-    # Asking is safe to repeat, by POST too; a server that says when is waited for.
-    retry = Retry(
-        total=_RETRIES,
-        backoff_factor=_BACKOFF_S,
-        status_forcelist=_MAY_PASS,
-        allowed_methods=None,
-        raise_on_status=False,
-    )
-    return StacApiIO(max_retries=retry, timeout=_SECONDS_TO_ANSWER)
+    # Asking is safe to repeat, by POST too.
+    return StacApiIO(max_retries=patient(), timeout=_SECONDS_TO_ANSWER)
 
 
 def _walked(root: Any, collections: Sequence[str], url: str) -> Iterator[Any]:

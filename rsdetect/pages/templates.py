@@ -1,0 +1,53 @@
+"""The one environment in which pages are rendered. Templates lie beside this file and extend `base.html`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # slow to import, and needed by few commands
+    from jinja2 import Environment
+
+_HECTARE_M2 = 10_000
+
+
+def render(template: str, **content: Any) -> str:
+    """A page as HTML; text in `content` is escaped, and a name that is missing there raises."""
+    return _environment().get_template(template).render(**content)
+
+
+def day(moment: datetime | None) -> str:
+    """The ISO date of a moment; "" for None."""
+    return "" if moment is None else moment.date().isoformat()
+
+
+def area(area_m2: float | None) -> str:
+    """An area in square metres, or hectares from one on; "" for None.
+
+    >>> area(9_999), area(25_000)
+    ('9,999 m²', '2.5 ha')
+    """
+    if area_m2 is None:
+        return ""
+    return f"{area_m2:,.0f} m²" if area_m2 < _HECTARE_M2 else f"{area_m2 / _HECTARE_M2:,.1f} ha"
+
+
+def percent(share: float | None) -> str:
+    """A share of 0 to 1 in whole percent; "" for None."""
+    return "" if share is None else f"{share:.0%}"
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    templates = Environment(
+        loader=PackageLoader("rsdetect.pages", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"day": day, "area": area, "percent": percent}
+    return templates
