@@ -35,7 +35,7 @@ bench: $(READY)
 
 # The scenes of the demo, from their seed.
 sample: $(READY)
-	$(BIN)/rsdetect simulate --out data/sample --kind vhr --size 640 --gsd 0.8 --seed 40 --overwrite
+	$(BIN)/rsdetect simulate --out data/sample --kind vhr --size 640 --gsd 0.8 --seed 42 --overwrite
 
 # The newest versions that pyproject.toml allows; run the tests before you commit the result.
 lock: $(READY)

@@ -10,6 +10,7 @@ import pytest
 from rsdetect.simulate import ChangeKind, SceneSpec
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.catalogue import ENTRIES, draw_catalogue
+from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.ground import paint_ground
 from rsdetect.simulate.land import RECIPES, Land, Use
 from rsdetect.simulate.landscape import Landscape, draw_landscape
@@ -17,6 +18,7 @@ from rsdetect.simulate.noise import Frame
 from rsdetect.simulate.patch import Patch, strew
 from rsdetect.simulate.plots import Plots
 from rsdetect.simulate.relief import Relief, shade_hills
+from rsdetect.simulate.salts import Salt
 from rsdetect.simulate.water import Waters, lay_water, paint_water
 from rsdetect.simulate.world import build_world
 
@@ -49,7 +51,7 @@ def test_outside_the_truth_the_cover_stays_at_every_pixel_size(gsd_m):
 def test_buildings_prevail_among_changes_at_fine_pixels():
     counts = np.zeros(len(ChangeKind))
     shares = []
-    for seed in range(24):
+    for seed in range(96):
         kind = landscape(seed, 0.7, 0.3).kind
         counts += np.bincount(kind.ravel(), minlength=len(ChangeKind))
         shares.append((kind > 0).mean())
@@ -79,7 +81,7 @@ def test_a_building_that_replaces_another_is_new():
 
 
 def test_a_building_that_stays_keeps_its_shape():
-    catalogue = draw_catalogue(0.4, 0.5, np.random.default_rng(1))
+    catalogue = draw_catalogue(0.4, 0.5, Draws(1))
     stays = ~catalogue.rebuilt
     for name in ("shape", "house_m", "aspect", "place", "turn", "wing", "height_m", "pitch", "hip"):
         first, second = getattr(catalogue, name)
@@ -170,7 +172,7 @@ def plots_of(frame: Frame, entry: int, *, street: bool) -> Plots:
 @pytest.mark.parametrize("use", list(Use), ids=lambda use: use.name.lower())
 def test_no_ground_is_flat_and_all_of_it_is_possible(use, gsd_m):
     frame = Frame(0, 0, 120, 120, gsd_m, 7)
-    catalogue = draw_catalogue(0.0, gsd_m, np.random.default_rng(2))
+    catalogue = draw_catalogue(0.0, gsd_m, Draws(2))
     catalogue.use[:, 0] = use
     plots = plots_of(frame, 0, street=use is Use.STREET)
     for date, texture in enumerate(Texture.draw_pair(frame, 1.0)):
@@ -199,7 +201,7 @@ def test_things_lie_elsewhere_only_where_they_are_moved(moved):
     found = []
     for date in range(2):
         patch = Patch(**(flat | {"texture": texture, "date": date, "gsd_m": 0.5}))
-        found.append(strew(patch, (6.0, 5.0), 0.3, 700, moved))
+        found.append(strew(patch, (6.0, 5.0), 0.3, Salt.YARD_HEAP, moved))
     share = found[0].on.mean()
     assert 0.05 < share < 0.3
     assert (found[0].on == found[1].on).all() != moved

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.simulate.compression import Compression, compress
+from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.tone import Limits, Stretch, Tone, apply_tone, colour_mix, measure_limits
 
 LINEAR = Tone(
@@ -91,7 +92,7 @@ def test_faded_film_has_no_black_and_no_white():
 
 @given(saturation=st.floats(0, 2), far=st.floats(0, 1.5))
 def test_colour_mixing_leaves_grey_grey(saturation, far):
-    mix = colour_mix(np.random.default_rng(3), far, saturation)
+    mix = colour_mix(Draws(3), far, saturation)
     np.testing.assert_allclose(mix @ np.full(3, 0.3), 0.3, atol=1e-5)
 
 

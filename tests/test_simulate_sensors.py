@@ -18,6 +18,7 @@ from rsdetect.cli import app
 from rsdetect.simulate import SceneSpec, render_whole, training_spec
 from rsdetect.simulate.air import veil
 from rsdetect.simulate.canvas import Canvas
+from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exposure import stretch_limits
 from rsdetect.simulate.light import cast_shadows
 from rsdetect.simulate.materials import BANDS, RANGES, Season, dated_palette, world_palette
@@ -60,7 +61,7 @@ def field(rows: int, cols: int, seed: int = 0) -> np.ndarray:
 
 
 def palette(season: Season = CLEAR, seed: int = 0) -> np.ndarray:
-    return dated_palette(world_palette(np.random.default_rng(seed)), season, np.random.default_rng(1), 0.0)
+    return dated_palette(world_palette(Draws(seed)), season, Draws(1), 0.0)
 
 
 def mean_of(table: np.ndarray, name: str) -> dict[str, float]:
@@ -249,7 +250,7 @@ def test_air_whitens_and_is_the_same_in_any_frame():
 
 def test_a_seam_divides_the_scene_and_is_the_same_in_any_frame():
     for seed in range(8):
-        seam = draw_seam((300, 200), 310, np.random.default_rng(seed))
+        seam = draw_seam((300, 200), 1, Draws(seed))
         whole = seam.share(Frame(0, 0, 300, 200, 0.5, 9))
         assert 0.02 < whole.mean() < 0.98
         assert whole.min() == 0
@@ -275,11 +276,11 @@ def test_beyond_a_seam_another_day_is_shown_and_the_truth_stays():
 
 
 def test_flaws_are_as_strong_as_asked_for():
-    frame, rng = Frame(64, 32, 200, 200, 1.0, 6), np.random.default_rng(0)
+    frame, rng = Frame(64, 32, 200, 200, 1.0, 6), Draws(0)
     flat = [np.full((200, 200), 0.2, np.float32)]
 
     def flawed(**wanted: float) -> np.ndarray:
-        return add_flaws(flat, replace(FLAWLESS, **wanted), frame, 7, rng)[0] - 0.2
+        return add_flaws(flat, replace(FLAWLESS, **wanted), frame, 1, rng)[0] - 0.2
 
     assert np.abs(flawed()).max() < 1e-7
     for grain in (0.0, 0.8):
@@ -299,11 +300,11 @@ def test_flaws_are_as_strong_as_asked_for():
 
 def test_signal_falls_off_alike_in_any_frame():
     flaws = replace(FLAWLESS, slope=(0.2, -0.1), vignette=0.3, frame_px=150.0, uneven=0.1, tint=0.05)
-    whole = fall_off(Frame(0, 0, 200, 200, 1.0, 6), flaws, (200, 200), 5, 3)
-    part = fall_off(Frame(50, 60, 100, 90, 1.0, 6), flaws, (200, 200), 5, 3)
+    whole = fall_off(Frame(0, 0, 200, 200, 1.0, 6), flaws, (200, 200), 1, 3)
+    part = fall_off(Frame(50, 60, 100, 90, 1.0, 6), flaws, (200, 200), 1, 3)
     for band, cut in zip(whole, part, strict=True):
         np.testing.assert_allclose(cut, band[50:150, 60:150], rtol=1e-4)
-    (slope,) = fall_off(Frame(0, 0, 200, 200, 1.0, 6), replace(FLAWLESS, slope=(0.2, 0.0)), (200, 200), 5, 1)
+    (slope,) = fall_off(Frame(0, 0, 200, 200, 1.0, 6), replace(FLAWLESS, slope=(0.2, 0.0)), (200, 200), 1, 1)
     assert slope[-1, 0] - slope[0, 0] == pytest.approx(0.2, abs=0.01)
     tinted = whole[0] / whole[2]
     assert 0.02 < tinted.std() < 0.3

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.compression import Compression
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import direction, exp
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import Season, dated_palette
 from rsdetect.simulate.mosaic import draw_seam
@@ -24,18 +27,18 @@ _SKY = np.array([1.25, 1.05, 0.92, 0.85, 0.8, 0.6, 0.5])  # what lights a shadow
 _NIR_WHITE = 2.2  # plants are that much brighter there, so that pictures show it that much darker
 
 
-def draw_looks(spec: SceneSpec, world: Float32Array, rng: np.random.Generator) -> tuple[Look, Look]:
+def draw_looks(spec: SceneSpec, world: Float32Array, rng: Draws) -> tuple[Look, Look]:
     """The looks of both dates: a common base, and differences that grow with `spec.contrast`."""
     far = float(min(spec.contrast, 1.5))
     shift = spec.shift_px
     if shift is None:
-        angle, length = rng.uniform(0, 2 * np.pi), 0.7 * rng.uniform(0, 1)
-        shift = (float(length * np.sin(angle)), float(length * np.cos(angle)))
+        (down, right), length = direction(rng.random()), 0.7 * rng.random()
+        shift = (length * down, length * right)
     draw = _Draw(spec, world, _Base.draw(spec.sensor, rng), far, rng)
     before, after = draw.look((0.0, 0.0)), draw.look(shift)
     if far and rng.random() < 0.35:
         # The truth lies on the grid of before, so only after is warped.
-        warp, scale = float(rng.uniform(0.2, 0.8)) * min(far, 1), float(np.exp(rng.uniform(3.0, 5.5)))
+        warp, scale = rng.uniform(0.2, 0.8) * min(far, 1), exp(rng.uniform(3.0, 5.5))
         after = replace(after, optics=replace(after.optics, warp=warp, warp_scale=scale))
     return draw.maybe_mosaic(before, 0), draw.maybe_mosaic(after, 1)
 
@@ -45,7 +48,7 @@ class _Base:
     """What both dates of a scene have in common before each strays from it."""
 
     green: float
-    azimuth: float
+    azimuth: float  # of the sun, in full turns
     tangent: float
     film: bool
     stretch: Stretch
@@ -59,21 +62,21 @@ class _Base:
     compressed: bool
 
     @staticmethod
-    def draw(sensor: Sensor, rng: np.random.Generator) -> _Base:
+    def draw(sensor: Sensor, rng: Draws) -> _Base:
         picture = sensor.product is Product.PICTURE
         return _Base(
             green=rng.beta(1.3, 0.9),
-            azimuth=rng.uniform(0, 2 * np.pi),
+            azimuth=rng.random(),
             tangent=rng.uniform(0.5, 2.0),
-            film=bool(rng.random() < sensor.film),
-            stretch=rng.choice(np.array(list(Stretch)), p=[0.5, 0.25, 0.15, 0.1]),
-            percent=float(rng.uniform(0.1, 2.0)),
+            film=rng.random() < sensor.film,
+            stretch=rng.choice(list(Stretch), [0.5, 0.25, 0.15, 0.1]),
+            percent=rng.uniform(0.1, 2.0),
             gamma=rng.uniform(0.5, 0.9),
-            brightness=float(np.exp(rng.normal(0.95, 0.22))),
-            gain=np.exp(rng.normal(0, 0.07, 7)) if picture else np.ones(7),
+            brightness=rng.log_normal(0.95, 0.22),
+            gain=rng.log_normal(0, 0.07, 7) if picture else np.ones(7),
             blur=rng.uniform(0.35, 0.8) if picture else rng.uniform(0.45, 0.7),
-            noise=float(np.exp(rng.normal(-5.3, 0.5))) if picture else 0.0025,
-            native=float(rng.uniform(1.1, 1.8)) if rng.random() < 0.25 and sensor.gsd_m < 10 else 1.0,
+            noise=rng.log_normal(-5.3, 0.5) if picture else 0.0025,
+            native=rng.uniform(1.1, 1.8) if rng.random() < 0.25 and sensor.gsd_m < 10 else 1.0,
             compressed=bool(picture and rng.random() < 0.4),
         )
 
@@ -86,7 +89,7 @@ class _Draw:
     world: Float32Array
     base: _Base
     far: float
-    rng: np.random.Generator
+    rng: Draws
 
     @property
     def _picture(self) -> bool:
@@ -94,14 +97,14 @@ class _Draw:
 
     def _chance(self, share: float) -> bool:
         """True with a probability that grows with the contrast asked for."""
-        return bool(self.rng.random() < share * min(self.far, 1))
+        return self.rng.random() < share * min(self.far, 1)
 
     def look(self, shift: tuple[float, float]) -> Look:
         base, far, rng = self.base, self.far, self.rng
         film = base.film != self._chance(0.5 * self.spec.sensor.film)
         season = self._season()
-        azimuth = base.azimuth + far * rng.normal(0, 0.7 if self.spec.sensor.lean else 0.3)
-        mist = far * float(rng.gamma(1.3, 0.018)) * (1.0 if self._picture else 0.4)
+        azimuth = base.azimuth + far * rng.normal(0, 0.7 if self.spec.sensor.lean else 0.3) / (2 * pi)
+        mist = far * rng.gamma(1.3, 0.018) * (1.0 if self._picture else 0.4)
         lean = (
             rng.normal(0, 1, 2) * self.spec.sensor.lean * min(far, 1) * (1.7 if rng.random() < 0.2 else 0.8)
         )
@@ -111,14 +114,14 @@ class _Draw:
         return Look(
             season=season,
             palette=dated_palette(self.world, season, rng, drift=0.07 * far),
-            sun=(float(np.sin(azimuth)), float(np.cos(azimuth))),
-            sun_tan=float(np.clip(base.tangent * np.exp(far * rng.normal(0, 0.4)), 0.3, 3.0)),
+            sun=direction(azimuth),
+            sun_tan=float(np.clip(base.tangent * rng.log_normal(0, 0.4 * far), 0.3, 3.0)),
             skylight=(rng.uniform(0.22, 0.5) * _SKY).astype(np.float32),
             lean=(float(lean[0]), float(lean[1])),
-            haze=(_HAZE * mist * np.exp(rng.normal(0, 0.1, 7))).astype(np.float32),
+            haze=(_HAZE * mist * rng.log_normal(0, 0.1, 7)).astype(np.float32),
             haze_swing=float(swings) * min(far, 1),
-            cirrus=float(rng.uniform(0.05, 0.35)) if self._chance(0.08) else 0.0,
-            gain=(base.gain * np.exp(far * rng.normal(0, cast, 7))).astype(np.float32),
+            cirrus=rng.uniform(0.05, 0.35) if self._chance(0.08) else 0.0,
+            gain=(base.gain * rng.log_normal(0, far * cast, 7)).astype(np.float32),
             optics=self._optics(shift, film),
             flaws=self._flaws(film),
             tone=self._tone(film, mist),
@@ -145,36 +148,36 @@ class _Draw:
             gain=0.5 * (look.gain + other.gain),
         )
         size = (self.spec.height, self.spec.width)
-        return replace(look, seam=draw_seam(size, 410 + date, self.rng), beyond=other)
+        return replace(look, seam=draw_seam(size, date, self.rng), beyond=other)
 
     def _season(self) -> Season:
         rng, far = self.rng, self.far
         green = float(np.clip(self.base.green + far * rng.normal(0, 0.35), 0, 1))
         leaves = float(np.clip(0.2 + 1.6 * green + far * rng.normal(0, 0.3), 0, 1))
-        autumn = float(rng.uniform(0.2, 0.9)) if green < 0.6 and self._chance(0.25) else 0.0
+        autumn = rng.uniform(0.2, 0.9) if green < 0.6 and self._chance(0.25) else 0.0
         return Season(
             green,
             leaves,
-            wet=float(rng.uniform(0, 0.8)) * min(far, 1),
+            wet=rng.uniform(0, 0.8) * min(far, 1),
             autumn=autumn,
-            snow=float(rng.uniform(0.1, 0.9)) if green < 0.3 and self._chance(0.06) else 0.0,
-            glint=float(rng.uniform(0.02, 0.2)) if self._chance(0.1) else 0.0,
+            snow=rng.uniform(0.1, 0.9) if green < 0.3 and self._chance(0.06) else 0.0,
+            glint=rng.uniform(0.02, 0.2) if self._chance(0.1) else 0.0,
         )
 
     def _optics(self, shift: tuple[float, float], film: bool) -> Optics:
         rng, far, base = self.rng, self.far, self.base
-        blur = base.blur * float(np.exp(far * rng.normal(0, 0.15))) * (1.25 if film else 1.0)
-        sharpen = float(rng.uniform(0.2, 1.4)) if self._picture and rng.random() < 0.5 else 0.0
+        blur = base.blur * rng.log_normal(0, 0.15 * far) * (1.25 if film else 1.0)
+        sharpen = rng.uniform(0.2, 1.4) if self._picture and rng.random() < 0.5 else 0.0
         sharpen *= 1.7 if self._chance(0.1) else 1.0
         native = base.native
         if self._chance(0.2) and self.spec.sensor.gsd_m < 10:
-            native = float(rng.uniform(1.1, 2.2))
+            native = rng.uniform(1.1, 2.2)
         fringe = rng.normal(0, 0.12, 2) if self.spec.sensor.gsd_m < 10 and self._chance(0.2) else np.zeros(2)
         return Optics(
             blur=min(blur, 1.3),
             sharpen=sharpen,
             native=native,
-            nearest=bool(rng.random() < 0.25),
+            nearest=rng.random() < 0.25,
             shift=shift,
             fringe=(float(np.clip(fringe[0], -0.3, 0.3)), float(np.clip(fringe[1], -0.3, 0.3))),
             warp=0.0,
@@ -187,33 +190,33 @@ class _Draw:
         slope = far * rng.normal(0, 0.05 if self._chance(0.4) else 0.008, 2)
         uneven = self._picture and self._chance(0.35)
         return Flaws(
-            noise=self.base.noise * float(np.exp(far * rng.normal(0, 0.3))) * (1.8 if film else 1.0),
-            grain=float(rng.uniform(0.3, 0.9)) if film or rng.random() < 0.2 else 0.0,
-            stripe=float(rng.uniform(0.001, 0.004)) if self._chance(0.08) else 0.0,
-            banding=float(rng.uniform(0.0005, 0.004)) if swept and self._chance(0.6) else 0.0,
-            dead=float(rng.uniform(0.002, 0.015)) if not self._picture and self._chance(0.04) else 0.0,
+            noise=self.base.noise * rng.log_normal(0, 0.3 * far) * (1.8 if film else 1.0),
+            grain=rng.uniform(0.3, 0.9) if film or rng.random() < 0.2 else 0.0,
+            stripe=rng.uniform(0.001, 0.004) if self._chance(0.08) else 0.0,
+            banding=rng.uniform(0.0005, 0.004) if swept and self._chance(0.6) else 0.0,
+            dead=rng.uniform(0.002, 0.015) if not self._picture and self._chance(0.04) else 0.0,
             slope=(float(slope[0]), float(slope[1])),
-            vignette=float(rng.uniform(0.05, 0.3)) if sensor.film and self._chance(0.25) else 0.0,
-            frame_px=float(rng.uniform(500, 4000)),
-            uneven=float(rng.uniform(0.02, 0.16)) if uneven else 0.0,
-            tint=float(rng.uniform(0.0, 0.07)) if uneven else 0.0,
-            uneven_px=float(np.exp(rng.uniform(np.log(40), np.log(600)))),
+            vignette=rng.uniform(0.05, 0.3) if sensor.film and self._chance(0.25) else 0.0,
+            frame_px=rng.uniform(500, 4000),
+            uneven=rng.uniform(0.02, 0.16) if uneven else 0.0,
+            tint=rng.uniform(0.0, 0.07) if uneven else 0.0,
+            uneven_px=rng.log_uniform(40, 600),
         )
 
     def _tone(self, film: bool, mist: float) -> Tone:
         rng, far, base = self.rng, self.far, self.base
         stretch = base.stretch
         if self._chance(0.3):
-            stretch = rng.choice(np.array(list(Stretch)))
-        black = float(rng.uniform(-0.03, 0.02)) + 0.7 * mist
-        white = 1 / (base.brightness * float(np.exp(far * rng.normal(0, 0.18))))
-        least = base.percent * float(np.exp(far * rng.normal(0, 0.4)))
+            stretch = rng.choice(list(Stretch))
+        black = rng.uniform(-0.03, 0.02) + 0.7 * mist
+        white = 1 / (base.brightness * rng.log_normal(0, 0.18 * far))
+        least = base.percent * rng.log_normal(0, 0.4 * far)
         low, high = np.full(4, black), black + white * np.array([1, 1, 1, _NIR_WHITE])
-        saturation = float(np.exp(far * rng.normal(-0.1, 0.16)))
+        saturation = rng.log_normal(-0.1 * far, 0.16 * far)
         lift, top = np.zeros(4), np.ones(4)
         if film:
             # Dyes fade unevenly: blacks turn grey and brown, whites dull and yellow.
-            saturation *= float(rng.uniform(0.35, 0.9)) if rng.random() < 0.85 else 0.0
+            saturation *= rng.uniform(0.35, 0.9) if rng.random() < 0.85 else 0.0
             warm = rng.uniform(-0.3, 1.0) * np.array([1.0, 0.3, -0.8, 0.0])
             lift = np.clip(rng.uniform(0.0, 0.22) + 0.05 * warm, 0, 0.4)
             top = np.clip(rng.uniform(0.65, 1.0) + 0.1 * warm, 0.5, 1.05)
@@ -222,9 +225,9 @@ class _Draw:
             low=low.astype(np.float32),
             high=high.astype(np.float32),
             percent=(min(least, 8.0), 100 - min(0.8 * least, 8.0)),
-            room=float(rng.uniform(0.0, 0.25)),
-            weight=float(rng.uniform(0.4, 0.95)),
-            gamma=float(np.clip(base.gamma * np.exp(far * rng.normal(0, 0.15)), 0.4, 1.3)),
+            room=rng.uniform(0.0, 0.25),
+            weight=rng.uniform(0.4, 0.95),
+            gamma=float(np.clip(base.gamma * rng.log_normal(0, 0.15 * far), 0.4, 1.3)),
             mix=colour_mix(rng, far, saturation),
             lift=lift.astype(np.float32),
             top=top.astype(np.float32),
@@ -234,6 +237,6 @@ class _Draw:
         rng = self.rng
         if self.base.compressed == self._chance(0.25):
             return Compression()
-        waves = float(rng.uniform(2.0, 9.0)) if rng.random() < 0.25 else 0.0
-        blocks = 0.0 if waves else float(rng.uniform(1.0, 8.0))
-        return Compression(blocks=blocks, halved_colour=bool(rng.random() < 0.6), waves=waves)
+        waves = rng.uniform(2.0, 9.0) if rng.random() < 0.25 else 0.0
+        blocks = 0.0 if waves else rng.uniform(1.0, 8.0)
+        return Compression(blocks=blocks, halved_colour=rng.random() < 0.6, waves=waves)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.catalogue import Catalogue, Shape
+from rsdetect.simulate.exact import cos_turns
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array
@@ -141,7 +142,7 @@ def _paint_walls(canvas: Canvas, h: _Houses, walls: IndexArray, texture: Texture
     start, count = RANGES["facade"]
     row = (start + h.entry[walls] % count).astype(np.uint8)
     # Rows of windows and balconies.
-    storeys = 0.12 * np.cos(h.east_m[walls] * np.float32(2 * np.pi / 3.2))
+    storeys = 0.12 * cos_turns(h.east_m[walls] * np.float32(1 / 3.2))
     shade = 0.72 + 0.08 * texture.fine[at] + storeys
     canvas.paint(at, row, row, np.zeros(1, np.float32), shade, Cover.BUILDING)
     canvas.height_m.reshape(-1)[at] = h.height_m[walls] * 0.5

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, smooth, uniform, white
+from rsdetect.simulate.salts import Salt
 
 UInt8Array = NDArray[np.uint8]
 Index1 = NDArray[np.intp]
@@ -81,7 +83,7 @@ class Texture:
         `strength` is the contrast of the finer ones against the usual.
         """
         outlines = _outlines(frame, max(9 * frame.gsd_m, 12.0))
-        place, *own = (Texture._draw(frame, salt, outlines) for salt in (51, 61, 71))
+        place, *own = (Texture._draw(frame, part, outlines) for part in range(3))
         before, after = (
             Texture(
                 grain=_blend(place.grain, date.grain, 0.6, strength),
@@ -96,15 +98,17 @@ class Texture:
         return before, after
 
     @staticmethod
-    def _draw(frame: Frame, salt: int, outlines: UInt32Array) -> Texture:
+    def _draw(frame: Frame, part: int, outlines: UInt32Array) -> Texture:
+        """The textures of the place (part 0) or those of a date (1 and 2)."""
         fine_m, patch_m = max(2.5 * frame.gsd_m, 1.2), max(7 * frame.gsd_m, 9.0)
-        patch = rough(frame, salt + 2, patch_m)
+        patch = rough(frame, Salt.TEXTURE_PATCH, patch_m, part=part)
+        leaves = uniform(frame.seed, Salt.TEXTURE_LEAVES, outlines, part=part)
         return Texture(
-            grain=white(frame, salt),
-            fine=smooth(frame, salt + 1, fine_m),
+            grain=white(frame, Salt.TEXTURE_GRAIN, part),
+            fine=smooth(frame, Salt.TEXTURE_FINE, fine_m, part=part),
             patch=patch,
-            broad=rough(frame, salt + 3, 12 * patch_m, 2),
-            leaves=(uniform(frame.seed, salt + 4, outlines) - np.float32(0.5)) * np.float32(12**0.5),
+            broad=rough(frame, Salt.TEXTURE_BROAD, 12 * patch_m, 2, part=part),
+            leaves=(leaves - np.float32(0.5)) * np.float32(sqrt(12)),
             place=patch,
         )
 
@@ -118,13 +122,11 @@ def _outlines(frame: Frame, scale_m: float) -> UInt32Array:
 
     Level sets of two noises laid over each other: pieces of every size, and of no two shapes.
     """
-    levels = [
-        np.floor(1.7 * rough(frame, salt, scale, 4)) for salt, scale in ((56, scale_m), (57, 4 * scale_m))
-    ]
-    return hashed(frame.seed, 58, *levels)
+    fields = rough(frame, Salt.OUTLINE, scale_m, 4), rough(frame, Salt.OUTLINE_LARGE, 4 * scale_m, 4)
+    return hashed(frame.seed, Salt.OUTLINE_KEY, *(np.floor(1.7 * field) for field in fields))
 
 
 def _blend(place: Float32Array, own: Float32Array, share: float, strength: float) -> Float32Array:
     """`share` of a date's own texture in that of the place, at the same standard deviation; flat."""
-    power = np.float32(strength * ((1 - share) ** 2 + share**2) ** -0.5)
+    power = np.float32(strength / sqrt((1 - share) * (1 - share) + share * share))
     return np.asarray(((1 - share) * place + share * own) * power, dtype=np.float32).ravel()

@@ -13,6 +13,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import cos_turns, exp, sin_turns
 from rsdetect.simulate.land import RECIPES, URBAN, Land, Recipe, Use
 from rsdetect.simulate.materials import pick_among
 from rsdetect.simulate.spec import ChangeKind
@@ -81,7 +83,7 @@ class Shape(IntEnum):
     SAWTOOTH = 4  # a hall under rows of slanting roofs
 
 
-def draw_catalogue(change: float, gsd_m: float, rng: np.random.Generator) -> Catalogue:
+def draw_catalogue(change: float, gsd_m: float, rng: Draws) -> Catalogue:
     """The catalogue of one world; with `change` at 0 nothing in it changes."""
     # Where a house is no larger than a pixel, one house more is no change that anybody could map.
     too_small = () if gsd_m < 5 else (Land.SUBURB, Land.DENSE) if gsd_m < 15 else URBAN
@@ -89,7 +91,7 @@ def draw_catalogue(change: float, gsd_m: float, rng: np.random.Generator) -> Cat
     return Catalogue(**{name: np.concatenate([p[name] for p in parts], axis=-1) for name in parts[0]})
 
 
-def _span(rng: np.random.Generator, span: tuple[float, float], n: int = ENTRIES) -> Float32Array:
+def _span(rng: Draws, span: tuple[float, float], n: int = ENTRIES) -> Float32Array:
     return rng.uniform(*span, n).astype(np.float32)
 
 
@@ -99,9 +101,7 @@ _UNBUILT = (
 )  # fmt: skip
 
 
-def _draw_land(
-    land: Land, change: float, gsd_m: float, rng: np.random.Generator
-) -> dict[str, NDArray[np.generic]]:
+def _draw_land(land: Land, change: float, gsd_m: float, rng: Draws) -> dict[str, NDArray[np.generic]]:
     n, recipe = ENTRIES, RECIPES[land]
     ground = _draw_ground(land, change, gsd_m, rng)
     stays = np.isin(ground["use"], _UNBUILT)
@@ -123,25 +123,25 @@ def _draw_land(
     houses = {name: np.stack([first[name], np.where(rebuilt, second[name], first[name])]) for name in first}
     repainted = rng.random(n) < 0.06
     houses["roof"][1] = np.where(repainted, second["roof"], houses["roof"][1])
-    worn = np.exp(rng.normal(0, 0.1, (2, n)) + rng.normal(0, 0.1, n))
+    worn = exp(rng.normal(0, 0.1, (2, n)) + rng.normal(0, 0.1, n))
     fixed = {"rebuilt": rebuilt, "fill": np.full(n, recipe.fill, np.float32), "worn": worn.astype(np.float32)}
     return ground | houses | fixed | {"standing": standing, "wing_standing": wing}
 
 
-def _draw_buildings(recipe: Recipe, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+def _draw_buildings(recipe: Recipe, rng: Draws) -> dict[str, NDArray[np.generic]]:
     """A building for each entry, whether or not one stands there."""
     n = ENTRIES
-    angle = rng.normal(0, 0.03, n) + (rng.random(n) < 0.15) * rng.normal(0, 0.5, n)
+    turn = (rng.normal(0, 0.03, n) + (rng.random(n) < 0.15) * rng.normal(0, 0.5, n)) / (2 * np.pi)
     pitched = rng.random(n) >= recipe.flat
     large = recipe.house[1] > 25
     odds = [0.60, 0.12, 0.06, 0.12, 0.10] if large else [0.74, 0.20, 0.01, 0.05, 0.0]
-    shape = rng.choice(len(Shape), n, p=odds)
+    shape = rng.index(odds, n)
     return {
         "shape": shape.astype(np.uint8),
         "house_m": _span(rng, recipe.house),
         "aspect": _span(rng, recipe.aspect),
         "place": np.stack([_span(rng, (0.1, 0.9)), _span(rng, (0.1, 0.6))]),
-        "turn": np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32),
+        "turn": np.stack([cos_turns(turn), sin_turns(turn)]).astype(np.float32),
         "wing": np.stack([_span(rng, (0.2, 0.6)), _span(rng, (0.4, 1.2)), _span(rng, (-0.42, 0.42))]),
         "height_m": _span(rng, recipe.height),
         "pitch": np.where(pitched & (shape != Shape.ROUND), rng.uniform(0.25, 0.7, n), 0).astype(np.float32),
@@ -150,7 +150,7 @@ def _draw_buildings(recipe: Recipe, rng: np.random.Generator) -> dict[str, NDArr
     }
 
 
-def _rotated(plants: UInt8Array, rng: np.random.Generator) -> UInt8Array:
+def _rotated(plants: UInt8Array, rng: Draws) -> UInt8Array:
     """Half of the plots bear something else after."""
     plants[1] = np.where(rng.random(ENTRIES) < 0.5, plants[1], plants[0])
     return plants
@@ -161,13 +161,10 @@ def _may_change(change: float) -> BoolArray:
     return (np.arange(ENTRIES) >= ENTRIES // 2) & (change > 0)
 
 
-def _draw_ground(
-    land: Land, change: float, gsd_m: float, rng: np.random.Generator
-) -> dict[str, NDArray[np.generic]]:
+def _draw_ground(land: Land, change: float, gsd_m: float, rng: Draws) -> dict[str, NDArray[np.generic]]:
     n, recipe = ENTRIES, RECIPES[land]
     uses = np.array(list(recipe.uses), dtype=np.uint8)
-    weights = np.array(list(recipe.uses.values()))
-    use = np.repeat(rng.choice(uses, n, p=weights / weights.sum())[None], 2, axis=0)
+    use = np.repeat(uses[rng.index(list(recipe.uses.values()), n)][None], 2, axis=0)
     if gsd_m > FABRIC_M and land in (Land.SUBURB, Land.DENSE):
         use[:, :] = Use.FABRIC
     turned = np.zeros(n, dtype=np.uint8)
@@ -176,14 +173,15 @@ def _draw_ground(
         odds = np.array(list(recipe.turns.values()), dtype=np.float64)
         # A single farm or works counts for less where whole fields are what one sees.
         odds[targets == Use.YARD] *= 1.0 if gsd_m < 3 else 0.4
-        target = rng.choice(targets, n, p=odds / odds.sum())
+        target = targets[rng.index(odds, n)]
         # In fine scenes buildings prevail among what changes.
         rate = 0.1 if land in URBAN else 0.45 if gsd_m < 3 else 0.8
         event = _may_change(change) & (rng.random(n) < rate) & (target != use[0])
         use[1] = np.where(event, target, use[1])
         turned = np.where(event, np.array([_BECOMES.get(Use(u), 0) for u in range(len(Use))])[target], 0)
-    # Cover of the dates is independent: crops are sown, grow and are cut. That is not change.
-    cover = np.clip(rng.beta(0.5, 0.5, (2, n)), 0.02, 0.98)
+    # Cover of the dates is independent: crops are sown, grow and are cut. That is not change. It is bare
+    # or full more often than half (an arcsine distribution).
+    cover = np.clip(0.5 - 0.5 * cos_turns(0.5 * rng.random((2, n))), 0.02, 0.98)
     trees = np.repeat(_span(rng, recipe.trees)[None], 2, axis=0)
     trees = np.where(use == Use.FOREST, np.maximum(trees, 0.9), trees)
     if land is Land.FOREST:

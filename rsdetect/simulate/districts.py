@@ -7,13 +7,17 @@ network by themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import cos_turns, sin_turns
 from rsdetect.simulate.land import URBAN, Land
 from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, uniform
 from rsdetect.simulate.relief import Relief
+from rsdetect.simulate.salts import Salt
 
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
@@ -66,21 +70,21 @@ class Plan:
     relief: Relief
 
 
-def draw_plan(change: float, extent_m: float, gsd_m: float, rng: np.random.Generator) -> Plan:
+def draw_plan(change: float, extent_m: float, gsd_m: float, rng: Draws) -> Plan:
     """A layout with its own mixture of land, for a scene that is `extent_m` metres across."""
-    rural = np.cumsum(rng.dirichlet(np.array([0.9, 0.9, 0.8, 0.12, 0.15])))
-    urban = np.cumsum(rng.dirichlet(np.array([0.9, 0.5, 0.5, 0.5])))
-    district_m = max(float(np.exp(rng.uniform(np.log(170), np.log(420)))), rng.uniform(45, 130) * gsd_m)
+    rural = np.cumsum(rng.shares((0.9, 0.9, 0.8, 0.12, 0.15)))
+    urban = np.cumsum(rng.shares((0.9, 0.5, 0.5, 0.5)))
+    district_m = max(rng.log_uniform(170, 420), rng.uniform(45, 130) * gsd_m)
     return Plan(
         # A large scene shall show several districts.
         district_m=min(district_m, max(extent_m / 3, 170.0)),
-        urban=float(rng.beta(1.3, 0.9) if gsd_m < 3 else 0.7 * rng.beta(0.8, 0.9)),
+        urban=rng.beta(1.3, 0.9) if gsd_m < 3 else 0.7 * rng.beta(0.8, 0.9),
         urban_weights=urban,
         rural_weights=rural,
-        scale=float(np.exp(rng.normal(0, 0.15 if gsd_m < 5 else 0.35))) * max(1.0, (gsd_m / 6.0) ** 0.5),
+        scale=rng.log_normal(0, 0.15 if gsd_m < 5 else 0.35) * max(1.0, sqrt(gsd_m / 6.0)),
         change=change,
-        wander=float((rng.choice([0.01, 0.05, 0.1]) + (gsd_m > 5) * 0.03) * rng.uniform(0.5, 1.5)),
-        ragged_m=float(rng.uniform(3, 14)) + 2 * gsd_m,
+        wander=(rng.choice((0.01, 0.05, 0.1)) + (gsd_m > 5) * 0.03) * rng.uniform(0.5, 1.5),
+        ragged_m=rng.uniform(3, 14) + 2 * gsd_m,
         fine=gsd_m < 3,
         boom=(3.0 if rng.random() < 0.2 else 0.85) * (1.5 if gsd_m < 3 else 1.0),
         relief=Relief.draw(gsd_m, rng),
@@ -106,37 +110,44 @@ class Cells:
 def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) -> Cells:
     i, j = (grid.ravel() for grid in np.meshgrid(rows, cols, indexing="ij"))
 
-    def draw(salt: int) -> Float32Array:
+    def draw(salt: Salt) -> Float32Array:
         return uniform(frame.seed, salt, i, j)
 
     # Towns stretch over several districts: half of the draw is shared by a neighbourhood.
-    townish = 0.55 * uniform(frame.seed, 11, i // 3, j // 3) + 0.45 * draw(12)
-    urban = np.array(URBAN)[np.searchsorted(plan.urban_weights[:-1], draw(13))]
-    rural = np.array(_RURAL)[np.searchsorted(plan.rural_weights[:-1], draw(14))]
+    townish = 0.55 * uniform(frame.seed, Salt.DISTRICT_TOWNISH, i // 3, j // 3)
+    townish += 0.45 * draw(Salt.DISTRICT_TOWN)
+    urban = np.array(URBAN)[np.searchsorted(plan.urban_weights[:-1], draw(Salt.DISTRICT_URBAN))]
+    rural = np.array(_RURAL)[np.searchsorted(plan.rural_weights[:-1], draw(Salt.DISTRICT_RURAL))]
     before = np.where(townish < plan.urban, urban, rural).astype(np.uint8)
     after = before.copy()
-    converts = draw(15) < min(0.9, plan.boom * plan.change)
+    converts = draw(Salt.DISTRICT_CONVERTS) < min(0.9, plan.boom * plan.change)
+    which = draw(Salt.DISTRICT_TARGET)
     for land, targets in (_BUILDS if plan.fine else _CONVERTS).items():
         bag = np.repeat(np.array(list(targets)), list(targets.values()))
-        target = bag[np.minimum((draw(16) * len(bag)).astype(np.intp), len(bag) - 1)]
+        target = bag[np.minimum((which * len(bag)).astype(np.intp), len(bag) - 1)]
         after = np.where(converts & (before == land), target, after).astype(np.uint8)
-    away = 2 * np.pi * draw(17)
-    turned = np.stack([draw(19), np.where(converts, draw(20), draw(19))]) * np.float32(2 * np.pi)
-    curved, side = draw(21) < 0.5, np.where(draw(23) < 0.5, 1, -1)
+    away, turn = draw(Salt.DISTRICT_CUT_ANGLE), draw(Salt.DISTRICT_ANGLE)
+    turned = np.stack(
+        [turn, np.where(converts, uniform(frame.seed, Salt.DISTRICT_ANGLE, i, j, part=1), turn)]
+    )
+    curved = draw(Salt.DISTRICT_BENDS) < 0.5
+    side = np.where(draw(Salt.DISTRICT_BEND_SIDE) < 0.5, 1, -1)
     # Change comes in clusters: nothing in a fifth of the districts, much in a few.
-    busy = np.clip(2.2 * (draw(28) - 0.2), 0, None) ** 1.5 * plan.change * (3.8 if plan.fine else 2.5)
+    busy = np.clip(2.2 * (draw(Salt.DISTRICT_BUSY) - 0.2), 0, None)
+    busy = busy * np.sqrt(busy) * plan.change * (3.8 if plan.fine else 2.5)
+    cut_m = (draw(Salt.DISTRICT_CUT_OFFSET) - 0.5) * 0.8 * plan.district_m
     return Cells(
-        y_m=((i + 0.2 + 0.6 * draw(24)) * plan.district_m).astype(np.float32),
-        x_m=((j + 0.2 + 0.6 * draw(25)) * plan.district_m).astype(np.float32),
-        key=hashed(frame.seed, 26, i, j),
+        y_m=((i + 0.2 + 0.6 * draw(Salt.DISTRICT_SOUTH)) * plan.district_m).astype(np.float32),
+        x_m=((j + 0.2 + 0.6 * draw(Salt.DISTRICT_EAST)) * plan.district_m).astype(np.float32),
+        key=hashed(frame.seed, Salt.DISTRICT_KEY, i, j),
         land=np.stack([before, after]),
         converts=converts,
-        cut=np.stack([np.sin(away), np.cos(away), (draw(18) - 0.5) * 0.8 * plan.district_m]).astype(
-            np.float32
-        ),
-        angle=np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float32),
-        bend_m=np.where(curved, (1.0 + 2 * draw(22)) * plan.district_m * side, 0).astype(np.float32),
-        size=(plan.scale * (0.8 + 0.5 * draw(27))).astype(np.float32),
+        cut=np.stack([sin_turns(away), cos_turns(away), cut_m]).astype(np.float32),
+        angle=np.stack([cos_turns(turned), sin_turns(turned)], axis=1).astype(np.float32),
+        bend_m=np.where(
+            curved, (1.0 + 2 * draw(Salt.DISTRICT_BEND_RADIUS)) * plan.district_m * side, 0
+        ).astype(np.float32),
+        size=(plan.scale * (0.8 + 0.5 * draw(Salt.DISTRICT_SIZE))).astype(np.float32),
         busy=np.minimum(busy, 0.9).astype(np.float32),
     )
 
@@ -160,8 +171,8 @@ def lay_districts(plan: Plan, frame: Frame) -> Districts:
     """Find each pixel's district, and the border nearest to it."""
     size = plan.district_m
     wander = np.float32(plan.wander * size)
-    y = frame.y_m + wander * rough(frame, 31, 0.8 * size, 3, 0.4)
-    x = frame.x_m + wander * rough(frame, 32, 0.8 * size, 3, 0.4)
+    y = frame.y_m + wander * rough(frame, Salt.BORDER_WANDER_SOUTH, 0.8 * size, 3, 0.4)
+    x = frame.x_m + wander * rough(frame, Salt.BORDER_WANDER_EAST, 0.8 * size, 3, 0.4)
     rows = np.arange(int(np.floor(y.min() / size)) - 2, int(np.floor(y.max() / size)) + 3)
     cols = np.arange(int(np.floor(x.min() / size)) - 2, int(np.floor(x.max() / size)) + 3)
     cells = _draw_cells(plan, frame, rows, cols)
@@ -173,7 +184,7 @@ def lay_districts(plan: Plan, frame: Frame) -> Districts:
     cell, other, best, second = _two_nearest(cells, y, x, home, len(cols))
 
     gap_y, gap_x = cells.y_m[other] - cells.y_m[cell], cells.x_m[other] - cells.x_m[cell]
-    gap = np.sqrt(gap_y**2 + gap_x**2)
+    gap = np.sqrt(gap_y * gap_y + gap_x * gap_x)
     south, east = y - cells.y_m[cell], x - cells.x_m[cell]
     sign = np.where(cell < other, 1, -1).astype(np.float32)
     along = sign * (south * gap_x - east * gap_y) / gap
@@ -183,7 +194,7 @@ def lay_districts(plan: Plan, frame: Frame) -> Districts:
     east = np.where(ruled, frame.x_m - cells.x_m[cell], east)
     # The same draw from either side of the border.
     pair = (cells.key[cell] ^ cells.key[other], cells.key[cell] + cells.key[other])
-    rank, renewed = (uniform(frame.seed, salt, *pair) for salt in (81, 82))
+    rank, renewed = (uniform(frame.seed, salt, *pair) for salt in (Salt.ROAD_RANK, Salt.ROAD_RENEWED))
     town = np.isin(cells.land[0], URBAN)
     rank = np.where(town[cell] | town[other], 0.35 + 0.65 * rank, rank)
     lake = cells.land[0] == Land.LAKE
@@ -198,7 +209,7 @@ def lay_districts(plan: Plan, frame: Frame) -> Districts:
         renewed=renewed,
         south_m=south,
         east_m=east,
-        stray=rough(frame, 33, 9 * plan.ragged_m, 3, 0.65),
+        stray=rough(frame, Salt.BORDER_STRAY, 9 * plan.ragged_m, 3, 0.65),
     )
     # Shores and wood edges know no ruler; other borders stray little.
     wild = shore | (cells.land[0][cell] == Land.FOREST) | (cells.land[0][other] == Land.FOREST)
@@ -214,7 +225,7 @@ def _two_nearest(
     cell, other = home.copy(), home.copy()
     for step in (a * columns + b for a in (-1, 0, 1) for b in (-1, 0, 1)):
         candidate = home + step
-        away = (y - cells.y_m[candidate]) ** 2 + (x - cells.x_m[candidate]) ** 2
+        away = np.square(y - cells.y_m[candidate]) + np.square(x - cells.x_m[candidate])
         nearest = away < best
         runner = (away < second) & ~nearest
         np.copyto(other, cell, where=nearest)

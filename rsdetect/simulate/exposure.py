@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rsdetect.simulate.air import cloud_cover, cover, veil
 from rsdetect.simulate.canvas import Canvas
 from rsdetect.simulate.compression import compress
+from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.light import cast_shadows, reflect
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import BANDS
@@ -54,7 +55,7 @@ def sense(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: i
     look = world.looks[date]
     opacity, thick, dark, light = cloud_cover(frame, look, spec.cloud, date, world.cloud_m)
     # A frame is drawn once only, so its noise may be its own; rows and columns here may be negative.
-    rng = np.random.default_rng([world.seed, date, frame.row + 2**31, frame.col + 2**31])
+    rng = Draws([world.seed, date, frame.row + (1 << 31), frame.col + (1 << 31)])
     places = tuple(BANDS.index(name) for name in spec.bands)
 
     def see(look: Look) -> list[Float32Array]:
@@ -70,11 +71,11 @@ def sense(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: i
         if spec.cloud:
             seen = cover(seen, places, (opacity, light))
         size = (spec.height, spec.width)
-        signal = fall_off(frame, look.flaws, size, 421 + 10 * date, len(places))
+        signal = fall_off(frame, look.flaws, size, date, len(places))
         seen = [
             band * (part * look.gain[place]) for band, part, place in zip(seen, signal, places, strict=True)
         ]
-        return add_flaws(seen, look.flaws, frame, 9000 + 1000 * date, rng)
+        return add_flaws(seen, look.flaws, frame, date, rng)
 
     outside = world.edges[date].beyond(frame)
     return Sensed(

@@ -13,6 +13,7 @@ from rsdetect.simulate.catalogue import Catalogue
 from rsdetect.simulate.land import Land, Use
 from rsdetect.simulate.patch import Paint, Patch
 from rsdetect.simulate.plots import Plots
+from rsdetect.simulate.salts import Salt
 
 UInt8Array = NDArray[np.uint8]
 
@@ -77,7 +78,7 @@ def paint_ground(
         )
         done = painter(patch)
         # No two plots are equally bright, whatever they are made of.
-        tone = 1.0 if code in _SEAMLESS else 0.9 + 0.2 * patch.lot(22)
+        tone = 1.0 if code in _SEAMLESS else 0.9 + 0.2 * patch.lot(Salt.PLOT_TONE)
         mix, shade = (np.asarray(part, dtype=np.float32) for part in (done.mix, tone * done.shade))
         canvas.paint(at, done.first, done.second, mix, shade, done.cover)
         if done.height_m is not None:

@@ -8,9 +8,13 @@ beyond 1.4 micrometres, dry litter and soil are brighter there than in the near 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rsdetect.simulate import exact
+from rsdetect.simulate.draws import Draws
 
 Float32Array = NDArray[np.float32]
 
@@ -64,35 +68,34 @@ RANGES = _offsets()  # name -> (first row of the palette, number of variants)
 ROWS = sum(count for _, count in RANGES.values())
 
 
-def pick(rng: np.random.Generator, name: str, size: int) -> NDArray[np.uint8]:
+def pick(rng: Draws, name: str, size: int) -> NDArray[np.uint8]:
     """`size` palette rows of material `name`, drawn evenly among its variants."""
     first, count = RANGES[name]
     return rng.integers(first, first + count, size).astype(np.uint8)
 
 
-def pick_among(rng: np.random.Generator, shares: dict[str, float], size: int) -> NDArray[np.uint8]:
+def pick_among(rng: Draws, shares: dict[str, float], size: int) -> NDArray[np.uint8]:
     """`size` palette rows of several materials, drawn by their `shares` (any positive numbers)."""
     rows = np.stack([pick(rng, name, size) for name in shares])
-    weights = np.array(list(shares.values()))
-    which = rng.choice(len(shares), size=size, p=weights / weights.sum())
+    which = rng.index(list(shares.values()), size)
     return np.asarray(rows[which, np.arange(size)], dtype=np.uint8)
 
 
-def world_palette(rng: np.random.Generator) -> Float32Array:
+def world_palette(rng: Draws) -> Float32Array:
     """The materials of one world: (ROWS, 7) reflectance, lush and dry plants still apart."""
     rows = []
     for spectrum, count, brightness, hue in _SPECTRA.values():
         base = np.array(spectrum)
-        family = np.exp(rng.normal(0, 0.5, 1) * brightness + 0.5 * _hues(rng, 1) * hue)
-        variant = np.exp(rng.normal(0, 1.0, (count, 1)) * brightness + 0.6 * _hues(rng, count) * hue)
+        family = exact.exp(rng.normal(0, 0.5, 1) * brightness + 0.5 * _hues(rng, 1) * hue)
+        variant = exact.exp(rng.normal(0, 1.0, (count, 1)) * brightness + 0.6 * _hues(rng, count) * hue)
         rows.append(np.clip(base * family * variant, 0.003, 0.9))
     return np.concatenate(rows).astype(np.float32)
 
 
-def _hues(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+def _hues(rng: Draws, count: int) -> NDArray[np.float64]:
     """(count, 7) draws of standard deviation 1 that neighbours in the spectrum have mostly in common."""
     draws = rng.normal(0, 1, (count, len(BANDS) + 1))
-    return np.asarray((draws[:, 1:] + draws[:, :-1]) * 0.5**0.5)
+    return np.asarray((draws[:, 1:] + draws[:, :-1]) * sqrt(0.5))
 
 
 # Share of the light that rain-wet soil swallows besides what dry soil does: most where water absorbs.
@@ -114,9 +117,7 @@ class Season:
     glint: float = 0.0  # reflectance that the sun adds on water
 
 
-def dated_palette(
-    world: Float32Array, season: Season, rng: np.random.Generator, drift: float
-) -> Float32Array:
+def dated_palette(world: Float32Array, season: Season, rng: Draws, drift: float) -> Float32Array:
     """The palette of one date: grass and leaves by season, soils by moisture, and a small drift of all.
 
     Parameters
@@ -138,7 +139,7 @@ def dated_palette(
     blend("grass", "straw", 1 - season.green, 0.12)
     blend("leaf", "autumn", season.autumn, 0.3)
     blend("leaf", "twig", 1 - season.leaves, 0.15)
-    blend("water", "mud_water", float(rng.uniform(0, 0.7)) * min(1.0, 10 * drift), 0.1)
+    blend("water", "mud_water", rng.uniform(0, 0.7) * min(1.0, 10 * drift), 0.1)
     for name in ("soil", "sand", "straw", "gravel"):
         first, count = RANGES[name]
         palette[first : first + count] *= 1 - _WATER_TAKES * np.float32(season.wet)
@@ -148,6 +149,6 @@ def dated_palette(
     for name in ("water", "mud_water"):
         first, count = RANGES[name]
         palette[first : first + count] += np.float32(season.glint)
-    palette *= np.exp(rng.normal(0, drift, (ROWS, 1))).astype(np.float32)
-    palette *= np.exp(drift / 2 * _hues(rng, ROWS)).astype(np.float32)
+    palette *= rng.log_normal(0, drift, (ROWS, 1)).astype(np.float32)
+    palette *= exact.exp(drift / 2 * _hues(rng, ROWS)).astype(np.float32)
     return palette

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import direction
 from rsdetect.simulate.noise import Float32Array, Frame, smooth
+from rsdetect.simulate.salts import Salt
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Seam:
     offset: float  # of the line from the scene's corner
     wander: float  # how far the line strays, as one laid along roads and fields does
     feather: float  # width over which the two days are blended
-    salt: int
+    date: int
 
     def share(self, frame: Frame) -> Float32Array:
         """Share of the other day, 0 to 1; (height, width)."""
@@ -26,19 +29,20 @@ class Seam:
         behind = rows * np.float32(self.across[0]) + cols * np.float32(self.across[1])
         behind = behind - np.float32(self.offset)
         if self.wander:
-            behind = behind + np.float32(self.wander) * smooth(frame, self.salt, 40 * frame.gsd_m)
+            behind = behind + np.float32(self.wander) * smooth(
+                frame, Salt.SEAM, 40 * frame.gsd_m, part=self.date
+            )
         return np.asarray(np.clip(behind / np.float32(self.feather) + 0.5, 0, 1), dtype=np.float32)
 
 
-def draw_seam(size: tuple[int, int], salt: int, rng: np.random.Generator) -> Seam:
+def draw_seam(size: tuple[int, int], date: int, rng: Draws) -> Seam:
     """A seam through a scene of `size` (height, width) pixels."""
-    angle = rng.uniform(0, 2 * np.pi)
-    across = (float(np.sin(angle)), float(np.cos(angle)))
-    place = rng.uniform(0.2, 0.8, 2) * size
+    across = direction(rng.random())
+    down, right = (rng.uniform(0.2, 0.8) * edge for edge in size)
     return Seam(
         across=across,
-        offset=float(place @ np.array(across)),
-        wander=float(rng.choice([0.0, 6.0, 20.0])),
-        feather=float(rng.choice([0.1, 1.0, 12.0])),
-        salt=salt,
+        offset=down * across[0] + right * across[1],
+        wander=rng.choice((0.0, 6.0, 20.0)),
+        feather=rng.choice((0.1, 1.0, 12.0)),
+        date=date,
     )

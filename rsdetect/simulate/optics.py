@@ -8,9 +8,13 @@ from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
 
+from rsdetect.simulate.exact import exp
 from rsdetect.simulate.noise import Float32Array, Frame, smooth
+from rsdetect.simulate.salts import Salt
+
+# Along an axis: by the offset of the ground's pixel, its weight for each of the image's pixels, (count,).
+_Taps = tuple[tuple[int, Float32Array], ...]
 
 MOST_WARP_PX = 2.0  # on either axis
 _WARP_REACH_PX = 3  # MOST_WARP_PX, and the neighbour that is interpolated with
@@ -61,58 +65,72 @@ def form_image(
     down, right = (shift + step * fringe for shift, fringe in zip(optics.shift, optics.fringe, strict=True))
     rows = _operator(frame.row - pad, frame.height + 2 * pad, margin - pad, down, spread)
     cols = _operator(frame.col - pad, frame.width + 2 * pad, margin - pad, right, spread)
-    image = (cols @ np.ascontiguousarray((rows @ ground).T)).T
-    return _warp(image, optics, frame, pad) if optics.warp else np.ascontiguousarray(image)
+    image = _across(_down(ground, rows), cols)
+    return _warp(image, optics, frame, pad) if optics.warp else image
+
+
+def _down(ground: Float32Array, taps: _Taps) -> Float32Array:
+    """Form the image along the columns."""
+    count = len(taps[0][1])
+    image = np.zeros((count, ground.shape[1]), dtype=np.float32)
+    part = np.empty_like(image)
+    for offset, weights in taps:
+        image += np.multiply(ground[offset : offset + count], weights[:, None], out=part)
+    return image
+
+
+def _across(ground: Float32Array, taps: _Taps) -> Float32Array:
+    """Form the image along the rows."""
+    count = len(taps[0][1])
+    image = np.zeros((ground.shape[0], count), dtype=np.float32)
+    part = np.empty_like(image)
+    for offset, weights in taps:
+        image += np.multiply(ground[:, offset : offset + count], weights, out=part)
+    return image
 
 
 @lru_cache(maxsize=32)
 def _operator(
     start: int, count: int, margin: int, shift: float, spread: tuple[float, float, float, bool]
-) -> csr_array:
-    """The image along one axis as a sparse matrix, (count, count + 2 margin) float32.
+) -> _Taps:
+    """How the image along one axis follows from the ground.
 
-    Pixels are those from `start` on of the scene's own grid.
+    `count` pixels from `start` on of the scene's own grid are formed out of `count + 2 * margin`.
     """
     blur, sharpen, native, nearest = spread
-    size = count + 2 * margin
     weights = _kernel(blur, shift, sharpen)
     half = len(weights) // 2
-    blurred = diags_array(
-        [np.full(size - abs(k), weights[k + half]) for k in range(-half, half + 1)],
-        offsets=[-k for k in range(-half, half + 1)],
-        shape=(size, size),
-    )
-    taken = _keep(size, margin, count) if native <= 1 else _resample(start, count, margin, native, nearest)
-    return csr_array((taken @ csr_array(blurred)).astype(np.float32))
+    own = {0: np.ones(count)} if native <= 1 else _resample(start, count, native, nearest)
+    taps: dict[int, NDArray[np.float64]] = {}
+    for away, shares in own.items():
+        for number, weight in enumerate(weights.tolist()):
+            offset = margin + away + half - number
+            taps[offset] = taps.get(offset, 0.0) + shares * weight
+    used = {offset: tap.astype(np.float32) for offset, tap in taps.items() if tap.any()}
+    assert min(used) >= 0 and max(used) <= 2 * margin, (margin, min(used), max(used))
+    return tuple(sorted(used.items()))
 
 
-def _keep(size: int, margin: int, count: int) -> csr_array:
-    at = np.arange(count)
-    return csr_array((np.ones(count), (at, at + margin)), shape=(count, size))
-
-
-def _resample(start: int, count: int, margin: int, native: float, nearest: bool) -> csr_array:
+def _resample(start: int, count: int, native: float, nearest: bool) -> dict[int, NDArray[np.float64]]:
     """Averages over the detector's own pixels, then the product's pixels out of these.
 
     The own pixels lie at multiples of their size from the scene's corner, wherever the frame begins.
+    Returned is, by the distance to a pixel from the one that is formed, its share; (count,).
     """
-    low = start - margin
-    first, last = int(np.floor(low / native)) - 1, int(np.ceil((start + count + margin) / native)) + 1
-    edges = np.arange(first, last + 1)[:, None] * native
-    pixel = low + np.arange(count + 2 * margin)[None, :]
-    shares = np.clip(np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel), 0, None) / native
-    place = (start + np.arange(count) + 0.5) / native - 0.5 - first
-    below = np.floor(place + 0.5 if nearest else place).astype(np.intp)
+    pixel = start + np.arange(count)
+    place = (pixel + 0.5) / native - 0.5
+    below = np.floor(place + 0.5 if nearest else place)
     share = np.zeros(count) if nearest else place - below
-    at = np.arange(count)
-    taken = csr_array(
-        (
-            np.concatenate([1 - share, share]),
-            (np.concatenate([at, at]), np.concatenate([below, below + 1])),
-        ),
-        shape=(count, len(shares)),
-    )
-    return csr_array(taken @ csr_array(shares))
+    taken = {}
+    reach = ceil(1.5 * native) + 1
+    for away in range(-reach, reach + 1):
+        near = pixel + away
+        parts = [
+            np.clip(np.minimum((own + 1) * native, near + 1) - np.maximum(own * native, near), 0, None)
+            for own in (below, below + 1)
+        ]
+        taken[away] = ((1 - share) * parts[0] + share * parts[1]) / native
+    return taken
 
 
 def _kernel(blur_px: float, shift_px: float, sharpen: float) -> NDArray[np.float64]:
@@ -123,7 +141,7 @@ def _kernel(blur_px: float, shift_px: float, sharpen: float) -> NDArray[np.float
 
     def bell(sigma: float) -> NDArray[np.float64]:
         # Integrated over the pixel by its mean at five places, so that narrow kernels stay true.
-        parts = [np.exp(-0.5 * ((at + d) / sigma) ** 2) for d in (-0.4, -0.2, 0.0, 0.2, 0.4)]
+        parts = [exp(-0.5 * np.square((at + d) / sigma)) for d in (-0.4, -0.2, 0.0, 0.2, 0.4)]
         total = np.asarray(sum(parts))
         return np.asarray(total / total.sum())
 
@@ -140,7 +158,7 @@ def _places(optics: Optics, frame: Frame, pad: int) -> tuple[NDArray[np.intp], F
             -MOST_WARP_PX,
             MOST_WARP_PX,
         )
-        for salt in (401, 402)
+        for salt in (Salt.WARP_DOWN, Salt.WARP_RIGHT)
     ]
     row = np.arange(pad, pad + frame.height, dtype=np.float32)[:, None] - moved[0]
     col = np.arange(pad, pad + frame.width, dtype=np.float32)[None, :] - moved[1]

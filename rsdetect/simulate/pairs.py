@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import direction
 from rsdetect.simulate.scene import render_whole
 from rsdetect.simulate.sensors import SENSORS
 from rsdetect.simulate.spec import Rendered, SceneSpec
@@ -37,8 +41,8 @@ def training_pair(seed: int, size: int = 256, kind: str | None = None) -> Render
 
 def training_spec(seed: int, size: int = 256, kind: str | None = None) -> SceneSpec:
     """The spec that `training_pair` draws its pixels from."""
-    rng = np.random.default_rng([seed, 7])
-    drawn = str(rng.choice(np.array(list(_SHARES)), p=list(_SHARES.values())))
+    rng = Draws([seed, 7])
+    drawn = str(rng.choice(list(_SHARES), list(_SHARES.values())))
     kind = drawn if kind is None else kind
     least, most = SENSORS[kind].range_m if kind in SENSORS else (1.0, 1.0)  # SceneSpec says what is wrong
     if kind == "vhr" and rng.random() < _EXPORTED:
@@ -47,16 +51,17 @@ def training_spec(seed: int, size: int = 256, kind: str | None = None) -> SceneS
     change = float(np.clip(rng.gamma(2.0, 0.14), 0.06, 0.5))
     # Most pairs are registered within a pixel; some are not.
     far = 2.0 if rng.random() < 0.1 else 0.8
-    angle, length = rng.uniform(0, 2 * np.pi), far * rng.uniform(0, 1) ** 1.5
+    (down, right), length = direction(rng.random()), rng.random()
+    length *= far * sqrt(length)
     return SceneSpec(
         kind=kind,
         height=size,
         width=size,
-        seed=int(rng.integers(2**62)),
-        gsd_m=float(np.exp(rng.uniform(np.log(least), np.log(most)))),
+        seed=rng.integers(0, 1 << 62),
+        gsd_m=rng.log_uniform(least, most),
         change=0.0 if unchanged else change,
-        cloud=float(rng.uniform(0.02, 0.3)) if rng.random() < 0.08 else 0.0,
-        shift_px=(float(length * np.sin(angle)), float(length * np.cos(angle))),
-        nodata_edge=bool(rng.random() < 0.05),
-        contrast=float(rng.uniform(0.6, 1.5) if unchanged else rng.uniform(0.2, 1.5)),
+        cloud=rng.uniform(0.02, 0.3) if rng.random() < 0.08 else 0.0,
+        shift_px=(length * down, length * right),
+        nodata_edge=rng.random() < 0.05,
+        contrast=rng.uniform(0.6, 1.5) if unchanged else rng.uniform(0.2, 1.5),
     )

@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Cover, Texture
+from rsdetect.simulate.exact import cos_turns
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array, UInt32Array, hashed, uniform
+from rsdetect.simulate.salts import Salt
 
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
 Numbers = NDArray[np.floating[Any]]
+
+_ALWAYS = 2  # in the place of a date: on both
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,17 @@ class Patch:
     key: UInt32Array  # of the plot
     area: UInt32Array  # of the district
 
-    def lot(self, shift: int) -> Float32Array:
-        """A number in [0, 1) for the pixel's plot; another one for each `shift` (0 to 24)."""
-        return ((self.key >> np.uint32(shift)) & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
+    def lot(self, salt: Salt) -> Float32Array:
+        """A number in [0, 1) for the pixel's plot; those of different salts are independent."""
+        return uniform(0, salt, self.key)
 
-    def region(self, shift: int) -> Float32Array:
-        """A number in [0, 1) for the pixel's district; another one for each `shift` (0 to 24)."""
-        return ((self.area >> np.uint32(shift)) & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
+    def region(self, salt: Salt) -> Float32Array:
+        """A number in [0, 1) for the pixel's district, likewise."""
+        return uniform(0, salt, self.area)
 
-    def day(self, number: int) -> Float32Array:
-        """A number in [0, 1) for the pixel's plot on this date."""
-        return uniform(self.date, 700 + number, self.key)
+    def day(self, salt: Salt) -> Float32Array:
+        """A number in [0, 1) for the pixel's plot on this date, likewise."""
+        return uniform(0, salt, self.key, part=self.date)
 
     @property
     def edge_m(self) -> Float32Array:
@@ -79,7 +83,7 @@ class Things:
     middle: Float32Array  # 1 in its middle, 0 at its rim; meaningful where `on`
 
 
-def strew(p: Patch, cell_m: tuple[float, float], share: Numbers | float, salt: int, moved: bool) -> Things:
+def strew(p: Patch, cell_m: tuple[float, float], share: Numbers | float, salt: Salt, moved: bool) -> Things:
     """Strew boxes over plots.
 
     Parameters
@@ -92,7 +96,7 @@ def strew(p: Patch, cell_m: tuple[float, float], share: Numbers | float, salt: i
         Whether the things lie elsewhere on each date.
     """
     column, row = np.floor(p.along_m / cell_m[0]), np.floor(p.away_m / cell_m[1])
-    draw = hashed(p.date if moved else 7, salt, column, row, p.key)
+    draw = hashed(0, salt, column, row, p.key, part=p.date if moved else _ALWAYS)
 
     def part(shift: int) -> Float32Array:
         return ((draw >> np.uint32(shift)) & np.uint32(63)).astype(np.float32) * np.float32(1 / 64)
@@ -117,7 +121,7 @@ def palette_row(name: str, lot: Numbers | None = None) -> UInt8Array:
 def stripes(at: Numbers, spacing: Numbers | float, gsd_m: float) -> Float32Array:
     """A wave of -1 to 1 across rows, fading where a pixel no longer resolves them."""
     visible = np.clip(np.asarray(spacing) / (2.2 * gsd_m) - 0.6, 0, 1)
-    return np.asarray(np.cos(at * (2 * np.pi / spacing)) * visible, dtype=np.float32)
+    return np.asarray(cos_turns(np.asarray(at / spacing, dtype=np.float32)) * visible, dtype=np.float32)
 
 
 def line(at: Numbers, spacing: float, width: float, gsd_m: float) -> Float32Array:

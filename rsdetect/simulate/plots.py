@@ -11,6 +11,7 @@ from rsdetect.simulate.catalogue import ENTRIES
 from rsdetect.simulate.districts import Cells, Districts
 from rsdetect.simulate.land import RECIPES, URBAN, Land
 from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, uniform
+from rsdetect.simulate.salts import Salt
 
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
@@ -84,17 +85,18 @@ def _lay(districts: Districts, date: int, frame: Frame) -> tuple[Plots, tuple[Fl
     block = _PER_BLOCK[land] * length + street_w
     strip = 2 * row + far
     # Fields of neighbouring strips do not line up; city blocks do.
-    loose = (land <= Land.RANGE) * uniform(frame.seed, 41, cells.key[cell], strip)
+    loose = (land <= Land.RANGE) * uniform(frame.seed, Salt.PLOT_OFFSET, cells.key[cell], strip)
     u = u + loose * block
     number = np.floor(u / block)
     inside = u - number * block - street_w
     plot = np.floor(inside / length)
     along = inside - (plot + np.float32(0.5)) * length
-    key = hashed(frame.seed, 42 + date, cells.key[cell], strip, number * 16 + plot)
+    key = hashed(frame.seed, Salt.PLOT_KEY, cells.key[cell], strip, number * 16 + plot, part=date)
     # The upper half of the catalogue is where things change; a district is as busy as it is.
     # Drawn apart from the plot's key, or the looks that follow from the key would give the change away.
-    busy = uniform(frame.seed, 45, key) < cells.busy[cell]
-    entry = (hashed(frame.seed, 46, key) % np.uint32(ENTRIES // 2)).astype(np.intp) + (ENTRIES // 2) * busy
+    busy = uniform(frame.seed, Salt.PLOT_BUSY, key) < cells.busy[cell]
+    entry = (hashed(frame.seed, Salt.PLOT_ENTRY, key) % np.uint32(ENTRIES // 2)).astype(np.intp)
+    entry += (ENTRIES // 2) * busy
     front = across < street_w
     plots = Plots(
         land=land,
@@ -134,7 +136,7 @@ def _measures(cells: Cells, date: int, gsd_m: float) -> tuple[Float32Array, Floa
     land = cells.land[date]
     spans = []
     for number, table in enumerate((_LENGTH_M, _DEPTH_M, _STREET_M)):
-        lot = ((cells.key >> np.uint32(8 * number)) & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
+        lot = uniform(0, Salt.PLOT_MEASURE, cells.key, part=number)
         spans.append(table[land, 0] + (table[land, 1] - table[land, 0]) * lot)
     street_w = np.where(spans[2] < 0.8 * gsd_m, np.float32(0), spans[2])
     return spans[0] * cells.size, spans[1] * cells.size, street_w

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover
+from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.land import URBAN, Land
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth, uniform
+from rsdetect.simulate.salts import Salt
 
 UInt8Array = NDArray[np.uint8]
 
@@ -30,13 +32,13 @@ class Relief:
     ridged: bool  # sharp crests and gullies, not round hills
 
     @staticmethod
-    def draw(gsd_m: float, rng: np.random.Generator) -> Relief:
+    def draw(gsd_m: float, rng: Draws) -> Relief:
         """The hills of a world; half of the worlds are flat."""
-        scale = max(float(np.exp(rng.uniform(np.log(60), np.log(1500)))), 9 * gsd_m)
+        scale = max(rng.log_uniform(60, 1500), 9 * gsd_m)
         hilly = rng.random() < 0.5
         # Plots and houses are laid on gentle ground; coarse scenes look at mountains too.
         steep = 0.11 if gsd_m < 5 else 0.22
-        return Relief(scale, float(rng.gamma(1.5, steep)) * hilly, bool(rng.random() < 0.5))
+        return Relief(scale, rng.gamma(1.5, steep) * hilly, rng.random() < 0.5)
 
 
 def shade_hills(canvas: Canvas, relief: Relief, land: UInt8Array, frame: Frame, look: Look) -> None:
@@ -58,7 +60,7 @@ def _height(relief: Relief, frame: Frame, offset_m: tuple[float, float]) -> Floa
     for octave in range(3):
         if scale < 4 * frame.gsd_m:
             break
-        hill = smooth(frame, 301 + octave, scale, offset_m)
+        hill = smooth(frame, Salt.HILLS, scale, offset_m, part=octave)
         total += np.float32(amplitude) * (1 - np.abs(hill) if relief.ridged else hill)
         scale, amplitude = scale / 2.3, amplitude * 0.4
     return total
@@ -66,13 +68,13 @@ def _height(relief: Relief, frame: Frame, offset_m: tuple[float, float]) -> Floa
 
 def lay_weather(canvas: Canvas, frame: Frame, date: int) -> None:
     """Wet patches on one date in six, snow in patches on one in thirty; neither is a change of the ground."""
-    chance, part = (float(uniform(frame.seed, 311 + k, date)[0]) for k in (0, 1))
+    chance, part = (float(uniform(frame.seed, salt, date)[0]) for salt in (Salt.WEATHER, Salt.WEATHER_EXTENT))
     ground = (canvas.cover == Cover.OPEN) | (canvas.cover == Cover.PAVED)
     if chance < 0.17:
-        wet = rough(frame, 321 + date, max(60.0, 15 * frame.gsd_m), 4) > 0.3 + 1.5 * part
+        wet = rough(frame, Salt.WET_PATCHES, max(60.0, 15 * frame.gsd_m), 4, part=date) > 0.3 + 1.5 * part
         canvas.shade[:] *= np.where(wet & ground, np.float32(0.68), np.float32(1))
     elif chance > 0.967:
-        lies = rough(frame, 331 + date, max(40.0, 12 * frame.gsd_m), 4) > 1.5 - 3 * part
+        lies = rough(frame, Salt.SNOW_PATCHES, max(40.0, 12 * frame.gsd_m), 4, part=date) > 1.5 - 3 * part
         lies &= ground & (canvas.height_m < 1.5)
         start = RANGES["snow"][0]
         canvas.first[lies] = start

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +11,10 @@ from rsdetect.simulate.canvas import Canvas, Cover, Index1, Texture
 from rsdetect.simulate.districts import ROADLESS, Districts
 from rsdetect.simulate.land import Land, Use
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Frame, uniform
+from rsdetect.simulate.noise import Frame, UInt32Array, hashed, uniform
 from rsdetect.simulate.patch import Numbers, line
 from rsdetect.simulate.plots import Plots
+from rsdetect.simulate.salts import Salt
 from rsdetect.simulate.spec import ChangeKind
 
 UInt8Array = NDArray[np.uint8]
@@ -22,6 +25,20 @@ _PAVED = 0.5  # roads of a lower rank are tracks
 _CAR_M = (5.2, 2.1)  # length of a vehicle's place, and its width
 _SLOT_M, _AISLE_M = 2.6, 17.0  # of car parks: width of a slot, from one aisle to the next
 _SEEN_M = 1.6  # vehicles are not drawn in larger pixels
+
+
+@dataclass(frozen=True)
+class _Traffic:
+    """How many places for vehicles are taken, and what that is drawn with."""
+
+    share: float
+    taken: Salt
+    tone: Salt
+
+
+_ON_ROAD = _Traffic(0.06, Salt.VEHICLE_ON_ROAD, Salt.VEHICLE_TONE_ON_ROAD)
+_ON_STREET = _Traffic(0.12, Salt.VEHICLE_ON_STREET, Salt.VEHICLE_TONE_ON_STREET)
+_IN_PARK = _Traffic(0.55, Salt.VEHICLE_IN_PARK, Salt.VEHICLE_TONE_IN_PARK)
 
 
 class Roads:
@@ -36,8 +53,9 @@ class Roads:
         if frame.gsd_m > 5:  # a lane far narrower than a pixel is seen as a faint line of a pixel's width
             self.width_m = np.where(self.width_m > 5, np.maximum(self.width_m, 1.05 * frame.gsd_m), 0)
         self.rail = (rank > 0.88) & (rank < 0.92)
-        self.lot = districts.renewed.ravel()[self.at]
-        self.new = districts.renewed.ravel()[self.at] < min(0.5, (0.7 if frame.gsd_m < 3 else 1.6) * change)
+        renewed = districts.renewed.ravel()[self.at]
+        self.key: UInt32Array = (renewed * np.float32(2**24)).astype(np.uint32)  # one a road
+        self.new = renewed < min(0.5, (0.7 if frame.gsd_m < 3 else 1.6) * change)
         self.across_m = districts.border_m.ravel()[self.at]
         self.along_m = districts.along_m.ravel()[self.at]
 
@@ -71,8 +89,9 @@ class Roads:
         rail = self.rail[on]
         asphalt, variants = RANGES["asphalt"]
         # A new surface on some roads: no change of the ground.
-        lot = np.floor(self.lot[on] * 1e4)
-        surface = np.where((lot % 7 < 2) & (date > 0), lot // 7, lot // 49) % variants
+        road = self.key[on]
+        renewed = uniform(0, Salt.ROAD_RESURFACED, road) < 0.29
+        surface = hashed(0, Salt.ROAD_SURFACE, road, renewed & (date > 0)) % np.uint32(variants)
         row = np.where(track | rail, RANGES["gravel"][0] + rail, asphalt + surface).astype(np.uint8)
         dashed = line(self.along_m[on], 12.0, 5.0, gsd_m) * (across < max(0.15, gsd_m / 2))
         sides = np.abs(across - (self.width_m[on] / 2 - 0.6)) < max(0.1, gsd_m / 2)
@@ -89,7 +108,7 @@ class Roads:
         on = self.on(date) & (self.width_m > 5) & ~self.rail
         lane = np.floor(self.across_m[on] / 3.2)
         in_lane = self.across_m[on] - lane * 3.2 - 1.6
-        _park(canvas, frame, self.at[on], (self.along_m[on], in_lane), lane, (90 + date, 0.06))
+        _park(canvas, frame, self.at[on], (self.along_m[on], in_lane), lane, _ON_ROAD, date)
         self._paint_trains(canvas, frame, date)
 
     def _paint_trains(self, canvas: Canvas, frame: Frame, date: int) -> None:
@@ -97,7 +116,7 @@ class Roads:
         if frame.gsd_m > _SEEN_M:
             return
         place = np.floor(self.along_m / 160)
-        drawn = uniform(frame.seed, 97 + date, place, np.floor(self.lot * 1e6))
+        drawn = uniform(frame.seed, Salt.TRAIN, place, self.key, part=date)
         train = self.on(date) & self.rail & (np.abs(self.across_m - 1.95) < 1.5) & (drawn < 0.3)
         train &= np.mod(self.along_m, 20.0) > 0.8
         at, (start, count) = self.at[train], RANGES["car"]
@@ -113,7 +132,7 @@ def park_vehicles(canvas: Canvas, plots: Plots, use: UInt8Array, frame: Frame, d
     paved = canvas.cover == Cover.PAVED
     streets = np.flatnonzero(plots.street & (plots.land >= Land.SUBURB) & paved)
     across, run = plots.street_m.ravel()[streets], plots.run_m.ravel()[streets]
-    _park(canvas, frame, streets, (run, np.abs(across) - 2.4), np.sign(across), (92 + date, 0.12))
+    _park(canvas, frame, streets, (run, np.abs(across) - 2.4), np.sign(across), _ON_STREET, date)
 
     # Two banks of slots on either side of an aisle, again and again.
     slots = np.flatnonzero((use == Use.PARKING) & paved)
@@ -121,7 +140,7 @@ def park_vehicles(canvas: Canvas, plots: Plots, use: UInt8Array, frame: Frame, d
     slots, away = slots[away < 2 * _CAR_M[0]], away[away < 2 * _CAR_M[0]]
     slot = np.floor(plots.along_m.ravel()[slots] / _SLOT_M)
     beside = plots.along_m.ravel()[slots] - (slot + 0.5) * _SLOT_M
-    _park(canvas, frame, slots, (away, beside), slot, (94 + date, 0.55))
+    _park(canvas, frame, slots, (away, beside), slot, _IN_PARK, date)
 
 
 def _park(
@@ -130,7 +149,8 @@ def _park(
     at: Index1,
     place: tuple[Numbers, Numbers],
     lane: Numbers,
-    odds: tuple[int, float],
+    traffic: _Traffic,
+    date: int,
 ) -> None:
     """Paint vehicles where a place is taken.
 
@@ -140,8 +160,6 @@ def _park(
         (along, across) metres: along the vehicle from anywhere, across it from its middle.
     lane
         Whole number of the row of places; all rows of one number hold the same vehicles.
-    odds
-        The salt of the draw, and the share of places taken.
     """
     if not at.size or frame.gsd_m > _SEEN_M:
         return
@@ -149,9 +167,9 @@ def _park(
     length, width = _CAR_M
     number = np.floor(along / length)
     within = np.abs(along - (number + 0.5) * length)
-    taken = uniform(frame.seed, odds[0], number, lane) < odds[1]
+    taken = uniform(frame.seed, traffic.taken, number, lane, part=date) < traffic.share
     car = taken & (within < 2.2) & (np.abs(across) < width / 2)
-    at, tone = at[car], uniform(frame.seed, odds[0] + 7, number, lane)[car]
+    at, tone = at[car], uniform(frame.seed, traffic.tone, number, lane, part=date)[car]
     start, count = RANGES["car"]
     row = (start + np.minimum(tone * count, count - 1)).astype(np.uint8)
     shade = np.where(within[car] < 1.0, np.float32(1.15), np.float32(0.9))

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
+from rsdetect.simulate.exact import cos_turns
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Float32Array, hashed
+from rsdetect.simulate.noise import Float32Array, hashed, uniform
+from rsdetect.simulate.salts import Salt
 
 BoolArray = NDArray[np.bool_]
 UInt8Array = NDArray[np.uint8]
@@ -69,18 +71,19 @@ def _facing(r: Roof, hipped: BoolArray, look: Look) -> Float32Array:
     tooth = np.mod(r.east_m, _TOOTH_M) < 0.3 * _TOOTH_M
     sloped = np.where(r.sawtooth, np.where(tooth, -2.0, 0.6) * sun_along, sloped)
     pitch = np.where(r.sawtooth, 0.45, r.pitch)
-    facing = (1 + pitch * sloped / np.float32(look.sun_tan)) / np.sqrt(1 + pitch**2)
+    facing = (1 + pitch * sloped / np.float32(look.sun_tan)) / np.sqrt(1 + pitch * pitch)
     return np.asarray(np.clip(facing, 0.3, 1.6), dtype=np.float32)
 
 
 def _covering(r: Roof, t: Texture) -> Float32Array:
     """Tiles, seams, sheets, gravel, stains."""
     kind = r.entry % 5
-    ribs = np.where(kind == 0, 0.06 * np.cos(r.east_m * (2 * np.pi / (1.5 + r.entry % 7))), 0)
-    courses = np.where(kind == 1, 0.05 * np.cos(r.across_m * (2 * np.pi / 1.4)), 0)
+    spacing = np.asarray(1.5 + r.entry % 7, dtype=np.float32)
+    ribs = np.where(kind == 0, 0.06 * cos_turns(r.east_m / spacing), 0)
+    courses = np.where(kind == 1, 0.05 * cos_turns(r.across_m * np.float32(1 / 1.4)), 0)
     # Sheets and felt of different age.
     sheet = np.floor(r.east_m / (4 + r.entry % 9)) + 7 * np.floor(r.across_m / 11.0)
-    sheets = np.where(kind >= 3, 0.05 * np.cos(sheet * 12.9898 + r.entry), 0)
+    sheets = np.where(kind >= 3, 0.05 * cos_turns(uniform(0, Salt.ROOF_SHEET, r.entry, sheet)), 0)
     stains = 0.03 * t.patch + (0.02 + 0.02 * (kind == 2)) * t.leaves
     return np.asarray(1 + 0.03 * t.grain + 0.04 * t.fine + stains + ribs + courses + sheets, dtype=np.float32)
 
@@ -89,7 +92,7 @@ def _fixtures(r: Roof, flat: BoolArray) -> tuple[BoolArray, BoolArray, Float32Ar
     """Chimneys, skylights, air conditioners, panels: where, whether light, and their height."""
     cell = np.where(flat, np.float32(7.0), np.float32(4.0))
     column, row = np.floor(r.east_m / cell), np.floor(r.across_m / cell)
-    draw = hashed(5, 771, r.entry, column, row)
+    draw = hashed(0, Salt.ROOF_FIXTURE, r.entry, column, row)
 
     def part(shift: int) -> Float32Array:
         return ((draw >> np.uint32(shift)) & np.uint32(63)).astype(np.float32) * np.float32(1 / 64)

@@ -8,7 +8,10 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import exp
 from rsdetect.simulate.noise import Float32Array, Frame, smooth, uniform
+from rsdetect.simulate.salts import Salt
 from rsdetect.simulate.sensors import Product
 
 # Landsat 5's TM, bands 1 to 5 and 7 (Chander, Markham, Helder 2009): the sun's irradiance in W / m2 / um,
@@ -39,44 +42,46 @@ class Flaws:
     uneven_px: float  # from one bump to the next
 
 
-def fall_off(frame: Frame, flaws: Flaws, size: tuple[int, int], salt: int, bands: int) -> list[Float32Array]:
+def fall_off(frame: Frame, flaws: Flaws, size: tuple[int, int], date: int, bands: int) -> list[Float32Array]:
     """Relative signal of each band by place, for a scene of `size` (height, width) pixels."""
     rows = np.arange(frame.row, frame.row + frame.height)[:, None]
     cols = np.arange(frame.col, frame.col + frame.width)[None, :]
     gain = 1 + flaws.slope[0] * (rows / size[0] - 0.5) + flaws.slope[1] * (cols / size[1] - 0.5)
     if flaws.vignette:
         down, right = (np.mod(at / flaws.frame_px + 0.3, 1) - 0.5 for at in (rows, cols))
-        gain = gain * (1 - 2 * flaws.vignette * (down**2 + right**2))
+        gain = gain * (1 - 2 * flaws.vignette * (down * down + right * right))
     even: Float32Array = gain.astype(np.float32)
     if not flaws.uneven:
         return [even] * bands
     scale_m = flaws.uneven_px * frame.gsd_m
-    patchy = even * np.exp(np.float32(flaws.uneven) * smooth(frame, salt, scale_m))
-    tint = np.float32(flaws.tint) * smooth(frame, salt + 1, scale_m)
+    patchy = even * exp(np.float32(flaws.uneven) * smooth(frame, Salt.UNEVEN, scale_m, part=date))
+    tint = np.float32(flaws.tint) * smooth(frame, Salt.TINT, scale_m, part=date)
     return [patchy * (1 + tint * np.float32(side)) for side in np.linspace(-1, 1, bands)]
 
 
 def add_flaws(
-    bands: list[Float32Array], flaws: Flaws, frame: Frame, salt: int, rng: np.random.Generator
+    bands: list[Float32Array], flaws: Flaws, frame: Frame, date: int, rng: Draws
 ) -> list[Float32Array]:
     """Noise, stronger where brighter, stripes, banding and lost lines; in reflectance."""
     out = []
     rows = np.arange(frame.row, frame.row + frame.height)
     columns = np.arange(frame.col, frame.col + frame.width)
     for number, band in enumerate(bands):
-        noise = rng.standard_normal(band.shape, dtype=np.float32)
+        part = 16 * date + number
+        noise = rng.pixel_noise((frame.height, frame.width))
         if flaws.grain:
             noise = _grainy(noise, flaws.grain)
         noisy = band + np.float32(flaws.noise) * (0.6 + 2 * band) * noise
         if flaws.stripe:
-            column = uniform(frame.seed, salt + number, columns) - np.float32(0.5)
+            column = uniform(frame.seed, Salt.STRIPE, columns, part=part) - np.float32(0.5)
             noisy += np.float32(flaws.stripe * sqrt(12)) * column[None, :]
         if flaws.banding:
-            line = uniform(frame.seed, salt + 20 + number, rows % _DETECTORS) - np.float32(0.5)
+            line = uniform(frame.seed, Salt.BANDING, rows % _DETECTORS, part=part) - np.float32(0.5)
             noisy += np.float32(flaws.banding * sqrt(12)) * line[:, None]
         if flaws.dead:
-            lost = uniform(frame.seed, salt + 40 + number, rows) < flaws.dead
-            noisy[lost] *= (uniform(frame.seed, salt + 60 + number, rows[lost]) * 1.5)[:, None]
+            lost = uniform(frame.seed, Salt.DEAD_LINE, rows, part=part) < flaws.dead
+            level = uniform(frame.seed, Salt.DEAD_LINE_LEVEL, rows[lost], part=part)
+            noisy[lost] *= (level * 1.5)[:, None]
         out.append(noisy)
     return out
 
@@ -86,7 +91,7 @@ def _grainy(noise: Float32Array, share: float) -> Float32Array:
     mixed = noise.copy()
     mixed[1:] += np.float32(share) * noise[:-1]
     mixed[:, 1:] += np.float32(share) * noise[:, :-1]
-    return np.asarray(mixed * np.float32((1 + 2 * share**2) ** -0.5), dtype=np.float32)
+    return np.asarray(mixed * np.float32(1 / sqrt(1 + 2 * share * share)), dtype=np.float32)
 
 
 def encode(
@@ -98,7 +103,7 @@ def encode(
     if product is Product.SCALED:
         return [(band + np.float32(0.2)) * np.float32(1 / 2.75e-5) for band in bands]
     assert product is Product.RADIANCE, product
-    sine = sun_tan / sqrt(1 + sun_tan**2)  # of the sun's elevation
+    sine = sun_tan / sqrt(1 + sun_tan * sun_tan)  # of the sun's elevation
     out = []
     for band, name in zip(bands, names, strict=True):
         per_reflectance = _SUN[name] * sine / pi

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from math import fsum, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, gaussian_filter
-from scipy.spatial import cKDTree
+from scipy.ndimage import binary_dilation
 
 from rsdetect.errors import InputError
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import exp, sin_turns
 
 BoolArray = NDArray[np.bool_]
 UInt8Array = NDArray[np.uint8]
@@ -94,16 +97,16 @@ class Series:
         if len(spec.dates) < 2 or list(spec.dates) != sorted(set(spec.dates)):
             raise InputError("a series needs two dates or more, each later than the one before it.")
         self.spec = spec
-        rng = np.random.default_rng([spec.seed, 0])
+        rng = Draws([spec.seed, 0])
         self._land = _draw_land(spec.size, rng)
         self.planted = _plant(spec, self._land, rng)
         count = round(spec.cloudy * len(spec.dates))
-        self._clouded = set((1 + rng.permutation(len(spec.dates) - 1)[:count]).tolist())
+        self._clouded = set((1 + rng.permutation(np.arange(len(spec.dates) - 1))[:count]).tolist())
 
     def draw(self, number: int) -> tuple[UInt16Array, UInt8Array]:
         """The scene of one date, (4, height, width), and its mask (height, width): CLEAR, CLOUD or SHADOW."""
         spec, land = self.spec, self._land
-        rng = np.random.default_rng([spec.seed, 1, number])
+        rng = Draws([spec.seed, 1, number])
         day = spec.dates[number].timetuple().tm_yday
         peak = land.peak + rng.normal(0, 3, land.peak.size)  # no year is like another
         crop = (land.lushness * spec.follow(_greenness(day, peak, 45.0)))[land.field]
@@ -123,7 +126,7 @@ class Series:
         ground += rng.normal(0, 0.0025, ground.shape)
         return np.clip(np.rint(ground * 10_000), 1, 12_000).astype(np.uint16), mask
 
-    def _draw_mask(self, number: int, rng: np.random.Generator) -> UInt8Array:
+    def _draw_mask(self, number: int, rng: Draws) -> UInt8Array:
         size = self.spec.size
         mask = np.full((size, size), CLEAR, dtype=np.uint8)
         if number not in self._clouded:
@@ -135,7 +138,7 @@ class Series:
         return mask
 
 
-def _draw_land(size: int, rng: np.random.Generator) -> _Land:
+def _draw_land(size: int, rng: Draws) -> _Land:
     """Parcels around random points, woods on a seventh of the site, villages, and a river through the middle.
 
     Villages are as bright as what is built later, so that no change sets the brightness of the whole scene.
@@ -143,9 +146,9 @@ def _draw_land(size: int, rng: np.random.Generator) -> _Land:
     parcels = max(8, size * size // 400)
     y, x = np.mgrid[:size, :size]
     points = rng.uniform(0, size, (parcels, 2))
-    field = cKDTree(points).query(np.stack([y, x], axis=-1))[1]
+    field = _nearest(points, y, x)
     woods = _noise(size, size / 12, rng)
-    centre = size / 2 + size / 8 * np.sin(2 * np.pi * (x / size + rng.uniform()))
+    centre = size / 2 + size / 8 * sin_turns(x / size + rng.random())
     # Soils differ from parcel to parcel, within a parcel, and from pixel to pixel.
     soils = rng.normal(0, 0.15, parcels)[field] + 0.1 * _noise(size, 6, rng) + 0.03 * _noise(size, 1.5, rng)
     houses = rng.uniform(0.15, 0.45, (size // 3 + 1, size // 3 + 1)).repeat(3, 0).repeat(3, 1)
@@ -156,19 +159,42 @@ def _draw_land(size: int, rng: np.random.Generator) -> _Land:
         water=np.abs(y - centre) < size / 60,
         village=villages > np.quantile(villages, 0.9),
         roofs=houses[:size, :size],
-        peak=rng.choice([140.0, 205.0], parcels),
+        peak=np.where(rng.random(parcels) < 0.5, 140.0, 205.0),
         lushness=rng.uniform(0.5, 1.0, parcels),
-        brightness=np.exp(soils),
+        brightness=exp(soils),
     )
 
 
-def _noise(size: int, scale_px: float, rng: np.random.Generator) -> FloatArray:
+def _noise(size: int, scale_px: float, rng: Draws) -> FloatArray:
     """Smooth noise, (size, size), standard deviation 1."""
-    noise = gaussian_filter(rng.normal(size=(size, size)), scale_px, mode="wrap")
-    return np.asarray(noise / noise.std())
+    noise = rng.normal(0, 1, (size, size))
+    reach = int(4 * scale_px + 0.5)
+    weights = exp(-0.5 * np.square(np.arange(reach + 1) / scale_px)).tolist()
+    for axis in (0, 1):
+        total = noise * weights[0]
+        for away in range(1, reach + 1):
+            total += (np.roll(noise, away, axis) + np.roll(noise, -away, axis)) * weights[away]
+        noise = total
+    # Sums that are rounded once, whatever the order.
+    noise -= fsum(noise.ravel().tolist()) / noise.size
+    return noise / sqrt(fsum(np.square(noise).ravel().tolist()) / noise.size)
 
 
-def _plant(spec: SeriesSpec, land: _Land, rng: np.random.Generator) -> tuple[Planted, ...]:
+def _nearest(
+    points: FloatArray, y: NDArray[np.integer[Any]], x: NDArray[np.integer[Any]]
+) -> NDArray[np.intp]:
+    """The number of the point that is nearest to each pixel; of two as near, the first."""
+    number = np.zeros(y.shape, dtype=np.intp)
+    least = np.full(y.shape, np.inf)
+    for each, (down, right) in enumerate(points.tolist()):
+        apart = np.square(y - down) + np.square(x - right)
+        nearer = apart < least
+        np.copyto(number, each, where=nearer)
+        np.copyto(least, apart, where=nearer)
+    return number
+
+
+def _plant(spec: SeriesSpec, land: _Land, rng: Draws) -> tuple[Planted, ...]:
     """Changes and floods, apart from each other, their dates spread over what follows the quiet ones."""
     taken = land.water | land.village
     last = len(spec.dates) - 1
@@ -182,15 +208,15 @@ def _plant(spec: SeriesSpec, land: _Land, rng: np.random.Generator) -> tuple[Pla
         end = None
         if kind == "flood":
             first = min(first, max(spec.quiet, last - 7))
-            end = first + int(rng.integers(3, 6))
+            end = first + rng.integers(3, 6)
         planted.append(Planted(kind, first, end, where))
     return tuple(planted)
 
 
-def _find_place(suited: BoolArray, taken: BoolArray, rng: np.random.Generator) -> BoolArray:
+def _find_place(suited: BoolArray, taken: BoolArray, rng: Draws) -> BoolArray:
     size = taken.shape[0]
     for _ in range(_TRIES):
-        height, width = rng.integers(*_EDGES_PX, 2)
+        height, width = rng.integers(*_EDGES_PX), rng.integers(*_EDGES_PX)
         if max(height, width) >= size - 8:
             continue
         row, col = rng.integers(4, size - 4 - height), rng.integers(4, size - 4 - width)
@@ -205,7 +231,7 @@ def _find_place(suited: BoolArray, taken: BoolArray, rng: np.random.Generator) -
 def _greenness(day: int, peak: FloatArray, width: float) -> FloatArray:
     """Share of green on a day of the year, 0 to 1, of plants that are greenest on day `peak`."""
     apart = np.abs((day - peak + 182.5) % 365 - 182.5)
-    return np.exp(-0.5 * (apart / width) ** 2)
+    return exp(-0.5 * np.square(apart / width))
 
 
 def _mix(one: tuple[float, ...], other: tuple[float, ...], share: FloatArray) -> FloatArray:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import power
 from rsdetect.simulate.noise import Float32Array
 
+_TABLE_END, _TABLE_STEPS = 4.0, 4096  # of the root of the share of white
 _SPARSE = 5  # every so many pixels are looked at for a stretch
 
 
@@ -71,7 +75,7 @@ def measure_limits(bands: list[Float32Array], tone: Tone) -> Limits:
 def apply_tone(bands: list[Float32Array], tone: Tone, limits: Limits) -> list[Float32Array]:
     """The 0 to 255 numbers of a picture, still float and not yet cut off above."""
     lifted = [
-        np.clip((band - low) / (high - low), 0, None) ** np.float32(tone.gamma)
+        _curved((band - low) / (high - low), tone.gamma)
         for band, low, high in zip(bands, limits.low, limits.high, strict=True)
     ]
     red, green, blue = lifted[:3]
@@ -82,7 +86,28 @@ def apply_tone(bands: list[Float32Array], tone: Tone, limits: Limits) -> list[Fl
     ]
 
 
-def colour_mix(rng: np.random.Generator, far: float, saturation: float) -> Float32Array:
+def _curved(share: Float32Array, gamma: float) -> Float32Array:
+    """`share` to the power of `gamma` out of a table, cut off below 0 and far beyond white."""
+    # The curve is far straighter over the root than over the share itself.
+    place = np.sqrt(np.clip(share, 0, _TABLE_END * _TABLE_END))
+    place *= np.float32(_TABLE_STEPS / _TABLE_END)
+    node = place.astype(np.int32)
+    place -= node
+    values, rises = _table(gamma)
+    place *= np.take(rises, node)
+    place += np.take(values, node)
+    return place
+
+
+@lru_cache(maxsize=8)
+def _table(gamma: float) -> tuple[Float32Array, Float32Array]:
+    """(nodes,) powers of the squares of evenly spaced roots, and the rise from each to the next."""
+    roots = np.arange(_TABLE_STEPS + 2) * (_TABLE_END / _TABLE_STEPS)
+    values = power(roots, 2 * gamma).astype(np.float32)
+    return values[:-1], np.diff(values)
+
+
+def colour_mix(rng: Draws, far: float, saturation: float) -> Float32Array:
     """Saturation and crosstalk of an 8-bit product: rows sum to one, so that grey stays grey."""
     grey: NDArray[np.float64] = np.full((3, 3), 1 / 3)
     mix = saturation * np.eye(3) + (1 - saturation) * grey + rng.normal(0, 0.025 * far, (3, 3))

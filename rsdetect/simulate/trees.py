@@ -11,6 +11,7 @@ from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
 from rsdetect.simulate.noise import Float32Array, Frame, uniform
+from rsdetect.simulate.salts import Salt
 
 LARGEST_CROWN_M = 8.0  # radius
 _MOST_LEAN = 0.2  # of the spacing, that a crown is seen away from its trunk
@@ -37,29 +38,32 @@ def paint_trees(
     y, x = frame.y_m, frame.x_m
     rows = np.arange(int(np.floor(y[0, 0] / spacing)) - 1, int(np.floor(y[-1, 0] / spacing)) + 2)
     cols = np.arange(int(np.floor(x[0, 0] / spacing)) - 1, int(np.floor(x[0, -1] / spacing)) + 2)
-    salt = 2000 + int(spacing * 10)
 
-    def draw(number: int) -> Float32Array:
-        return uniform(frame.seed, salt + 1000 * number, rows[:, None], cols[None, :])
+    def draw(salt: Salt) -> Float32Array:
+        # Of the two grids, each has its own spacing.
+        return uniform(frame.seed, salt, rows[:, None], cols[None, :], part=int(spacing * 10))
 
-    trunk_y = ((rows[:, None] + 0.25 + 0.5 * draw(0)) * spacing).astype(np.float32)
-    trunk_x = ((cols[None, :] + 0.25 + 0.5 * draw(1)) * spacing).astype(np.float32)
+    trunk_y = ((rows[:, None] + 0.25 + 0.5 * draw(Salt.TREE_SOUTH)) * spacing).astype(np.float32)
+    trunk_x = ((cols[None, :] + 0.25 + 0.5 * draw(Salt.TREE_EAST)) * spacing).astype(np.float32)
     at_row = np.clip((trunk_y - y[0, 0]) / frame.gsd_m + 0.5, 0, frame.height - 1).astype(np.intp)
     at_col = np.clip((trunk_x - x[0, 0]) / frame.gsd_m + 0.5, 0, frame.width - 1).astype(np.intp)
-    taken = canvas.trees[at_row, at_col] > draw(2)
+    taken = canvas.trees[at_row, at_col] > draw(Salt.TREE_TAKEN)
     if not taken.any():
         return
-    radius = np.where(taken, np.minimum(spacing * (0.32 + 0.4 * draw(3)), LARGEST_CROWN_M), 0).astype(
-        np.float32
-    )
-    crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, draw(6) - 0.5, spacing))
+    full_m = np.minimum(spacing * (0.32 + 0.4 * draw(Salt.TREE_RADIUS)), LARGEST_CROWN_M)
+    radius = np.where(taken, full_m, 0).astype(np.float32)
+    oval, tone = draw(Salt.TREE_OVAL) - 0.5, draw(Salt.TREE_TONE)
+    crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, oval, spacing))
     canvas.cover[crown] = Cover.WOODY
-    trunk_y, trunk_x = _leaning(trunk_y, trunk_x, spacing * (0.8 + 0.6 * draw(5)), look, spacing)
+    trunk_y, trunk_x = _leaning(trunk_y, trunk_x, spacing * (0.8 + 0.6 * tone), look, spacing)
     if max(np.abs(look.lean)) > _UPRIGHT:
         # The cover, and with it the truth, stays with the trunks: no tree is felled by looking aslant.
-        crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, draw(6) - 0.5, spacing))
-    young = 0.35 * float(uniform(frame.seed, 401, date)[0]) ** 2
-    full = 1 - (1 - young * draw(7).ravel()[tree]) ** 2  # as deep in the full crown lies the rim of today's
+        crown, depth, tree = _deepest_crown(frame, Crowns(trunk_y, trunk_x, radius, oval, spacing))
+    share = float(uniform(frame.seed, Salt.TREE_YOUNG, date)[0])
+    young = 0.35 * share * share
+    full = 1 - np.square(
+        1 - young * draw(Salt.TREE_GROWTH).ravel()[tree]
+    )  # as deep in the full crown lies the rim of today's
     at = np.flatnonzero(crown & (depth > full))
     if not at.size:
         return
@@ -69,7 +73,7 @@ def paint_trees(
     side_y = y[at_y, 0] - trunk_y.ravel()[tree]
     side_x = x[0, at_x] - trunk_x.ravel()[tree]
     lit = np.clip((side_y * look.sun[0] + side_x * look.sun[1]) / radius.ravel()[tree], -1, 1)
-    kind, tone = draw(4).ravel()[tree], draw(5).ravel()[tree]
+    kind, tone = draw(Salt.TREE_KIND).ravel()[tree], tone.ravel()[tree]
     t = texture.at(at)
     row = np.where(kind < 0.3, _rows("conifer", kind * 3.3), _rows("leaf", np.mod(kind * 7, 1)))
     shade = (0.8 + 0.35 * tone) * (1 + 0.45 * lit) * (1 + 0.12 * t.grain + 0.12 * t.fine)
@@ -123,7 +127,9 @@ def _deepest_crown(frame: Frame, crowns: Crowns) -> tuple[NDArray[np.bool_], Flo
     trunk_y, trunk_x, oval = crowns.y_m.ravel(), crowns.x_m.ravel(), crowns.oval.ravel()
     # No tree: so steep that no pixel lies in it.
     steep = (
-        np.where(radius > 0, 1 / np.maximum(radius, 1e-3) ** 2, np.float32(1e9)).astype(np.float32).ravel()
+        np.where(radius > 0, 1 / np.square(np.maximum(radius, 1e-3)), np.float32(1e9))
+        .astype(np.float32)
+        .ravel()
     )
     depth = np.zeros((frame.height, frame.width), dtype=np.float32)
     number = np.zeros(depth.shape, dtype=np.intp)

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
+from rsdetect.simulate.draws import Draws
+from rsdetect.simulate.exact import cos_turns, power, sin_turns
 from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth, uniform
 from rsdetect.simulate.patch import palette_row
+from rsdetect.simulate.salts import Salt
 
 BoolArray = NDArray[np.bool_]
 
@@ -26,17 +29,17 @@ class Waters:
     tide_m: tuple[float, float]  # by date: how far the water line stands above its mean, on the bank
 
     @staticmethod
-    def draw(change: float, district_m: float, gsd_m: float, rng: np.random.Generator) -> Waters:
+    def draw(change: float, district_m: float, gsd_m: float, rng: Draws) -> Waters:
         """The waters of a world; a third have ponds, and most large ones a river."""
         river, pond = rng.random() < (0.35 if gsd_m < 5 else 0.65), rng.random() < 0.35
         share = 0.4 if gsd_m < 3 else 1.2
         return Waters(
             river_m=float(rng.uniform(2.5, 6)) * district_m * river,
-            width_m=max(float(np.exp(rng.uniform(np.log(6), np.log(90)))), 1.5 * gsd_m),
+            width_m=max(rng.log_uniform(6, 90), 1.5 * gsd_m),
             pond_m=float(rng.uniform(0.25, 0.9)) * district_m * pond,
             level=float(rng.uniform(1.2, 2.4)),
             flood=min(0.5, share * change),
-            tide_m=(float(rng.normal(0, 2.0)), float(rng.normal(0, 2.0))),
+            tide_m=(rng.normal(0, 2.0), rng.normal(0, 2.0)),
         )
 
 
@@ -59,16 +62,16 @@ def lay_water(waters: Waters, frame: Frame) -> Shores:
     depth = np.full(shape, -9.0, dtype=np.float32)  # in widths of the bank below the water line
     bank_m = max(0.35 * waters.width_m, 12.0)
     if waters.river_m:
-        course = rough(frame, 161, waters.river_m, 3, 0.3)
+        course = rough(frame, Salt.RIVER, waters.river_m, 3, 0.3)
         # Noise of scale s has a slope of about 2.2 / s: from noise to metres.
         metres = np.abs(course) * np.float32(waters.river_m / 2.2)
         depth = (waters.width_m / 2 - metres) / np.float32(bank_m)
     if waters.pond_m:
-        hollow = rough(frame, 171, waters.pond_m, 4, 0.45)
+        hollow = rough(frame, Salt.POND, waters.pond_m, 4, 0.45)
         depth = np.maximum(depth, (hollow - np.float32(waters.level)) * 3)
     swell = np.zeros(shape, dtype=np.float32)
     if waters.flood > 0:
-        where = smooth(frame, 181, 2.0 * max(waters.river_m, waters.pond_m, 1.0) ** 0.9)
+        where = smooth(frame, Salt.FLOOD, 2.0 * power(max(waters.river_m, waters.pond_m, 1.0), 0.9))
         # Half of what changes rose, half fell.
         rise = 1.5 * np.clip((np.abs(where) - np.float32(1.7 - 2 * waters.flood)) * 2, 0, 1)
         # What is a few metres, or a pixel, is the usual up and down.
@@ -105,7 +108,8 @@ def paint_water(canvas: Canvas, shores: Shores, date: int, texture: Texture, fra
         t = texture.at(at)
         clear, mud = palette_row("water", np.full(1, 0.3)), palette_row("mud_water")
         # On some days the wind roughens it, and the sun glints on the waves.
-        wind = float(uniform(frame.seed, 185, date)[0]) ** 3
+        draw = float(uniform(frame.seed, Salt.WIND, date)[0])
+        wind = draw * draw * draw
         waves: Float32Array = (0.015 + 0.22 * wind) * (
             t.fine + 0.3 * t.grain + 0.3 * t.patch
         ) + 0.06 * t.broad
@@ -123,12 +127,16 @@ def _paint_ships(canvas: Canvas, water: BoolArray, frame: Frame, date: int) -> N
     if frame.gsd_m > 3 or not water.any():
         return
     row, col = np.floor(frame.y_m / cell), np.floor(frame.x_m / cell)
-    draws = [uniform(frame.seed, 187 + 2 * k + date, row, col) for k in range(3)]
+    draws = [
+        uniform(frame.seed, salt, row, col, part=date)
+        for salt in (Salt.SHIP_TURN, Salt.SHIP_LENGTH, Salt.SHIP)
+    ]
     south, east = frame.y_m - (row + 0.5) * cell, frame.x_m - (col + 0.5) * cell
-    turn = draws[0] * np.float32(np.pi)
-    ahead, aside = east * np.cos(turn) + south * np.sin(turn), south * np.cos(turn) - east * np.sin(turn)
-    half = 3 + 17 * draws[1] ** 2
-    hull = (np.abs(aside) < 0.22 * half * np.sqrt(np.clip(1 - (ahead / half) ** 2, 0, 1))) & (draws[2] < 0.07)
+    sin, cos = sin_turns(draws[0] / 2), cos_turns(draws[0] / 2)
+    ahead, aside = east * cos + south * sin, south * cos - east * sin
+    half = 3 + 17 * draws[1] * draws[1]
+    width = 0.22 * half * np.sqrt(np.clip(1 - np.square(ahead / half), 0, 1))
+    hull = (np.abs(aside) < width) & (draws[2] < 0.07)
     at = np.flatnonzero(hull & water)
     lot = draws[2].ravel()[at] / 0.07
     colour = palette_row("car", lot)

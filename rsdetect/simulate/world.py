@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rsdetect.simulate.acquisition import draw_looks
 from rsdetect.simulate.catalogue import Catalogue, draw_catalogue
 from rsdetect.simulate.districts import Plan, draw_plan
+from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import world_palette
 from rsdetect.simulate.noise import Frame
@@ -51,10 +52,10 @@ class World:
 @lru_cache(maxsize=4)
 def build_world(spec: SceneSpec) -> World:
     """Draw the world of a scene."""
-    rng = np.random.default_rng(spec.seed)
-    seed = int(rng.integers(2**32))
+    rng = Draws(spec.seed)
+    seed = rng.integers(0, 1 << 32)
     extent_m = min(spec.height, spec.width) * spec.ground_m
-    large = float(rng.uniform(6.0, 11.0))
+    large = rng.uniform(6.0, 11.0)
     # The parts of the layout that change add up to a third more than each is asked for; measured.
     wanted = 0.72 * spec.change
     plan = draw_plan(wanted, extent_m, spec.ground_m, rng)
@@ -65,15 +66,15 @@ def build_world(spec: SceneSpec) -> World:
         catalogue=draw_catalogue(wanted, spec.ground_m, rng),
         looks=draw_looks(spec, world_palette(rng), rng),
         edges=(_draw_edge(spec, rng), _draw_edge(spec, rng)),
-        tree_m=(large, large * float(rng.uniform(0.45, 0.65))),
+        tree_m=(large, large * rng.uniform(0.45, 0.65)),
         cloud_m=float(np.clip(extent_m / 3, 40 * spec.ground_m, 4000.0)),
-        texture=float(np.exp(rng.normal(0.35, 0.4))),
+        texture=rng.log_normal(0.35, 0.4),
     )
 
 
-def _draw_edge(spec: SceneSpec, rng: np.random.Generator) -> SwathEdge:
+def _draw_edge(spec: SceneSpec, rng: Draws) -> SwathEdge:
     """An edge that leaves up to a tenth of the scene's width without data, more where it slants."""
-    slant, left, share = float(rng.normal(0, 0.15)), rng.random() < 0.5, float(rng.uniform(0.0, 0.1))
+    slant, left, share = rng.normal(0, 0.15), rng.random() < 0.5, rng.uniform(0.0, 0.1)
     if not spec.nodata_edge:
         return SwathEdge(0.0, 0.0, -1.0)
     start = share * spec.width if left else -(1 - share) * spec.width

@@ -24,6 +24,7 @@ from rsdetect.files import clear_unfinished, move, scratch_folder
 from rsdetect.geotiff import geotiff_profile
 from rsdetect.grid import Grid, Window
 from rsdetect.handles import gdal_window
+from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.scene import render
 from rsdetect.simulate.spec import ChangeKind, Rendered, SceneSpec
 from rsdetect.simulate.truth import write_truth_polygons
@@ -122,8 +123,8 @@ def _write_parts(spec: SceneSpec, parts: dict[str, Path], workers: int) -> dict[
 
 def acquisition_dates(spec: SceneSpec) -> tuple[datetime, datetime]:
     """When the scenes were taken: days on which plants stand as they do in them, years apart."""
-    rng = np.random.default_rng([spec.seed, 11])
-    years = (2015 + int(rng.integers(4)), 2020 + int(rng.integers(4)))
+    rng = Draws([spec.seed, 11])
+    years = (rng.integers(2015, 2019), rng.integers(2020, 2024))
     looks = build_world(spec).looks
     days = [165 + round(150 * (1 - look.season.green) * rng.choice((-1, 1))) for look in looks]
     first, second = (datetime(y, 1, 1, 10, 20) + timedelta(d) for y, d in zip(years, days, strict=True))
