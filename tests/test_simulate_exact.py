@@ -41,12 +41,13 @@ def add(*arrays):
         digest.update(np.ascontiguousarray(array).tobytes())
 for number, kind in enumerate(SENSORS):
     for drawn in (
-        render_whole(SceneSpec(kind, 64, 72, seed=number, change=0.3, cloud=0.2, contrast=1.5)),
+        render_whole(SceneSpec(kind=kind, height=64, width=72, seed=number, change=0.3, cloud=0.2)),
         *(training_pair(seed, 64, kind) for seed in range(SEEDS)),
     ):
         add(*(getattr(drawn, name) for name in drawn.__dataclass_fields__))
     print(kind, digest.hexdigest())
-series = Series(SeriesSpec(tuple(date(2024, 1, 1) + timedelta(20 * n) for n in range(12)), size=96, floods=1))
+dates = tuple(date(2024, 1, 1) + timedelta(20 * n) for n in range(12))
+series = Series(SeriesSpec(dates=dates, size=96, floods=1))
 add(*(change.where for change in series.planted))
 for number in range(12):
     add(*series.draw(number))
