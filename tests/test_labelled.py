@@ -214,7 +214,17 @@ def test_a_raster_label_in_a_place(place):
 
 def test_what_simulate_writes_is_a_labelled_place(tmp_path):
     told = run_here(
-        "simulate", "--out", tmp_path / "made", "--size", "128", "--change", "0.5", "--workers", "1"
+        "simulate",
+        "--out",
+        tmp_path / "made",
+        "--size",
+        "128",
+        "--gsd",
+        "3",
+        "--change",
+        "0.5",
+        "--workers",
+        "1",
     )
     assert told.status == 0
     (pair,) = find_pairs(tmp_path)
