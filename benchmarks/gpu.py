@@ -100,7 +100,7 @@ def _forward(net: SiameseNet, device: str, edge: int, repeats: int) -> dict[str,
             for way, step in _ways(folded, before, after):
                 rate = batch * edge * edge / 1e6 / _seconds(step, device, repeats)
                 label = f"{str(precision).removeprefix('torch.')}, {way}, batch of {batch}"
-                rates[label] = round(rate, 1)
+                rates[label] = float(f"{rate:.4g}")  # small sizes on a busy machine are far below 1
                 print(f"{label:48} {rate:10.1f} Mpx/s", file=sys.stderr)
     return rates
 

@@ -8,6 +8,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.compression import Compression
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import direction, exp
@@ -19,8 +20,6 @@ from rsdetect.simulate.sensor import Flaws
 from rsdetect.simulate.sensors import Product, Sensor
 from rsdetect.simulate.spec import SceneSpec
 from rsdetect.simulate.tone import Stretch, Tone, colour_mix
-
-Float32Array = NDArray[np.float32]
 
 _HAZE = np.array([1.25, 1.0, 0.8, 0.5, 0.35, 0.08, 0.04])  # by band: the finer the wave, the less
 _SKY = np.array([1.25, 1.05, 0.92, 0.85, 0.8, 0.6, 0.5])  # what lights a shadow, likewise

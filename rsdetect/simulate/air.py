@@ -6,13 +6,11 @@ from bisect import bisect_left
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.simulate.look import Look
-from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth
+from rsdetect.simulate.noise import Frame, rough, smooth
 from rsdetect.simulate.salts import Salt
-
-BoolArray = NDArray[np.bool_]
 
 # Reflectance of thick cloud, in `materials.BANDS`: ice and droplets absorb in the short-wave infrared.
 _CLOUD = np.array([0.78, 0.76, 0.75, 0.75, 0.74, 0.52, 0.38], dtype=np.float32)

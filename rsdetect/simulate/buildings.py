@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array, IndexArray
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.catalogue import Catalogue, Shape
 from rsdetect.simulate.exact import cos_turns
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Float32Array
 from rsdetect.simulate.plots import Plots
 from rsdetect.simulate.roofs import Roof, paint_roofs
-
-BoolArray = NDArray[np.bool_]
-IndexArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

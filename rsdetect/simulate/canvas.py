@@ -7,13 +7,10 @@ from enum import IntEnum
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, smooth, uniform, white
+from rsdetect.arraytypes import Float32Array, IndexArray, UInt8Array, UInt32Array
+from rsdetect.simulate.noise import Frame, hashed, rough, smooth, uniform, white
 from rsdetect.simulate.salts import Salt
-
-UInt8Array = NDArray[np.uint8]
-Index1 = NDArray[np.intp]
 
 
 class Cover(IntEnum):
@@ -50,7 +47,7 @@ class Canvas:
 
     def paint(
         self,
-        at: Index1,
+        at: IndexArray,
         first: UInt8Array,
         second: UInt8Array,
         mix: Float32Array,
@@ -112,7 +109,7 @@ class Texture:
             place=patch,
         )
 
-    def at(self, where: Index1) -> Texture:
+    def at(self, where: IndexArray) -> Texture:
         """The textures at flat pixel positions."""
         return Texture(*(getattr(self, f.name)[where] for f in fields(self)))
 

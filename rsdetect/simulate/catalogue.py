@@ -13,15 +13,12 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array, UInt8Array
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import cos_turns, exp, sin_turns
 from rsdetect.simulate.land import RECIPES, URBAN, Land, Recipe, Use
 from rsdetect.simulate.materials import pick_among
 from rsdetect.simulate.spec import ChangeKind
-
-Float32Array = NDArray[np.float32]
-UInt8Array = NDArray[np.uint8]
-BoolArray = NDArray[np.bool_]
 
 ENTRIES = 512  # plots a kind of land; things change in the upper half only
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.exact import cos_turns
-from rsdetect.simulate.noise import Float32Array
 
 # Half the cosine of each number of sixteenths of a half turn.
 _COS = np.array([cos_turns(k / 32) / 2 for k in range(32)], dtype=np.float32)

@@ -12,16 +12,13 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array, IndexArray, UInt8Array, UInt32Array
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import cos_turns, sin_turns
 from rsdetect.simulate.land import URBAN, Land
-from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, rough, uniform
+from rsdetect.simulate.noise import Frame, hashed, rough, uniform
 from rsdetect.simulate.relief import Relief
 from rsdetect.simulate.salts import Salt
-
-UInt8Array = NDArray[np.uint8]
-BoolArray = NDArray[np.bool_]
-IndexArray = NDArray[np.intp]
 
 # What a district may turn into; lakes rise, towns grow and are cleared.
 _CONVERTS: dict[Land, dict[Land, int]] = {

@@ -14,10 +14,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsdetect.arraytypes import Float32Array, Float64Array
 from rsdetect.simulate import exact
 
-Float64Array = NDArray[np.float64]
-Float32Array = NDArray[np.float32]
 Size = int | tuple[int, ...]
 
 

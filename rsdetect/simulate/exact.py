@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-Float64Array = NDArray[np.float64]
+from rsdetect.arraytypes import Float64Array
+
 Floats = NDArray[np.floating[Any]]
 Real = TypeVar("Real", float, Float64Array, Floats)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.simulate.air import cloud_cover, cover, veil
 from rsdetect.simulate.canvas import Canvas
 from rsdetect.simulate.compression import compress
@@ -16,15 +17,13 @@ from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.light import cast_shadows, reflect
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import BANDS
-from rsdetect.simulate.noise import Float32Array, Frame
+from rsdetect.simulate.noise import Frame
 from rsdetect.simulate.optics import form_image
 from rsdetect.simulate.sensor import add_flaws, encode, fall_off, to_numbers
 from rsdetect.simulate.sensors import Product
 from rsdetect.simulate.spec import SceneSpec
 from rsdetect.simulate.tone import Limits, apply_tone, measure_limits
 from rsdetect.simulate.world import World
-
-BoolArray = NDArray[np.bool_]
 
 _TALL_M = 35.0  # shadows of what is taller are cut there
 

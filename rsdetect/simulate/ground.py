@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import UInt8Array
 from rsdetect.simulate import hardscape, vegetation
 from rsdetect.simulate.canvas import Canvas, Texture
 from rsdetect.simulate.catalogue import Catalogue
@@ -14,8 +14,6 @@ from rsdetect.simulate.land import Land, Use
 from rsdetect.simulate.patch import Paint, Patch
 from rsdetect.simulate.plots import Plots
 from rsdetect.simulate.salts import Salt
-
-UInt8Array = NDArray[np.uint8]
 
 _PAINTERS: dict[Use, Callable[[Patch], Paint]] = {
     Use.LAWN: vegetation.paint_lawn,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import UInt8Array
 from rsdetect.simulate.buildings import paint_buildings
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.districts import lay_districts
@@ -20,8 +21,6 @@ from rsdetect.simulate.spec import ChangeKind
 from rsdetect.simulate.trees import paint_trees
 from rsdetect.simulate.water import lay_water, paint_water
 from rsdetect.simulate.world import World
-
-UInt8Array = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

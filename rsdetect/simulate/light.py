@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.simulate.canvas import Canvas
 from rsdetect.simulate.look import Look
-from rsdetect.simulate.noise import Float32Array
-
-BoolArray = NDArray[np.bool_]
 
 
 def cast_shadows(height_m: Float32Array, look: Look, gsd_m: float, reach_px: int) -> BoolArray:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.compression import Compression
 from rsdetect.simulate.materials import Season
 from rsdetect.simulate.mosaic import Seam
 from rsdetect.simulate.optics import Optics
 from rsdetect.simulate.sensor import Flaws
 from rsdetect.simulate.tone import Tone
-
-Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate import exact
 from rsdetect.simulate.draws import Draws
-
-Float32Array = NDArray[np.float32]
 
 BANDS = ("blue", "green", "red", "rededge", "nir", "swir1", "swir2")
 # Middle of each band in micrometres: 0.49, 0.56, 0.665, 0.74, 0.84, 1.61, 2.2.

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import direction
-from rsdetect.simulate.noise import Float32Array, Frame, smooth
+from rsdetect.simulate.noise import Frame, smooth
 from rsdetect.simulate.salts import Salt
 
 

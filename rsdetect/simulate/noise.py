@@ -8,10 +8,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsdetect.arraytypes import Float32Array, UInt32Array
 from rsdetect.simulate.salts import Salt
-
-Float32Array = NDArray[np.float32]
-UInt32Array = NDArray[np.uint32]
 
 _MOST_PARTS = 1 << 16
 _MOST_OCTAVES = 8

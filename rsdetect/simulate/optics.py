@@ -9,8 +9,9 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.exact import exp
-from rsdetect.simulate.noise import Float32Array, Frame, smooth
+from rsdetect.simulate.noise import Frame, smooth
 from rsdetect.simulate.salts import Salt
 
 # Along an axis: by the offset of the ground's pixel, its weight for each of the image's pixels, (count,).

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array, UInt8Array, UInt32Array
 from rsdetect.simulate.canvas import Cover, Texture
 from rsdetect.simulate.exact import cos_turns
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Float32Array, UInt32Array, hashed, uniform
+from rsdetect.simulate.noise import hashed, uniform
 from rsdetect.simulate.salts import Salt
 
-UInt8Array = NDArray[np.uint8]
-BoolArray = NDArray[np.bool_]
 Numbers = NDArray[np.floating[Any]]
 
 _ALWAYS = 2  # in the place of a date: on both

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array, IndexArray, UInt8Array, UInt32Array
 from rsdetect.simulate.catalogue import ENTRIES
 from rsdetect.simulate.districts import Cells, Districts
 from rsdetect.simulate.land import RECIPES, URBAN, Land
-from rsdetect.simulate.noise import Float32Array, Frame, UInt32Array, hashed, uniform
+from rsdetect.simulate.noise import Frame, hashed, uniform
 from rsdetect.simulate.salts import Salt
-
-UInt8Array = NDArray[np.uint8]
-BoolArray = NDArray[np.bool_]
-IndexArray = NDArray[np.intp]
 
 _STREET_M = np.array([RECIPES[land].street for land in Land], dtype=np.float32)
 _LENGTH_M = np.array([RECIPES[land].length for land in Land], dtype=np.float32)

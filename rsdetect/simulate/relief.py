@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array, UInt8Array
 from rsdetect.simulate.canvas import Canvas, Cover
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.land import URBAN, Land
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth, uniform
+from rsdetect.simulate.noise import Frame, rough, smooth, uniform
 from rsdetect.simulate.salts import Salt
-
-UInt8Array = NDArray[np.uint8]
 
 # How much of the hills each kind of land lies on: towns and fields keep to the flat.
 _STEEP = np.full(len(Land), 1.0, dtype=np.float32)

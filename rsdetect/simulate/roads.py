@@ -7,18 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.simulate.canvas import Canvas, Cover, Index1, Texture
+from rsdetect.arraytypes import BoolArray, IndexArray, UInt8Array, UInt32Array
+from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.districts import ROADLESS, Districts
 from rsdetect.simulate.land import Land, Use
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Frame, UInt32Array, hashed, uniform
+from rsdetect.simulate.noise import Frame, hashed, uniform
 from rsdetect.simulate.patch import Numbers, line
 from rsdetect.simulate.plots import Plots
 from rsdetect.simulate.salts import Salt
 from rsdetect.simulate.spec import ChangeKind
-
-UInt8Array = NDArray[np.uint8]
-BoolArray = NDArray[np.bool_]
 
 _WIDEST_M = 18.0
 _PAVED = 0.5  # roads of a lower rank are tracks
@@ -46,7 +44,7 @@ class Roads:
 
     def __init__(self, districts: Districts, change: float, frame: Frame) -> None:
         widest = max(_WIDEST_M, 1.6 * frame.gsd_m)
-        self.at: Index1 = np.flatnonzero(districts.border_m < widest)
+        self.at: IndexArray = np.flatnonzero(districts.border_m < widest)
         self.rank = rank = districts.rank.ravel()[self.at]
         steps = [rank < ROADLESS, rank < _PAVED, rank < 0.85, rank < 0.95]
         self.width_m = np.select(steps, [0.0, 3.5, 6.5, 11.0], 17.0).astype(np.float32)
@@ -146,7 +144,7 @@ def park_vehicles(canvas: Canvas, plots: Plots, use: UInt8Array, frame: Frame, d
 def _park(
     canvas: Canvas,
     frame: Frame,
-    at: Index1,
+    at: IndexArray,
     place: tuple[Numbers, Numbers],
     lane: Numbers,
     traffic: _Traffic,

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array, IndexArray, UInt8Array
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.exact import cos_turns
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Float32Array, hashed, uniform
+from rsdetect.simulate.noise import hashed, uniform
 from rsdetect.simulate.salts import Salt
-
-BoolArray = NDArray[np.bool_]
-UInt8Array = NDArray[np.uint8]
-IndexArray = NDArray[np.intp]
 
 _TOOTH_M = 9.0  # width of one roof of a sawtooth hall
 

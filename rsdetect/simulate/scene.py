@@ -7,8 +7,8 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import UInt8Array
 from rsdetect.simulate.exposure import (
     Sensed,
     coarseness,
@@ -28,8 +28,6 @@ if TYPE_CHECKING:  # the machine that trains need not have what grids are made o
     from rsdetect.grid import Window
 
 _LARGEST_BLOCK = 512  # pixels; a wider one would hold more memory, a narrower one more margin
-
-UInt8Array = NDArray[np.uint8]
 
 
 def render(spec: SceneSpec, window: Window) -> Rendered:

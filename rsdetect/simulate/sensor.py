@@ -8,9 +8,10 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import exp
-from rsdetect.simulate.noise import Float32Array, Frame, smooth, uniform
+from rsdetect.simulate.noise import Frame, smooth, uniform
 from rsdetect.simulate.salts import Salt
 from rsdetect.simulate.sensors import Product
 

@@ -15,14 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from rsdetect.arraytypes import BoolArray, Float64Array, UInt8Array, UInt16Array
 from rsdetect.errors import InputError
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import exp, sin_turns
-
-BoolArray = NDArray[np.bool_]
-UInt8Array = NDArray[np.uint8]
-UInt16Array = NDArray[np.uint16]
-FloatArray = NDArray[np.float64]
 
 BANDS = ("blue", "green", "red", "nir")
 GSD_M = 10.0
@@ -59,7 +55,7 @@ class SeriesSpec:
     cloudy: float = 1 / 3  # share of the dates with clouds; the first is always clear
     season: float = 1.0  # how far fields and woods follow the year, 0 to 1; 0 = they stay half green
 
-    def follow(self, greenness: FloatArray) -> FloatArray:
+    def follow(self, greenness: Float64Array) -> Float64Array:
         """The share of green on a day of which the year would make it `greenness`."""
         return 0.5 + self.season * (greenness - 0.5)
 
@@ -84,10 +80,10 @@ class _Land:
     wood: BoolArray  # (height, width)
     water: BoolArray  # (height, width)
     village: BoolArray  # (height, width)
-    roofs: FloatArray  # (height, width) reflectance of what stands in the village
-    peak: FloatArray  # (parcels,) day of the year on which its crop is greenest
-    lushness: FloatArray  # (parcels,) how green it is then, 0 to 1
-    brightness: FloatArray  # (height, width) against the tables
+    roofs: Float64Array  # (height, width) reflectance of what stands in the village
+    peak: Float64Array  # (parcels,) day of the year on which its crop is greenest
+    lushness: Float64Array  # (parcels,) how green it is then, 0 to 1
+    brightness: Float64Array  # (height, width) against the tables
 
 
 class Series:
@@ -165,7 +161,7 @@ def _draw_land(size: int, rng: Draws) -> _Land:
     )
 
 
-def _noise(size: int, scale_px: float, rng: Draws) -> FloatArray:
+def _noise(size: int, scale_px: float, rng: Draws) -> Float64Array:
     """Smooth noise, (size, size), standard deviation 1."""
     noise = rng.normal(0, 1, (size, size))
     reach = int(4 * scale_px + 0.5)
@@ -181,7 +177,7 @@ def _noise(size: int, scale_px: float, rng: Draws) -> FloatArray:
 
 
 def _nearest(
-    points: FloatArray, y: NDArray[np.integer[Any]], x: NDArray[np.integer[Any]]
+    points: Float64Array, y: NDArray[np.integer[Any]], x: NDArray[np.integer[Any]]
 ) -> NDArray[np.intp]:
     """The number of the point that is nearest to each pixel; of two as near, the first."""
     number = np.zeros(y.shape, dtype=np.intp)
@@ -228,13 +224,13 @@ def _find_place(suited: BoolArray, taken: BoolArray, rng: Draws) -> BoolArray:
     raise InputError(f"a site of {size} x {size} pixels has no room for so many changes; make it larger.")
 
 
-def _greenness(day: int, peak: FloatArray, width: float) -> FloatArray:
+def _greenness(day: int, peak: Float64Array, width: float) -> Float64Array:
     """Share of green on a day of the year, 0 to 1, of plants that are greenest on day `peak`."""
     apart = np.abs((day - peak + 182.5) % 365 - 182.5)
     return exp(-0.5 * np.square(apart / width))
 
 
-def _mix(one: tuple[float, ...], other: tuple[float, ...], share: FloatArray) -> FloatArray:
+def _mix(one: tuple[float, ...], other: tuple[float, ...], share: Float64Array) -> Float64Array:
     """(bands, height, width): `share` of the `other` reflectance, the rest of `one`."""
     low, high = np.array(one)[:, None, None], np.array(other)[:, None, None]
     return np.asarray(low + (high - low) * share)

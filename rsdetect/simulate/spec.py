@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, UInt8Array
 from rsdetect.errors import InputError
 from rsdetect.simulate.sensors import SENSORS, Sensor
 from rsdetect.validation import number, settle_sequences
-
-BoolArray = NDArray[np.bool_]
-UInt8Array = NDArray[np.uint8]
 
 KINDS = {kind: sensor.bands for kind, sensor in SENSORS.items()}  # the names of each kind's bands
 MAX_SHIFT_PX = 4.0

@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import power
-from rsdetect.simulate.noise import Float32Array
 
 _TABLE_END, _TABLE_STEPS = 4.0, 4096  # of the root of the share of white
 _SPARSE = 5  # every so many pixels are looked at for a stretch

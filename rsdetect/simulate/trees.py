@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float32Array
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.look import Look
 from rsdetect.simulate.materials import RANGES
-from rsdetect.simulate.noise import Float32Array, Frame, uniform
+from rsdetect.simulate.noise import Frame, uniform
 from rsdetect.simulate.salts import Salt
 
 LARGEST_CROWN_M = 8.0  # radius

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import cos_turns, power, sin_turns
-from rsdetect.simulate.noise import Float32Array, Frame, rough, smooth, uniform
+from rsdetect.simulate.noise import Frame, rough, smooth, uniform
 from rsdetect.simulate.patch import palette_row
 from rsdetect.simulate.salts import Salt
-
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
