@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.errors import JobInterrupted
-from rsdetect.monitoring.news import tell_news
+from rsdetect.monitoring.notify import tell_news
 from rsdetect.monitoring.run import RunResult, run_job
 
 
