@@ -17,8 +17,9 @@ test: $(READY)
 
 # What depends on the processor, as on one with AVX2 and without VNNI (AMD Zen 2 and 3, older Intel).
 test-avx2: $(READY)
-	$(BIN)/python tests/older_processor -n auto --dist loadgroup \
-		$(addprefix tests/test_,$(addsuffix .py,backends differences seams learned detect cluster metrics training_run))
+	$(BIN)/python tests/support/older_processor -n auto --dist loadgroup \
+		tests/backends tests/detectors tests/scoring tests/jobs/test_detect.py tests/test_metrics.py \
+		tests/training/test_training_run.py
 
 check: $(READY)
 	$(BIN)/ruff check .

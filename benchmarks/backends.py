@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rsdetect.backends.choosing import load_network
+from rsdetect.backends.select import load_network
 from rsdetect.detectors.learned import DEFAULT_MODEL
 from rsdetect.nets.checkpoint import load_weights
 from rsdetect.nets.fold import fold

@@ -152,7 +152,7 @@ def _against_peers(args: argparse.Namespace, scenes: Path, scratch: Path, *, bus
 
 def _child(way: str, where: dict[str, str]) -> dict[str, float]:
     """Measured in a fresh process, as an allocator is set once and caches fill once."""
-    script = Path(__file__).with_name("ways.py")
+    script = Path(__file__).with_name("peers.py")
     told = subprocess.run(
         [sys.executable, str(script), way, json.dumps(where)], check=True, capture_output=True, text=True
     )

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rsdetect.evaluation import evaluate
 from rsdetect.grid import Window
 from rsdetect.labelled import LabelledPair, find_pairs
-from rsdetect.pair import read_tile
+from rsdetect.scenes.pair import read_tile
 from rsdetect.tiles import TileWindow
 from rsdetect.training.options import TrainOptions
 from rsdetect.training.run import train

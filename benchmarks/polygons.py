@@ -41,7 +41,7 @@ from affine import Affine
 from rasterio.shutil import copy as copy_raster
 from scipy import ndimage
 
-from rsdetect.outputs import Outputs
+from rsdetect.jobs.outputs import Outputs
 
 PIXEL_AREA_M2 = 100.0
 THRESHOLD = 50  # percent
@@ -298,8 +298,8 @@ for line in sys.stdin:
 
 
 def _ours(folder: Path) -> None:
-    from rsdetect.options import PolygonOptions
-    from rsdetect.polygons import PolygonRequest, write_polygons
+    from rsdetect.jobs.options import PolygonOptions
+    from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 
     record = json.loads((folder / Outputs.RECORD).read_text())
     options = PolygonOptions(threshold=record["threshold"], min_area=record["min_area"])

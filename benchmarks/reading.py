@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 import rasterio
 
+from rsdetect.checks.scan import Scan
 from rsdetect.detectors import make_detector
-from rsdetect.handles import close_handles
 from rsdetect.memory import MemoryBudget
-from rsdetect.pair import Pair, open_pair, read_tile
-from rsdetect.planning import plan_for, planned_windows
-from rsdetect.scan import Scan
-from rsdetect.scene import sharing_blocks
-from rsdetect.scoring import read_windows
+from rsdetect.scenes.handles import close_handles
+from rsdetect.scenes.pair import Pair, open_pair, read_tile
+from rsdetect.scenes.scene import sharing_blocks
+from rsdetect.scoring.core import read_windows
+from rsdetect.scoring.planning import plan_for, planned_windows
 from rsdetect.tiles import TileWindow
 
 CORES = len(os.sched_getaffinity(0))

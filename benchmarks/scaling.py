@@ -43,16 +43,16 @@ from rich.console import Console
 from rich.table import Table
 
 import rsdetect
-from rsdetect.change import fit_pair
-from rsdetect.engine import Context, run_tiles
 from rsdetect.grid import Grid
-from rsdetect.options import DetectOptions
+from rsdetect.jobs.detect import fit_pair
+from rsdetect.jobs.options import DetectOptions
 from rsdetect.percent import to_percent
 from rsdetect.progress import Silence
-from rsdetect.scoring import score_core
-from rsdetect.store import WorkStore
+from rsdetect.scoring.core import score_core
+from rsdetect.scoring.engine import Context, run_tiles
+from rsdetect.scoring.store import WorkStore
+from rsdetect.scoring.windows import plan_windows
 from rsdetect.tiles import plan_tiles
-from rsdetect.windows import plan_windows
 
 SMALL = 64  # edge of a tile in pixels that costs next to nothing
 ON_PAPER = 10_000  # tiles

@@ -12,22 +12,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rsdetect.change import ChangeMap, check, detect, score
     from rsdetect.evaluation.run import evaluate
-    from rsdetect.pair import PairOptions, open_pair
+    from rsdetect.jobs.detect import ChangeMap, check, detect, score
+    from rsdetect.scenes.pair import PairOptions, open_pair
 
     __version__: str
 
 __all__ = ["ChangeMap", "PairOptions", "check", "detect", "evaluate", "open_pair", "score"]
 
 _HOMES = {
-    "ChangeMap": "rsdetect.change",
-    "check": "rsdetect.change",
-    "detect": "rsdetect.change",
-    "score": "rsdetect.change",
+    "ChangeMap": "rsdetect.jobs.detect",
+    "check": "rsdetect.jobs.detect",
+    "detect": "rsdetect.jobs.detect",
+    "score": "rsdetect.jobs.detect",
     "evaluate": "rsdetect.evaluation.run",
-    "PairOptions": "rsdetect.pair",
-    "open_pair": "rsdetect.pair",
+    "PairOptions": "rsdetect.scenes.pair",
+    "open_pair": "rsdetect.scenes.pair",
 }
 
 

@@ -13,7 +13,7 @@
     └── JobInterrupted          the job stopped and can be resumed        exit status 3
         └── SourceUnavailable   a file that lies elsewhere went away
 
-Which of the last two kinds a failed read is, `rsdetect.handles.read_failure` decides.
+Which of the last two kinds a failed read is, `rsdetect.scenes.handles.read_failure` decides.
 
 A message shows the two things that disagree, the file, and the way out, in one sentence or two.
 """

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from rsdetect.backends.choosing import multiplies_bytes
-from rsdetect.handles import close_handles
+from rsdetect.backends.select import multiplies_bytes
+from rsdetect.scenes.handles import close_handles
+
+collect_ignore = ["support"]  # no tests, and what older_processor/ holds changes the process that imports it
 
 settings.register_profile(
     "rsdetect",

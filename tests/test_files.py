@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from jobs import run_here
 
 import rsdetect
 from rsdetect import files
@@ -23,6 +22,7 @@ from rsdetect.files import (
     scratch_folder,
     write_text,
 )
+from support.jobs import run_here
 
 SOURCES = sorted(Path(rsdetect.__file__).parent.rglob("*.py"))
 

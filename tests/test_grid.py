@@ -9,13 +9,13 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
-from scenes import TEN_METRES, random_scene, write_plain, write_scene
 
-from rsdetect.alignment import offset_between
 from rsdetect.errors import GridMismatch, NothingToCompare, SceneError
 from rsdetect.grid import Grid, Window
-from rsdetect.pair import PairOptions, open_pair, read_tile
+from rsdetect.scenes.alignment import offset_between
+from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
 from rsdetect.tiles import TileWindow
+from support.scenes import TEN_METRES, random_scene, write_plain, write_scene
 
 SOUTH_UP = Affine(10, 0, 500000, 0, 10, 5299600)
 ROTATED = Affine.translation(500000, 5300000) @ Affine.rotation(30) @ Affine.scale(10, -10)

@@ -17,45 +17,16 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
-# From the ground up: a module imports from its own floor and from those below it.
+# From the ground up: a module imports from its own room and from the floors below it.
 FLOORS = (
-    {
-        "arraytypes",
-        "errors",
-        "files",
-        "folders",
-        "grid",
-        "tiles",
-        "stats",
-        "metrics",
-        "percent",
-        "validation",
-    },
-    {"nets"},
-    {"connected"},
-    {"areas", "blocks", "devices", "geotiff", "handles", "memory"},
-    {"outlines", "pages", "pictures", "places", "progress", "styles"},
-    {"alignment", "backends", "pieces"},
-    {"warping", "joining"},
-    {"gpkg", "regions"},
-    {"scene", "geopackage"},
-    {"aoi", "bands", "dates"},
-    {"pair"},
-    {"scan", "registration", "labelled"},
-    {"checking", "tables"},
+    {"errors", "arraytypes", "grid", "paths", "files", "folders", "percent", "progress", "validation"},
+    {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions"},
+    {"scenes", "geopackage", "backends", "pages", "simulate"},
+    {"checks", "labelled"},
     {"detectors"},
     {"scoring"},
-    {"planning", "options", "windows"},
-    {"store", "raster", "differences"},
-    {"polygons", "record", "outputs", "worker"},
-    {"engine", "arrays", "vectorize"},
-    {"change"},
-    {"evaluation"},
-    {"simulate"},
-    {"training", "quantise"},
-    {"monitoring"},
-    {"arguments"},
-    {"batch"},
+    {"jobs", "training"},
+    {"batch", "evaluation", "monitoring"},
     {"commands"},
     {"cli"},
 )
@@ -136,7 +107,7 @@ def test_the_pure_rooms_open_no_files_and_run_nothing(name):
 
 def test_only_the_engine_and_the_lazy_arrays_import_dask():
     users = {name for name in MODULES if packages_of(name) & {"dask", "distributed"}}
-    assert users == {"rsdetect.engine", "rsdetect.arrays"}
+    assert users == {"rsdetect.scoring.engine", "rsdetect.scoring.lazy"}
 
 
 def test_one_environment_renders_all_pages():

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import read_raster
-from scenes import TEN_METRES, textured_scene, write_scene
 
 import rsdetect
-from rsdetect import planning
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.memory import MIB, MemoryBudget, _left_in_groups, free_memory, parse_memory, usual_memory
-from rsdetect.pair import open_pair
-from rsdetect.planning import costly_layouts, plan_for
-from rsdetect.scoring import push_height
+from rsdetect.scenes.pair import open_pair
+from rsdetect.scoring import planning
+from rsdetect.scoring.core import push_height
+from rsdetect.scoring.planning import costly_layouts, plan_for
 from rsdetect.tiles import plan_tiles
+from support.jobs import read_raster
+from support.scenes import TEN_METRES, textured_scene, write_scene
 
 SIAMESE = {"detector": "siamese", "backend": "torch", "quiet": True}
 
@@ -58,7 +58,7 @@ def test_the_record_states_the_budget_and_the_result_does_not_depend_on_it(scene
 
 
 def test_a_job_goes_on_with_the_tiles_of_a_run_with_another_budget(scenes, tmp_path, monkeypatch):
-    import rsdetect.engine as engine
+    import rsdetect.scoring.engine as engine
 
     genuine, seen = engine.score_core, []
 

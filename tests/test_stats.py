@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import random_scene
 
 from rsdetect.grid import Window
 from rsdetect.stats import Histogram, Moments, PixelSample, robust_scale
 from rsdetect.tiles import Tile
+from support.scenes import random_scene
 
 counts = st.integers(0, 60)
 scales = st.sampled_from([1e-6, 1.0, 250.0, 1e12])

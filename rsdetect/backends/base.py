@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from rsdetect.arraytypes import Float32Array
 
 if TYPE_CHECKING:  # the command line reads the names of backends, and shall not wait for torch
-    from rsdetect.nets.rows import NetRows
+    from rsdetect.nets.streaming import NetRows
 
 
 class Network(Protocol):

@@ -6,8 +6,8 @@ import torch
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.nets.fold import fold
-from rsdetect.nets.rows import NetRows
 from rsdetect.nets.siamese import SiameseNet
+from rsdetect.nets.streaming import NetRows
 
 
 class TorchNetwork:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from rsdetect.batch.overlap import PlacedChanges, counted_twice
-from rsdetect.geopackage import CHANGES, FOOTPRINT, changes_style, footprint_style
-from rsdetect.gpkg import Layer, write_geopackage
+from rsdetect.geopackage.changes import CHANGES, FOOTPRINT, changes_style, footprint_style
+from rsdetect.geopackage.file import Layer, write_geopackage
 
 _COMMON = "EPSG:4326"
 _LONGEST_EDGE_M = 1000.0  # of an outline that is bent into another CRS; at 1 km it strays by centimetres

@@ -19,7 +19,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from rsdetect.areas import measure
+from rsdetect.regions.areas import measure
 
 _MOST_VERTICES = 256  # of a piece; larger polygons are cut, so that no intersection is a large one
 _MOST_HALVINGS = 40  # by which the longest outline is in pieces

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rsdetect.arguments import parse_integers, parse_threshold
-from rsdetect.bands import parse_bands
-from rsdetect.dates import parse_dates
 from rsdetect.errors import InputError
-from rsdetect.options import DetectOptions
-from rsdetect.places import from_folder
+from rsdetect.jobs.options import DetectOptions
+from rsdetect.jobs.parse import parse_integers, parse_threshold
+from rsdetect.paths import from_folder
+from rsdetect.scenes.bands import parse_bands
+from rsdetect.scenes.dates import parse_dates
 
 REQUIRED = ("name", "before", "after")
 # What a batch writes beside the folders of its pairs.

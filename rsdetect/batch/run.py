@@ -20,20 +20,20 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from rsdetect.batch.collect import collect_changes
 from rsdetect.batch.pairs import POLYGONS, REPORT, TABLE, BatchPair, read_pairs
+from rsdetect.batch.pending import Left, Method, what_is_left
 from rsdetect.batch.results import FINISHED, PairResult, State, as_csv
-from rsdetect.batch.standing import Left, Method, what_is_left
-from rsdetect.change import run_detect
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
-from rsdetect.engine import require_scheduler
 from rsdetect.errors import InputError, JobInterrupted, RsdetectError
 from rsdetect.files import atomic_path, write_text
-from rsdetect.handles import one_line
+from rsdetect.jobs.detect import run_detect
+from rsdetect.jobs.options import DetectOptions, ScoreOptions
+from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.record import as_json
+from rsdetect.jobs.vectorize import read_run, vectorize_run
 from rsdetect.memory import GDAL_CACHE_BYTES
-from rsdetect.options import DetectOptions, ScoreOptions
-from rsdetect.outputs import Outputs
-from rsdetect.record import as_json
-from rsdetect.vectorize import read_run, vectorize_run
+from rsdetect.scenes.handles import one_line
+from rsdetect.scoring.engine import require_scheduler
 
 Tell = Callable[[str], None]
 _LEAST_TOLD_M2 = 0.5  # less would be said as 0

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.arguments import parse_pair_options, parse_threshold
 from rsdetect.commands.messages import log_to_stderr, print_json, say
 from rsdetect.commands.parameters import (
     Align,
@@ -27,6 +26,7 @@ from rsdetect.commands.parameters import (
     TileSize,
     Workers,
 )
+from rsdetect.jobs.parse import parse_pair_options, parse_threshold
 
 
 def batch(
@@ -71,8 +71,8 @@ def batch(
     """
     from rsdetect.batch import run_batch
     from rsdetect.batch.results import as_table
-    from rsdetect.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
-    from rsdetect.tables import print_table
+    from rsdetect.commands.tables import print_table
+    from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
     options = DetectOptions(
         pair=parse_pair_options(bands, None, mask_values, mask_bits, aoi, align, resampling, None),

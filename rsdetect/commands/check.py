@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rsdetect.arguments import parse_pair_options
 from rsdetect.commands.messages import log_to_stderr, print_json, warn
 from rsdetect.commands.parameters import (
     After,
@@ -18,6 +17,7 @@ from rsdetect.commands.parameters import (
     MaskValues,
     Resampling,
 )
+from rsdetect.jobs.parse import parse_pair_options
 
 
 def check(
@@ -35,8 +35,8 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Check a pair without scoring it: grids, overlap, valid share, band statistics, measured shift."""
-    from rsdetect.change import run_check
-    from rsdetect.tables import print_check
+    from rsdetect.commands.tables import print_check
+    from rsdetect.jobs.detect import run_check
 
     log_to_stderr(quiet=False)
     report = run_check(

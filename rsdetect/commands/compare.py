@@ -35,8 +35,8 @@ def _print(comparison: Comparison) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from rsdetect.commands.tables import print_table
     from rsdetect.evaluation.summary import COMPARED, difference_texts
-    from rsdetect.tables import print_table
 
     for column in COMPARED:
         table = Table(title=column.title, title_justify="left", box=SIMPLE_HEAD)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.arguments import parse_pair_options, parse_threshold
 from rsdetect.commands.messages import log_to_stderr, print_json, say, summary
 from rsdetect.commands.parameters import (
     After,
@@ -31,6 +30,7 @@ from rsdetect.commands.parameters import (
     TileSize,
     Workers,
 )
+from rsdetect.jobs.parse import parse_pair_options, parse_threshold
 
 
 def detect(
@@ -67,8 +67,8 @@ def detect(
     debug: Debug = False,
 ) -> None:
     """Find what changed between BEFORE and AFTER; write raster, polygons and record into DIR."""
-    from rsdetect.change import run_detect
-    from rsdetect.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
+    from rsdetect.jobs.detect import run_detect
+    from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
     options = DetectOptions(
         pair=parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.arguments import parse_shifts
 from rsdetect.commands.messages import log_to_stderr, print_json, say
 from rsdetect.commands.parameters import Align, Backend, Bands, Debug, GroupBy, Json, Quiet
+from rsdetect.jobs.parse import parse_shifts
 
 
 def evaluate(
@@ -47,12 +47,12 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Measure a detector on labelled pairs: figures by scene and source, intervals, a page with pictures."""
-    from rsdetect.bands import parse_bands
+    from rsdetect.commands.evaluation_tables import print_evaluation
     from rsdetect.evaluation.cards import card_to_fill, store_scores
     from rsdetect.evaluation.options import EvaluateOptions
     from rsdetect.evaluation.run import run_evaluate
-    from rsdetect.evaluation.tables import print_evaluation
     from rsdetect.evaluation.write import PAGE
+    from rsdetect.scenes.bands import parse_bands
 
     options = EvaluateOptions(
         detector=detector,

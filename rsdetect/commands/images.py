@@ -27,7 +27,7 @@ def images(
 
     Files on one grid with the same bands count as dates of one place.
     """
-    from rsdetect.training.cuts.prepare import prepare_images, read_sources
+    from rsdetect.training.compositing.prepare import prepare_images, read_sources
 
     written = prepare_images(read_sources(sources), out)
     if as_json:

@@ -19,7 +19,7 @@ def info(
 ) -> None:
     """Print the card of a model, or the record of a run, as JSON."""
     if Path(what).is_dir():
-        from rsdetect.vectorize import read_run
+        from rsdetect.jobs.vectorize import read_run
 
         print_json(read_run(Path(what)))
         return

@@ -18,7 +18,7 @@ def summary(counts: dict[str, Any], polygons: Path) -> str:
 
 def print_json(content: dict[str, Any]) -> None:
     """One strict JSON object on stdout."""
-    from rsdetect.record import as_json
+    from rsdetect.jobs.record import as_json
 
     sys.stdout.write(as_json(content))
     sys.stdout.flush()

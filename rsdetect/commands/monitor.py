@@ -45,8 +45,8 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Compare the scenes that are new, bring the events up to date, and tell the news."""
+    from rsdetect.commands.monitor_text import run_lines
     from rsdetect.monitoring.round import run_round
-    from rsdetect.monitoring.telling import run_lines
 
     log_to_stderr(quiet=True)  # what a comparison warns of is kept with it, and `status` shows it
     done = run_round(job_file, wait_s=wait)
@@ -68,8 +68,8 @@ def run(
 @app.command()
 def status(job_file: JobFile, as_json: Json = False, debug: Debug = False) -> None:
     """Show what was done, what waits, what failed and why."""
+    from rsdetect.commands.monitor_text import show_status
     from rsdetect.monitoring.status import job_status
-    from rsdetect.monitoring.telling import show_status
 
     found = job_status(job_file)
     if as_json:
@@ -94,9 +94,9 @@ def timeline(
     debug: Debug = False,
 ) -> None:
     """Draw a place over the dates: change probability, band indices, pictures; as PNG and HTML."""
-    from rsdetect.arguments import parse_point
-    from rsdetect.monitoring.drawing import write_timeline
+    from rsdetect.jobs.parse import parse_point
     from rsdetect.monitoring.timeline import make_timeline, timelines_folder
+    from rsdetect.monitoring.timeline_plot import write_timeline
 
     drawn = make_timeline(job_file, event=event, at=parse_point(at))
     for path in write_timeline(drawn, out or timelines_folder(job_file)):

@@ -24,9 +24,9 @@ def quantise(
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from rsdetect.backends.choosing import EIGHT_BIT
-    from rsdetect.quantise import quantise as measure
-    from rsdetect.tables import print_table
+    from rsdetect.backends.select import EIGHT_BIT
+    from rsdetect.commands.tables import print_table
+    from rsdetect.evaluation.quantise import quantise as measure
 
     log_to_stderr(quiet=quiet)
     found = measure(model, folders or (), quiet=quiet or as_json)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.arguments import parse_shift, parse_size
 from rsdetect.commands.messages import print_json, say
 from rsdetect.commands.parameters import Debug, Json
+from rsdetect.jobs.parse import parse_shift, parse_size
 
 # Written out, because the simulator is slow to import; a test holds it to the table of sensors.
 _KINDS = (

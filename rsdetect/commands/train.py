@@ -72,7 +72,7 @@ def train(
     from rsdetect.training.extra import require_lightning
 
     require_lightning()
-    from rsdetect.bands import parse_bands
+    from rsdetect.scenes.bands import parse_bands
     from rsdetect.training.options import TrainOptions
     from rsdetect.training.run import train as train_model
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from rsdetect.arguments import parse_threshold
 from rsdetect.commands.messages import log_to_stderr, print_json, say, summary
 from rsdetect.commands.parameters import Debug, Json
+from rsdetect.jobs.parse import parse_threshold
 
 
 def vectorize(
@@ -23,7 +23,7 @@ def vectorize(
     debug: Debug = False,
 ) -> None:
     """Make the polygons of DIR anew, with another threshold, minimum area or simplification."""
-    from rsdetect.vectorize import vectorize_run
+    from rsdetect.jobs.vectorize import vectorize_run
 
     log_to_stderr(quiet=False)
     chosen: Any = threshold if threshold in (None, "auto") else parse_threshold(str(threshold))

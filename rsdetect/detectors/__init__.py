@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsdetect.backends.choosing import EIGHT_BIT
+from rsdetect.backends.select import EIGHT_BIT
 from rsdetect.detectors.base import Detector, Scorer
 from rsdetect.detectors.cva import CvaDetector
 from rsdetect.devices import resolve_device
@@ -54,7 +54,7 @@ def make_detector(
         if model is not None:
             raise InputError("--model names a network, and --detector cva has none; drop one of the two.")
         return CvaDetector()
-    from rsdetect.backends.choosing import resolve_backend
+    from rsdetect.backends.select import resolve_backend
     from rsdetect.detectors.learned import DEFAULT_MODEL, SiameseDetector
     from rsdetect.nets.checkpoint import read_card
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 from rsdetect.arraytypes import Float32Array
-from rsdetect.pair import Pair
-from rsdetect.scan import Scan
+from rsdetect.checks.scan import Scan
+from rsdetect.scenes.pair import Pair
 from rsdetect.tiles import Tile, WantedBands
 
 

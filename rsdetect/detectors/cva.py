@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rsdetect.arraytypes import Float32Array
+from rsdetect.checks.scan import Scan
 from rsdetect.errors import NothingToCompare
-from rsdetect.pair import Pair
-from rsdetect.scan import Scan
+from rsdetect.scenes.pair import Pair
 from rsdetect.stats import Histogram, robust_scale
 from rsdetect.tiles import Tile, WantedBands
 

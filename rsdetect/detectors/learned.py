@@ -10,7 +10,7 @@ import numpy as np
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.base import Network, RowNetwork
-from rsdetect.backends.choosing import load_network, precision
+from rsdetect.backends.select import load_network, precision
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_weights, model_hash, read_card
@@ -18,9 +18,9 @@ from rsdetect.stats import robust_scale
 from rsdetect.tiles import Tile, WantedBands
 
 if TYPE_CHECKING:  # training scores with this module where there is no rasterio, which scan needs
+    from rsdetect.checks.scan import Scan
     from rsdetect.detectors.strip import SiameseStrip
-    from rsdetect.pair import Pair
-    from rsdetect.scan import Scan
+    from rsdetect.scenes.pair import Pair
 
 DEFAULT_MODEL = "siamese"
 

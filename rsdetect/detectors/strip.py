@@ -9,7 +9,7 @@ import torch
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.nets.card import Card
-from rsdetect.nets.rows import NetRows
+from rsdetect.nets.streaming import NetRows
 from rsdetect.tiles import Tile
 
 

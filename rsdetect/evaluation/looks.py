@@ -19,7 +19,7 @@ import rsdetect
 from rsdetect.errors import InputError, OutputError
 from rsdetect.evaluation.results import Evaluation, Interval
 from rsdetect.evaluation.split import Split
-from rsdetect.record import plain
+from rsdetect.jobs.record import plain
 
 FIGURES = (
     "f1",

@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.areas import metres_per_unit
+from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
 from rsdetect.devices import usable_cores
 from rsdetect.evaluation.objects import count_edges, count_objects
 from rsdetect.evaluation.shift import with_shift
 from rsdetect.evaluation.tally import Tally
 from rsdetect.grid import Window
+from rsdetect.jobs.options import PolygonOptions
 from rsdetect.labelled import LabelledPair
 from rsdetect.metrics import Counts
-from rsdetect.options import PolygonOptions
-from rsdetect.pair import Pair
 from rsdetect.percent import NOT_OBSERVED, PERCENT, to_percent
 from rsdetect.progress import Progress
-from rsdetect.scan import Scan
-from rsdetect.windows import plan_windows, score_windows
+from rsdetect.regions.areas import metres_per_unit
+from rsdetect.scenes.pair import Pair
+from rsdetect.scoring.windows import plan_windows, score_windows
 
 _WORST_PX = 256  # edge of the tiles that are shown
 WORST = 3  # tiles of a pair that are kept

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rsdetect.bands import parse_bands
 from rsdetect.detectors import DEFAULT_DETECTOR
 from rsdetect.errors import InputError
-from rsdetect.pair import PairOptions
-from rsdetect.places import split_path
+from rsdetect.paths import split_path
+from rsdetect.scenes.bands import parse_bands
+from rsdetect.scenes.pair import PairOptions
 from rsdetect.validation import number, number_or_name, settle_sequences
 
 SHIFTS_PX = (0.5, 1.0, 2.0)

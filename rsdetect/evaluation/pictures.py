@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.checks.scan import Scan
 from rsdetect.evaluation.measure import BadTile
 from rsdetect.grid import Window
-from rsdetect.pair import Pair, read_tile
+from rsdetect.pages.pictures import GREY, Rgb, colour_bands, data_uri, stretch_limits, stretched
 from rsdetect.percent import NOT_OBSERVED, level_of
-from rsdetect.pictures import GREY, Rgb, colour_bands, data_uri, stretch_limits, stretched
-from rsdetect.scan import Scan
+from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.tiles import TileWindow
 
 # Told apart by those who see red and green alike: Okabe and Ito (2008), "Color universal design".

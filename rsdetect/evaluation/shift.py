@@ -7,8 +7,8 @@ from dataclasses import replace
 from affine import Affine
 
 from rsdetect.grid import Grid
-from rsdetect.handles import open_raster
-from rsdetect.pair import Pair
+from rsdetect.scenes.handles import open_raster
+from rsdetect.scenes.pair import Pair
 
 _RESAMPLING = "cubic"  # blurs less than bilinear, so that what is measured is the shift
 

@@ -10,8 +10,8 @@ from rsdetect.errors import OutputError
 from rsdetect.evaluation.page import render_page
 from rsdetect.evaluation.results import Evaluation
 from rsdetect.files import move
-from rsdetect.outputs import Outputs
-from rsdetect.record import write_record
+from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.record import write_record
 
 RECORD, PAGE = "evaluation.json", "evaluation.html"
 

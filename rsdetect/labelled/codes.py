@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import InputError
 from rsdetect.grid import Window
-from rsdetect.handles import GDAL_ERRORS, gdal_window, open_raster, read_failure
+from rsdetect.scenes.handles import GDAL_ERRORS, gdal_window, open_raster, read_failure
 
 CHANGED, UNCHANGED, NOT_LABELLED = 1, 0, 255
 

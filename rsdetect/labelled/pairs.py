@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.alignment import describe_mismatch, offset_between
 from rsdetect.errors import GridMismatch, InputError
 from rsdetect.grid import Window
 from rsdetect.labelled.codes import Coding
 from rsdetect.labelled.files import RASTERS
 from rsdetect.labelled.polygons import draw_labels
 from rsdetect.labelled.stacks import stack_bands
-from rsdetect.pair import Pair, PairOptions, open_pair
-from rsdetect.scene import Scene, file_version, read_header, read_scene
+from rsdetect.scenes.alignment import describe_mismatch, offset_between
+from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.scenes.scene import Scene, file_version, read_header, read_scene
 from rsdetect.tiles import WantedBands
 
 

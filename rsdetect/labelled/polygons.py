@@ -9,11 +9,11 @@ import numpy as np
 import pyogrio
 from numpy.typing import NDArray
 
-from rsdetect.aoi import inside_aoi, polygons_on
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import one_line
 from rsdetect.labelled.codes import CHANGED, NOT_LABELLED, UNCHANGED
+from rsdetect.scenes.aoi import inside_aoi, polygons_on
+from rsdetect.scenes.handles import one_line
 
 LAYER = "labels"
 NOT_LABELLED_LAYER = "not_labelled"

@@ -12,9 +12,9 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from rsdetect.errors import InputError
-from rsdetect.handles import open_raster
 from rsdetect.labelled.files import files_in
-from rsdetect.scene import Header, read_header
+from rsdetect.scenes.handles import open_raster
+from rsdetect.scenes.scene import Header, read_header
 
 _SENTINEL_2 = {"b02": "blue", "b03": "green", "b04": "red", "b08": "nir", "b11": "swir1", "b12": "swir2"}
 _BAND = re.compile(r"(?:^|[_-])(b\d{1,2}a?)$", re.IGNORECASE)

@@ -35,7 +35,7 @@ from rsdetect.monitoring.job import (
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.site import Site
-from rsdetect.scene import Scene, file_version, read_scene
+from rsdetect.scenes.scene import Scene, file_version, read_scene
 
 _DAYS_A_YEAR = 365.2425
 # How far back a pixel's observations are looked for: in scenes, for a median of n.

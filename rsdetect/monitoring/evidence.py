@@ -10,10 +10,10 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize, shapes
 
-from rsdetect.areas import measure
 from rsdetect.arraytypes import BoolArray
 from rsdetect.grid import Grid, Window
 from rsdetect.percent import NOT_OBSERVED
+from rsdetect.regions.areas import measure
 
 
 @dataclass(frozen=True)

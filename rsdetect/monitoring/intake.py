@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from rsdetect.alignment import describe_mismatch, offset_between
-from rsdetect.aoi import inside_aoi
 from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import RsdetectError
 from rsdetect.files import hash_json
@@ -26,7 +24,9 @@ from rsdetect.monitoring.journal import SceneRow
 from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site, band_names
-from rsdetect.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
+from rsdetect.scenes.alignment import describe_mismatch, offset_between
+from rsdetect.scenes.aoi import inside_aoi
+from rsdetect.scenes.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
 
 USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 

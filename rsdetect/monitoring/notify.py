@@ -17,16 +17,16 @@ from pyproj import Transformer
 
 from rsdetect.errors import JobInterrupted, RsdetectError
 from rsdetect.files import write_text
+from rsdetect.jobs.record import as_json
 from rsdetect.monitoring.events import Event
 from rsdetect.monitoring.folder import JobFolder
+from rsdetect.monitoring.history_store import load_events
 from rsdetect.monitoring.hooks import HookFailed, call_hook
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.keeping import load_events
+from rsdetect.monitoring.news import MILESTONES, Item, News, find_news, milestone
 from rsdetect.monitoring.report import render_report
 from rsdetect.monitoring.site import known_site
-from rsdetect.monitoring.untold import MILESTONES, Item, News, find_news, milestone
-from rsdetect.record import as_json
 
 SUMMARY, REPORT, REPORTS = "summary.json", "report.html", "reports"
 _VERSION = 1

@@ -12,9 +12,9 @@ import rasterio
 from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import JobInterrupted
 from rsdetect.files import atomic_path
-from rsdetect.geotiff import QUICK, geotiff_profile
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import GDAL_ERRORS, gdal_window, one_line
+from rsdetect.scenes.geotiff import QUICK, geotiff_profile
+from rsdetect.scenes.handles import GDAL_ERRORS, gdal_window, one_line
 
 _BLOCK = 256  # edge of the file's blocks in pixels
 _DIGITS = 16

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rsdetect.monitoring.album import Album, Frame
 from rsdetect.monitoring.events import Event, Observation, Status
+from rsdetect.monitoring.history_store import load_observations
 from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.keeping import load_observations
+from rsdetect.monitoring.news import Item, News
 from rsdetect.monitoring.site import Site
-from rsdetect.monitoring.untold import Item, News
+from rsdetect.monitoring.thumbnails import Album, Frame
 from rsdetect.pages.templates import day, render
 
 _MOST_PICTURED = 40  # events with pictures, the largest; a page of 10 MB is no page

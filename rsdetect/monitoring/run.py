@@ -16,17 +16,17 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError, OutputError
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
+from rsdetect.monitoring.events_gpkg import write_history
 from rsdetect.monitoring.folder import JobFolder
-from rsdetect.monitoring.history import History
+from rsdetect.monitoring.history_store import keep_history, load_events, load_observations
 from rsdetect.monitoring.hooks import require_hook
 from rsdetect.monitoring.job import FixedBaseline, Job
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.keeping import keep_history, load_events, load_observations
-from rsdetect.monitoring.layers import write_history
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site, known_site, require_bands, settle_site
 from rsdetect.monitoring.sources import make_source
+from rsdetect.monitoring.tracking import History
 from rsdetect.monitoring.update import Update
 
 _SITE, _JOB = "site", "job"

@@ -13,13 +13,13 @@ from typing import Any
 
 from affine import Affine
 
-from rsdetect.aoi import read_aoi, touches_window
-from rsdetect.bands import choose_bands
 from rsdetect.errors import InputError, NothingToCompare, SceneError
 from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.scene import Header, read_header
+from rsdetect.scenes.aoi import read_aoi, touches_window
+from rsdetect.scenes.bands import choose_bands
+from rsdetect.scenes.scene import Header, read_header
 from rsdetect.tiles import WantedBands
 
 _BLOCK = 512  # edge of the windows in which scenes are read, in pixels

@@ -9,10 +9,10 @@ from typing import Any
 from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.monitoring.events import Status
 from rsdetect.monitoring.folder import JobFolder
+from rsdetect.monitoring.history_store import load_events
 from rsdetect.monitoring.intake import FAILED, USABLE
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.journal import Journal, SceneRow, StepRow
-from rsdetect.monitoring.keeping import load_events
 from rsdetect.monitoring.run import list_scenes
 
 DONE, WAITS = "done", "waits"

@@ -16,20 +16,20 @@ from rasterio.features import rasterize
 
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid, Window
+from rsdetect.jobs.outputs import Outputs
 from rsdetect.memory import GDAL_CACHE_BYTES
-from rsdetect.monitoring.album import Album, Chip, Frame
 from rsdetect.monitoring.events import Event, Observation
 from rsdetect.monitoring.evidence import window_around
 from rsdetect.monitoring.folder import JobFolder
+from rsdetect.monitoring.history_store import load_events, load_observations
 from rsdetect.monitoring.indices import band_indices
 from rsdetect.monitoring.intake import TakenScene
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.keeping import load_events, load_observations
 from rsdetect.monitoring.site import Site, known_site
-from rsdetect.outputs import Outputs
+from rsdetect.monitoring.thumbnails import Album, Chip, Frame
 from rsdetect.percent import NOT_OBSERVED
-from rsdetect.raster import ProbabilityRaster
+from rsdetect.scoring.raster import ProbabilityRaster
 
 _LEAST_VALID = 0.5  # share of the place that must be seen for a date to say something, as for events
 _NEIGHBOURS = 1  # pixels on each side of a point: a pixel alone is mostly noise

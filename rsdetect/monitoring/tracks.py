@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rsdetect.monitoring.comparison import Step
 from rsdetect.monitoring.events import Event, Status
-from rsdetect.monitoring.steps import Step
 
 
 @dataclass

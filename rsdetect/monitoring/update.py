@@ -13,16 +13,16 @@ from typing import Any
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
 from rsdetect.monitoring.baseline import Baselines
+from rsdetect.monitoring.comparison import Comparer, Step
 from rsdetect.monitoring.evidence import Evidence, area_of
 from rsdetect.monitoring.folder import JobFolder
-from rsdetect.monitoring.history import History, Player
 from rsdetect.monitoring.intake import CLOUDED, FAILED, SET_ASIDE, USABLE, TakenScene, take_in
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.looks import Looker
+from rsdetect.monitoring.recheck import Looker
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site
-from rsdetect.monitoring.steps import Comparer, Step
+from rsdetect.monitoring.tracking import History, Player
 
 
 class Update:

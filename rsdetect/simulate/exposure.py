@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray, Float32Array
-from rsdetect.simulate.air import cloud_cover, cover, veil
 from rsdetect.simulate.canvas import Canvas
-from rsdetect.simulate.compression import compress
 from rsdetect.simulate.draws import Draws
-from rsdetect.simulate.light import cast_shadows, reflect
-from rsdetect.simulate.look import Look
+from rsdetect.simulate.imaging.atmosphere import cloud_cover, cover, veil
+from rsdetect.simulate.imaging.compression import compress
+from rsdetect.simulate.imaging.detector_noise import add_flaws, encode, fall_off, to_numbers
+from rsdetect.simulate.imaging.illumination import cast_shadows, reflect
+from rsdetect.simulate.imaging.look import Look
+from rsdetect.simulate.imaging.optics import form_image
+from rsdetect.simulate.imaging.sensors import Product
+from rsdetect.simulate.imaging.tone_curve import Limits, apply_tone, measure_limits
 from rsdetect.simulate.materials import BANDS
 from rsdetect.simulate.noise import Frame
-from rsdetect.simulate.optics import form_image
-from rsdetect.simulate.sensor import add_flaws, encode, fall_off, to_numbers
-from rsdetect.simulate.sensors import Product
 from rsdetect.simulate.spec import SceneSpec
-from rsdetect.simulate.tone import Limits, apply_tone, measure_limits
 from rsdetect.simulate.world import World
 
 _TALL_M = 35.0  # shadows of what is taller are cut there

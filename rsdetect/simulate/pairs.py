@@ -8,8 +8,8 @@ import numpy as np
 
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import direction
+from rsdetect.simulate.imaging.sensors import SENSORS
 from rsdetect.simulate.scene import render_whole
-from rsdetect.simulate.sensors import SENSORS
 from rsdetect.simulate.spec import Rendered, SceneSpec
 
 # How often each sensor is drawn: most scenes that people compare are pictures in red, green and blue.

@@ -17,11 +17,11 @@ from rsdetect.simulate.exposure import (
     shadow_reach_px,
     stretch_limits,
 )
-from rsdetect.simulate.landscape import draw_landscape
+from rsdetect.simulate.ground.landscape import draw_landscape
+from rsdetect.simulate.ground.trees import CROWN_REACH_M
+from rsdetect.simulate.imaging.tone_curve import Limits, Stretch
 from rsdetect.simulate.noise import Frame
 from rsdetect.simulate.spec import Rendered, SceneSpec
-from rsdetect.simulate.tone import Limits, Stretch
-from rsdetect.simulate.trees import CROWN_REACH_M
 from rsdetect.simulate.world import build_world
 
 if TYPE_CHECKING:  # the machine that trains need not have what grids are made of

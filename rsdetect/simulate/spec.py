@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray, UInt8Array
 from rsdetect.errors import InputError
-from rsdetect.simulate.sensors import SENSORS, Sensor
+from rsdetect.simulate.imaging.sensors import SENSORS, Sensor
 from rsdetect.validation import number, settle_sequences
 
 KINDS = {kind: sensor.bands for kind, sensor in SENSORS.items()}  # the names of each kind's bands

@@ -14,8 +14,8 @@ import shapely
 from numpy.typing import NDArray
 
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import gdal_window
-from rsdetect.regions import TraceOptions, trace_regions
+from rsdetect.regions.trace import TraceOptions, trace_regions
+from rsdetect.scenes.handles import gdal_window
 from rsdetect.simulate.spec import ChangeKind
 
 _KINDS = [kind for kind in ChangeKind if kind is not ChangeKind.NONE]

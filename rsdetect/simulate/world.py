@@ -8,15 +8,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.simulate.acquisition import draw_looks
-from rsdetect.simulate.catalogue import Catalogue, draw_catalogue
-from rsdetect.simulate.districts import Plan, draw_plan
 from rsdetect.simulate.draws import Draws
-from rsdetect.simulate.look import Look
+from rsdetect.simulate.ground.catalogue import Catalogue, draw_catalogue
+from rsdetect.simulate.ground.districts import Plan, draw_plan
+from rsdetect.simulate.ground.water import Waters
+from rsdetect.simulate.imaging.acquisition import draw_looks
+from rsdetect.simulate.imaging.look import Look
 from rsdetect.simulate.materials import world_palette
 from rsdetect.simulate.noise import Frame
 from rsdetect.simulate.spec import SceneSpec
-from rsdetect.simulate.water import Waters
 
 
 @dataclass(frozen=True)

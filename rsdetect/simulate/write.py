@@ -21,9 +21,9 @@ from rasterio.errors import RasterioError
 
 from rsdetect.errors import OutputError
 from rsdetect.files import clear_unfinished, move, scratch_folder
-from rsdetect.geotiff import geotiff_profile
 from rsdetect.grid import Grid, Window
-from rsdetect.handles import gdal_window
+from rsdetect.scenes.geotiff import geotiff_profile
+from rsdetect.scenes.handles import gdal_window
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.scene import render
 from rsdetect.simulate.spec import ChangeKind, Rendered, SceneSpec

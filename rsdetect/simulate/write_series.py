@@ -13,8 +13,8 @@ from rasterio.features import shapes
 from shapely.geometry import shape
 
 from rsdetect.files import atomic_path, move, scratch_folder
-from rsdetect.geotiff import geotiff_profile
 from rsdetect.grid import Grid
+from rsdetect.scenes.geotiff import geotiff_profile
 from rsdetect.simulate.series import BANDS, GSD_M, Series
 
 CRS = "EPSG:32632"

@@ -16,8 +16,6 @@ from rsdetect.nets.siamese import SiameseNet
 from rsdetect.tiles import WantedBands
 from rsdetect.training.averaging import load_like, mean_of
 from rsdetect.training.batches import PlainChips, VariedChips
-from rsdetect.training.finishing import HeldOut, make_card, over_folds
-from rsdetect.training.fitting import Feed, fit
 from rsdetect.training.index import (
     INDEX,
     PreparedScene,
@@ -27,7 +25,9 @@ from rsdetect.training.index import (
     read_index,
     split_places,
 )
+from rsdetect.training.loop import Feed, fit
 from rsdetect.training.machine import Machine, choose_machine
+from rsdetect.training.make_card import HeldOut, make_card, over_folds
 from rsdetect.training.options import TrainOptions, claim
 from rsdetect.training.recipe import Recipe, read_recipe
 from rsdetect.training.sources import (

@@ -15,7 +15,7 @@ from rsdetect.training.index import PreparedScene
 from rsdetect.training.scenes import FIRST_SEED, SEEDS, Scene, read_scene, write_scene
 
 if TYPE_CHECKING:
-    from rsdetect.training.cuts.images import Image
+    from rsdetect.training.compositing.images import Image
 
 
 class SceneSource(Protocol):
@@ -52,7 +52,7 @@ class Simulated:
     counted: tuple[str, ...] = ()  # kinds of change that the truth holds; none = all
 
     def __post_init__(self) -> None:
-        from rsdetect.simulate.sensors import SENSORS
+        from rsdetect.simulate.imaging.sensors import SENSORS
         from rsdetect.simulate.spec import ChangeKind
 
         kinds = [kind.name.lower() for kind in ChangeKind if kind is not ChangeKind.NONE]
@@ -100,7 +100,7 @@ class Cuts:
 
     def __call__(self, seed: int, size: int) -> Scene:
         """A scene of `size` x `size` pixels."""
-        from rsdetect.training.cuts import cut_scene
+        from rsdetect.training.compositing import cut_scene
 
         return cut_scene(seed, size, () if self.images is None else _images(self.images, size))
 
@@ -108,8 +108,8 @@ class Cuts:
 @lru_cache(maxsize=2)
 def _images(folder: Path, size: int) -> Sequence[Image]:
     """Read once a process, because reading takes longer than making a scene."""
-    from rsdetect.training.cuts.day import MARGIN_PX
-    from rsdetect.training.cuts.images import read_images
+    from rsdetect.training.compositing.day import MARGIN_PX
+    from rsdetect.training.compositing.images import read_images
 
     return read_images(folder, size + 2 * MARGIN_PX)
 

@@ -9,7 +9,7 @@ from rsdetect.monitoring.job_sources import FolderSource, ListSource, SourceSect
 from rsdetect.monitoring.scenes import Source
 from rsdetect.monitoring.sources.folder import FolderOfScenes
 from rsdetect.monitoring.sources.table import TableOfScenes
-from rsdetect.places import from_folder
+from rsdetect.paths import from_folder
 
 __all__ = ["make_source"]
 

@@ -14,7 +14,7 @@ from rsdetect.errors import InputError
 from rsdetect.monitoring.job_sources import FolderSource
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.sources.pattern import NamePattern
-from rsdetect.places import from_folder
+from rsdetect.paths import from_folder
 
 _log = logging.getLogger(__name__)
 

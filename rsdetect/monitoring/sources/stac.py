@@ -14,12 +14,12 @@ import shapely
 from shapely.geometry import shape
 
 from rsdetect.errors import InputError
-from rsdetect.handles import one_line
 from rsdetect.monitoring.job_sources import StacSource
 from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.monitoring.sources.catalogue import CatalogueDoor, require_stac
 from rsdetect.monitoring.sources.quality import mask_meaning
-from rsdetect.places import as_gdal_path
+from rsdetect.monitoring.sources.stac_client import CatalogueDoor, require_stac
+from rsdetect.paths import as_gdal_path
+from rsdetect.scenes.handles import one_line
 
 _log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from rsdetect.dates import date_in_name
 from rsdetect.errors import InputError
 from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.places import from_folder
+from rsdetect.paths import from_folder
+from rsdetect.scenes.dates import date_in_name
 
 _SCENE = ("scene", "date", "mask", "id")
 _PAIR = ("before", "after", "before_date", "after_date", "before_mask", "after_mask")

@@ -1,0 +1,150 @@
+"""The measured shift between two scenes of a pair.
+
+Phase correlation (Kuglin and Hines 1975; sub-pixel by the upsampled Fourier transform of Guizar-Sicairos,
+Thurman and Fienup 2008, as in scikit-image) on tiles spread over the overlap. Each tile votes; a tile without
+texture, or changed beyond recognition, votes at random, so the median is taken and the share of tiles that
+agree with it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.arraytypes import Float32Array
+from rsdetect.grid import Grid, Window
+from rsdetect.scenes.pair import Pair, read_tile
+from rsdetect.tiles import Tile, TileWindow
+
+TILE = 256  # edge of a correlated tile in pixels, at most
+_MOST_TILES = 36
+LEAST_TILES = 4  # fewer cannot agree on anything
+_LEAST_EDGE = 64  # below this many pixels a correlation peak means nothing
+_LEAST_VALID = 0.75  # share of a tile's pixels that must be valid
+_UPSAMPLING = 20  # shifts are found to a twentieth of a pixel
+_AGREEMENT_PX = 0.5  # tiles within this distance of the median agree with it
+_LEAST_AGREEMENT = 0.5  # below this share of agreeing tiles the shift is not to be believed
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Where after's content lies, seen from before's."""
+
+    cols_px: float  # median, positive = after's content lies further right
+    rows_px: float  # median, positive = after's content lies further down
+    spread_px: float  # median distance of the tiles' shifts from the median shift
+    distance_m: float | None  # length of the shift in metres; None without a CRS
+    agreement: float  # share of tiles within half a pixel of the median
+    tiles: int  # tiles that could be correlated
+
+    @property
+    def distance_px(self) -> float:
+        """Length of the shift in pixels."""
+        return float(np.hypot(self.cols_px, self.rows_px))
+
+    @property
+    def is_reliable(self) -> bool:
+        """True when at least four tiles were correlated and half of them agree."""
+        return self.tiles >= LEAST_TILES and self.agreement >= _LEAST_AGREEMENT
+
+
+def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
+    """Measure how far after's content is displaced; None where no tile has enough valid texture.
+
+    Reads at most 36 tiles of 256 x 256 pixels, the same ones whatever `workers` is.
+    """
+    places = list(_places(pair))
+    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="shift") as pool:
+        found = [shift for shift in pool.map(lambda place: _tile_shift(pair, place), places) if shift]
+    if not found:
+        return None
+    shifts = np.array(found)
+    median = np.median(shifts, axis=0)
+    distances = np.hypot(*(shifts - median).T)
+    return Shift(
+        cols_px=float(median[1]),
+        rows_px=float(median[0]),
+        spread_px=float(np.median(distances)),
+        distance_m=_in_metres(pair.grid, float(median[1]), float(median[0])),
+        agreement=float((distances <= _AGREEMENT_PX).mean()),
+        tiles=len(found),
+    )
+
+
+def _places(pair: Pair) -> Iterator[Window]:
+    # A small scene still gives three tiles in each direction, as long as they hold enough to correlate.
+    height, width = (min(TILE, max(_LEAST_EDGE, edge // 3), edge) for edge in pair.grid.shape)
+    if min(height, width) < _LEAST_EDGE:
+        return
+    rows = min(max(1, pair.grid.height // height), int(_MOST_TILES**0.5))
+    cols = min(max(1, pair.grid.width // width), int(_MOST_TILES**0.5))
+    for row in _spread(pair.grid.height, height, rows, pair.before.offset[0]):
+        for col in _spread(pair.grid.width, width, cols, pair.before.offset[1]):
+            window = Window(row, col, height, width)
+            if pair.looks_at(window):
+                yield window
+
+
+def _spread(edge: int, size: int, count: int, offset: int) -> list[int]:
+    """Where `count` tiles begin along an edge. Those that need not stand side by side begin where blocks of
+    common files begin, as one that lies across four of them is decoded four times as long."""
+    places = np.linspace(0, edge - size, count).astype(int)
+    if edge >= 2 * count * TILE:
+        places = np.maximum((places + offset) // TILE * TILE - offset, 0)
+    return [int(place) for place in places]
+
+
+def _tile_shift(pair: Pair, place: Window) -> tuple[float, float] | None:
+    """(rows, cols) by which after's content is displaced in one tile; None = nothing to correlate."""
+    from skimage.registration import phase_cross_correlation
+
+    tile = read_tile(pair, TileWindow(0, 0, place, place))
+    if tile.valid.mean() < _LEAST_VALID:
+        return None
+    before, after = (_texture(scene, tile) for scene in (tile.before, tile.after))
+    if before is None or after is None:
+        return None
+    rows_cols, _, _ = phase_cross_correlation(before, after, upsample_factor=_UPSAMPLING)
+    # scikit-image tells how to move after back onto before; asked for is where after lies.
+    return -float(rows_cols[0]), -float(rows_cols[1])
+
+
+def _texture(scene: Float32Array, tile: Tile) -> NDArray[np.float64] | None:
+    """Gradient magnitude of the bands' mean, tapered to the tile's edge; edges survive a change of season
+    and of sensor better than brightness does."""
+    grey = np.zeros(tile.valid.shape)
+    for band in scene.astype(np.float64):
+        usable = band[tile.valid]
+        spread = usable.std()
+        if spread > 0:
+            grey += np.clip((band - usable.mean()) / spread, -4, 4)
+    grey[~tile.valid] = 0
+    edges = np.hypot(*np.gradient(grey))
+    # A step from nodata to ground is no edge of the ground, and it stands still on both dates.
+    from scipy.ndimage import binary_erosion
+
+    edges[~binary_erosion(tile.valid, iterations=2, border_value=1)] = 0
+    if not edges.any():
+        return None
+    edges -= edges.mean()
+    tapered = edges * np.hanning(edges.shape[0])[:, None] * np.hanning(edges.shape[1])
+    return np.asarray(tapered, dtype=np.float64)
+
+
+def _in_metres(grid: Grid, cols: float, rows: float) -> float | None:
+    if grid.crs is None:
+        return None
+    from pyproj import CRS, Geod
+
+    middle = (grid.width / 2, grid.height / 2)
+    x0, y0 = grid.transform @ middle
+    x1, y1 = grid.transform @ (middle[0] + cols, middle[1] + rows)
+    crs = CRS.from_wkt(grid.crs)
+    if crs.is_geographic:
+        geod = crs.get_geod() or Geod(ellps="WGS84")
+        return float(geod.inv(x0, y0, x1, y1)[2])
+    return float(np.hypot(x1 - x0, y1 - y0)) * crs.axis_info[0].unit_conversion_factor

@@ -1,0 +1,202 @@
+"""Check a pair before any work starts: what both scenes cover, what is valid, how far they are apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from rsdetect.checks.registration import LEAST_TILES, Shift, measure_shift
+from rsdetect.checks.scan import Scan
+from rsdetect.errors import NothingToCompare
+from rsdetect.grid import Grid
+from rsdetect.scenes.alignment import crs_name
+from rsdetect.scenes.pair import Pair
+from rsdetect.scenes.scene import Scene
+from rsdetect.stats import Moments
+from rsdetect.tiles import Tile
+
+WARN_SHIFT_PX = 0.5
+
+
+@dataclass(frozen=True)
+class BandStatistics:
+    """One band on one date, over the pixels that are valid on both, in raw pixel values."""
+
+    scene: str  # "before" or "after"
+    band: str
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `rsdetect check` prints."""
+
+    before: dict[str, Any]  # path, grid, bands, data type, nodata, date
+    after: dict[str, Any]
+    overlap: dict[str, Any]  # the grid that both cover
+    valid_share: float  # of the looked-at pixels that are valid on both dates
+    before_valid_share: float  # of them valid on the before date
+    after_valid_share: float
+    statistics_cover: float  # share of the overlap that the two figures above rest on
+    bands: tuple[BandStatistics, ...]
+    shift: Shift | None  # None = no tile had enough texture
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report in JSON types."""
+        content = asdict(self)
+        if self.shift is not None:
+            content["shift"] |= {"distance_px": self.shift.distance_px, "reliable": self.shift.is_reliable}
+        plain: dict[str, Any] = json.loads(json.dumps(content))
+        return plain
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one block adds to the report."""
+
+    seen: int
+    valid: int
+    before_valid: int
+    after_valid: int
+    before: Moments
+    after: Moments
+
+    def merge(self, other: _Look) -> _Look:
+        return _Look(
+            self.seen + other.seen,
+            self.valid + other.valid,
+            self.before_valid + other.before_valid,
+            self.after_valid + other.after_valid,
+            self.before.merge(other.before),
+            self.after.merge(other.after),
+        )
+
+
+def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckReport:
+    """Look at the pixels of a pair, of a large one at an even spread of blocks.
+
+    Parameters
+    ----------
+    scan
+        The pair's, where somebody will ask it for more: it need not read the same pixels again.
+
+    Raises
+    ------
+    NothingToCompare
+        No pixel is valid on both dates.
+    """
+    scan = scan or Scan(pair, workers)
+    look = scan.reduce(_look, _Look.merge)
+    if look.valid == 0 and not scan.is_complete:
+        look = Scan(pair, workers, whole=True).reduce(_look, _Look.merge)
+    if look.valid == 0:
+        raise NothingToCompare(
+            f"no pixel is valid on both dates: {look.before_valid} of {look.seen} pixels are in "
+            f"{pair.before.path} and {look.after_valid} in {pair.after.path}, none in both."
+        )
+    shift = measure_shift(pair, workers)
+    return CheckReport(
+        before=_describe(pair.before, pair.before_date),
+        after=_describe(pair.after, pair.after_date),
+        overlap=_describe_grid(pair.grid),
+        valid_share=look.valid / look.seen,
+        before_valid_share=look.before_valid / look.seen,
+        after_valid_share=look.after_valid / look.seen,
+        statistics_cover=look.seen / (pair.grid.height * pair.grid.width),
+        bands=tuple(_band_rows(pair, look)),
+        shift=shift,
+        warnings=(*pair.notes, *_shift_warnings(pair, shift)),
+    )
+
+
+def _look(tile: Tile) -> _Look:
+    valid = tile.valid
+    if valid.all():
+        before, after = (scene.reshape(len(scene), -1) for scene in (tile.before, tile.after))
+    else:
+        before, after = (scene[:, valid] for scene in (tile.before, tile.after))
+    return _Look(
+        valid.size,
+        int(valid.sum()),
+        int(tile.before_valid.sum()),
+        int(tile.after_valid.sum()),
+        Moments.of(before),
+        Moments.of(after),
+    )
+
+
+def _band_rows(pair: Pair, look: _Look) -> list[BandStatistics]:
+    return [
+        BandStatistics(
+            scene,
+            band,
+            float(moments.minimum[i]),
+            float(moments.maximum[i]),
+            float(moments.mean[i]),
+            float(moments.std[i]),
+        )
+        for scene, moments in (("before", look.before), ("after", look.after))
+        for i, band in enumerate(pair.bands)
+    ]
+
+
+def _shift_warnings(pair: Pair, shift: Shift | None) -> tuple[str, ...]:
+    if shift is None:
+        return ()
+    if shift.tiles < LEAST_TILES:
+        return (
+            f"the shift between the scenes is not certain: only {shift.tiles} tiles have enough valid "
+            "texture to measure it.",
+        )
+    if not shift.is_reliable:
+        return (
+            f"the shift between the scenes could not be measured: {shift.agreement:.0%} of {shift.tiles} "
+            "correlated tiles agree with their median.",
+        )
+    if shift.distance_px <= WARN_SHIFT_PX:
+        return ()
+    metres = f" ({shift.distance_m:.3g} m)" if shift.distance_m is not None else ""
+    return (
+        f"{pair.after.path} lies {shift.distance_px:.2f} pixels{metres} away from {pair.before.path}: "
+        f"{shift.cols_px:+.2f} columns, {shift.rows_px:+.2f} rows, as {shift.agreement:.0%} of {shift.tiles} "
+        "tiles agree; expect false change along edges, or register the scenes first.",
+    )
+
+
+def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
+    return {
+        "path": scene.path,
+        "date": taken,
+        "band_numbers": list(scene.bands),
+        "dtype": scene.dtype,
+        "nodata": _finite_or_text(scene.nodata),
+        "nodata_is_nan": scene.nodata is not None and bool(np.isnan(scene.nodata)),
+        "mask": scene.mask.path if scene.mask else None,
+        "warped_by": scene.warp,
+        "grid": _describe_grid(scene.grid),
+    }
+
+
+def _finite_or_text(nodata: float | None) -> float | str | None:
+    """JSON knows neither infinity nor NaN; the latter has a field of its own."""
+    if nodata is None or np.isnan(nodata):
+        return None
+    return nodata if np.isfinite(nodata) else str(nodata)
+
+
+def _describe_grid(grid: Grid) -> dict[str, Any]:
+    return {
+        "crs": crs_name(grid.crs),
+        "width": grid.width,
+        "height": grid.height,
+        "transform": [float(number) for number in tuple(grid.transform)[:6]],
+        "pixel_size": list(grid.pixel_size),
+        "bounds": list(grid.bounds),
+    }

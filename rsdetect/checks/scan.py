@@ -1,0 +1,138 @@
+"""What a detector may ask of the whole pair: reductions over a block grid of its own.
+
+The block grid depends on the pair alone, never on the tile size, the number of workers or the order in
+which blocks are read, so that whatever a detector learns here is the same for every run over the pair.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from rsdetect.grid import Window
+from rsdetect.scenes.pair import Pair, read_tile
+from rsdetect.scenes.scene import sharing_blocks
+from rsdetect.stats import PixelSample
+from rsdetect.tiles import Tile, TileWindow
+
+T = TypeVar("T")
+
+BLOCK = 256  # edge of a block in pixels
+MOST_BLOCKS = 256  # blocks read at most; of a larger pair, this many spread evenly over it
+SAMPLED_PIXELS = 500_000  # pixels that sample_pixels() keeps, about: percentiles to 0.001 of all pixels
+_SHARED_BYTES = 64 * 2**20  # for decoded blocks that several of the blocks here lie in
+
+
+class Scan:
+    """Global, tile-independent looks at a pair.
+
+    A pair of up to 256 blocks of 256 x 256 pixels (4096 x 4096) is looked at whole; of a larger one, 256
+    blocks spread evenly over its rows and columns are read, always the same ones.
+    """
+
+    def __init__(self, pair: Pair, workers: int = 1, *, whole: bool = False) -> None:
+        self.pair = pair
+        self._workers = max(1, workers)
+        self.blocks = tuple(_all_blocks(pair)) if whole else _spread_blocks(pair)
+        self._sample: PixelSample | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """True when the blocks cover every pixel that the job looks at."""
+        return self.blocks == tuple(_all_blocks(self.pair))
+
+    def reduce(self, measure: Callable[[Tile], T], merge: Callable[[T, T], T]) -> T:
+        """Measure every block and merge the results, always in the order of the blocks.
+
+        `measure` runs in several threads at once; the tiles it gets have no halo. The first time the pixels
+        for `sample_pixels` are taken along, as every reading costs seconds of a large pair.
+        """
+        if self._sample is not None:
+            return functools.reduce(merge, self._measured(measure))
+        every = self._every
+        parts: list[PixelSample] = []
+
+        def measured() -> Iterator[T]:
+            for found, part in self._measured(lambda tile: (measure(tile), PixelSample.of(tile, every))):
+                parts.append(part)
+                yield found
+
+        whole = functools.reduce(merge, measured())
+        self._sample = _joined(parts)
+        return whole
+
+    def sample_pixels(self) -> PixelSample:
+        """About half a million pixels (fewer of a small pair), valid on both dates and evenly spread."""
+        if self._sample is None:
+            every = self._every
+            self._sample = _joined(list(self._measured(lambda tile: PixelSample.of(tile, every))))
+        return self._sample
+
+    @property
+    def _every(self) -> int:
+        seen = sum(block.height * block.width for block in self.blocks)
+        every = max(1, seen // SAMPLED_PIXELS)
+        # An odd step walks through all columns of a block instead of coming back to the same few.
+        return every + (every > 1 and every % 2 == 0)
+
+    def sample(self, count: int, size: int, seed: int) -> Iterator[Tile]:
+        """`count` chips of `size` x `size` pixels at reproducible random places inside the pair."""
+        rng = np.random.default_rng(seed)
+        height, width = self.pair.grid.shape
+        for _ in range(count):
+            row = int(rng.integers(0, max(height - size, 0) + 1))
+            col = int(rng.integers(0, max(width - size, 0) + 1))
+            yield self._read(Window(row, col, size, size))
+
+    def _measured(self, measure: Callable[[Tile], T]) -> Iterator[T]:
+        def one(block: Window) -> T:
+            return measure(self._read(block))
+
+        # Blocks of a file are often larger than those that are looked at.
+        windows = {scene: list(self.blocks) for scene in (self.pair.before, self.pair.after)}
+        with (
+            sharing_blocks(windows, _SHARED_BYTES),
+            ThreadPoolExecutor(self._workers, thread_name_prefix="scan") as pool,
+        ):
+            yield from pool.map(one, self.blocks)
+
+    def _read(self, block: Window) -> Tile:
+        return read_tile(self.pair, TileWindow(0, 0, block, block))
+
+
+def _joined(parts: list[PixelSample]) -> PixelSample:
+    return PixelSample(
+        np.concatenate([part.before for part in parts], axis=1),
+        np.concatenate([part.after for part in parts], axis=1),
+    )
+
+
+def _all_blocks(pair: Pair) -> Iterator[Window]:
+    return (block for block in pair.grid.window.blocks(BLOCK) if pair.looks_at(block))
+
+
+def _spread_blocks(pair: Pair) -> tuple[Window, ...]:
+    rows, cols = (-(-edge // BLOCK) for edge in pair.grid.shape)
+    if rows * cols <= MOST_BLOCKS or pair.aoi is not None:
+        blocks = tuple(_all_blocks(pair))
+        if len(blocks) <= MOST_BLOCKS:
+            return blocks
+        chosen = np.linspace(0, len(blocks) - 1, MOST_BLOCKS).round().astype(int)
+        return tuple(blocks[i] for i in chosen)
+    # As many rows as columns in proportion to the scene, so that the blocks spread in both directions;
+    # the first and the last of either are always among them.
+    some_rows = min(rows, MOST_BLOCKS, max(2, round((MOST_BLOCKS * rows / cols) ** 0.5)))
+    some_cols = min(cols, max(2, MOST_BLOCKS // some_rows))
+    some_rows = min(rows, MOST_BLOCKS // some_cols)
+    at_rows = np.linspace(0, rows - 1, some_rows).round().astype(int)
+    at_cols = np.linspace(0, cols - 1, some_cols).round().astype(int)
+    whole = pair.grid.window
+    return tuple(
+        Window(int(row) * BLOCK, int(col) * BLOCK, BLOCK, BLOCK).intersection(whole)
+        for row in at_rows
+        for col in at_cols
+    )

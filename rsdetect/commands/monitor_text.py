@@ -1,0 +1,56 @@
+"""What a run and a status say to people on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from rsdetect.commands.tables import print_table
+from rsdetect.monitoring.events import Event, Status
+from rsdetect.monitoring.run import RunResult
+from rsdetect.monitoring.status import JobStatus
+
+
+def run_lines(result: RunResult) -> Iterator[str]:
+    """What a run did and found, line by line."""
+    compared = len(result.compared)
+    if not compared and not result.changed and not result.failed:
+        yield f"{result.job.site}: nothing new; {result.folder.events}"
+        return
+    scenes = f"{compared} scene{'s' if compared != 1 else ''}"
+    yield f"{result.job.site}: {scenes} compared; {result.folder.events}"
+    for scene, reason in result.set_aside:
+        yield f"Warning: {scene} is set aside: {reason}"
+    for status in Status:
+        for event in result.became(status):
+            yield f"  {event.id} {_words(event)}"
+
+
+def _words(event: Event) -> str:
+    size = "" if event.area_m2 is None else f", {event.area_m2 / 1e4:,.2f} ha"
+    when = f"first seen {event.first_seen.date().isoformat()}"
+    if event.status is Status.MERGED:
+        return f"merged into {event.merged_into}"
+    return f"{event.status}{size}, {when}, seen {event.seen} of {event.observations} times"
+
+
+def show_status(status: JobStatus) -> None:
+    """Print a job's status on stdout."""
+    table = Table(
+        "date", "scene", "state", "valid", "compared with", "", title=f"{status.site}: {status.out}"
+    )
+    for each in status.scenes:
+        valid = "" if each.valid_share is None else f"{each.valid_share:.0%}"
+        table.add_row(each.date, each.scene, each.state, valid, each.baseline, each.detail)
+    print_table(table)
+    events = Table(*status.events, title="Events", title_justify="left")
+    if status.events:
+        events.add_row(*(str(count) for count in status.events.values()))
+        print_table(events)
+    last = status.last_run
+    began = "never" if last is None else f"{last['began'][:16].replace('T', ' ')} UTC"
+    ended = "" if last is None or last["status"] is None else f", ended with status {last['status']}"
+    print(f"Last run: {began}{ended}")
+    for note in status.notes:
+        print(f"Note: {note}")

@@ -1,0 +1,80 @@
+"""Tables for a terminal: the check report, and the way any of them is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from rsdetect.checks.report import CheckReport
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # to be handled with all others, where rich would exit
+
+
+def print_check(report: CheckReport) -> None:
+    """Print the tables of a report on stdout."""
+    for table in check_tables(report):
+        print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout."""
+    _Console().print(table)
+
+
+def check_tables(report: CheckReport) -> Iterator[Table]:
+    """The scenes side by side, then the bands, then overlap and shift."""
+    yield _scenes(report)
+    yield _bands(report)
+    yield _summary(report)
+
+
+def _scenes(report: CheckReport) -> Table:
+    table = Table("", "before", "after", title="Scenes", title_justify="left")
+    for label, key in (("file", "path"), ("date", "date"), ("bands", "band_numbers"), ("type", "dtype")):
+        table.add_row(label, str(report.before[key]), str(report.after[key]))
+    table.add_row("nodata", *(_nodata(scene) for scene in (report.before, report.after)))
+    grids = report.before["grid"], report.after["grid"]
+    table.add_row("CRS", *(grid["crs"] for grid in grids))
+    table.add_row("size", *(f"{grid['width']} x {grid['height']}" for grid in grids))
+    table.add_row("pixel", *(" x ".join(f"{edge:.7g}" for edge in grid["pixel_size"]) for grid in grids))
+    table.add_row("origin", *(f"{grid['transform'][2]:.9g}, {grid['transform'][5]:.9g}" for grid in grids))
+    return table
+
+
+def _nodata(scene: dict[str, object]) -> str:
+    return "NaN" if scene["nodata_is_nan"] else str(scene["nodata"])
+
+
+def _bands(report: CheckReport) -> Table:
+    table = Table("band", "date", "minimum", "maximum", "mean", "std", title="Bands", title_justify="left")
+    for row in sorted(report.bands, key=lambda row: [band.band for band in report.bands].index(row.band)):
+        numbers = (row.minimum, row.maximum, row.mean, row.std)
+        table.add_row(row.band, row.scene, *(f"{number:.6g}" for number in numbers))
+    return table
+
+
+def _summary(report: CheckReport) -> Table:
+    table = Table("", "", title="Together", title_justify="left", show_header=False)
+    table.add_row("overlap", f"{report.overlap['width']} x {report.overlap['height']} pixels")
+    table.add_row("valid on both dates", f"{report.valid_share:.2%}")
+    table.add_row("valid before, after", f"{report.before_valid_share:.2%}, {report.after_valid_share:.2%}")
+    if report.statistics_cover < 1:
+        table.add_row("looked at", f"{report.statistics_cover:.1%} of the overlap, evenly spread")
+    shift = report.shift
+    if shift is None:
+        table.add_row("shift", "no tile has enough texture to measure it")
+        return table
+    metres = "" if shift.distance_m is None else f" = {shift.distance_m:.3g} m"
+    table.add_row(
+        "shift of after",
+        f"{shift.cols_px:+.2f} columns, {shift.rows_px:+.2f} rows ({shift.distance_px:.2f} px{metres})",
+    )
+    table.add_row("spread", f"{shift.spread_px:.2f} px over {shift.tiles} tiles, {shift.agreement:.0%} agree")
+    if not shift.is_reliable:
+        table.add_row("", "too few tiles agree: do not trust this shift")
+    return table

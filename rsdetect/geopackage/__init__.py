@@ -1,0 +1,1 @@
+"""GeoPackages that QGIS opens styled."""

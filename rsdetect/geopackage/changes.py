@@ -1,0 +1,110 @@
+"""Regions as layers of a GeoPackage that QGIS opens styled.
+
+The styles go into the table `layer_styles`, which QGIS reads by itself; `rsdetect.geopackage.file` writes the
+file.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from rsdetect.geopackage.file import Columns, Layer, write_geopackage
+from rsdetect.geopackage.styles import read_style
+from rsdetect.regions.trace import Regions
+
+CHANGES, FOOTPRINT = "changes", "footprint"
+_LONGEST_NAME = 40  # characters of a band's name that go into a column's name
+
+
+@dataclass(frozen=True)
+class ChangeDescription:
+    """What is the same for all changes of a job."""
+
+    before_date: str | None  # ISO 8601 day, "2021-06-30"; None = unknown
+    after_date: str | None  # likewise
+    detector: str  # name of the detector
+
+
+def write_changes(
+    path: Path, changes: Regions, footprint: Regions, crs: str | None, description: ChangeDescription
+) -> None:
+    """Write the layers `changes` and `footprint` with their default styles into a new file at `path`.
+
+    Parameters
+    ----------
+    crs
+        WKT of the CRS that both are in; None = undefined.
+    """
+    difference_columns = _difference_columns(changes.differences)
+    columns = {
+        "change_id": np.arange(1, len(changes) + 1, dtype=np.int64),
+        "area_m2": changes.area_m2,
+        "perimeter_m": changes.perimeter_m,
+        "pixels": changes.pixels,
+        "probability_mean": changes.probability_mean,
+        "probability_max": changes.probability_max,
+        **_described(description, len(changes)),
+        **{column: changes.differences[band] for band, column in difference_columns.items()},
+    }
+    observed = {
+        "area_m2": footprint.area_m2,
+        "pixels": footprint.pixels,
+        **_described(description, len(footprint)),
+    }
+    style = changes_style(difference_columns.values())
+    layers = (
+        Layer(CHANGES, changes.geometry, columns, style),
+        Layer(FOOTPRINT, footprint.geometry, observed, footprint_style()),
+    )
+    write_geopackage(path, layers, crs)
+
+
+def _described(description: ChangeDescription, count: int) -> Columns:
+    dates = {"before_date": description.before_date, "after_date": description.after_date}
+    columns: Columns = {
+        name: np.full(count, np.datetime64(date or "NaT", "D")) for name, date in dates.items()
+    }
+    return columns | {"detector": np.full(count, description.detector, dtype=np.object_)}
+
+
+def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
+    """A column name per band: plain ASCII in lower case, no two the same.
+
+    >>> _difference_columns(["Red", "red", "B8A (NIR)", "Höhe", ""])
+    {'Red': 'difference_red', 'red': 'difference_red_2', 'B8A (NIR)': 'difference_b8a_nir', \
+'Höhe': 'difference_hohe', '': 'difference_band'}
+    """
+    columns: dict[str, str] = {}
+    for band in bands:
+        ascii_name = unicodedata.normalize("NFKD", band).encode("ascii", "ignore").decode().lower()
+        plain = re.sub("[^a-z0-9]+", "_", ascii_name).strip("_")[:_LONGEST_NAME] or "band"
+        column, repeat = f"difference_{plain}", 1
+        while column in columns.values():
+            repeat += 1
+            column = f"difference_{plain}_{repeat}"
+        columns[band] = column
+    return columns
+
+
+def changes_style(difference_columns: Iterable[str]) -> str:
+    """The style of a layer of changes that has these columns for the differences of the bands."""
+    titles = {column: column.replace("_", " ").capitalize() for column in difference_columns}
+    aliases = [f'    <alias field="{column}" name="{title}"/>' for column, title in titles.items()]
+    rows = [
+        f'<tr><td>{title}</td><td>[% round("{column}", 2) %]</td></tr>' for column, title in titles.items()
+    ]
+    return Template(read_style("changes.qml")).substitute(
+        difference_aliases="\n".join(aliases), difference_rows="\n".join(rows)
+    )
+
+
+def footprint_style() -> str:
+    """The style of a layer that says where was looked."""
+    return read_style("footprint.qml")

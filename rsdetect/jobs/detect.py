@@ -1,0 +1,283 @@
+"""The flow from two scenes to change polygons, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from rsdetect.checks.report import CheckReport, check_pair
+from rsdetect.checks.scan import Scan
+from rsdetect.detectors import Scorer, choose_device, make_detector
+from rsdetect.devices import return_free_memory, usable_cores
+from rsdetect.jobs.options import DetectOptions, ScoreOptions
+from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.polygons import PolygonRequest, write_polygons
+from rsdetect.jobs.record import Stopwatch, describe_input, describe_machine, fingerprint, plain, write_record
+from rsdetect.memory import GDAL_CACHE_BYTES, MIB, MemoryBudget, parse_memory, usual_memory
+from rsdetect.progress import show_progress
+from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.scoring.differences import KeptDifferences
+from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
+from rsdetect.scoring.lazy import lazy_raster, lazy_scores
+from rsdetect.scoring.planning import costly_layouts, plan_for
+from rsdetect.scoring.raster import ProbabilityRaster, finish_raster
+from rsdetect.scoring.store import WorkStore
+from rsdetect.scoring.windows import plan_windows
+from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ChangeMap:
+    """What `detect` left behind."""
+
+    raster: Path  # change_probability.tif
+    polygons: Path  # changes.gpkg
+    threshold: float  # change probability from which on a pixel counts as changed
+    record: dict[str, Any]  # the content of run.json
+
+    def probability(self) -> Any:
+        """Open the raster as a lazy xarray DataArray (y, x), float32 in [0, 1], NaN = not observed."""
+        return lazy_raster(ProbabilityRaster(self.raster))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of the pair."""
+        return tuple(self.record["check"]["warnings"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A fitted pair, and how it is scored."""
+
+    pair: Pair
+    scorer: Scorer
+    plan: TilePlan
+    workers: int  # tiles in flight
+    memory: MemoryBudget
+
+
+def detect(before: str | Path, after: str | Path, *, out: str | Path, **options: Any) -> ChangeMap:
+    """Find what changed between two scenes and write polygons, raster and record into `out`.
+
+    Parameters
+    ----------
+    before, after
+        Anything GDAL opens.
+    out
+        Folder for the results; made where it is missing.
+    **options
+        The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, aoi, align, resampling,
+        dates; detector, model, tile_size, device, workers, scheduler, backend, memory; threshold, min_area,
+        simplify; overwrite, resume, quiet.
+
+    Raises
+    ------
+    InputError
+        Scenes or options are wrong; nothing was written.
+    ReadError
+        A scene is damaged; no result appears, and finished tiles stay for the same call.
+    JobInterrupted
+        The job stopped; the same call carries on.
+    """
+    return run_detect(str(before), str(after), Path(out), DetectOptions.from_keywords(**options))
+
+
+def score(before: str | Path, after: str | Path, **options: Any) -> Any:
+    """The change probability as a lazy, Dask-backed xarray DataArray (y, x), float32, NaN = not observed.
+
+    Takes the options of `detect` that say which pixels are scored and how. Its chunks have `tile_size`, by
+    default 512 pixels; its values are what `detect` rounds to whole percent and writes.
+    """
+    every = DetectOptions.from_keywords(**options)
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        pair, _, detector = _open(str(before), str(after), every)
+        scan = Scan(pair, usable_cores())
+        check_pair(pair, usable_cores(), scan)
+        scorer = detector.fit(scan)
+    return lazy_scores(pair, scorer, plan_windows(pair, scorer, every.score.tile_size))
+
+
+def check(before: str | Path, after: str | Path, **options: Any) -> CheckReport:
+    """Check a pair without scoring it: grids, overlap, valid share, band statistics, shift."""
+    return run_check(str(before), str(after), DetectOptions.from_keywords(**options).pair)
+
+
+def run_check(before: str, after: str, options: PairOptions) -> CheckReport:
+    """`check` with its options sorted."""
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        return check_pair(open_pair(before, after, options), usable_cores())
+
+
+def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> ChangeMap:
+    """`detect` with its options sorted."""
+    watch = Stopwatch()
+    memory = _memory(options.score)
+    with rasterio.Env(GDAL_CACHEMAX=memory.gdal_cache):
+        with watch.stage("check"):
+            pair, device, detector = _open(before, after, options)
+            if options.score.scheduler is not None:
+                require_scheduler(options.score.scheduler)
+            outputs = Outputs.claim(out, overwrite=options.run.overwrite)
+        with outputs:
+            loading = None if options.score.scheduler is not None else _meanwhile(detector.load, pair)
+            with watch.stage("check"):
+                scan = Scan(pair, usable_cores())
+                report = check_pair(pair, usable_cores(), scan)
+            for warning in report.warnings:  # said now, while stopping still saves the hours of a large job
+                _log.warning(warning)
+            with watch.stage("fit"):
+                scorer = detector.fit(scan)
+                del scan  # and with it the pixels that it keeps
+                if loading is not None:
+                    loading.result()
+                return_free_memory()
+                job = _plan(pair, scorer, options.score, memory)
+                for warning in costly_layouts(pair, job.plan, memory):
+                    _log.warning(warning)
+            provenance = scorer.provenance()
+            dates = report.before["date"], report.after["date"]
+            asked = PolygonRequest.of(options.polygons, provenance, dates)
+            inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
+            # Tiles that follow from the memory may be cut in any way: how, stands in the work store.
+            cut = None if options.score.tile_size is None else job.plan
+            key = fingerprint(inputs, pair, provenance, cut)
+            work = outputs.work_folder(key, resume=options.run.resume)
+            store = WorkStore(work)
+            store.create()
+            job = replace(job, plan=store.settle(job.plan))
+            tiles = [tile for tile in job.plan if pair.looks_at(tile.core)]
+            with watch.stage("score"):
+                counts, reading = _score(job, store, tiles, options, asked.level)
+            return_free_memory()
+            with watch.stage("raster"):
+                finish_raster(store, pair.grid, tiles, work / Outputs.RASTER)
+            with watch.stage("polygons"):
+                kept = KeptDifferences(store, pair, job.plan, asked.level)
+                made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair, kept)
+            record = plain(
+                _describe(job, options, asked, report)
+                | {
+                    "inputs": inputs,
+                    "fingerprint": key,
+                    "plan": _describe_plan(job) | {"reading": reading},
+                    "counts": counts | made,
+                    "seconds": watch.seconds,
+                    "machine": describe_machine(device),
+                    "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+            )
+            write_record(work / Outputs.RECORD, record)
+            outputs.publish(work)
+    return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, record)
+
+
+def fit_pair(before: str, after: str, options: DetectOptions) -> tuple[Pair, Scorer]:
+    """Open a pair and fit its detector: all that is needed to score any window of it as `detect` does."""
+    pair, _, detector = _open(before, after, options)
+    return pair, detector.fit(Scan(pair, usable_cores()))
+
+
+def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, Any]:
+    asked = options.score
+    on_cluster = asked.scheduler is not None
+    device = choose_device(asked.detector, asked.device, asked.backend, on_cluster=on_cluster)
+    detector = make_detector(asked.detector, asked.model, device, asked.backend)
+    return open_pair(before, after, options.pair, wanted=detector.bands), device, detector
+
+
+def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:
+    """Imports keep one core busy for a second or more, and so are done beside the check."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="load")
+    loading = pool.submit(load, pair)
+    pool.shutdown(wait=False)  # when it is done
+    return loading
+
+
+def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudget) -> _Job:
+    """The tiles: as large as the memory allows where nobody asked for a size."""
+    workers = _tiles_in_flight(options)
+    if options.tile_size is None:
+        plan = plan_for(pair, scorer, memory, workers)
+    else:
+        plan = plan_tiles(pair.grid, options.tile_size, scorer.halo, scorer.stride)
+    return _Job(pair=pair, scorer=scorer, plan=plan, workers=workers, memory=memory)
+
+
+def _tiles_in_flight(options: ScoreOptions) -> int:
+    """Here, or on the whole cluster; as many as cores here while no worker has come there."""
+    if options.workers is not None:
+        return options.workers
+    there = 0 if options.scheduler is None else require_scheduler(options.scheduler)
+    return there or usable_cores()
+
+
+def _memory(options: ScoreOptions) -> MemoryBudget:
+    """What the job may take here; on a cluster, what each worker process may, with one tile in flight."""
+    workers = 1 if options.scheduler is not None else options.workers or usable_cores()
+    asked = usual_memory(workers) if options.memory is None else parse_memory(options.memory)
+    return MemoryBudget.of(asked, workers)
+
+
+def _score(
+    job: _Job, store: WorkStore, tiles: list[TileWindow], options: DetectOptions, level: int
+) -> tuple[dict[str, Any], dict[str, int]]:
+    missing = [tile for tile in tiles if store.get(tile) is None]
+    pixels = sum(tile.core.height * tile.core.width for tile in missing)
+    # One thread in each operator: two share an operator badly, two tiles side by side share well. How many
+    # cores there are for a worker elsewhere, nobody knows here.
+    threads = max(1, usable_cores() // job.workers) if options.score.scheduler is None else 1
+    context = Context(job.pair, job.scorer, job.plan, store, threads, job.memory, level)
+    with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
+        reading = run_tiles(
+            context, missing, progress, workers=job.workers, scheduler=options.score.scheduler
+        )
+    counts = {
+        "tiles": len(tiles),
+        "tiles_scored_in_this_run": len(missing),
+        "pixels": job.pair.grid.height * job.pair.grid.width,
+    }
+    return counts, reading
+
+
+def _describe(
+    job: _Job, options: DetectOptions, asked: PolygonRequest, report: CheckReport
+) -> dict[str, Any]:
+    return {
+        "rsdetect": "run",
+        "options": asdict(options) | {"pair": asdict(_with_full_paths(options.pair))},
+        "bands": list(job.pair.bands),
+        "detector": job.scorer.provenance(),
+        **asked.as_record(),
+        "check": report.as_json(),
+    }
+
+
+def _describe_plan(job: _Job) -> dict[str, Any]:
+    return {
+        "tile_shape_px": list(job.plan.tile_shape),
+        "halo_px": job.plan.halo,
+        "workers": job.workers,
+        "memory_mib": {part: round(size / MIB) for part, size in asdict(job.memory).items()},
+    }
+
+
+def _with_full_paths(options: PairOptions) -> PairOptions:
+    """So that `vectorize` finds masks and area of interest from any folder."""
+
+    def full(path: str) -> str:
+        return str(Path(path).absolute()) if path and Path(path).exists() else path
+
+    return replace(
+        options,
+        masks=tuple(full(path) for path in options.masks),
+        aoi=options.aoi and full(options.aoi),
+    )

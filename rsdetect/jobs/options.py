@@ -1,0 +1,101 @@
+"""The options of a job, checked where they enter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from rsdetect.backends.select import require_known
+from rsdetect.detectors import DEFAULT_DETECTOR
+from rsdetect.errors import InputError
+from rsdetect.memory import parse_memory
+from rsdetect.percent import level_of
+from rsdetect.scenes.pair import PairOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolygonOptions:
+    """How the change raster becomes polygons."""
+
+    threshold: float | None = None  # change probability in (0, 1]; None = the detector's own
+    min_area: float = 0.0  # m2; smaller regions are left out; pixels where the pair has no CRS
+    simplify: float = 0.0  # tolerance in m (pixels without a CRS); 0 = pixel outlines
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise InputError(f"--threshold {self.threshold} is no probability above 0 and up to 1.")
+        if not 0 <= self.min_area < math.inf:
+            raise InputError(f"--min-area {self.min_area} is not an area in m²; give 0 or more.")
+        if not 0 <= self.simplify < math.inf:
+            raise InputError(f"--simplify {self.simplify} is not a distance in m; give 0 or more.")
+
+    def level(self, own_threshold: float) -> int:
+        """The lowest percent value that counts as change; the raster holds whole percent.
+
+        >>> PolygonOptions(threshold=0.3).level(0.5), PolygonOptions().level(0.425)
+        (30, 43)
+        """
+        threshold = own_threshold if self.threshold is None else self.threshold
+        return level_of(threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """Which detector scores, and how the work is cut up."""
+
+    detector: str = DEFAULT_DETECTOR
+    model: str | None = None  # path or name of a model file; None = the detector's default
+    tile_size: int | None = None  # edge of a tile in pixels, no part of the result; None = as memory allows
+    device: str = "auto"  # auto, cpu, cuda, cuda:i
+    workers: int | None = None  # tiles in flight; None = one for each core
+    scheduler: str | None = None  # address of a running Dask scheduler; None = threads here
+    backend: str = "auto"  # what runs a network: auto, torch, openvino, onnx
+    memory: str | None = None  # what the job may take, like "2GB"; None = a share of what is free
+
+    def __post_init__(self) -> None:
+        require_known(self.backend)
+        if self.memory is not None:
+            parse_memory(self.memory)
+        if self.tile_size is not None and not 64 <= self.tile_size <= 16384:
+            raise InputError(f"--tile-size {self.tile_size} is out of range; choose 64 to 16384 pixels.")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"--workers {self.workers} leaves nobody to work; give 1 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What happens to what is there already, and what is said meanwhile."""
+
+    overwrite: bool = False  # replace the outputs of an earlier run
+    resume: bool = True  # carry on from the tiles of an interrupted run
+    quiet: bool = False  # no progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectOptions:
+    """All options of `detect`."""
+
+    pair: PairOptions = field(default_factory=PairOptions)
+    score: ScoreOptions = field(default_factory=ScoreOptions)
+    polygons: PolygonOptions = field(default_factory=PolygonOptions)
+    run: RunOptions = field(default_factory=RunOptions)
+
+    @classmethod
+    def from_keywords(cls, **keywords: Any) -> DetectOptions:
+        """Sort flat keywords into their groups.
+
+        >>> DetectOptions.from_keywords(min_area=100, detector="cva").polygons.min_area
+        100
+        """
+        groups = {"pair": PairOptions, "score": ScoreOptions, "polygons": PolygonOptions, "run": RunOptions}
+        sorted_in: dict[str, dict[str, Any]] = {group: {} for group in groups}
+        for keyword, value in keywords.items():
+            for group, kind in groups.items():
+                if keyword in {field.name for field in fields(kind)}:
+                    sorted_in[group][keyword] = value
+                    break
+            else:
+                known = sorted(field.name for kind in groups.values() for field in fields(kind))
+                raise InputError(f"there is no option {keyword!r}; there are {', '.join(known)}.")
+        return cls(**{group: kind(**sorted_in[group]) for group, kind in groups.items()})

@@ -1,0 +1,104 @@
+"""What the command line is given, from text to values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rsdetect.errors import InputError
+
+
+def parse_pair_options(
+    bands: str | None,
+    mask: str | None,
+    mask_values: str | None,
+    mask_bits: str | None,
+    aoi: str | None,
+    align: bool,
+    resampling: str,
+    dates: str | None,
+) -> Any:
+    """The options of `open_pair` from what the command line was given."""
+    from rsdetect.scenes.bands import parse_bands
+    from rsdetect.scenes.dates import parse_dates
+    from rsdetect.scenes.pair import PairOptions
+
+    return PairOptions(
+        bands=parse_bands(bands),
+        masks=tuple(mask.split(",")) if mask else (),
+        mask_values=parse_integers("--mask-values", mask_values),
+        mask_bits=parse_integers("--mask-bits", mask_bits),
+        aoi=aoi,
+        align=align,
+        resampling=resampling,
+        dates=parse_dates(dates),
+    )
+
+
+def parse_integers(option: str, text: str | None) -> tuple[int, ...]:
+    """Read a list of whole numbers for the named `option`; none at all where nothing was given."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise InputError(f"{option} {text!r} is not a list of whole numbers; write 3,8,9.") from None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read what `--size` takes, as (width, height) in pixels.
+
+    >>> parse_size("1024"), parse_size("2000x1000")
+    ((1024, 1024), (2000, 1000))
+    """
+    width, *rest = text.split("x")
+    height = rest[0] if rest else width
+    if len(rest) > 1 or not width.isdecimal() or not height.isdecimal():
+        raise InputError(f"--size {text!r} is no size; write 1024 or 2000x1000 (width x height).")
+    return int(width), int(height)
+
+
+def parse_shift(text: str | None) -> tuple[float, float] | None:
+    """Read what `--shift` takes, as (rows, columns) in pixels."""
+    if text is None:
+        return None
+    try:
+        rows, cols = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--shift {text!r} is no shift; write rows,columns in pixels: 0.5,-1.") from None
+    return rows, cols
+
+
+def parse_shifts(text: str) -> tuple[float, ...]:
+    """Read what `--shifts` takes, in pixels.
+
+    >>> parse_shifts("0.5,1"), parse_shifts("none")
+    ((0.5, 1.0), ())
+    """
+    if text == "none":
+        return ()
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--shifts {text!r} is no list of pixels; write 0.5,1,2 or none.") from None
+
+
+def parse_point(text: str | None) -> tuple[float, float] | None:
+    """Read what `--at` takes, as (x, y)."""
+    if text is None:
+        return None
+    try:
+        x, y = (float(part) for part in text.split(","))
+        if not math.isfinite(x + y):
+            raise ValueError(text)
+    except ValueError:
+        raise InputError(f"--at {text!r} is no point; write X,Y: 500120,5299880 or 9.0016,47.8502.") from None
+    return x, y
+
+
+def parse_threshold(text: str) -> float | None:
+    """Read what `--threshold` takes; None = the detector's own."""
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--threshold {text!r} is neither a number nor 'auto'.") from None

@@ -1,0 +1,124 @@
+"""From the finished raster to the GeoPackage, for `detect` and for `vectorize`."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.devices import usable_cores
+from rsdetect.errors import JobInterrupted
+from rsdetect.geopackage.changes import ChangeDescription, write_changes
+from rsdetect.grid import Window
+from rsdetect.jobs.options import PolygonOptions
+from rsdetect.regions.trace import TraceOptions, trace_changes_and_footprint
+from rsdetect.scenes.handles import one_line
+from rsdetect.scenes.pair import Pair, read_tile
+from rsdetect.scoring.differences import KeptDifferences
+from rsdetect.scoring.raster import ProbabilityRaster
+from rsdetect.tiles import TileWindow
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolygonRequest:
+    """By what a raster becomes polygons, and what each polygon says of the job."""
+
+    threshold: float  # change probability in (0, 1]
+    level: int  # percent; the threshold in the raster's whole numbers
+    min_area: float  # m2; pixels without a CRS
+    simplify: float  # m; pixels without a CRS
+    description: ChangeDescription
+
+    @classmethod
+    def of(
+        cls, options: PolygonOptions, detector: dict[str, Any], dates: tuple[str | None, str | None]
+    ) -> PolygonRequest:
+        """What `options` ask for of a pair of these dates.
+
+        Parameters
+        ----------
+        detector
+            The provenance of its scorer: name, and own threshold.
+        """
+        own = detector["threshold"]
+        return cls(
+            threshold=own if options.threshold is None else options.threshold,
+            level=options.level(own),
+            min_area=options.min_area,
+            simplify=options.simplify,
+            description=ChangeDescription(*dates, detector["name"]),
+        )
+
+    def as_record(self) -> dict[str, Any]:
+        """Its keys in the record of a run."""
+        return {
+            "threshold": self.threshold,
+            "level_percent": self.level,
+            "min_area": self.min_area,
+            "simplify": self.simplify,
+        }
+
+
+def write_polygons(
+    raster_path: Path,
+    path: Path,
+    asked: PolygonRequest,
+    pair: Pair | None,
+    kept: KeptDifferences | None = None,
+) -> dict[str, Any]:
+    """Trace a raster and write its regions and footprint as the GeoPackage `path`.
+
+    Parameters
+    ----------
+    pair
+        The scenes, for the difference of each band over each region; None = they are gone, and those
+        columns are left out.
+    kept
+        What was put down of these differences while the pair was scored; the scenes are read where it has
+        gaps.
+
+    Returns
+    -------
+    dict
+        Counts for the record: regions, changed and observed pixels, changed area.
+    """
+    raster = ProbabilityRaster(raster_path)
+
+    def difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+        assert pair is not None
+        known = None if kept is None else kept.read(window)
+        if known is None:
+            tile = read_tile(pair, TileWindow(0, 0, window, window))
+            known = np.where(tile.valid, tile.after - tile.before, np.float32(np.nan))
+        return pair.bands, known
+
+    options = TraceOptions(
+        min_area=asked.min_area,
+        simplify=asked.simplify,
+        # Reading scenes is worth several threads. Tracing alone is not, in an interpreter with one lock.
+        workers=1 if pair is None else usable_cores(),
+        difference=difference if pair is not None else None,
+    )
+    changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
+    if pair is not None and not changes.differences:  # no region, but the columns of one that had some
+        changes = replace(changes, differences={band: np.empty(0) for band in pair.bands})
+    for leftover in path.parent.glob(path.name + "*"):  # of a run that was killed here; layers would be added
+        leftover.unlink()
+    try:
+        write_changes(path, changes, footprint, raster.grid.crs, asked.description)
+    except sqlite3.Error as error:
+        raise JobInterrupted(
+            f"{path.name} could not be written: {one_line(error)}; mend that and run the same "
+            "command to carry on."
+        ) from error
+    area = float(changes.area_m2.sum())
+    return {
+        "regions": len(changes),
+        "changed_pixels": int(changes.pixels.sum()),
+        "changed_area_m2": None if np.isnan(area) else area,
+        "observed_pixels": int(footprint.pixels.sum()),
+    }

@@ -1,0 +1,169 @@
+"""The record of a run, and the fingerprint by which an interrupted one is found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rsdetect.files import hash_json, write_text
+from rsdetect.grid import Window
+from rsdetect.memory import peak_memory
+from rsdetect.scenes.pair import Pair
+from rsdetect.scenes.scene import MaskFile, Scene, read_scene
+from rsdetect.tiles import TilePlan
+
+_PACKAGES = ("rsdetect", "numpy", "scipy", "dask", "rasterio", "torch", "shapely", "geopandas")
+# What `vectorize` goes by.
+_NEEDED = {
+    "rsdetect",
+    "inputs",
+    "options",
+    "detector",
+    "threshold",
+    "min_area",
+    "simplify",
+    "check",
+    "counts",
+}
+_HEADER_BYTES = 65_536
+_SAMPLE_EDGE = 64  # pixels
+_SAMPLES = 3  # in each direction
+
+
+class Stopwatch:
+    """Seconds spent in each stage of a job."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
+
+
+def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
+    """What identifies a scene: path, size, time stamp, and checksums of its header and of some pixels.
+
+    The sample is 3 x 3 windows of 64 x 64 pixels spread over the pair's grid.
+    """
+    size, modified_ns = scene.version or (None, None)
+    modified = datetime.fromtimestamp(modified_ns / 1e9, UTC).isoformat() if modified_ns else None
+    return {
+        "path": str(Path(scene.path).absolute()) if scene.version else scene.path,
+        "bytes": size,
+        "modified": modified,
+        "header_sha256": _header_hash(scene.path) if scene.version else None,
+        "sample_sha256": _sample_hash(scene, pair),
+        "mask": _describe_mask(scene.mask),
+    }
+
+
+def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan: TilePlan | None) -> str:
+    """16 hexadecimal digits that change whenever the stored tiles could.
+
+    Without a `plan`, which then stands in the work store, the tiles may be cut in any way.
+    """
+    return hash_json(
+        {
+            "version": version("rsdetect"),
+            "inputs": inputs,
+            "pair": repr(pair),
+            "scorer": scorer,
+            "plan": plan and [plan.tile_shape, plan.halo, plan.shape, plan.lead],
+        },
+        sort_keys=True,
+    )
+
+
+def describe_machine(device: str) -> dict[str, Any]:
+    """Device, versions and peak memory of this process and the children it waited for."""
+    return {
+        "device": device,
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in _PACKAGES},
+        "peak_memory_mib": round(peak_memory() / 2**20, 1),
+    }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a `run.json`; ValueError where it is none."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("no JSON object")
+    missing = _NEEDED - set(content)
+    if missing:
+        raise ValueError(f"{', '.join(sorted(missing))} missing")
+    return content
+
+
+def write_record(path: Path, content: dict[str, Any]) -> None:
+    """Write a record as JSON that people can read."""
+    write_text(path, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """Strict JSON for people: a number that is not finite, which JSON has no word for, becomes null."""
+    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain(content: dict[str, Any]) -> dict[str, Any]:
+    """A record as it reads when it comes back from its file."""
+    back: dict[str, Any] = json.loads(as_json(content))
+    return back
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def _header_hash(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.sha256(file.read(_HEADER_BYTES)).hexdigest()
+
+
+def _sample_hash(scene: Scene, pair: Pair) -> str:
+    digest = hashlib.sha256()
+    height, width = pair.grid.shape
+    for i in range(_SAMPLES):
+        for j in range(_SAMPLES):
+            row = i * max(height - _SAMPLE_EDGE, 0) // (_SAMPLES - 1)
+            col = j * max(width - _SAMPLE_EDGE, 0) // (_SAMPLES - 1)
+            window = Window(row, col, _SAMPLE_EDGE, _SAMPLE_EDGE)
+            if not pair.looks_at(window):
+                continue  # nothing outside the area of interest is read
+            values, valid = read_scene(scene, window)
+            digest.update(values.tobytes())
+            digest.update(valid.tobytes())
+    return digest.hexdigest()
+
+
+def _describe_mask(mask: MaskFile | None) -> dict[str, Any] | None:
+    if mask is None:
+        return None
+    size, modified_ns = mask.version or (None, None)
+    return {
+        "path": str(Path(mask.path).absolute()) if mask.version else mask.path,
+        "bytes": size,
+        "modified_ns": modified_ns,
+        "values": list(mask.values),
+        "bits": list(mask.bits),
+    }

@@ -1,0 +1,114 @@
+"""Polygons again, from the raster of a finished run, without scoring."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import rasterio
+
+from rsdetect.errors import InputError, ReadError, SourceUnavailable
+from rsdetect.jobs.options import PolygonOptions
+from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.polygons import PolygonRequest, write_polygons
+from rsdetect.jobs.record import describe_input, read_record, write_record
+from rsdetect.scenes.handles import with_gdal_environment
+from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.tiles import WantedBands
+
+_log = logging.getLogger(__name__)
+
+# A block of the raster is unpacked once. Strips of the scenes are shared by all that changed along them.
+_CACHE_BYTES, _CACHE_BYTES_WITH_SCENES = 16 * 2**20, 256 * 2**20
+
+_WITHOUT_DIFFERENCES = "the polygons have no columns for the difference of the bands"
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The record of a finished run.
+
+    Raises
+    ------
+    InputError
+        The folder holds none.
+    """
+    try:
+        return read_record(folder / Outputs.RECORD)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} holds no finished run ({Outputs.RECORD}: {error}).") from error
+
+
+def vectorize_run(
+    folder: Path,
+    *,
+    threshold: float | Literal["auto"] | None = None,
+    min_area: float | None = None,
+    simplify: float | None = None,
+) -> dict[str, Any]:
+    """Make `changes.gpkg` anew and bring the record up to date; None = as in the record.
+
+    The differences of the bands are read from the scenes again; where those are gone or have changed, the
+    columns are left out.
+
+    Returns
+    -------
+    dict
+        The new record.
+    """
+    record = read_run(folder)
+    detector, check = record["detector"], record["check"]
+    before = PolygonOptions(
+        threshold=record["threshold"], min_area=record["min_area"], simplify=record["simplify"]
+    )
+    own = detector["threshold"]
+    options = replace(
+        before,
+        threshold=before.threshold if threshold is None else own if threshold == "auto" else threshold,
+        min_area=before.min_area if min_area is None else min_area,
+        simplify=before.simplify if simplify is None else simplify,
+    )
+    asked = PolygonRequest.of(options, detector, (check["before"]["date"], check["after"]["date"]))
+    if not (folder / Outputs.RASTER).exists():
+        raise InputError(f"{folder} holds no {Outputs.RASTER}; run detect again.")
+    with Outputs.hold(folder) as outputs:
+        work = outputs.work_folder("vectorize", resume=False, alone=False)
+        work.mkdir()
+        try:
+            pair = _open_scenes(record)
+            with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
+                counts = write_polygons(folder / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair)
+            record |= asked.as_record()
+            record["counts"] |= counts
+            write_record(work / Outputs.RECORD, record)
+            outputs.move(work, Outputs.POLYGONS)
+            outputs.move(work, Outputs.RECORD)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return record
+
+
+@with_gdal_environment
+def _open_scenes(record: dict[str, Any]) -> Pair | None:
+    """The pair as it was scored; None where a scene is gone or is another file by now."""
+    detector = record["detector"]
+    wanted = detector.get("bands")
+    inputs = record["inputs"]
+    try:
+        pair = open_pair(
+            inputs["before"]["path"],
+            inputs["after"]["path"],
+            PairOptions(**record["options"]["pair"]),
+            wanted=WantedBands(tuple(wanted), detector["bands_required"]) if wanted else None,
+        )
+        found = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
+    except (InputError, ReadError, SourceUnavailable) as error:
+        _log.warning(f"{_WITHOUT_DIFFERENCES}: {error}")
+        return None
+    if found != inputs:
+        other = next(date for date in found if found[date] != inputs[date])
+        _log.warning(f"{_WITHOUT_DIFFERENCES}: {inputs[other]['path']} has changed since it was scored.")
+        return None
+    return pair

@@ -1,0 +1,1 @@
+"""From a raster of change probability to regions as polygons: trace, join across blocks, measure."""

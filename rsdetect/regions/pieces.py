@@ -1,0 +1,338 @@
+"""What one block of a raster holds of the regions: its connected pieces, their sums and their corners.
+
+A block knows nothing of its neighbours. What it emits is made so that blocks can be put together
+without looking at pixels again: corners on a shared block edge cancel or complete each other
+(`rsdetect.regions.outlines`), and the pieces along the four edges say which pieces are one region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.arraytypes import BoolArray, Float64Array, Int64Array
+from rsdetect.grid import Window
+from rsdetect.regions.connected import connected
+from rsdetect.regions.outlines import LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT, UPPER_RIGHT, Corners
+
+# Names of the bands of difference, and of a window (bands, height, width) what is averaged over each piece;
+# NaN = unknown, left out.
+Difference = Callable[[Window], tuple[tuple[str, ...], NDArray[np.float32]]]
+
+
+_STRIP_PIXELS = 2**17
+_CELL = 512  # edge in pixels of what is read at a time for differences
+
+
+@dataclass(frozen=True)
+class Between:
+    """Values from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def of(self, values: NDArray[np.uint8]) -> BoolArray:
+        """True where a value is among them."""
+        # One comparison for two: what lies below the first wraps round to the top.
+        return values - np.uint8(self.first) <= np.uint8(self.last - self.first)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Per piece or per region, what adds up. Integers, so that the order of adding does not matter."""
+
+    pixels: Int64Array  # (n,)
+    value_sum: Int64Array  # (n,)
+    value_max: Int64Array  # (n,)
+    bands: tuple[str, ...]  # names of the bands of difference
+    band_sum: Float64Array  # (bands, n) sum of the known differences
+    band_pixels: Int64Array  # (bands, n) number of pixels where the difference is known
+
+    def __getitem__(self, chosen: BoolArray | Int64Array) -> Sums:
+        return Sums(
+            pixels=self.pixels[chosen],
+            value_sum=self.value_sum[chosen],
+            value_max=self.value_max[chosen],
+            bands=self.bands,
+            band_sum=self.band_sum[:, chosen],
+            band_pixels=self.band_pixels[:, chosen],
+        )
+
+    def grouped(self, group: Int64Array, count: int) -> Sums:
+        """Add up the entries that have the same number in `group` (n,), giving `count` entries."""
+        largest = np.zeros(count, np.int64)
+        np.maximum.at(largest, group, self.value_max)
+        return Sums(
+            pixels=_add_up(group, self.pixels, count),
+            value_sum=_add_up(group, self.value_sum, count),
+            value_max=largest,
+            bands=self.bands,
+            band_sum=_add_up_rows(group, self.band_sum, count),
+            band_pixels=_add_up_rows(group, self.band_pixels, count).astype(np.int64),
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[Sums]) -> Sums:
+        """One after the other; at least one, and all with the same bands."""
+        return Sums(
+            pixels=np.concatenate([part.pixels for part in parts]),
+            value_sum=np.concatenate([part.value_sum for part in parts]),
+            value_max=np.concatenate([part.value_max for part in parts]),
+            bands=parts[0].bands,
+            band_sum=np.concatenate([part.band_sum for part in parts], axis=1),
+            band_pixels=np.concatenate([part.band_pixels for part in parts], axis=1),
+        )
+
+
+@dataclass(frozen=True)
+class BlockPieces:
+    """The pieces of one block, numbered from 0. Along an edge, -1 stands for a pixel outside."""
+
+    corners: Corners
+    sums: Sums
+    top: Int64Array  # (width,) the piece of every pixel in the first row
+    bottom: Int64Array  # (width,)
+    left: Int64Array  # (height,)
+    right: Int64Array  # (height,)
+
+    @property
+    def count(self) -> int:
+        """How many pieces there are."""
+        return self.sums.pixels.size
+
+    def split(self) -> tuple[tuple[Corners, Sums] | None, BlockPieces | None]:
+        """Those that touch no edge, regions by themselves, and those that another block may add to."""
+        at_edge = np.zeros(self.count, np.bool_)
+        for edge in (self.top, self.bottom, self.left, self.right):
+            at_edge[edge[edge >= 0]] = True
+        if at_edge.all():
+            return None, self
+        owned_at_edge = at_edge[self.corners.owner]
+        closed = self.corners[~owned_at_edge], self.sums
+        if not at_edge.any():
+            return closed, None
+        number = np.cumsum(at_edge) - 1
+        corners = self.corners[owned_at_edge]
+        return closed, BlockPieces(
+            corners.renumbered(number[corners.owner]),
+            self.sums[at_edge],
+            *(
+                np.where(edge >= 0, number[edge], -1)
+                for edge in (self.top, self.bottom, self.left, self.right)
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Stretches of inside pixels within a row, as positions in rows of `stride` grid points."""
+
+    start: Int64Array  # (n,) row * stride + column of the point left of the first pixel
+    end: Int64Array  # (n,) likewise right of the last one
+    stride: int  # width of the block + 1
+
+    def __getitem__(self, chosen: BoolArray) -> _Runs:
+        return replace(self, start=self.start[chosen], end=self.end[chosen])
+
+
+def find_pieces(
+    values: NDArray[np.uint8],
+    inside: Between,
+    window: Window,
+    difference: Difference | None = None,
+    fewest: int = 1,
+) -> BlockPieces | None:
+    """Label the 4-connected pieces of one block; None where there is none.
+
+    Parameters
+    ----------
+    values
+        (height, width), what is averaged over a piece.
+    inside
+        Which values belong to a piece.
+    window
+        Where the block lies in the raster.
+    difference
+        What else is averaged. Only asked for the rectangle around the pieces.
+    fewest
+        Pieces of fewer pixels are left out, unless they touch an edge and another block may add to them.
+    """
+    least, largest = values.min(), values.max()
+    if least > inside.last or largest < inside.first:
+        return None
+    if difference is None and inside.first <= least and largest <= inside.last:
+        return _whole_block(values, window)
+    runs = _find_runs(values, inside)
+    if runs.start.size == 0:
+        return None
+    count, piece = _label_runs(runs)
+    edges = _along_edges(runs, piece, window.shape)
+    keep = np.bincount(piece, weights=runs.end - runs.start, minlength=count) >= fewest
+    if not keep.all():
+        for edge in edges:
+            keep[edge[edge >= 0]] = True
+        if not keep.any():
+            return None
+        number, kept = np.cumsum(keep) - 1, keep[piece]
+        runs, piece, count = runs[kept], number[piece[kept]], int(number[-1]) + 1
+        edges = [np.where(edge >= 0, number[edge], -1) for edge in edges]
+    sums = _sum_runs(runs, values, window, difference).grouped(piece, count)
+    return BlockPieces(_find_corners(runs, piece, window), sums, *edges)
+
+
+def _whole_block(values: NDArray[np.uint8], window: Window) -> BlockPieces:
+    """One piece that fills the block, as most of a footprint does: nothing to search for."""
+    height, width = window.shape
+    sums = Sums(
+        pixels=np.array([values.size]),
+        value_sum=np.array([values.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64)]),
+        value_max=np.array([values.max()], np.int64),
+        bands=(),
+        band_sum=np.empty((0, 1)),
+        band_pixels=np.empty((0, 1), np.int64),
+    )
+    row, col = window.row_off, window.col_off
+    corners = Corners(
+        row=np.array([row, row, row + height, row + height], np.int32),
+        col=np.array([col, col + width, col, col + width], np.int32),
+        pixel=np.array([LOWER_RIGHT, LOWER_LEFT, UPPER_RIGHT, UPPER_LEFT], np.int8),
+        owner=np.zeros(4, np.int64),
+    )
+    return BlockPieces(
+        corners, sums, *(np.zeros(length, np.int64) for length in (width, width, height, height))
+    )
+
+
+def _find_runs(values: NDArray[np.uint8], inside: Between) -> _Runs:
+    height, width = values.shape
+    stride = width + 1
+    # Strip by strip, so that what is worked out on the way stays in the processor's cache.
+    rows = max(1, _STRIP_PIXELS // stride)
+    # A column of outside pixels ends every run within its own row, and one pixel in front starts the first.
+    padded = np.zeros(rows * stride + 1, dtype=np.bool_)
+    turns = []
+    for top in range(0, height, rows):
+        strip = values[top : top + rows]
+        used = padded[: strip.shape[0] * stride + 1]
+        used[1:].reshape(-1, stride)[:, :width] = inside.of(strip)
+        turns.append(np.flatnonzero(used[1:] != used[:-1]) + top * stride)
+    every = np.concatenate(turns)
+    return _Runs(every[0::2], every[1::2], stride)
+
+
+def _label_runs(runs: _Runs) -> tuple[int, Int64Array]:
+    """Number of pieces, and the piece of every run: runs that overlap in adjacent rows are one."""
+    first = np.searchsorted(runs.end + runs.stride, runs.start, side="right")
+    last = np.searchsorted(runs.start + runs.stride, runs.end, side="left")
+    touching = last - first
+    below = np.repeat(np.arange(runs.start.size), touching)
+    return connected(runs.start.size, _counted_from(first, touching), below)
+
+
+def _counted_from(first: Int64Array, length: Int64Array) -> Int64Array:
+    """first[0], first[0] + 1, ..., as many as length[0] says, then first[1] and so on."""
+    before = np.cumsum(length) - length
+    counted: Int64Array = np.arange(int(length.sum())) + np.repeat(first - before, length)
+    return counted
+
+
+def _find_corners(runs: _Runs, piece: Int64Array, window: Window) -> Corners:
+    """Both ends of every upright stretch of outline: left ones along run starts, right ones along ends."""
+    points, pixels, pieces = [], [], []
+    for side, below, above in ((runs.start, LOWER_RIGHT, UPPER_RIGHT), (runs.end, LOWER_LEFT, UPPER_LEFT)):
+        one_up = np.searchsorted(side, side - runs.stride)
+        goes_on = side[one_up] == side - runs.stride
+        upper_end, lower_end = ~goes_on, np.ones(side.size, np.bool_)
+        lower_end[one_up[goes_on]] = False
+        points += [side[upper_end], side[lower_end] + runs.stride]
+        pixels += [np.full(np.count_nonzero(upper_end), below), np.full(np.count_nonzero(lower_end), above)]
+        pieces += [piece[upper_end], piece[lower_end]]
+    row, col = np.divmod(np.concatenate(points), runs.stride)
+    return Corners(
+        row=(row + window.row_off).astype(np.int32),
+        col=(col + window.col_off).astype(np.int32),
+        pixel=np.concatenate(pixels).astype(np.int8),
+        owner=np.concatenate(pieces),
+    )
+
+
+def _sum_runs(runs: _Runs, values: NDArray[np.uint8], window: Window, difference: Difference | None) -> Sums:
+    """The sums of every run, from its pixels, which are taken out of the arrays one after the other."""
+    length = runs.end - runs.start
+    first = np.cumsum(length) - length
+    row, col = np.divmod(runs.start, runs.stride)
+    held = values.ravel()[_counted_from(row * window.width + col, length)]
+    bands, band_sum, band_pixels = (
+        ((), np.empty((0, length.size)), np.empty((0, length.size), np.int64))
+        if difference is None
+        else _sum_differences(row, col, length, window, difference)
+    )
+    return Sums(
+        pixels=length,
+        value_sum=np.add.reduceat(held, first, dtype=np.int64),
+        value_max=np.maximum.reduceat(held, first).astype(np.int64),
+        bands=bands,
+        band_sum=band_sum,
+        band_pixels=band_pixels,
+    )
+
+
+def _sum_differences(
+    row: Int64Array, col: Int64Array, length: Int64Array, window: Window, difference: Difference
+) -> tuple[tuple[str, ...], Float64Array, Int64Array]:
+    """The bands, and (bands, n) sum and number of the known differences of every run.
+
+    Read cell by cell, for the rectangle around the runs that start there: of a scene with little change,
+    little is read, and of one with much, little at a time.
+    """
+    across = window.width // _CELL + 1
+    cell = row // _CELL * across + col // _CELL
+    by_cell = np.argsort(cell, kind="stable")
+    bounds = np.flatnonzero(np.diff(cell[by_cell], prepend=-1, append=-1))
+    sums, counts = [], []
+    bands: tuple[str, ...] = ()
+    for low, high in pairwise(bounds):
+        here = by_cell[low:high]
+        top, left = int(row[here[0]]), int(col[here].min())
+        height, width = int(row[here[-1]]) + 1 - top, int((col + length)[here].max()) - left
+        bands, change = difference(Window(window.row_off + top, window.col_off + left, height, width))
+        pixels = _counted_from((row[here] - top) * width + col[here] - left, length[here])
+        held = change.reshape(len(bands), height * width)[:, pixels]
+        known = ~np.isnan(held)
+        first = np.cumsum(length[here]) - length[here]
+        sums.append(np.add.reduceat(np.where(known, held, 0), first, axis=1, dtype=np.float64))
+        counts.append(np.add.reduceat(known, first, axis=1, dtype=np.int64))
+    back = np.argsort(by_cell)
+    return bands, np.concatenate(sums, axis=1)[:, back], np.concatenate(counts, axis=1)[:, back]
+
+
+def _along_edges(runs: _Runs, piece: Int64Array, shape: tuple[int, int]) -> list[Int64Array]:
+    """The piece of every pixel along the upper, lower, left and right edge; -1 where it is outside."""
+    height, width = shape
+    top, bottom, left, right = (np.full(length, -1, np.int64) for length in (width, width, height, height))
+    for line, row in ((top, 0), (bottom, height - 1)):
+        low, high = np.searchsorted(runs.start, [row * runs.stride, (row + 1) * runs.stride])
+        length = runs.end[low:high] - runs.start[low:high]
+        line[_counted_from(runs.start[low:high] - row * runs.stride, length)] = np.repeat(
+            piece[low:high], length
+        )
+    for line, points, col in ((left, runs.start, 0), (right, runs.end, width)):
+        row_of, point_col = np.divmod(points, runs.stride)
+        line[row_of[point_col == col]] = piece[point_col == col]
+    return [top, bottom, left, right]
+
+
+def _add_up(group: Int64Array, amounts: NDArray[np.int64] | Float64Array, count: int) -> Int64Array:
+    # bincount adds in float64, which is exact for whole numbers below 2**53.
+    return np.bincount(group, weights=amounts, minlength=count).astype(np.int64)
+
+
+def _add_up_rows(group: Int64Array, rows: NDArray[np.int64] | Float64Array, count: int) -> Float64Array:
+    sums = np.zeros((rows.shape[0], count), np.float64)
+    for total, row in zip(sums, rows, strict=True):
+        total[:] = np.bincount(group, weights=row, minlength=count)
+    return sums

@@ -1,0 +1,117 @@
+"""Do two grids coincide, and if not, what is the difference in words?"""
+
+from __future__ import annotations
+
+import numpy as np
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.warp import transform_bounds
+
+from rsdetect.errors import GridMismatch, NothingToCompare
+from rsdetect.grid import Grid, Window
+from rsdetect.scenes.handles import GDAL_ERRORS
+
+# Two products of one mission differ in the last digits of their transforms; a twentieth of a pixel,
+# anywhere in the scene, is below what a comparison of pixels can feel.
+_TOLERANCE_PX = 0.05
+
+
+def same_crs(one: str | None, other: str | None) -> bool:
+    """True when both are None or describe one coordinate reference system."""
+    if one is None or other is None:
+        return one is other
+    return bool(CRS.from_wkt(one) == CRS.from_wkt(other))
+
+
+def crs_name(crs: str | None) -> str:
+    """The short name of a CRS for messages: its EPSG code, else its own name.
+
+    >>> crs_name(CRS.from_epsg(32632).to_wkt())
+    'EPSG:32632'
+    """
+    if crs is None:
+        return "no CRS"
+    parsed = CRS.from_wkt(crs)
+    code = parsed.to_epsg()
+    return f"EPSG:{code}" if code else parsed.wkt.split('"')[1]
+
+
+def offset_between(reference: Grid, other: Grid) -> tuple[int, int] | None:
+    """(row, column) of `reference`'s first pixel on `other`'s grid; None when the grids do not coincide."""
+    if not same_crs(reference.crs, other.crs):
+        return None
+    to_other: Affine = ~other.transform @ reference.transform
+    col, row = round(to_other.c), round(to_other.f)
+    shifted = Affine.translation(-col, -row) @ to_other
+    corners = ((x, y) for x in (0, reference.width) for y in (0, reference.height))
+    drift = [abs(np.subtract(shifted @ corner, corner)).max() for corner in corners]
+    return (row, col) if max(drift) <= _TOLERANCE_PX else None
+
+
+def describe_mismatch(before: Grid, after: Grid) -> str:
+    """What differs between two grids that do not coincide, in a clause."""
+    if not same_crs(before.crs, after.crs):
+        return f"{crs_name(before.crs)} and {crs_name(after.crs)}"
+    if not np.allclose(before.pixel_size, after.pixel_size, rtol=1e-6, atol=0):
+        return f"pixels of {_size(before)} and of {_size(after)}"
+    t, u = before.transform, after.transform
+    if not np.allclose(
+        (t.a, t.b, t.d, t.e), (u.a, u.b, u.d, u.e), rtol=1e-6, atol=1e-6 * before.pixel_size[0]
+    ):
+        return f"rows and columns that run in different directions, {_directions(t)} and {_directions(u)}"
+    col, row = ~t @ (u.c, u.f)
+    return (
+        f"{_size(before)} pixels from ({t.c:.10g}, {t.f:.10g}) and from ({u.c:.10g}, {u.f:.10g}), "
+        f"{col - round(col):+.2f} columns and {row - round(row):+.2f} rows off"
+    )
+
+
+def window_of(other: Grid, reference: Grid) -> Window:
+    """The smallest window on `reference` that holds all of `other`, in whatever CRS; may be empty."""
+    assert reference.crs is not None and other.crs is not None
+    try:
+        bounds = transform_bounds(other.crs, reference.crs, *other.bounds, densify_pts=51)
+    except GDAL_ERRORS:
+        bounds = (np.inf,) * 4
+    xs, ys = (bounds[0], bounds[2]), (bounds[1], bounds[3])
+    corners = np.array([~reference.transform @ (x, y) for x in xs for y in ys])
+    if not np.isfinite(corners).all():
+        raise NothingToCompare(
+            f"the scenes do not overlap: places in {crs_name(other.crs)} cannot be expressed in "
+            f"{crs_name(reference.crs)}."
+        )
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+    window = Window(int(top), int(left), int(bottom - top), int(right - left))
+    return window.intersection(reference.window)
+
+
+def require_same_georeference(before: tuple[str, Grid, bool], after: tuple[str, Grid, bool]) -> None:
+    """Refuse a pair of which one scene alone knows where it lies.
+
+    Each argument is (path, grid, georeferenced).
+    """
+    for (path, grid, georeferenced), (other_path, other, other_georeferenced) in (
+        (before, after),
+        (after, before),
+    ):
+        if georeferenced and not other_georeferenced:
+            raise GridMismatch(
+                f"{path} is georeferenced and {other_path} is not; give both scenes a georeference "
+                "(gdal_translate -a_srs ... -a_ullr ...), or neither."
+            )
+        if grid.crs is not None and other.crs is None:
+            raise GridMismatch(
+                f"{path} is in {crs_name(grid.crs)} and {other_path} names no CRS; "
+                f"say which one it is in (gdal_edit.py -a_srs ... {other_path})."
+            )
+
+
+def _directions(transform: Affine) -> str:
+    step = f"(x {transform.a:+.7g}, y {transform.d:+.7g})"
+    return f"{step} a column with (x {transform.b:+.7g}, y {transform.e:+.7g}) a row"
+
+
+def _size(grid: Grid) -> str:
+    width, height = grid.pixel_size
+    unit = "°" if grid.crs and CRS.from_wkt(grid.crs).is_geographic else " m" if grid.crs else ""
+    return f"{width:.7g}{unit}" if width == height else f"{width:.7g} x {height:.7g}{unit}"

@@ -1,0 +1,174 @@
+"""Which bands of each scene are compared, by number or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rsdetect.errors import InputError
+from rsdetect.scenes.scene import Header
+from rsdetect.tiles import WantedBands
+
+
+@dataclass(frozen=True)
+class BandChoice:
+    """The bands to compare, in the order in which the detector gets them."""
+
+    before: tuple[int, ...]  # band numbers in the before file, 1 = first
+    after: tuple[int, ...]  # band numbers in the after file
+    names: tuple[str, ...]  # "red", ... or "band3" where nobody named it
+    # Which of the detector's own bands each one is, 0 = its first; empty where it has none of its own.
+    slots: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()  # what the user should know of the choice
+
+
+def parse_bands(text: str | None) -> tuple[int | str, ...] | None:
+    """Read what `--bands` takes.
+
+    >>> parse_bands("3,2,1"), parse_bands("red, NIR")
+    ((3, 2, 1), ('red', 'nir'))
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise InputError(f"--bands {text!r} names no band; write 3,2,1 or red,green,blue.")
+    return tuple(int(part) if part.isdecimal() else part.lower() for part in parts)
+
+
+def choose_bands(
+    before: Header,
+    after: Header,
+    requested: Sequence[int | str] | None,
+    wanted: WantedBands | None,
+) -> BandChoice:
+    """Settle the bands of both scenes.
+
+    Parameters
+    ----------
+    requested
+        What the user asked for, numbers from 1 or names; None = leave it to the detector.
+    wanted
+        What the detector wants; None = any number of any bands.
+
+    Raises
+    ------
+    InputError
+        A band does not exist, or there are fewer than the detector wants.
+    """
+    for header in (before, after):
+        if not header.usable:
+            raise InputError(f"{header.path} holds no band but alpha; there is nothing in it to compare.")
+    if requested is not None:
+        return _requested(before, after, _normal(requested), wanted)
+    if wanted is None:
+        return _all_bands(before, after)
+    named = [_by_names(header, wanted) for header in (before, after)]
+    if named[0] is not None and named[1] is not None:
+        slots = tuple(sorted(named[0].keys() & named[1].keys()))
+        return BandChoice(
+            before=tuple(named[0][slot] for slot in slots),
+            after=tuple(named[1][slot] for slot in slots),
+            names=tuple(wanted.names[slot] for slot in slots),
+            slots=slots,
+        )
+    count = wanted.required
+    for header in (before, after):
+        if len(header.usable) < count:
+            raise InputError(_too_few(header, wanted))
+    names = wanted.names[:count]
+    unnamed = [header.path for header, found in zip((before, after), named, strict=True) if found is None]
+    note = (
+        f"no band is named {', '.join(names)} in {' and '.join(unnamed)}: the first {count} bands "
+        "of both scenes are taken; --bands chooses others."
+    )
+    return BandChoice(before.usable[:count], after.usable[:count], names, tuple(range(count)), (note,))
+
+
+def _normal(requested: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Names in lower case, numbers as int; a text, as Python's users may give it, like the command line's."""
+    if isinstance(requested, str):
+        return parse_bands(requested) or ()
+    if not requested:
+        raise InputError("--bands chooses no band; leave it out to compare all.")
+    return tuple(band.strip().lower() if isinstance(band, str) else int(band) for band in requested)
+
+
+def _requested(
+    before: Header, after: Header, requested: tuple[int | str, ...], wanted: WantedBands | None
+) -> BandChoice:
+    slots = _slots(requested, wanted) if wanted is not None else ()
+    chosen = tuple(tuple(_band_number(header, band) for band in requested) for header in (before, after))
+    names = tuple(
+        band if isinstance(band, str) else (before.names[band - 1] or f"band{band}") for band in requested
+    )
+    return BandChoice(chosen[0], chosen[1], names, slots)
+
+
+def _slots(requested: tuple[int | str, ...], wanted: WantedBands) -> tuple[int, ...]:
+    """Which of the detector's bands each requested one is: by name if all are its names, else by order."""
+    if all(band in wanted.names for band in requested) and len(set(requested)) == len(requested):
+        slots = tuple(wanted.names.index(str(band)) for band in requested)
+        if set(range(wanted.required)) <= set(slots):
+            return slots
+    if not wanted.required <= len(requested) <= len(wanted.names):
+        most = f" to {len(wanted.names)}" if len(wanted.names) > wanted.required else ""
+        raise InputError(
+            f"--bands names {len(requested)} bands and the model takes {wanted.required}{most} "
+            f"({', '.join(wanted.names)}, in this order); a band may be named more than once."
+        )
+    return tuple(range(len(requested)))
+
+
+def _band_number(header: Header, band: int | str) -> int:
+    count = len(header.names)
+    if isinstance(band, int):
+        if not 1 <= band <= count:
+            raise InputError(f"{header.path} has bands 1 to {count}, and --bands asks for {band}.")
+        return band
+    if band not in header.names:
+        known = ", ".join(name for name in header.names if name) or "none of them"
+        raise InputError(
+            f"{header.path} has no band named {band!r} (named: {known}); give band numbers instead."
+        )
+    return header.names.index(band) + 1
+
+
+def _all_bands(before: Header, after: Header) -> BandChoice:
+    if len(before.usable) != len(after.usable):
+        raise InputError(
+            f"{before.path} has {len(before.usable)} bands and {after.path} has {len(after.usable)}; "
+            "choose with --bands those that both have."
+        )
+    named = all(before.names[i - 1] for i in before.usable)
+    names = tuple(before.names[i - 1] if named else f"band{i}" for i in before.usable)
+    notes: tuple[str, ...] = ()
+    if named and all(after.names[i - 1] for i in after.usable):
+        other = tuple(after.names[i - 1] for i in after.usable)
+        if sorted(other) == sorted(names) and len(set(names)) == len(names):
+            return BandChoice(before.usable, tuple(after.names.index(name) + 1 for name in names), names)
+        if other != names:
+            notes = (
+                f"the bands are compared in file order although they are named {', '.join(names)} in "
+                f"{before.path} and {', '.join(other)} in {after.path}.",
+            )
+    return BandChoice(before.usable, after.usable, names, notes=notes)
+
+
+def _by_names(header: Header, wanted: WantedBands) -> dict[int, int] | None:
+    """Band number for each slot whose name the file has; None where a required one is missing."""
+    found = {
+        slot: header.names.index(name) + 1 for slot, name in enumerate(wanted.names) if name in header.names
+    }
+    return found if set(range(wanted.required)) <= found.keys() else None
+
+
+def _too_few(header: Header, wanted: WantedBands) -> str:
+    have, want = len(header.usable), wanted.required
+    repeat = ",".join(["1"] * want)
+    return (
+        f"{header.path} has {have} band{'s' if have != 1 else ''} and the model wants {want} "
+        f"({', '.join(wanted.names[:want])}); choose with --bands (one band may be repeated: "
+        f"--bands {repeat}), "
+        "or take --detector cva, which works on any bands."
+    )

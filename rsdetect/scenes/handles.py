@@ -1,0 +1,143 @@
+"""Open raster files, one handle a thread: GDAL's handles must not be shared between threads."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import rasterio
+from rasterio.env import env_ctx_if_needed
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from rsdetect.errors import ReadError, SceneError, SourceUnavailable
+from rsdetect.grid import Window
+
+# A pair without georeference is told of once, in words of our own (rsdetect.scenes.pair).
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+# GDAL's own failures, which rasterio passes on under two unrelated roots.
+GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, rasterio._err.CPLE_BaseError)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_HANDLES_A_THREAD = 8  # two scenes and two masks, each perhaps under a warp
+_local = threading.local()
+
+
+def open_raster(path: str, *, of: str | None = None) -> Any:
+    """Open `path`, a file or a view `of` one, for reading; `SceneError` names the file where that fails."""
+    try:
+        return rasterio.open(path)
+    except GDAL_ERRORS as error:
+        raise SceneError(f"{of or path} cannot be opened as a raster: {one_line(error)}") from error
+
+
+def gdal_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+    """A window as rasterio takes it, in ranges of rows and of columns."""
+    return (window.row_off, window.row_end), (window.col_off, window.col_end)
+
+
+def one_line(error: BaseException) -> str:
+    """What GDAL said, on one line and without a full stop."""
+    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    text = " ".join(str(cause).split()).rstrip(".")
+    return text or type(error).__name__
+
+
+def read_failure(what: str, error: Exception, *, is_local: bool) -> ReadError | SourceUnavailable:
+    """What to raise where a file that could be opened before cannot be read.
+
+    A file of this machine is damaged for good, as far as a job can know. One that lies elsewhere may come
+    back, so that the job is interrupted.
+
+    Parameters
+    ----------
+    what
+        The sentence up to GDAL's own words, "a.tif cannot be read".
+    is_local
+        The file has a size and a time stamp here (`rsdetect.scenes.scene.file_version`).
+    """
+    text = f"{what}: {one_line(error)}"
+    if is_local:
+        return ReadError(f"{text}.")
+    return SourceUnavailable(f"{text}; once it can be read again, the same command carries on from here.")
+
+
+def alpha_band(dataset: Any) -> int | None:
+    """Number of the band that says where the others count (not 0), whatever else is there.
+
+    GDAL marks the fourth band of any file of bytes as alpha unless told otherwise, so one that is described
+    as something else is data.
+    """
+    for number, (colour, text) in enumerate(zip(dataset.colorinterp, dataset.descriptions, strict=True), 1):
+        words = (text or "alpha").lower()
+        if colour.name == "alpha" and any(word in words for word in ("alpha", "mask", "opacity")):
+            return number
+    return None
+
+
+def alpha_in_use(dataset: Any, bands: tuple[int, ...]) -> int | None:
+    """The alpha band, unless a mask band outranks it or it is itself among the compared `bands`."""
+    alpha = alpha_band(dataset)
+    return None if alpha in bands or has_mask_band(dataset) else alpha
+
+
+def has_mask_band(dataset: Any) -> bool:
+    """True when a mask inside or beside the file says which pixels are valid, in all bands alike."""
+    return [flag.name for flag in dataset.mask_flag_enums[0]] == ["per_dataset"]
+
+
+def keep_open(dataset: Any, stack: ExitStack) -> Any:
+    """Leave `dataset` open until `stack` is closed.
+
+    Not by entering it: rasterio ties an entered dataset to a GDAL environment, made where there is none, and
+    closing it later, under another environment, would take that one away.
+    """
+    stack.callback(dataset.close)
+    return dataset
+
+
+def with_gdal_environment(read: Callable[P, T]) -> Callable[P, T]:
+    """Read under a GDAL environment, one made for the call where the thread has none.
+
+    Without one, GDAL writes its own complaints straight to stderr.
+    """
+
+    @wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> T:
+        with env_ctx_if_needed():
+            return read(*args, **kwargs)
+
+    return reading
+
+
+def thread_handle(key: Any, opener: Callable[[ExitStack], Any]) -> Any:
+    """This thread's open handle for `key`, opened on first use; the least used one is closed.
+
+    `opener` keeps every dataset that it opens on the stack it is given, by `keep_open`.
+    """
+    handles: OrderedDict[Any, tuple[Any, ExitStack]] | None = getattr(_local, "handles", None)
+    if handles is None:
+        handles = _local.handles = OrderedDict()
+    if key in handles:
+        handles.move_to_end(key)
+        return handles[key][0]
+    with ExitStack() as stack:
+        dataset = opener(stack)
+        handles[key] = dataset, stack.pop_all()
+    if len(handles) > _HANDLES_A_THREAD:
+        handles.popitem(last=False)[1][1].close()
+    return dataset
+
+
+def close_handles() -> None:
+    """Close the handles of the calling thread."""
+    for _, stack in getattr(_local, "handles", {}).values():
+        stack.close()
+    _local.handles = OrderedDict()

@@ -1,0 +1,285 @@
+"""Open a pair of scenes: headers only. The grids are compared here, once, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from rsdetect.errors import GridMismatch, InputError, NothingToCompare
+from rsdetect.grid import Grid, Window
+from rsdetect.scenes.alignment import (
+    describe_mismatch,
+    offset_between,
+    require_same_georeference,
+    window_of,
+)
+from rsdetect.scenes.aoi import inside_aoi, read_aoi, touches_window
+from rsdetect.scenes.bands import BandChoice, choose_bands
+from rsdetect.scenes.dates import acquisition_date
+from rsdetect.scenes.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
+from rsdetect.scenes.warping import BLOCK
+from rsdetect.tiles import Tile, TileWindow, WantedBands
+from rsdetect.validation import number_or_name, settle_sequences, text, whole_number
+
+RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOptions:
+    """How the user wants the pair to be read."""
+
+    bands: Sequence[int | str] | None = None  # numbers from 1 or names; None = the detector's choice
+    masks: tuple[str, ...] = ()  # one file for both dates, or one for each; "" = none for that date
+    mask_values: tuple[int, ...] = ()  # mask pixels with these values are not usable
+    mask_bits: tuple[int, ...] = ()  # mask pixels with one of these bits set are not usable; 0 = lowest
+    aoi: str | None = None  # a vector file; only pixels with their centre in its polygons are scored
+    align: bool = False  # warp after onto before's grid where the grids differ
+    resampling: str = "bilinear"  # one of RESAMPLINGS, used by align
+    dates: tuple[str, str] | None = None  # ISO dates; None = as the files tell
+
+    def __post_init__(self) -> None:
+        settle_sequences(
+            self,
+            bands=number_or_name,
+            masks=text,
+            mask_values=whole_number,
+            mask_bits=whole_number,
+            dates=text,
+        )
+        if self.dates is not None and len(self.dates) != 2:
+            raise InputError(f"dates takes two ISO dates, before and after, and got {len(self.dates)}.")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two scenes on one grid. A description: it pickles and holds no open file."""
+
+    before: Scene
+    after: Scene
+    grid: Grid  # what both scenes cover
+    bands: tuple[str, ...]  # names of the compared bands, in order
+    # Which of the detector's own bands each one is, 0 = its first; empty where it has none of its own.
+    slots: tuple[int, ...]
+    before_date: str | None  # ISO date; None = unknown
+    after_date: str | None
+    aoi: bytes | None = None  # WKB polygons in (column, row) of `grid`; None = everywhere
+    notes: tuple[str, ...] = field(default=(), compare=False)  # what the user should know
+
+    @property
+    def has_georeference(self) -> bool:
+        """False for a plain pixel grid, on which areas are counted in pixels."""
+        return self.grid.crs is not None
+
+    def looks_at(self, window: Window) -> bool:
+        """True when some pixel of `window` may be scored, as far as the area of interest says."""
+        if self.aoi is None:
+            return not window.intersection(self.grid.window).is_empty
+        return touches_window(self.aoi, window)
+
+
+def open_pair(
+    before: str | Path,
+    after: str | Path,
+    options: PairOptions | None = None,
+    *,
+    wanted: WantedBands | None = None,
+) -> Pair:
+    """Look at both headers and settle grid, bands, masks and dates.
+
+    Parameters
+    ----------
+    before, after
+        Anything GDAL opens: a path, a URL, `/vsicurl/...`, `/vsis3/...`.
+    wanted
+        The bands that the detector wants; None = any.
+
+    Raises
+    ------
+    SceneError
+        One of them is not a raster.
+    GridMismatch
+        The grids differ and `options.align` is off, or one scene alone has a georeference.
+    NothingToCompare
+        The scenes do not overlap.
+    InputError
+        Bands or options that cannot be met.
+    """
+    options = options or PairOptions()
+    if options.resampling not in RESAMPLINGS:
+        raise InputError(
+            f"--resampling {options.resampling!r} is unknown; choose one of {', '.join(RESAMPLINGS)}."
+        )
+    before, after = str(before), str(after)
+    first, second = read_header(before), read_header(after)
+    require_same_georeference(
+        (before, first.grid, first.georeferenced), (after, second.grid, second.georeferenced)
+    )
+    choice = choose_bands(first, second, options.bands, wanted)
+    grid, before_scene, after_scene, notes = _common_grid(first, second, options)
+    before_mask, after_mask = _masks(options, before_scene, after_scene)
+    before_date, after_date = options.dates or (acquisition_date(first), acquisition_date(second))
+    return Pair(
+        before=_with_bands(before_scene, first, choice.before, before_mask),
+        after=_with_bands(after_scene, second, choice.after, after_mask),
+        grid=grid,
+        bands=choice.names,
+        slots=choice.slots,
+        before_date=before_date,
+        after_date=after_date,
+        aoi=read_aoi(options.aoi, grid) if options.aoi else None,
+        notes=notes + choice.notes + _doubts(first, second, choice),
+    )
+
+
+def read_tile(pair: Pair, tile: TileWindow) -> Tile:
+    """Read both dates under `tile.read`; the one place where pixels of a pair come from.
+
+    Outside the grid, outside the area of interest and where either date is not valid, `valid` is False.
+
+    Raises
+    ------
+    ReadError, SourceUnavailable
+        A file broke while it was read, or its server went away; the message names the file.
+    """
+    window = tile.read
+    before, before_valid = read_scene(pair.before, window)
+    after, after_valid = read_scene(pair.after, window)
+    inside = window.intersection(pair.grid.window)
+    rows, cols = inside.slices_in(window)
+    within = np.zeros(window.shape, dtype=bool)
+    within[rows, cols] = True if pair.aoi is None else inside_aoi(pair.aoi, inside)
+    return Tile(tile.core, window, before, after, before_valid & within, after_valid & within)
+
+
+def _common_grid(
+    first: Header, second: Header, options: PairOptions
+) -> tuple[Grid, Scene, Scene, tuple[str, ...]]:
+    before, after = _scene(first), _scene(second)
+    offset = offset_between(first.grid, second.grid)
+    if offset is None and options.align and first.georeferenced and first.grid.crs:
+        overlap = window_of(second.grid, first.grid)
+        after = replace(after, grid=first.grid, warp=options.resampling, blocks=(BLOCK, BLOCK))
+        offset = (0, 0)
+        notes: tuple[str, ...] = (
+            f"{second.path} is warped onto the grid of {first.path} ({options.resampling}): "
+            f"{describe_mismatch(first.grid, second.grid)}.",
+        )
+    elif offset is None:
+        raise GridMismatch(_mismatch(first, second))
+    else:
+        row, col = offset
+        overlap = second.grid.window.shifted(-row, -col).intersection(first.grid.window)
+        notes = ()
+    if overlap.is_empty:
+        raise NothingToCompare(
+            f"{first.path} and {second.path} do not overlap: {_bounds(first.grid)} "
+            f"and {_bounds(second.grid)}."
+        )
+    if overlap != first.grid.window or (not after.warp and first.grid.shape != second.grid.shape):
+        notes += (
+            f"the scenes differ in extent ({_shape(first.grid)} and {_shape(second.grid)} pixels); the "
+            f"{overlap.width} x {overlap.height} pixels that both cover are compared.",
+        )
+    if not first.georeferenced:
+        notes += (
+            f"{first.path} and {second.path} have no georeference: they are taken as one plain pixel grid, "
+            "and areas are given in pixels.",
+        )
+    elif first.grid.crs is None:
+        notes += (f"{first.path} and {second.path} name no CRS: areas are given in pixels.",)
+    before = replace(before, offset=(overlap.row_off, overlap.col_off))
+    after = replace(after, offset=(overlap.row_off + offset[0], overlap.col_off + offset[1]))
+    return first.grid.crop(overlap), before, after, notes
+
+
+def _mismatch(first: Header, second: Header) -> str:
+    what = describe_mismatch(first.grid, second.grid)
+    start = f"{first.path} and {second.path} lie on different grids: {what}."
+    if first.grid.crs is None:
+        return f"{start} Without a CRS they cannot be aligned; give both scenes one."
+    return f"{start} Add --align to warp {second.path} onto the grid of {first.path}."
+
+
+def _scene(header: Header) -> Scene:
+    return Scene(
+        path=header.path,
+        version=file_version(header.path),
+        grid=header.grid,
+        bands=(),
+        dtype="",
+        nodata=header.nodata,
+        has_mask=header.has_mask,
+        blocks=header.block_shape,
+    )
+
+
+def _with_bands(scene: Scene, header: Header, bands: tuple[int, ...], mask: MaskFile | None) -> Scene:
+    dtypes = {header.dtypes[band - 1] for band in bands}
+    return replace(scene, bands=bands, dtype=", ".join(sorted(dtypes)), mask=mask)
+
+
+def _masks(options: PairOptions, before: Scene, after: Scene) -> tuple[MaskFile | None, MaskFile | None]:
+    if not options.masks:
+        if options.mask_values or options.mask_bits:
+            raise InputError("--mask-values and --mask-bits say how to read a mask; name it with --mask.")
+        return None, None
+    if len(options.masks) > 2:
+        raise InputError(f"--mask takes one file for both dates or two, and got {len(options.masks)}.")
+    if any(not 0 <= bit < 31 for bit in options.mask_bits):
+        raise InputError("--mask-bits counts bits from 0 (the lowest) to 30.")
+    masks: list[MaskFile | None] = []
+    for path, scene in zip((options.masks[0], options.masks[-1]), (before, after), strict=True):
+        if not path:
+            masks.append(None)
+            continue
+        header = read_header(path)
+        if header.grid.crs is None and header.grid.shape != scene.grid.shape:
+            raise GridMismatch(
+                f"the mask {path} has no georeference and {_shape(header.grid)} pixels, its scene "
+                f"{scene.path} has {_shape(scene.grid)}."
+            )
+        if (header.grid.crs is None) != (scene.grid.crs is None):
+            raise GridMismatch(f"of the mask {path} and its scene {scene.path} only one has a CRS.")
+        if not header.dtypes[0].startswith(("int", "uint", "bool")):
+            raise InputError(f"the mask {path} holds {header.dtypes[0]} values; a mask holds whole numbers.")
+        masks.append(MaskFile(path, file_version(path), options.mask_values, options.mask_bits))
+    return masks[0], masks[1]
+
+
+def _doubts(first: Header, second: Header, choice: BandChoice) -> tuple[str, ...]:
+    doubts = []
+    if first.dtypes[0] != second.dtypes[0]:
+        doubts.append(
+            f"{first.path} holds {first.dtypes[0]} values and {second.path} {second.dtypes[0]}: "
+            "each date is normalised by its own statistics."
+        )
+    for header, bands in ((first, choice.before), (second, choice.after)):
+        if header.has_palette:
+            doubts.append(
+                f"{header.path} holds the numbers of a palette's colours, not the colours: expand it first "
+                "(gdal_translate -expand rgb ...)."
+            )
+        if header.alpha is not None and header.alpha not in bands:
+            doubts.append(
+                f"band {header.alpha} of {header.path} is marked as alpha: it says which pixels are valid "
+                "and is not compared (--bands can name it as data)."
+            )
+    for one, other in ((first, second), (second, first)):
+        if one.nodata is not None and not other.has_mask and one.has_mask:
+            doubts.append(
+                f"{one.path} declares {one.nodata:g} as nodata and {other.path} declares nothing: all its "
+                "pixels are taken as valid."
+            )
+    return tuple(doubts)
+
+
+def _shape(grid: Grid) -> str:
+    return f"{grid.width} x {grid.height}"
+
+
+def _bounds(grid: Grid) -> str:
+    left, bottom, right, top = grid.bounds
+    return f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}"

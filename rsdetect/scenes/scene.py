@@ -1,0 +1,329 @@
+"""One scene of a pair: which pixels of which file, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from rsdetect.arraytypes import BoolArray, Float32Array
+from rsdetect.errors import SceneError
+from rsdetect.grid import Grid, Window
+from rsdetect.paths import file_name
+from rsdetect.scenes.blocks import Pixels, SharedBlocks
+from rsdetect.scenes.handles import (
+    GDAL_ERRORS,
+    alpha_band,
+    alpha_in_use,
+    gdal_window,
+    has_mask_band,
+    keep_open,
+    open_raster,
+    read_failure,
+    thread_handle,
+    with_gdal_environment,
+)
+from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
+
+# GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
+# lets the polygons of a plain pixel grid lie on its picture.
+PIXEL_GRID = Affine(1, 0, 0, 0, -1, 0)
+
+
+# What reading may end with. The header was read before, so a scene that cannot be opened went away.
+_BROKEN: tuple[type[Exception], ...] = (SceneError, *GDAL_ERRORS)
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A cloud or quality mask, on any grid that has the scene's CRS or can be warped to it."""
+
+    path: str
+    version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
+    values: tuple[int, ...] = ()  # pixel values that hide the ground
+    bits: tuple[int, ...] = ()  # bit numbers, 0 = lowest, any of which hides the ground
+    # Without values or bits, every value but 0 hides the ground.
+
+    def hides(self, classes: NDArray[np.int64]) -> BoolArray:
+        """Where the mask hides the ground; -1 (the mask does not reach there) counts as hidden."""
+        hidden: BoolArray = classes == -1
+        if self.values:
+            hidden |= np.isin(classes, self.values)
+        if self.bits:
+            hidden |= (classes & np.int64(sum(1 << bit for bit in set(self.bits)))) != 0
+        if not self.values and not self.bits:
+            hidden |= classes != 0
+        return hidden
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One date of a pair. It pickles, and holds no open file."""
+
+    path: str  # whatever GDAL opens
+    version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
+    grid: Grid  # the grid that `offset` counts on: the file's own, or the one it is warped onto
+    bands: tuple[int, ...]  # band numbers, 1 = first
+    dtype: str  # of those bands in the file
+    nodata: float | None
+    has_mask: bool  # GDAL knows of invalid pixels: nodata value, mask band or alpha band
+    offset: tuple[int, int] = (0, 0)  # (row, column) of the pair's first pixel on `grid`
+    warp: str | None = None  # resampling by which the file is warped onto `grid`; None = read as it is
+    blocks: tuple[int, int] = (BLOCK, BLOCK)  # (rows, columns) that are decoded at a time
+    mask: MaskFile | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return file_name(self.path)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a scene's file says of itself."""
+
+    path: str
+    grid: Grid
+    georeferenced: bool
+    dtypes: tuple[str, ...]  # one a band
+    names: tuple[str, ...]  # one a band, lower case; "" where the file names none
+    alpha: int | None  # number of the band that says where the others count
+    has_palette: bool  # pixel values are the numbers of colours
+    nodata: float | None
+    has_mask: bool
+    tags: dict[str, str]
+    block_shape: tuple[int, int]  # (rows, columns) of the file's own blocks
+
+    @property
+    def usable(self) -> tuple[int, ...]:
+        """Numbers of the bands that are not alpha."""
+        return tuple(i for i in range(1, len(self.names) + 1) if i != self.alpha)
+
+
+def read_header(path: str) -> Header:
+    """Open `path`, look, and close it again. `SceneError` when it is no raster of real numbers."""
+    with open_raster(path) as dataset:
+        if dataset.count == 0:
+            parts = ", ".join(dataset.subdatasets[:3])
+            raise SceneError(
+                f"{path} holds several rasters and no band of its own; name one of them: {parts}"
+            )
+        if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+            raise SceneError(f"{path} holds complex numbers; give amplitude or intensity instead.")
+        plain = dataset.crs is None and dataset.transform.is_identity
+        if plain and (dataset.gcps[0] or dataset.rpcs):
+            raise SceneError(
+                f"{path} is placed by ground control points or RPCs and has no grid of its own; bring it "
+                f"onto one first (gdalwarp {path} ...)."
+            )
+        grid = Grid(
+            dataset.crs.to_wkt() if dataset.crs else None,
+            PIXEL_GRID if plain else dataset.transform,
+            dataset.height,
+            dataset.width,
+        )
+        if not plain and grid.pixel_area == 0:
+            raise SceneError(f"{path} has pixels without area; its georeference is broken.")
+        colours = [colour.name for colour in dataset.colorinterp]
+        names = [
+            (text or (colour if colour in ("red", "green", "blue", "nir") else "")).strip().lower()
+            for text, colour in zip(dataset.descriptions, colours, strict=True)
+        ]
+        alpha = alpha_band(dataset)
+        return Header(
+            path=path,
+            grid=grid,
+            georeferenced=not plain,
+            dtypes=tuple(dataset.dtypes),
+            names=tuple(names),
+            alpha=alpha,
+            has_palette="palette" in colours,
+            nodata=dataset.nodata,
+            has_mask=alpha is not None
+            or has_mask_band(dataset)
+            or any(value is not None for value in dataset.nodatavals),
+            tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
+            block_shape=dataset.block_shapes[0],
+        )
+
+
+def file_version(path: str) -> tuple[int, int] | None:
+    """(bytes, modification time in ns) of a local file; None for anything else that GDAL opens."""
+    try:
+        stat = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+@with_gdal_environment
+def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
+    """Read `window`, counted on the pair's grid.
+
+    Returns
+    -------
+    values, valid
+        (bands, height, width) float32 raw pixel values and (height, width) bool, True = usable. Outside
+        the scene, and wherever a pixel is not valid, values are 0. A pixel is valid when every band
+        that is used is.
+
+    Raises
+    ------
+    ReadError, SourceUnavailable
+        The file broke while it was read, or its server went away; the message names it.
+    """
+    wanted = window.shifted(*scene.offset)
+    inside = wanted.intersection(scene.grid.window)
+    if inside != wanted:
+        values = np.zeros((len(scene.bands), *window.shape), dtype=np.float32)
+        valid = np.zeros(window.shape, dtype=bool)
+        if inside.is_empty:
+            return values, valid
+    else:
+        values = np.empty((len(scene.bands), *window.shape), dtype=np.float32)
+        valid = np.empty(window.shape, dtype=bool)
+    shared = _shared.get(_file_key(scene))
+    parts = [(inside, _decode(scene, inside))] if shared is None else shared.read(inside)
+    for part, pixels in parts:
+        rows, cols = part.slices_in(wanted)
+        values[:, rows, cols] = pixels.values
+        valid[rows, cols] = pixels.usable
+    rows, cols = inside.slices_in(wanted)
+    if scene.mask is not None:
+        valid[rows, cols] &= ~scene.mask.hides(_read_mask(scene.mask, scene.grid, inside))
+    if not valid[rows, cols].all():
+        np.copyto(values, np.float32(0), where=~valid)
+    return values, valid
+
+
+@contextmanager
+def sharing_blocks(
+    windows: Mapping[Scene, Sequence[Window]], most_bytes: int
+) -> Iterator[list[SharedBlocks]]:
+    """Inside, the threads of this process share what they decode of each scene.
+
+    Parameters
+    ----------
+    windows
+        What will be read of each scene, each window once, counted on the pair's grid.
+    most_bytes
+        Memory for what is kept of all of them.
+    """
+    planned: dict[Scene, list[Window]] = {}
+    for scene, places in windows.items():
+        planned.setdefault(_file_key(scene), []).extend(
+            place.shifted(*scene.offset).intersection(scene.grid.window) for place in places
+        )
+    share = most_bytes // max(1, len(planned))
+    made: dict[Scene, SharedBlocks] = {}
+    for scene, places in planned.items():
+        rows, cols = scene.blocks
+        # A file that is one block (a picture in a single strip, say) is left to GDAL.
+        if rows * cols * bytes_per_pixel(scene) <= share:
+            made[scene] = SharedBlocks(
+                scene.grid.window, (rows, cols), places, partial(_decode, scene), share
+            )
+    # Of two jobs at once in this process the first is the one that shares; the other may read through it.
+    ours = [scene for scene, blocks in made.items() if _shared.setdefault(scene, blocks) is blocks]
+    try:
+        yield list(made.values())
+    finally:
+        for scene in ours:
+            del _shared[scene]
+
+
+# Whatever is read of a file inside `sharing_blocks`, by `_file_key`.
+_shared: dict[Scene, SharedBlocks] = {}
+
+
+def _file_key(scene: Scene) -> Scene:
+    """What a scene reads from its file, wherever on the pair's grid that lies."""
+    return replace(scene, mask=None, offset=(0, 0))
+
+
+def bytes_per_pixel(scene: Scene) -> int:
+    """Memory that a decoded pixel of the scene takes, with the byte that says whether it counts."""
+    if scene.warp:
+        return 4 * len(scene.bands) + 1
+    return max(np.dtype(dtype).itemsize for dtype in scene.dtype.split(", ")) * len(scene.bands) + 1
+
+
+def _handle(scene: Scene) -> Any:
+    return thread_handle(_file_key(scene), lambda stack: _open_scene(scene, stack))
+
+
+def _decode(scene: Scene, inside: Window) -> Pixels:
+    place = gdal_window(inside)
+    try:
+        dataset = _handle(scene)
+        if scene.warp:
+            raw = dataset.read(window=place)
+            raw, usable = raw[:-1], raw[-1] != 0
+        else:
+            raw = dataset.read(list(scene.bands), window=place)
+            usable = _unmasked(dataset, scene, raw, place)
+    except _BROKEN as error:
+        raise read_failure(
+            f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
+            f"{inside.col_off} to {inside.col_end - 1}",
+            error,
+            is_local=scene.version is not None,
+        ) from error
+    if raw.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and so not usable
+            raw = raw.astype(np.float32, copy=False)
+        usable &= np.isfinite(raw).all(axis=0)
+    return Pixels(raw, usable)
+
+
+def _unmasked(dataset: Any, scene: Scene, raw: NDArray[Any], place: Any) -> BoolArray:
+    """Where nothing in the file says that a pixel of one of the bands is not valid.
+
+    GDAL's own mask would forget the nodata value where there is a mask band, and the alpha band where there
+    is a nodata value or where more or fewer than three bands stand beside it.
+    """
+    usable = np.ones(raw.shape[1:], dtype=bool)
+    if not scene.has_mask:
+        return usable
+    for band, values in zip(scene.bands, raw, strict=True):
+        nodata = dataset.nodatavals[band - 1]
+        if nodata is not None and not np.isnan(nodata):
+            usable &= values != nodata
+    if (alpha := alpha_in_use(dataset, scene.bands)) is not None:
+        usable &= dataset.read(alpha, window=place) != 0
+    elif has_mask_band(dataset):
+        usable &= dataset.read_masks(scene.bands[0], window=place) != 0
+    return usable
+
+
+def _open_scene(scene: Scene, stack: ExitStack) -> Any:
+    dataset = keep_open(open_raster(scene.path), stack)
+    if scene.warp:
+        view = warped_bands(dataset, scene.bands, scene.grid, scene.warp)
+        dataset = keep_open(open_raster(view, of=scene.path), stack)
+    return dataset
+
+
+def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
+    def opener(stack: ExitStack) -> Any:
+        dataset = keep_open(open_raster(mask.path), stack)
+        if grid.crs is not None:
+            view = warped_classes(dataset, grid)
+            dataset = keep_open(open_raster(view, of=mask.path), stack)
+        return dataset
+
+    try:
+        dataset = thread_handle((mask.path, mask.version, grid), opener)
+        classes: NDArray[np.int64] = dataset.read(1, window=gdal_window(inside)).astype(np.int64)
+    except _BROKEN as error:
+        raise read_failure(
+            f"the mask {mask.path} cannot be read", error, is_local=mask.version is not None
+        ) from error
+    return classes

@@ -1,0 +1,181 @@
+"""A lazy view of a scene or mask on another grid, the same pixels whichever window of it is read.
+
+GDAL's warped VRT does the work, described in its own XML (https://gdal.org/drivers/raster/vrt.html, "Warped
+VRT") and not through rasterio's `WarpedVRT`, because three things there would let the window show, or cost:
+
+- rasterio 1.4 cannot make one with an exact transformation (tolerance 0 fails on a missing transformer), and
+  the approximate one interpolates between points that lie at the window's ends;
+- GDAL works out the ratio of resolutions, and with it the width of the resampling kernel, anew for every
+  window (XSCALE, YSCALE) unless it is told;
+- it warps every band of the file, and knows one nodata value for all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+from affine import Affine
+from rasterio._path import _parse_path, _vsi_path
+from rasterio.crs import CRS
+from rasterio.warp import transform as transform_points
+
+from rsdetect.grid import Grid
+from rsdetect.scenes.alignment import same_crs, window_of
+from rsdetect.scenes.handles import alpha_in_use
+
+# GDAL's words for rasterio's.
+_ALGORITHMS = {
+    "nearest": "NearestNeighbour",
+    "bilinear": "Bilinear",
+    "cubic": "Cubic",
+    "cubic_spline": "CubicSpline",
+    "lanczos": "Lanczos",
+    "average": "Average",
+}
+BLOCK = 512  # edge of the blocks in which the view is computed and cached, in pixels
+
+
+def grid_of(dataset: Any) -> Grid:
+    """The grid of an open dataset."""
+    crs = dataset.crs.to_wkt() if dataset.crs else None
+    return Grid(crs, dataset.transform, dataset.height, dataset.width)
+
+
+def warped_bands(source: Any, bands: tuple[int, ...], grid: Grid, resampling: str) -> str:
+    """What GDAL opens as `bands` of `source` on `grid`: float32, and last a band that is 0 where not valid.
+
+    What is not valid has no weight: nodata and NaN of the band itself, and what mask band or alpha band hide.
+    A band without any weight at a pixel is NaN there, or 0 where the mask or alpha band was to blame.
+
+    Parameters
+    ----------
+    source
+        An open dataset; it may be closed afterwards. It has a CRS where the grid has one.
+    resampling
+        One of rasterio's names.
+    """
+    nodata = [
+        math.nan if value is None and dtype.startswith("float") else value
+        for value, dtype in ((source.nodatavals[band - 1], source.dtypes[band - 1]) for band in bands)
+    ]
+    alpha = alpha_in_use(source, bands)
+    mapping = [_mapping(i, band, value) for i, (band, value) in enumerate(zip(bands, nodata, strict=True), 1)]
+    count = len(bands) + 1
+    return _vrt(
+        _gdal_name(source),
+        grid,
+        bands="".join(_band(i, "Float32") for i in range(1, count)) + _band(count, "Float32", "Alpha"),
+        options=_options(grid_of(source), grid, resampling)
+        | {"INIT_DEST": "NO_DATA", "UNIFIED_SRC_NODATA": "NO", "SRC_ALPHA_MAX": "1"},
+        warp=f"<ResampleAlg>{_ALGORITHMS[resampling]}</ResampleAlg>"
+        "<WorkingDataType>Float32</WorkingDataType>",
+        transformer=_transformer(grid_of(source), grid),
+        mapping="".join(mapping)
+        + (f"</BandList><SrcAlphaBand>{alpha}</SrcAlphaBand>" if alpha else "</BandList>")
+        + f"<DstAlphaBand>{count}</DstAlphaBand>",
+    )
+
+
+def warped_classes(source: Any, grid: Grid) -> str:
+    """What GDAL opens as band 1 of `source` on `grid`, its values as classes: float64, -1 beyond its edge."""
+    return _vrt(
+        _gdal_name(source),
+        grid,
+        bands=_band(1, "Float64"),
+        options={"INIT_DEST": "-1"},
+        warp="<ResampleAlg>NearestNeighbour</ResampleAlg><WorkingDataType>Float64</WorkingDataType>",
+        transformer=_transformer(grid_of(source), grid),
+        mapping=_mapping(1, 1, None) + "</BandList>",
+    )
+
+
+def resolution_ratio(source: Grid, target: Grid) -> tuple[float, float] | None:
+    """Pixels of `target` per pixel of `source`, along the columns and rows of `source`.
+
+    Taken in the middle of what both cover; None where that has no place in the CRS of `source`.
+    """
+    overlap = target.window if source.crs is None else window_of(source, target)
+    middle = target.window if overlap.is_empty else overlap
+    col, row = middle.col_off + middle.width / 2, middle.row_off + middle.height / 2
+    points = np.array([(col, row), (col + 1, row), (col, row + 1)])
+    xs, ys = target.transform @ points.T
+    if not same_crs(source.crs, target.crs):
+        xs, ys = transform_points(CRS.from_wkt(target.crs), CRS.from_wkt(source.crs), xs, ys)
+    cols, rows = ~source.transform @ np.array([xs, ys], dtype=np.float64)
+    along_cols = float(np.hypot(*(cols[1:] - cols[0])))
+    along_rows = float(np.hypot(*(rows[1:] - rows[0])))
+    if not (np.isfinite([along_cols, along_rows]).all() and along_cols > 0 and along_rows > 0):
+        return None
+    return 1 / along_cols, 1 / along_rows
+
+
+def _gdal_name(dataset: Any) -> str:
+    """What GDAL itself calls the file: rasterio takes URLs (https, s3, zip) too, and translates them."""
+    return str(_vsi_path(_parse_path(dataset.name)))
+
+
+def _options(source: Grid, target: Grid, resampling: str) -> dict[str, str]:
+    ratio = resolution_ratio(source, target)
+    if resampling == "nearest" or ratio is None:
+        return {}
+    return {"XSCALE": repr(ratio[0]), "YSCALE": repr(ratio[1])}
+
+
+def _vrt(
+    path: str, grid: Grid, *, bands: str, options: dict[str, str], warp: str, transformer: str, mapping: str
+) -> str:
+    listed = "".join(f'<Option name="{name}">{value}</Option>' for name, value in options.items())
+    return (
+        f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}" subClass="VRTWarpedDataset">'
+        f"<SRS>{escape(grid.crs or '')}</SRS><GeoTransform>{_numbers(grid.transform)}</GeoTransform>{bands}"
+        f"<BlockXSize>{min(BLOCK, grid.width)}</BlockXSize>"
+        f"<BlockYSize>{min(BLOCK, grid.height)}</BlockYSize>"
+        f"<GDALWarpOptions>{warp}{listed}"
+        f'<SourceDataset relativeToVRT="0">{escape(path)}</SourceDataset>'
+        f"<Transformer>{transformer}</Transformer><BandList>{mapping}</GDALWarpOptions></VRTDataset>"
+    )
+
+
+def _band(number: int, dtype: str, colour: str = "") -> str:
+    inner = f"<ColorInterp>{colour}</ColorInterp>" if colour else ""
+    return (
+        f'<VRTRasterBand dataType="{dtype}" band="{number}" subClass="VRTWarpedRasterBand">'
+        f"{inner}</VRTRasterBand>"
+    )
+
+
+def _mapping(target: int, source: int, nodata: float | None) -> str:
+    inner = ""
+    if nodata is not None:
+        inner = (
+            f"<SrcNoDataReal>{nodata!r}</SrcNoDataReal><SrcNoDataImag>0</SrcNoDataImag>"
+            "<DstNoDataReal>nan</DstNoDataReal><DstNoDataImag>0</DstNoDataImag>"
+        )
+    return f'<BandMapping src="{source}" dst="{target}">{inner}</BandMapping>'
+
+
+def _transformer(source: Grid, target: Grid) -> str:
+    reproject = ""
+    if not same_crs(source.crs, target.crs):
+        reproject = (
+            "<ReprojectTransformer><ReprojectionTransformer>"
+            f"<SourceSRS>{escape(source.crs or '')}</SourceSRS>"
+            f"<TargetSRS>{escape(target.crs or '')}</TargetSRS>"
+            "</ReprojectionTransformer></ReprojectTransformer>"
+        )
+    return (
+        "<GenImgProjTransformer>"
+        f"<SrcGeoTransform>{_numbers(source.transform)}</SrcGeoTransform>"
+        f"<SrcInvGeoTransform>{_numbers(~source.transform)}</SrcInvGeoTransform>"
+        f"{reproject}"
+        f"<DstGeoTransform>{_numbers(target.transform)}</DstGeoTransform>"
+        f"<DstInvGeoTransform>{_numbers(~target.transform)}</DstInvGeoTransform>"
+        "</GenImgProjTransformer>"
+    )
+
+
+def _numbers(transform: Affine) -> str:
+    return ",".join(repr(float(number)) for number in transform.to_gdal())

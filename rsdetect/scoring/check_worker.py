@@ -1,0 +1,67 @@
+"""What a worker process of a cluster must have to score: this version, the files, and a GPU of its own.
+
+Workers come and go while a job runs, so each looks for itself, once for each job, before its first tile.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rsdetect.devices import own_device
+from rsdetect.errors import JobInterrupted
+from rsdetect.scenes.pair import Pair
+
+
+@lru_cache(maxsize=8)
+def look_around(pair: Pair, work: Path, wanted: str) -> None:
+    """Look for all that this process needs to score tiles of `pair` and put them down under `work`.
+
+    Parameters
+    ----------
+    wanted
+        Version of rsdetect that set the job up; another one might score otherwise.
+
+    Raises
+    ------
+    JobInterrupted
+        The version is another, or a local file or the folder is not there or not the same.
+    """
+    here = f"the worker on {socket.gethostname()}"
+    found = version("rsdetect")
+    if found != wanted:
+        raise JobInterrupted(
+            f"{here} has rsdetect {found}, but {wanted} set the job up; install one version everywhere and "
+            "run the same command to carry on."
+        )
+    for file in (pair.before, pair.after, pair.before.mask, pair.after.mask):
+        if file is not None and file.version is not None:
+            size = _size(Path(file.path))
+            if size != file.version[0]:
+                seen = "does not see" if size is None else "sees another file under"
+                raise JobInterrupted(f"{here} {seen} {file.path}; {_WAY_OUT}")
+    if not work.is_dir():
+        raise JobInterrupted(f"{here} does not see the work store {work}; {_WAY_OUT}")
+
+
+_WAY_OUT = (
+    "scenes, masks and output folder must lie on storage that all workers see under the same path; mend that "
+    "and run the same command to carry on."
+)
+
+
+def on_own_device(scorer: Any) -> Any:
+    """The scorer on the device that this process has for it; one that has no device, as it is."""
+    asked = getattr(scorer, "device", None)
+    return scorer if asked is None else replace(scorer, device=own_device(asked))
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

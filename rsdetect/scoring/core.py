@@ -1,0 +1,205 @@
+"""The one pure function that every worker runs, and what its result is put down as."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.arraytypes import Float32Array
+from rsdetect.detectors.base import Scorer, Strip, StripScorer
+from rsdetect.grid import Window
+from rsdetect.scenes.pair import Pair, read_tile
+from rsdetect.tiles import Tile, TileWindow
+
+# Is told, as a tile is scored, of pixels, a window within them and the core, and the probability over that
+# window, (height, width) float32, which may be any number where a pixel is not valid. Windows come from the
+# top down and do not overlap. Where no window comes, the probability is 0 or NaN.
+Sink = Callable[[Tile, Window, Float32Array], None]
+
+_PUSH_ROWS = 128  # of a strip at a time; half as many of a wide one, more where the halo is longer
+_WIDE = 3072  # pixels
+
+
+def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None = None) -> Float32Array:
+    """Change probability of the tile's core, (height, width) float32; NaN where not valid on both dates.
+
+    A network is not asked where everything within its halo is the same on both dates to the last bit: there
+    the probability is 0. That is settled pixel by pixel, and so does not depend on the tiles.
+
+    Parameters
+    ----------
+    sink
+        Who wants the pixels beside their probability, while they are at hand.
+
+    Raises
+    ------
+    ReadError, SourceUnavailable
+        A file broke while it was read, or its server went away; the message names the file.
+    """
+    if goes_down_strips(scorer):
+        return _score_down(pair, scorer, tile, sink)
+    pixels = read_tile(pair, tile)
+    rows, cols = tile.core.slices_in(tile.read)
+    valid = pixels.valid[rows, cols]
+    if not valid.any():
+        return np.full(tile.core.shape, np.nan, dtype=np.float32)
+    still = None
+    if isinstance(scorer, StripScorer):
+        still = _still(_live(pixels), tile.read, tile.core, scorer.halo)
+    if still is not None and (still | ~valid).all():
+        return np.where(valid, np.float32(0), np.float32(np.nan))
+    probability = pixels.crop_to_core(scorer.score(pixels))
+    if still is not None:
+        probability = np.where(still, np.float32(0), probability)
+    if sink is not None:
+        sink(pixels, tile.core, probability)
+    return np.where(valid, probability, np.float32(np.nan))
+
+
+def read_windows(scorer: Scorer, tile: TileWindow) -> list[Window]:
+    """The windows, in order, that `score_core` reads for a tile."""
+    if not goes_down_strips(scorer):
+        return [tile.read]
+    height = push_height(scorer, tile.read.width)
+    # Of a tile that is cut at the edge of the raster no more than its core needs.
+    end = tile.core.row_end + scorer.halo
+    return [
+        Window(row, tile.read.col_off, height, tile.read.width)
+        for row in range(tile.read.row_off, end, height)
+    ]
+
+
+def goes_down_strips(scorer: Scorer) -> TypeGuard[StripScorer]:
+    """Whether `score_core` reads and scores tiles by bands of rows, and not at once."""
+    return isinstance(scorer, StripScorer) and scorer.strips
+
+
+def push_height(scorer: Scorer, width: int) -> int:
+    """Rows at a time of a strip `width` pixels wide: a multiple of the stride, and not below the halo."""
+    rows = _PUSH_ROWS if width <= _WIDE else _PUSH_ROWS // 2
+    return -(-max(rows, scorer.halo) // scorer.stride) * scorer.stride
+
+
+def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow, sink: Sink | None) -> Float32Array:
+    """Read and score a tile by bands of rows, leaving out those in which nothing can have changed.
+
+    Live is a band with a valid pixel that differs between the dates. What lies within the halo of one has a
+    probability, and a halo of its own that the network must see: so the bands within two halos above a live
+    one are scored, and as many below it, for what comes out late. After a gap the strip begins anew.
+    """
+    width = tile.read.width
+    height = push_height(scorer, width)
+    probability = np.zeros(tile.core.shape, dtype=np.float32)
+    valid = np.zeros(tile.core.shape, dtype=bool)
+    windows = read_windows(scorer, tile)
+    read = Window(tile.read.row_off, tile.read.col_off, height * len(windows), width)
+    live = np.zeros(read.shape, dtype=bool)
+    strip: Strip | None = None
+    above: Tile | None = None  # the band before in the strip, some rows of which come out with this one
+    around = -(-2 * scorer.halo // height)  # a strip is not later than the halo
+    for band, wanted in _wanted(_bands(pair, tile, windows, valid, live), around):
+        if not wanted:
+            strip, above = None, None
+            continue
+        strip = strip or scorer.strip(height, width)
+        scored = band.read.shifted(-strip.late, 0)
+        part = scored.intersection(tile.core)
+        pushed = strip.push(band)
+        probability[part.slices_in(tile.core)] = pushed[part.slices_in(scored)]
+        if sink is not None:
+            for pixels in (band,) if above is None else (above, band):
+                known = part.intersection(pixels.read)
+                if not known.is_empty:
+                    sink(pixels, known, pushed[known.slices_in(scored)])
+            above = band
+    still = _still(live, read, tile.core, scorer.halo)
+    if still is not None:
+        probability[still] = 0
+    probability[~valid] = np.nan
+    return probability
+
+
+def _bands(
+    pair: Pair, tile: TileWindow, windows: list[Window], valid: NDArray[np.bool_], live: NDArray[np.bool_]
+) -> Iterator[tuple[Tile, bool]]:
+    """The tile's pixels from the top down, and whether any of a band is live.
+
+    Enters as they come into `valid` where the core is valid, and into `live`, (rows of all windows, width),
+    where valid pixels differ between the dates.
+    """
+    for number, window in enumerate(windows):
+        band = read_tile(pair, TileWindow(tile.row, tile.col, tile.core, window))
+        part = window.intersection(tile.core)
+        valid[part.slices_in(tile.core)] = band.valid[part.slices_in(window)]
+        differs = _live(band)
+        live[number * window.height : (number + 1) * window.height] = differs
+        yield band, bool(differs.any())
+
+
+def _live(pixels: Tile) -> NDArray[np.bool_]:
+    """(height, width), True where a valid pixel differs between the dates."""
+    differs = np.zeros(pixels.valid.shape, dtype=bool)
+    for before, after in zip(pixels.before, pixels.after, strict=True):
+        differs |= before != after
+        if differs.all():
+            break
+    differs &= pixels.valid
+    return differs
+
+
+def _still(live: NDArray[np.bool_], read: Window, core: Window, halo: int) -> NDArray[np.bool_] | None:
+    """The pixels of the core within whose halo nothing is live, (height, width); None = there are none.
+
+    Parameters
+    ----------
+    live
+        Over `read`, which holds the core and the halo around it.
+    """
+    # A square of 2 halo + 1 pixels holds one of these cells whole, wherever it lies.
+    cell = max(halo, 1)
+    high, wide = (edge - edge % cell for edge in live.shape)
+    cells = live[:high, :wide].reshape(high // cell, cell, wide // cell, cell)
+    if cells.any(axis=(1, 3)).all():
+        return None
+    rows, cols = core.slices_in(read)
+    near = live[rows.start - halo : rows.stop + halo, cols.start - halo : cols.stop + halo]
+    for axis in (0, 1):
+        near = _any_of_next(near, 2 * halo + 1, axis)
+    return ~near
+
+
+def _any_of_next(given: NDArray[np.bool_], count: int, axis: int) -> NDArray[np.bool_]:
+    """Along an axis, whether any of the next `count` is True, from each that has so many.
+
+    In steps that double how far each looks: a handful of passes, whatever `count` is.
+
+    >>> _any_of_next(np.array([[True, False, False, False, True]]), 3, 1).tolist()
+    [[True, False, True]]
+    """
+    given, seen = np.moveaxis(given, axis, 0), 1
+    while seen < count:
+        step = min(seen, count - seen)
+        given, seen = given[:-step] | given[step:], seen + step
+    return np.moveaxis(given, 0, axis)
+
+
+def _wanted(bands: Iterator[tuple[Tile, bool]], around: int) -> Iterator[tuple[Tile, bool]]:
+    """Each band, and whether it, or one of the `around` bands above or below it, is live."""
+    held: deque[Tile] = deque()  # what the next bands decide
+    since = around + 1  # bands down from a live one
+    for band, is_live in bands:
+        since = 0 if is_live else since + 1
+        if since > around:
+            held.append(band)
+            if len(held) > around:
+                yield held.popleft(), False
+            continue
+        while held:
+            yield held.popleft(), True
+        yield band, True
+    for band in held:
+        yield band, False

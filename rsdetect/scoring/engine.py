@@ -1,0 +1,263 @@
+"""Dask schedules the tiles: on this machine's threads, or on a running cluster.
+
+Every task is one tile and runs `score_core`; what travels to it is
+configuration, and what it leaves behind is a file in the work store, so that a task is its own resumption.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rsdetect.arraytypes import Float32Array
+from rsdetect.detectors.base import Scorer
+from rsdetect.devices import worker_limits
+from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError, SourceUnavailable
+from rsdetect.memory import MemoryBudget
+from rsdetect.percent import to_percent
+from rsdetect.progress import Progress
+from rsdetect.scenes.pair import Pair
+from rsdetect.scenes.scene import Scene, sharing_blocks
+from rsdetect.scoring.check_worker import look_around, on_own_device
+from rsdetect.scoring.core import score_core
+from rsdetect.scoring.differences import putting_down_differences
+from rsdetect.scoring.planning import planned_windows
+from rsdetect.scoring.store import WorkStore
+from rsdetect.tiles import TilePlan, TileWindow
+
+USUAL_MEMORY = MemoryBudget.of(2**30, workers=2)
+
+_SECONDS_TO_ANSWER = 10  # that a scheduler is given
+_SECONDS_UNTIL_SEEN = 90.0  # Linux's NFS may believe for 60 s what it knew of a folder
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every task of a job shares; configuration only."""
+
+    pair: Pair
+    scorer: Scorer
+    plan: TilePlan
+    store: WorkStore
+    torch_threads: int  # threads inside one operator of the network
+    memory: MemoryBudget = USUAL_MEMORY
+    level: int | None = None  # percent from which on differences are put down too; None = none are
+
+
+def run_tiles(
+    context: Context,
+    tiles: Sequence[TileWindow],
+    progress: Progress,
+    *,
+    workers: int,
+    scheduler: str | None = None,
+) -> dict[str, int]:
+    """Score `tiles` and put them down in the context's store.
+
+    Parameters
+    ----------
+    workers
+        Threads on this machine, each with a tile of its own in flight; reading, scoring and writing of
+        different tiles overlap.
+    scheduler
+        Address of a running Dask scheduler (`tcp://...`); its workers must see scenes and store under the
+        same paths. None = threads here.
+
+    Returns
+    -------
+    dict
+        What threads here have read: `blocks`, how many blocks of the scenes, and `decoded_again`, how often
+        one of them was decoded beyond its first time.
+
+    Raises
+    ------
+    ReadError
+        A scene broke; the message names file and tile.
+    SourceUnavailable
+        A scene that is not a local file went away.
+    JobInterrupted
+        The disk is full, a worker was lost for good, or the user stopped the job.
+    """
+    if not tiles:
+        return {}
+    try:
+        if scheduler is None:
+            return _run_on_threads(context, tiles, progress, workers)
+        _run_on_cluster(context, tiles, progress, scheduler)
+        return {}
+    except RsdetectError:
+        raise
+    except KeyboardInterrupt:
+        raise JobInterrupted("interrupted; the same command carries on from here.") from None
+    except OSError as error:
+        raise JobInterrupted(
+            f"the work store {context.store.folder} cannot be written: {error.strerror or error}; mend that "
+            "and run the same command to carry on."
+        ) from error
+
+
+def _run_tile(context: Context, row: int, col: int) -> int:
+    """Score the tile at (row, col) of the plan, put it down, and say how many pixels that were."""
+    tile = context.plan.tile(row, col)
+    with worker_limits(context.torch_threads, context.memory.gdal_cache):
+        try:
+            probability = _score(context, tile)
+        except (ReadError, SourceUnavailable) as error:
+            failure = type(error)(f"tile at row {tile.row}, column {tile.col}: {error}")
+        else:
+            context.store.put(tile, to_percent(probability))
+            return tile.core.height * tile.core.width
+    # Raised out here, without GDAL's errors as its cause: those do not pickle, and a cluster would send
+    # another kind of error in the place of this one.
+    raise failure
+
+
+def _score(context: Context, tile: TileWindow) -> Float32Array:
+    """The tile's probability; where asked for, its differences are put down on the way, and so before it."""
+    if context.level is None:
+        return score_core(context.pair, context.scorer, tile)
+    bands = len(context.pair.bands)
+    with putting_down_differences(context.store, tile, bands, context.level) as sink:
+        return score_core(context.pair, context.scorer, tile, sink)
+
+
+def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> int:
+    """`_run_tile` in a worker process, which looks first whether it has what the job needs."""
+    look_around(context.pair, context.store.folder, wanted)
+    return _run_tile(replace(context, scorer=on_own_device(context.scorer)), row, col)
+
+
+def _run_on_threads(
+    context: Context, tiles: Sequence[TileWindow], progress: Progress, workers: int
+) -> dict[str, int]:
+    from dask.base import compute
+    from dask.callbacks import Callback
+    from dask.threaded import get
+
+    class Tell(Callback):
+        def _posttask(self, key: Any, result: Any, *_: Any) -> None:
+            if isinstance(result, int):
+                progress.advance(result)
+
+    tasks = _tasks(partial(_run_tile, context), tiles)
+    windows = planned_windows(context.pair, context.scorer, tiles)
+    with (
+        sharing_blocks(windows, context.memory.shared_blocks) as shared,
+        ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
+        Tell(),
+    ):
+        compute(*tasks, scheduler=get, pool=pool, optimize_graph=False)
+    return {
+        "blocks": sum(len(blocks.decoded) for blocks in shared),
+        "decoded_again": sum(blocks.decoded_again for blocks in shared),
+    }
+
+
+def _tasks(run_tile: Callable[[int, int], int], tiles: Sequence[TileWindow]) -> list[Any]:
+    """One lazy task a tile; no task depends on another, so that a lost worker loses its own tile only.
+
+    Dask runs independent tasks in the descending order of their names. Neighbours one after the other share
+    what GDAL has read and unpacked; in any other order a scene in strips is unpacked once for each tile. The
+    names also tell this run from others on one cluster.
+    """
+    from dask.delayed import delayed
+
+    run = f"rsdetect-{uuid.uuid4().hex}"
+    # The context is bound beforehand: Dask would look for lazy values in every field of every argument.
+    task = delayed(run_tile, pure=False, traverse=False)
+    numbers = range(len(tiles), 0, -1)
+    return [
+        task(tile.row, tile.col, dask_key_name=f"{run}-{number:08d}")
+        for tile, number in zip(tiles, numbers, strict=True)
+    ]
+
+
+def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Progress, address: str) -> None:
+    with _client(address) as client:
+        from distributed import as_completed
+
+        run_tile = partial(_run_tile_on_worker, _with_full_paths(context), version("rsdetect"))
+        futures = client.compute(_tasks(run_tile, tiles), optimize_graph=False)
+        try:
+            for future in as_completed(futures, loop=client.loop):
+                progress.advance(future.result())
+        except RsdetectError:
+            raise
+        except Exception as error:
+            raise JobInterrupted(
+                f"the cluster at {address} could not finish the job ({type(error).__name__}: {error}); "
+                "mend that and run the same command to carry on."
+            ) from error
+        finally:
+            client.cancel(futures)
+    _wait_until_seen(context.store, tiles)
+
+
+def _wait_until_seen(store: WorkStore, tiles: Sequence[TileWindow]) -> None:
+    """Until what the workers put down is seen from here, which a network file system may delay."""
+    latest = time.monotonic() + _SECONDS_UNTIL_SEEN
+    while unseen := store.unseen(tiles):
+        if time.monotonic() > latest:
+            raise JobInterrupted(
+                f"{len(unseen)} of {len(tiles)} tiles that workers have finished are not in {store.folder} "
+                "here; it must lie on storage that all workers see under the same path; mend that and run "
+                "the same command to carry on."
+            )
+        time.sleep(0.5)
+
+
+def require_scheduler(address: str) -> int:
+    """How many tiles the workers of a Dask cluster take at once now; 0 while none has come.
+
+    Raises
+    ------
+    InputError
+        No scheduler answers at `address`.
+    """
+    with _client(address) as client:
+        return sum(client.nthreads().values())
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    try:
+        from distributed import Client
+        from distributed.comm.addressing import parse_address, parse_host_port
+    except ImportError:
+        raise InputError("--scheduler needs the extra 'cluster': pip install 'rsdetect[cluster]'.") from None
+    try:
+        # Looked at before a client is made, because one that cannot be started takes 20 s to go.
+        parse_host_port(parse_address(address, strict=True)[1])
+        client = Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {address} ({error}); write --scheduler tcp://HOST:PORT as the "
+            "scheduler prints it."
+        ) from error
+    with client:
+        yield client
+
+
+def _with_full_paths(context: Context) -> Context:
+    """Workers have a current folder of their own."""
+
+    def full(scene: Scene) -> Scene:
+        mask = scene.mask
+        if mask is not None and mask.version is not None:
+            mask = replace(mask, path=str(Path(mask.path).absolute()))
+        path = scene.path if scene.version is None else str(Path(scene.path).absolute())
+        return replace(scene, path=path, mask=mask)
+
+    pair = replace(context.pair, before=full(context.pair.before), after=full(context.pair.after))
+    scorer: Any = context.scorer
+    if Path(getattr(scorer, "model", "")).is_file():
+        scorer = replace(scorer, model=str(Path(scorer.model).absolute()))
+    return replace(context, pair=pair, scorer=scorer, store=WorkStore(context.store.folder.absolute()))

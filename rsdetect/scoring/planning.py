@@ -1,0 +1,142 @@
+"""Which tiles a pair is cut into: as large as the memory allows, and along the blocks of its files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from rsdetect.backends.select import EIGHT_BIT
+from rsdetect.detectors.base import Scorer
+from rsdetect.grid import Window
+from rsdetect.memory import MIB, MemoryBudget
+from rsdetect.scenes.pair import Pair
+from rsdetect.scenes.scene import Scene, bytes_per_pixel
+from rsdetect.scoring.core import goes_down_strips, push_height, read_windows
+from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
+
+# Measured with the default model on four bands, peak over what the program holds anyway.
+_BYTES_A_PUSHED_PIXEL = 750  # of a strip, with what two threads leave unused between their arrays
+_BYTES_A_CORE_PIXEL = 10  # probability, percent, and what is valid, differs, or is still
+_BYTES_A_TILE_PIXEL = 300  # of the read window of a tile that is scored at once, as the next
+_BYTES_BY_BACKEND = {"openvino": 190}
+# Of the memory for the program, what a job in 8 bits leaves: it does not import torch.
+_WITHOUT_TORCH = 160 * MIB
+
+_MOST_PIXELS = 8 * 2**20  # of a tile: what is lost when a job is interrupted is seconds
+_EDGES = 128, 1024  # of a tile that is scored at once, in pixels: least and most
+_WHOLE_BLOCKS = 256  # of most files; from twice as much on edges are multiples of it
+_TILES_PER_WORKER = 4  # at least, or some workers are done long before others
+_ROWS_STEP = 128  # pixels, as the next
+_LEAST_EDGE = 256
+_COSTLY = 1.5  # times that a block is decoded, from which on a warning pays
+
+
+def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> TilePlan:
+    """Cut a pair into tiles whose read windows end where blocks of BEFORE end.
+
+    A scorer that goes down strips gets wide and tall tiles; of its memory only the width counts. Other
+    scorers hold all of a tile, and get squares.
+    """
+    rows, cols = pair.before.blocks
+    halo = -(-scorer.halo // scorer.stride) * scorer.stride
+    if goes_down_strips(scorer):
+        shape = _strip_shape(pair.grid.shape, (rows, cols), halo, memory.tile, workers, scorer)
+    else:
+        edge = _edge(pair.grid.shape, halo, memory.tile, workers, scorer)
+        shape = edge, edge
+    offset = pair.before.offset
+    lead = tuple(
+        (halo + ahead) % block if edge % block == 0 and edge > block else 0
+        for edge, block, ahead in zip(shape, (rows, cols), offset, strict=True)
+    )
+    return plan_tiles(pair.grid, shape, scorer.halo, scorer.stride, (lead[0], lead[1]))
+
+
+def _edge(grid: tuple[int, int], halo: int, most_bytes: int, workers: int, scorer: Scorer) -> int:
+    """Edge of square cores by which all workers together have least to do."""
+    backend = getattr(scorer, "backend", "")
+    room = most_bytes + (_WITHOUT_TORCH // workers if backend in EIGHT_BIT else 0)
+    least, highest = _EDGES
+    most = int((room / _BYTES_BY_BACKEND.get(backend, _BYTES_A_TILE_PIXEL)) ** 0.5) - 2 * halo
+    most = max(least, min(highest, most - most % scorer.stride))
+
+    def cost(edge: int) -> int:
+        tiles = math.ceil(grid[0] / edge) * math.ceil(grid[1] / edge)
+        return math.ceil(tiles / workers) * (edge + 2 * halo) ** 2
+
+    return min(range(2 * _WHOLE_BLOCKS, most + 1, _WHOLE_BLOCKS), key=cost, default=most)
+
+
+def _strip_shape(
+    grid: tuple[int, int],
+    blocks: tuple[int, int],
+    halo: int,
+    most_bytes: int,
+    workers: int,
+    scorer: Scorer,
+) -> tuple[int, int]:
+    """(rows, columns) of the cores by which all workers together have least to do."""
+    best, least = (_ROWS_STEP, _LEAST_EDGE), math.inf
+    for wide in _even_shares(grid[1], blocks[1], _LEAST_EDGE):
+        pushed = push_height(scorer, wide + 2 * halo)
+        for high in _even_shares(grid[0], blocks[0], _ROWS_STEP):
+            taken = (wide + 2 * halo) * pushed * _BYTES_A_PUSHED_PIXEL + wide * high * _BYTES_A_CORE_PIXEL
+            if taken > most_bytes or wide * high > _MOST_PIXELS:
+                continue
+            tiles = math.ceil(grid[0] / high) * math.ceil(grid[1] / wide)
+            if tiles < _TILES_PER_WORKER * workers and high > _ROWS_STEP:
+                continue
+            rows = math.ceil((high + 2 * halo) / pushed) * pushed
+            cost = math.ceil(tiles / workers) * rows * (wide + 2 * halo)
+            if cost < least:
+                best, least = (high, wide), cost
+    return best
+
+
+def _even_shares(edge: int, block: int, step: int) -> list[int]:
+    """Edges of a core: an even share of the grid's, in whole blocks, or in `step` pixels under a block."""
+    shares = {math.ceil(edge / pieces) for pieces in range(1, max(2, edge // step) + 1)}
+    whole = {math.ceil(share / unit) * unit for share in shares for unit in (step, math.lcm(block, step))}
+    return sorted(share for share in whole if share % block == 0 or block > share)
+
+
+def planned_windows(pair: Pair, scorer: Scorer, tiles: Sequence[TileWindow]) -> dict[Scene, list[Window]]:
+    """What will be read of each scene for `tiles`, counted on the pair's grid."""
+    windows = [window for tile in tiles for window in read_windows(scorer, tile)]
+    both = {pair.before: windows}
+    both[pair.after] = windows + both.get(pair.after, [])  # twice where both dates are one file
+    return both
+
+
+def costly_layouts(pair: Pair, plan: TilePlan, memory: MemoryBudget) -> list[str]:
+    """A sentence for each scene whose blocks lie so that they are decoded again and again."""
+    told = []
+    for scene in dict.fromkeys((pair.before, pair.after)):
+        if scene.warp is not None:
+            continue
+        times = _times_decoded(scene, plan, memory.shared_blocks // 2)
+        if times >= _COSTLY:
+            rows, cols = scene.blocks
+            name = Path(scene.path).stem
+            told.append(
+                f"{scene.path} is stored in blocks of {cols} x {rows} pixels, which lie across the tiles, so "
+                f"that each is decoded about {times:.0f} times; more --memory helps, or a copy in other "
+                f"blocks: gdal_translate -of COG {scene.path} {name}_cog.tif"
+            )
+    return told
+
+
+def _times_decoded(scene: Scene, plan: TilePlan, kept_bytes: int) -> float:
+    """How often a block is decoded, about, when tiles come in reading order and `kept_bytes` can be kept.
+
+    Of blocks that reach over several tiles what the tiles further right need is kept until they come.
+    """
+    rows, cols = scene.blocks
+    width = plan.grid.width
+    high, wide = (edge + 2 * plan.halo for edge in plan.tile_shape)
+    if cols <= wide and rows <= high:
+        return 1
+    across, down = min(cols, width) / wide, min(rows, plan.grid.height) / high
+    waiting = bytes_per_pixel(scene) * (high + rows) * min(cols, width)
+    return max(1.0, across) * max(1.0, down) if waiting > kept_bytes else 1

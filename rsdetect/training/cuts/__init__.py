@@ -1,5 +1,0 @@
-"""Training pairs cut from real images and from dead leaves: other days, and change whose place is known."""
-
-from rsdetect.training.cuts.scene import cut_scene
-
-__all__ = ["cut_scene"]

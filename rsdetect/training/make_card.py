@@ -1,0 +1,112 @@
+"""From trained weights to a model: calibrated, measured, with all there is to say of it on its card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rsdetect.errors import InputError
+from rsdetect.metrics import Counts
+from rsdetect.nets.card import Card, Scaling, Training
+from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
+from rsdetect.nets.reach import measure_reach
+from rsdetect.training.augment import CLIP
+from rsdetect.training.batches import Batch
+from rsdetect.training.calibration import calibrate, count_logits, recount
+from rsdetect.training.loop import Fitted
+from rsdetect.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scenes that were not trained on."""
+
+    calibration: Iterable[Batch]  # probabilities and threshold are fitted to these
+    test: Iterable[Batch] | None  # and reported on these; None = there are too few places
+    name: str  # of the test scenes, in the card's scores
+
+
+def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, device: str = "cpu") -> Card:
+    """Calibrate the network, choose its threshold, measure it.
+
+    Parameters
+    ----------
+    data
+        What was trained on, in words.
+
+    Raises
+    ------
+    InputError
+        The scenes to calibrate on hold no change, or nothing else.
+    """
+    net = fitted.net
+    logits = count_logits(net, held_out.calibration, device)
+    if not logits.changed.sum() or not logits.unchanged.sum():
+        what = "changed" if logits.unchanged.sum() == 0 else "unchanged"
+        raise InputError(f"All held-out pixels are labelled as {what}, so no threshold can be chosen.")
+    calibration = calibrate(logits, recipe.validation.change_share)
+    share = recipe.validation.change_share
+    threshold = choose_threshold(recount(logits, calibration, share), recipe.validation.threshold)
+    scores = {}
+    if held_out.test is not None:
+        tested = recount(count_logits(net, held_out.test, device), calibration, share)
+        scores[held_out.name] = figures(tested, threshold)
+    return Card(
+        name=recipe.name,
+        version=recipe.version,
+        architecture=recipe.architecture,
+        bands=recipe.bands,
+        bands_required=recipe.bands_required,
+        scaling=Scaling(clip=CLIP),
+        reach_px=measure_reach(net),
+        stride_px=net.stride,
+        parameters=count_parameters(net),
+        macs_per_pixel_pair=macs_per_pixel_pair(net),
+        calibration=calibration,
+        threshold=threshold,
+        training=Training(
+            data=data,
+            seed=recipe.seed,
+            steps=fitted.steps,
+            chips=fitted.steps * recipe.chips.batch,
+            minutes=round(fitted.minutes, 1),
+        ),
+        scores=scores,
+        known_failures=recipe.known_failures,
+        licence=recipe.licence,
+    )
+
+
+def choose_threshold(counts: Counts, rule: Literal["best_f1", "area"]) -> float:
+    """The threshold by a recipe's rule, in whole percents as in the raster: the two cannot disagree."""
+    found = counts.best()[0] if rule == "best_f1" else counts.as_much_as_changed()
+    return round(min(max(found, 0.01), 0.99), 2)
+
+
+def figures(counts: Counts, threshold: float) -> dict[str, float]:
+    """The figures of a card that are defined, rounded to three digits after the point."""
+    best_threshold, best_f1 = counts.best()
+    values = {
+        "f1": counts.f1_at(threshold),
+        "average_precision": counts.average_precision(),
+        "f1_best": best_f1,
+        "threshold_best": best_threshold,
+        "calibration_error": counts.calibration_error(),
+    }
+    return {key: round(float(value), 3) for key, value in values.items() if np.isfinite(value)}
+
+
+def over_folds(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Each fold's figures, their mean, and their standard deviation over the folds."""
+    if not scores:
+        return {}
+    table = {f"fold {number}": figures for number, figures in enumerate(scores, 1)}
+    columns = {
+        key: [figures[key] for figures in scores] for key in scores[0] if all(key in s for s in scores)
+    }
+    table["folds, mean"] = {key: round(float(np.mean(values)), 3) for key, values in columns.items()}
+    table["folds, spread"] = {key: round(float(np.std(values, ddof=1)), 3) for key, values in columns.items()}
+    return table

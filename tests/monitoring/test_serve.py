@@ -1,0 +1,211 @@
+"""Jobs on a schedule: what is due, and a scheduler that is killed, restarted and stopped."""
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rsdetect.errors import InputError
+from rsdetect.monitoring.folder import JobFolder
+from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.schedule import Schedule, days_by_name
+from rsdetect.monitoring.serve import serve
+from support.jobs import COMMAND, run_here
+from support.watched_jobs import deliver, series, source_in, write_job
+
+pytest.importorskip("apscheduler")
+
+NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+
+# --- when --------------------------------------------------------------------------------------------------
+
+
+@given(first=st.integers(0, 6), last=st.integers(0, 6), step=st.integers(1, 3), by_name=st.booleans())
+def test_days_of_the_week_are_those_that_cron_means(first, last, step, by_name):
+    wanted, day = set(), first
+    while True:
+        wanted.add(day)
+        if (last - day) % 7 < step:
+            break
+        day = (day + step) % 7
+    ends = (NAMES[first], NAMES[last]) if by_name else (first, last)
+    field = f"{ends[0]}-{ends[1]}/{step}"
+    trigger = Schedule(cron=f"0 12 * * {field}").trigger()
+    moment, fired = datetime(2024, 5, 1, tzinfo=UTC), set()
+    for _ in range(8):
+        moment = trigger.get_next_fire_time(None, moment + timedelta(seconds=1))
+        fired.add(moment.isoweekday() % 7)
+    assert fired == wanted
+
+
+@pytest.mark.parametrize(
+    ("field", "days"), [("7", "sun"), ("*", "*"), ("*/2", "sun,tue,thu,sat"), ("1,MON", "mon"), ("3", "wed")]
+)
+def test_other_ways_to_write_days(field, days):
+    assert days_by_name(field) == days
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"cron": "0 6 * * 1", "every": "6h"},
+        {"cron": "0 6 * *"},
+        {"cron": "0 6 * * 8"},
+        {"cron": "0 6 * * moon"},
+        {"cron": "61 6 * * 1"},
+        {"every": "0h"},
+        {"every": "six hours"},
+        {"every": "6w"},
+    ],
+)
+def test_what_is_no_schedule_is_refused(keys):
+    with pytest.raises(InputError):
+        Schedule(**keys)
+
+
+def remember_run(job, began, ended=True):
+    """A run in the journal that began at this moment."""
+    folder = JobFolder(job.parent / "out")
+    folder.inner.mkdir(parents=True, exist_ok=True)
+    with Journal(folder.journal, write=True) as journal:
+        number = journal.begin_run()
+        if ended:
+            journal.end_run(number, 0, {})
+        with journal._db:
+            journal._db.execute("UPDATE runs SET began = ? WHERE number = ?", (began.isoformat(), number))
+
+
+@given(hours=st.integers(0, 400), every=st.integers(1, 14))
+def test_a_run_that_was_missed_is_due_now_and_no_other(tmp_path_factory, hours, every):
+    folder = tmp_path_factory.mktemp("job")
+    job = write_job(folder)
+    now = datetime.now(UTC)
+    began = now - timedelta(hours=hours)
+    remember_run(job, began)
+    due = Schedule(every=f"{every}d").due(job, now)
+    assert due == max(now, began + timedelta(days=every))
+    due = Schedule(cron="0 6 * * *").due(job, now)
+    at_six = [
+        began.astimezone().replace(hour=6, minute=0, second=0, microsecond=0) + timedelta(days=d)
+        for d in (0, 1)
+    ]
+    after = next(moment for moment in at_six if moment > began + timedelta(seconds=1))
+    assert abs(due - max(now, after)) <= timedelta(hours=1)  # an hour at most, where the clock is changed
+
+
+def test_a_job_that_never_ran_or_broke_off_is_due_now(tmp_path):
+    job, now = write_job(tmp_path), datetime.now(UTC)
+    assert Schedule(every="30d").due(job, now) == now
+    remember_run(job, now - timedelta(minutes=1), ended=False)
+    assert Schedule(every="30d").due(job, now) == now
+
+
+# --- the scheduler -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def serving(*arguments):
+    command = [*COMMAND, "monitor", "serve", *map(str, arguments)]
+    log = subprocess.PIPE
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    pipes = {"stderr": log, "stdout": log, "text": True, "env": environment}
+    # Where tests run in the background, their children would ignore Ctrl-C.
+    with subprocess.Popen(command, preexec_fn=_hear_ctrl_c, **pipes) as server:
+        try:
+            yield server
+        finally:
+            if server.poll() is None:
+                server.kill()
+
+
+def _hear_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def last_run(folder):
+    journal_file = JobFolder(folder / "out").journal
+    if not journal_file.exists():
+        return None
+    with Journal(journal_file, write=False) as journal:
+        return journal.last_run()
+
+
+def wait_until(server, is_so, seconds=180):
+    latest = time.monotonic() + seconds
+    while not is_so():
+        assert server.poll() is None, server.stderr.read()
+        assert time.monotonic() < latest, "nothing came of it"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_killed_makes_good_what_it_broke_off_and_runs_nothing_twice(tmp_path):
+    made = series()
+    deliver(tmp_path, made, 0, 1, 2)
+    job = write_job(tmp_path, source=source_in(tmp_path))
+
+    with serving(job, "--every", "1d") as server:  # never run: due at once
+        wait_until(server, lambda: last_run(tmp_path) is not None)
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+    first = last_run(tmp_path)
+    # Its round is a process of its own and comes to its end; killed too, it would be made good by the next.
+    with serving(job, "--every", "1d") as server:
+        wait_until(server, lambda: last_run(tmp_path)["ended"] is not None)
+        time.sleep(1)
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=60)
+        assert server.returncode == 0, said
+    with serving(job, "--every", "1d") as server:  # done: not due before tomorrow
+        line = server.stderr.readline()
+        assert "due now" not in line and "due 20" in line
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=60)
+        assert server.returncode == 0
+    assert last_run(tmp_path)["number"] <= first["number"] + 1
+    told = run_here("monitor", "run", job)
+    assert (told.status, told.err.count("nothing new")) == (0, 1)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_stopped_stops_its_round_which_carries_on_later(tmp_path):
+    made = series(cloudy=0)
+    deliver(tmp_path, made, 0, 1, 2, 3)
+    job = write_job(tmp_path, source=source_in(tmp_path))
+    with serving(job, "--cron", "0 6 * * MON") as server:
+        wait_until(server, lambda: list((tmp_path / "out").glob("steps/*")))
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=120)
+    assert server.returncode == 0, said
+    assert "Traceback" not in said
+    assert run_here("monitor", "run", job).status == 0
+    assert len(list((tmp_path / "out" / "steps").glob("*/run.json"))) == 3
+
+
+def test_a_scheduler_that_is_stopped_before_it_has_begun_ends_in_peace(tmp_path):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    serve([write_job(tmp_path)], Schedule(every="1d"), interrupted)
+    assert last_run(tmp_path) is None
+
+
+def test_what_cannot_be_served_is_said_in_one_line(tmp_path):
+    job = write_job(tmp_path)
+    for arguments, said in (
+        ((job,), "give one of --cron and --every"),
+        ((job, "--every", "soon"), "no length of time"),
+        ((job, job, "--every", "1d"), "named twice"),
+        ((tmp_path / "no.yaml", "--every", "1d"), "cannot be read"),
+    ):
+        told = run_here("monitor", "serve", *arguments)
+        assert (told.status, told.err.count("\n")) == (2, 1), told.err
+        assert said in told.err

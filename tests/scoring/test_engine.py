@@ -1,0 +1,156 @@
+"""The engine: every tile once, in an order that GDAL's cache likes, and a clear end whatever happens."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import rsdetect.scoring.engine as engine
+from rsdetect.checks.scan import Scan
+from rsdetect.detectors import CvaDetector
+from rsdetect.errors import JobInterrupted, ReadError, SourceUnavailable
+from rsdetect.percent import to_percent
+from rsdetect.progress import Silence
+from rsdetect.scenes.pair import open_pair
+from rsdetect.scoring.core import score_core
+from rsdetect.scoring.engine import Context, run_tiles
+from rsdetect.scoring.store import WorkStore
+from rsdetect.tiles import plan_tiles
+from support.scenes import random_scene, write_scene
+
+
+@pytest.fixture
+def context(tmp_path):
+    paths = [write_scene(tmp_path / f"{i}.tif", random_scene(i, 3, 200, 230)) for i in range(2)]
+    pair = open_pair(*paths)
+    store = WorkStore(tmp_path / "work")
+    store.create()
+    return Context(pair, CvaDetector().fit(Scan(pair)), plan_tiles(pair.grid, 20, 0, 1), store, 1)
+
+
+class Told:
+    def __init__(self):
+        self.pixels = []
+        self.threads = set()
+
+    def advance(self, pixels):
+        self.pixels.append(pixels)
+        self.threads.add(threading.get_ident())
+
+
+def record_calls(monkeypatch):
+    seen = []
+    genuine = engine.score_core
+
+    def recording(pair, scorer, tile):
+        seen.append((tile.row, tile.col))
+        return genuine(pair, scorer, tile)
+
+    monkeypatch.setattr(engine, "score_core", recording)
+    return seen
+
+
+def test_every_tile_is_put_down_as_the_pure_function_scores_it(context):
+    run_tiles(context, list(context.plan), Silence(), workers=3)
+    for tile in context.plan:
+        wanted = to_percent(score_core(context.pair, context.scorer, tile))
+        np.testing.assert_array_equal(context.store.get(tile), wanted)
+
+
+def test_tiles_are_scored_in_reading_order(context, monkeypatch):
+    seen = record_calls(monkeypatch)
+    run_tiles(context, list(context.plan), Silence(), workers=1)
+    assert len(seen) == 120
+    assert seen == sorted(seen)
+
+
+def test_progress_hears_of_every_pixel_from_one_thread(context):
+    told = Told()
+    run_tiles(context, list(context.plan), told, workers=3)
+    assert sum(told.pixels) == 200 * 230
+    assert told.threads == {threading.get_ident()}
+
+
+def test_no_tiles_are_no_work(context):
+    run_tiles(context, [], Silence(), workers=2)
+    assert not list(context.store.folder.rglob("*.tile"))
+
+
+def test_as_many_tiles_are_in_flight_as_there_are_workers(context, monkeypatch):
+    together = threading.Barrier(3, timeout=20)
+    genuine = engine.score_core
+
+    def meeting(pair, scorer, tile):
+        if tile.row == 0 and tile.col < 3:
+            together.wait()
+        return genuine(pair, scorer, tile)
+
+    monkeypatch.setattr(engine, "score_core", meeting)
+    run_tiles(context, list(context.plan), Silence(), workers=3)  # three wait for each other, or it fails
+    assert len(list(context.store.folder.rglob("*.tile"))) == len(context.plan)
+
+
+def break_at(monkeypatch, place, error):
+    seen = []
+
+    def breaking(pair, scorer, tile):
+        seen.append((tile.row, tile.col))
+        if (tile.row, tile.col) == place:
+            raise error
+        return np.zeros(tile.core.shape, np.float32)
+
+    monkeypatch.setattr(engine, "score_core", breaking)
+    return seen
+
+
+def test_a_broken_scene_stops_the_rest_and_names_the_tile(context, monkeypatch):
+    seen = break_at(monkeypatch, (2, 3), ReadError("0.tif cannot be read: broken"))
+    with pytest.raises(ReadError, match=r"tile at row 2, column 3: 0\.tif cannot be read: broken"):
+        run_tiles(context, list(context.plan), Silence(), workers=2)
+    assert len(seen) < 40
+
+
+def test_a_scene_that_is_no_local_file_may_come_back_and_the_job_can_be_resumed(context, monkeypatch):
+    break_at(monkeypatch, (0, 1), SourceUnavailable("a.tif cannot be read: 503"))
+    with pytest.raises(SourceUnavailable, match=r"tile at row 0, column 1: a\.tif cannot be read") as failure:
+        run_tiles(context, list(context.plan), Silence(), workers=1)
+    assert failure.value.exit_status == 3
+
+
+def test_a_full_disk_interrupts_the_job_and_says_so(context, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(JobInterrupted, match="No space left on device"):
+        run_tiles(context, list(context.plan), Silence(), workers=2)
+
+
+def test_ctrl_c_interrupts_the_job_and_keeps_what_was_scored(context, monkeypatch):
+    class Impatient:
+        def advance(self, pixels):
+            raise KeyboardInterrupt
+
+    with pytest.raises(JobInterrupted, match="carries on"):
+        run_tiles(context, list(context.plan), Impatient(), workers=1)
+    assert context.store.get(context.plan.tile(0, 0)) is not None
+
+
+def test_a_defect_is_not_taken_for_an_interruption(context, monkeypatch):
+    break_at(monkeypatch, (0, 0), ZeroDivisionError("ours"))
+    with pytest.raises(ZeroDivisionError):
+        run_tiles(context, list(context.plan), Silence(), workers=1)
+
+
+def test_gdal_keeps_to_its_cache(context, monkeypatch):
+    from rasterio.env import getenv
+
+    seen = []
+
+    def looking(pair, scorer, tile):
+        seen.append(getenv()["GDAL_CACHEMAX"])
+        return np.zeros(tile.core.shape, np.float32)
+
+    monkeypatch.setattr(engine, "score_core", looking)
+    run_tiles(context, list(context.plan)[:3], Silence(), workers=1)
+    assert set(seen) == {context.memory.gdal_cache}

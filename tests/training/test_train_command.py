@@ -1,0 +1,273 @@
+"""`rsdetect train` as users run it: folders in, a model out that detects; and what they get wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rsdetect.cli import main
+from rsdetect.nets.checkpoint import load_model, read_card
+from support.labelled_sets import write_set
+
+torch.set_num_threads(1)
+
+TINY = """
+name = "tiny"
+bands = ["red", "green", "blue"]
+[architecture]
+widths = [4, 8, 8]
+evidence = 8
+[chips]
+size_px = 64
+batch = 2
+[schedule]
+steps = 6
+[validation]
+every = 3
+scenes = 2
+size_px = 64
+held_out = 3
+"""
+SIMULATED = TINY + '[[sources]]\nkind = "simulated"\nsize_px = 64\nfirst = 6\nper_step = 0.5\nkept = 8\n'
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Path:
+    path = tmp_path / "simulated.toml"
+    path.write_text(SIMULATED)
+    return path
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Seven pairs of four places."""
+    return write_set(tmp_path / "set", ("a_1", "a_2", "b_1", "b_2", "c_1", "d_1", "d_2"))
+
+
+def run(monkeypatch, *arguments: object) -> int:
+    monkeypatch.setattr(
+        sys, "argv", ["rsdetect", "train", *map(str, arguments), "--workers", "0", "--device", "cpu"]
+    )
+    with pytest.raises(SystemExit) as done:
+        main()
+    return int(done.value.code or 0)
+
+
+def test_simulated_scenes_become_a_model_that_detects(monkeypatch, capsys, tmp_path, simulated, labelled):
+    model = tmp_path / "m.safetensors"
+    assert run(monkeypatch, "--recipe", simulated, "--out", model, "--seed", 3, "--json") == 0
+    card = read_card(model)
+    assert json.loads(capsys.readouterr().out) == card.model_dump(mode="json")
+    assert (card.name, card.training.seed, card.training.steps, card.training.chips) == ("tiny", 3, 6, 12)
+    assert "9 scenes of 64 px made by rsdetect.simulate" in card.training.data
+    assert set(card.scores) == {"simulated, held out"}
+    assert 0.01 <= card.threshold <= 0.99
+    work = tmp_path / "m.work"
+    with (work / "log.csv").open(newline="") as log:
+        assert [row["step"] for row in csv.DictReader(log)] == ["3", "6"]
+    assert not (work / "scenes").exists(), "they can be made again"
+    pair = [str(labelled / date / "a_1.tif") for date in "AB"]
+    command = ["detect", *pair, "--model", model, "--out", tmp_path / "out", "--quiet", "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", ["rsdetect", *map(str, command)])
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert done.value.code == 0
+    assert (tmp_path / "out" / "change_probability.tif").exists()
+
+
+def test_labelled_folders_become_a_model_and_folds_its_figures(monkeypatch, tmp_path, tiny, labelled):
+    model = tmp_path / "m.safetensors"
+    options = ("--recipe", tiny, "--out", model, "--folds", 4, "--steps", 3, "--quiet")
+    assert run(monkeypatch, labelled, *options) == 0
+    card = read_card(model)
+    folds = [card.scores[f"fold {number}"] for number in range(1, 5)]
+    for key, mean in card.scores["folds, mean"].items():
+        assert mean == pytest.approx(np.mean([fold[key] for fold in folds]), abs=1e-3)
+        spread = np.std([fold[key] for fold in folds], ddof=1)
+        assert card.scores["folds, spread"][key] == pytest.approx(spread, abs=1e-3)
+    assert "labelled pairs of 3 places" in card.training.data, "one of the four validates"
+
+
+def test_fine_tuning_starts_from_a_model(monkeypatch, tmp_path, simulated, labelled):
+    base, tuned = tmp_path / "base.safetensors", tmp_path / "tuned.safetensors"
+    assert run(monkeypatch, "--recipe", simulated, "--out", base, "--steps", 2, "--quiet") == 0
+    changes = ("--set", "schedule.learning_rate=1e-9", "--set", "schedule.frozen_statistics=true")
+    sizes = ("--set", "chips.size_px=64", "--set", "chips.batch=2", "--set", "validation.every=2")
+    options = ("--from", base, "--out", tuned, "--steps", 2, "--quiet", *changes, *sizes)
+    assert run(monkeypatch, labelled, "--pseudo-labels", labelled, *options) == 0
+    before, after = load_model(base)[0].state_dict(), load_model(tuned)[0].state_dict()
+    for key, value in before.items():
+        torch.testing.assert_close(after[key], value, atol=1e-6, rtol=1e-6)
+    card = read_card(tuned)
+    assert card.architecture == read_card(base).architecture
+    assert card.bands == ("red", "green", "blue")
+    assert "unlabelled pairs of 7 places, starting from tiny 0.1.0" in card.training.data
+    assert "labelled pairs of 4 places" in card.training.data, "few places are all worth more in teaching"
+    assert not card.scores
+
+
+def test_weights_are_averaged_with_those_of_other_models(monkeypatch, tmp_path, simulated):
+    def model(name: str, *options: object) -> dict[str, torch.Tensor]:
+        path = tmp_path / f"{name}.safetensors"
+        common = ("--recipe", simulated, "--steps", 2, "--quiet", "--out", path)
+        features = ("--set", "loss.auxiliary=contrastive")  # the run keeps hold of the network's features
+        assert run(monkeypatch, *common, *features, *options) == 0
+        return load_file(path)
+
+    first = model("first", "--seed", 1)
+    second = model("second", "--seed", 2)
+    alone = model("alone", "--seed", 3)
+    others = [tmp_path / f"{name}.safetensors" for name in ("first", "second")]
+    options = [word for other in others for word in ("--average-with", other)]
+    mean = model("mean", "--seed", 3, *options)
+    for key, value in mean.items():
+        if value.is_floating_point():
+            wanted = (first[key].double() + second[key].double() + alone[key].double()) / 3
+            torch.testing.assert_close(value.double(), wanted, atol=1e-6, rtol=1e-6)
+    card = read_card(tmp_path / "mean.safetensors")
+    assert "weights averaged with those of tiny 0.1.0 and tiny 0.1.0" in card.training.data
+    assert card.calibration != read_card(tmp_path / "alone.safetensors").calibration
+
+
+def test_what_is_there_is_not_overwritten(monkeypatch, capsys, tmp_path, simulated):
+    model = tmp_path / "m.safetensors"
+    model.write_bytes(b"mine")
+    assert run(monkeypatch, "--recipe", simulated, "--out", model) == 2
+    assert model.read_bytes() == b"mine"
+    assert "exists already; --overwrite replaces it" in capsys.readouterr().err
+    assert list(tmp_path.glob("m.work")) == []
+
+
+def test_a_work_folder_holds_one_run(monkeypatch, capsys, tmp_path, simulated):
+    options = ("--recipe", simulated, "--work", tmp_path / "w", "--quiet")
+    assert run(monkeypatch, *options, "--steps", 1, "--out", tmp_path / "one.safetensors") == 0
+    assert run(monkeypatch, *options, "--steps", 2, "--out", tmp_path / "two.safetensors") == 2
+    assert "holds a run with other options" in capsys.readouterr().err
+    assert not (tmp_path / "two.safetensors").exists()
+
+
+BAD = {
+    "no such recipe": (["--recipe", "siamesse"], "There is no recipe 'siamesse'"),
+    "unknown key": (["--set", "schedule.step=3"], "did you mean 'steps'"),
+    "no model": (["SET", "--from", "FILE"], "is not a readable safetensors file"),
+    "no such model": (["SET", "--from", "none.safetensors"], "There is no model file"),
+    "no model to average with": (["--average-with", "FILE"], "is not a readable safetensors file"),
+    "another network": (
+        ["SET", "--recipe", "TINY", "--average-with", "siamese"],
+        "cannot be averaged with those of this run",
+    ),
+    "no folder": (["none"], "there is no folder none"),
+    "no pairs": (["EMPTY"], "holds no labelled pairs"),
+    "one place": (["ONE", "--recipe", "TINY"], "are of 1 place (a_1)"),
+    "one class": (["QUIET", "--recipe", "TINY"], "All labels say unchanged"),
+    "labels missing": (["UNLABELLED"], "has images of two dates and no folder label/"),
+    "nothing to learn from": (["--recipe", "TINY"], "has no sources of scenes: name folders"),
+    "too many folds": (["SET", "--folds", "9", "--recipe", "TINY"], "--folds 9 needs 9 places at least"),
+    "one fold": (["SET", "--folds", "1"], "folds are two or more"),
+    "no grouping": (["SET", "--group-by", "(", "--recipe", "TINY"], "neither a distance like 500m"),
+    "folds without places": (["--folds", "3"], "folds are two or more"),
+    "no pairs without labels": (["SET", "--pseudo-labels", "EMPTY", "--recipe", "TINY"], "holds no pairs"),
+    "workers": (["--workers", "-1"], "fewer than none"),
+    "no GPU": (["--device", "cuda:7"], "asks for a GPU that is not there"),
+    "no bands": (["SET", "--bands", "7,8,9"], "--bands asks for 7"),
+    "another ending": (["--out", "model.pt"], "does not end in .safetensors"),
+    "no output folder": (["--out", "none/m.safetensors"], "There is no folder"),
+    "images for nothing": (["SET", "--images", "EMPTY", "--recipe", "TINY"], "cuts no scenes from images"),
+    "no images": (["--images", "EMPTY", "--recipe", "CUTS", "--steps", "1"], "holds no prepared image"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_wrong_is_told_in_a_sentence(monkeypatch, capsys, tmp_path, tiny, labelled, case):
+    arguments, told = BAD[case]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    junk = tmp_path / "junk.safetensors"
+    junk.write_bytes(b"this is no model")
+    cuts = tmp_path / "cuts.toml"
+    cuts.write_text(SIMULATED.replace("simulated", "cuts"))
+    unlabelled = tmp_path / "unlabelled"
+    for date in "AB":
+        (unlabelled / date).mkdir(parents=True)
+    names = {"SET": labelled, "FILE": junk, "EMPTY": tmp_path / "empty", "TINY": tiny, "CUTS": cuts}
+    names |= {"UNLABELLED": unlabelled, "ONE": tmp_path / "one", "QUIET": tmp_path / "still"}
+    if "ONE" in arguments:
+        write_set(tmp_path / "one", ("a_1",))
+    if "QUIET" in arguments:
+        write_set(tmp_path / "still", ("quiet_1", "quiet_a", "quiet_b"))
+    given = [str(names.get(argument, argument)) for argument in arguments]
+    out = [] if "--out" in arguments else ["--out", "m.safetensors"]
+    monkeypatch.setattr(sys, "argv", ["rsdetect", "train", *given, *out])
+    with pytest.raises(SystemExit) as done:
+        main()
+    said = capsys.readouterr().err
+    assert done.value.code == 2, said
+    assert told in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.glob("m.safetensors*"))
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "rsdetect.cli", "train", *map(str, arguments), "--workers", "0"]
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_weights(tmp_path, simulated):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    sets = ("--recipe", simulated, "--steps", 16, "--set", "validation.every=4")
+
+    def words(name: str) -> list[str]:
+        return command(*sets, "--out", tmp_path / f"{name}.safetensors", "--work", tmp_path / name)
+
+    subprocess.run(words("whole"), env=environment, check=True, capture_output=True)
+    with subprocess.Popen(words("killed"), env=environment, stderr=subprocess.PIPE, text=True) as victim:
+        for line in victim.stderr:  # it tells of each validation
+            if line.startswith("step 8,"):
+                break
+        time.sleep(0.05)  # somewhere on the way to the next one
+        victim.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "killed.safetensors").exists()
+    assert not (tmp_path / "killed" / "finished.safetensors").exists()
+    done = subprocess.run(words("killed"), env=environment, check=True, capture_output=True, text=True)
+    assert "step 4," not in done.stderr, "it carries on, and does not begin anew"
+    one, other = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "killed"))
+    assert all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+BARE = """
+import sys
+blocked = {"rasterio", "dask", "distributed", "geopandas", "pyogrio", "shapely", "xarray", "pyproj"}
+sys.modules.update(dict.fromkeys(blocked))  # None: to import it fails
+from pathlib import Path
+from rsdetect.training.options import TrainOptions
+from rsdetect.training.run import train
+recipe, out = sys.argv[1:]
+train(TrainOptions(out=Path(out), recipe=recipe, workers=0, quiet=True))
+"""
+
+
+def test_training_needs_no_raster_library(tmp_path, simulated):
+    simulated.write_text(SIMULATED + '[[sources]]\nkind = "cuts"\nsize_px = 64\nfirst = 2\n')
+    model = tmp_path / "m.safetensors"
+    arguments = [sys.executable, "-c", BARE, str(simulated), str(model)]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "with change cut from images" in read_card(model).training.data
