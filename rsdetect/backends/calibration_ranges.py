@@ -61,11 +61,11 @@ def folded_layers(net: SiameseNet) -> Layers[nn.Conv2d]:
     """The convolutions of `net`, folded; the network itself is left as it is."""
     folded = fold(net)
     convs: dict[str, nn.Conv2d] = {}
-    for place in net.layout.places():
-        module = folded.get_submodule(place.module)
+    for convolution in net.layout.convolutions():
+        module = folded.get_submodule(convolution.module)
         conv = module.conv if isinstance(module, ConvNorm) else module
         assert isinstance(conv, nn.Conv2d)
-        convs[place.step] = conv
+        convs[convolution.step] = conv
     return Layers(net.layout, convs)
 
 

@@ -61,14 +61,14 @@ def read_pairs(path: Path, options: DetectOptions) -> list[BatchPair]:
     for row in rows:
         if not any(cell.strip() for cell in row):
             continue
-        place = f"{path}, line {rows.line_num}"
+        line = f"{path}, line {rows.line_num}"
         if len(row) > len(columns):
             raise InputError(
-                f"{place} has {len(row)} cells and the heading {len(columns)}; put a cell that holds a "
+                f"{line} has {len(row)} cells and the heading {len(columns)}; put a cell that holds a "
                 "separator into quotes."
             )
         cells = {column: cell.strip() for column, cell in zip(columns, row, strict=False)}
-        pairs.append(_pair(place, cells, path.absolute().parent, options))
+        pairs.append(_pair(line, cells, path.absolute().parent, options))
     if not pairs:
         raise InputError(f"{path} lists no pair.")
     _check_names(path, pairs)
@@ -106,13 +106,13 @@ def _check_names(path: Path, pairs: Iterable[BatchPair]) -> None:
         seen.add(name)
 
 
-def _pair(place: str, cells: dict[str, str], folder: Path, options: DetectOptions) -> BatchPair:
+def _pair(line: str, cells: dict[str, str], folder: Path, options: DetectOptions) -> BatchPair:
     for column in REQUIRED:
         if not cells.get(column):
-            raise InputError(f"{place} names no {column}.")
+            raise InputError(f"{line} names no {column}.")
     name = cells["name"]
     if name.startswith(".") or any(sign in name for sign in '/\\:*?"<>|') or not name.isprintable():
-        raise InputError(f"{place}: {name!r} cannot be the name of a folder.")
+        raise InputError(f"{line}: {name!r} cannot be the name of a folder.")
     for column, (group, field, parse) in _OPTIONS.items():
         if cell := cells.get(column):
             try:
@@ -120,9 +120,9 @@ def _pair(place: str, cells: dict[str, str], folder: Path, options: DetectOption
                     options, **{group: replace(getattr(options, group), **{field: parse(cell, folder)})}
                 )
             except InputError as error:
-                raise InputError(f"{place}: {error}") from error
+                raise InputError(f"{line}: {error}") from error
             except ValueError:
-                raise InputError(f"{place}: {cell!r} is no {column}.") from None
+                raise InputError(f"{line}: {cell!r} is no {column}.") from None
     if not options.pair.masks:  # those of the batch are for the pairs that have a mask
         options = replace(options, pair=replace(options.pair, mask_values=(), mask_bits=()))
     return BatchPair(name, from_folder(cells["before"], folder), from_folder(cells["after"], folder), options)

@@ -46,7 +46,7 @@ def run(
 ) -> None:
     """Compare the scenes that are new, bring the events up to date, and tell the news."""
     from rsdetect.commands.monitor_text import run_lines
-    from rsdetect.monitoring.round import run_round
+    from rsdetect.monitoring.run import run_round
 
     log_to_stderr(quiet=True)  # what a comparison warns of is kept with it, and `status` shows it
     done = run_round(job_file, wait_s=wait)
@@ -114,7 +114,7 @@ def serve(
     debug: Debug = False,
 ) -> None:
     """Run jobs on a schedule until stopped; a run that was missed meanwhile is made good at the start."""
-    from rsdetect.monitoring.schedule import Schedule
+    from rsdetect.monitoring.serve import Schedule
     from rsdetect.monitoring.serve import serve as serve_jobs
 
     serve_jobs(job_files, Schedule(cron, every), say)

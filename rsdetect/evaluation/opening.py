@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rsdetect.detectors import Detector
 from rsdetect.evaluation.measure import Opened
-from rsdetect.evaluation.options import EvaluateOptions, Source
+from rsdetect.evaluation.options import EvaluateOptions, LabelledSet
 from rsdetect.evaluation.split import Split
 from rsdetect.grid import Window
 from rsdetect.labelled import LabelledPair, find_pairs
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def open_source(
-    source: Source, options: EvaluateOptions, detector: Detector, split: Split | None = None
+    source: LabelledSet, options: EvaluateOptions, detector: Detector, split: Split | None = None
 ) -> list[Opened]:
     """The pairs of a source, their headers read: what is wrong is said before hours of work."""
     found = find_pairs(source.folder, options.layout)
@@ -35,14 +35,14 @@ def open_source(
     return [replace(each, labelled=labelled) for each, labelled in zip(opened, grouped, strict=True)]
 
 
-def _open(labelled: LabelledPair, source: Source, detector: Detector) -> Opened:
+def _open(labelled: LabelledPair, source: LabelledSet, detector: Detector) -> Opened:
     pair = labelled.open(source.pair_options, wanted=detector.bands)
     labelled.truth(pair, Window(0, 0, 1, 1))
     return Opened(labelled, pair)
 
 
 def _warn_of_neighbours(
-    opened: Sequence[Opened], found: Sequence[LabelledPair], source: Source, detector: Detector
+    opened: Sequence[Opened], found: Sequence[LabelledPair], source: LabelledSet, detector: Detector
 ) -> None:
     """Say which scenes of this part adjoin one of another part."""
     mine = {each.labelled.name for each in opened}

@@ -70,7 +70,7 @@ class EvaluateOptions:
 
 
 @dataclass(frozen=True)
-class Source:
+class LabelledSet:
     """One folder of labelled pairs; figures are pooled within it and never beyond."""
 
     name: str
@@ -78,7 +78,7 @@ class Source:
     pair_options: PairOptions
 
 
-def sources_of(folders: Sequence[str | Path], options: EvaluateOptions) -> list[Source]:
+def labelled_sets(folders: Sequence[str | Path], options: EvaluateOptions) -> list[LabelledSet]:
     """The sources that the command line names: FOLDER, or FOLDER:BANDS for bands of its own.
 
     Raises
@@ -95,7 +95,7 @@ def sources_of(folders: Sequence[str | Path], options: EvaluateOptions) -> list[
     short = [path.name for path in paths]
     names = short if len(set(short)) == len(short) else [str(path) for path, _ in given]
     return [
-        Source(name, path, PairOptions(bands=bands or options.bands, align=options.align))
+        LabelledSet(name, path, PairOptions(bands=bands or options.bands, align=options.align))
         for name, (path, bands) in zip(names, given, strict=True)
     ]
 

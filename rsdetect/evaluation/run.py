@@ -19,7 +19,7 @@ from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, macr
 from rsdetect.evaluation.looks import log_of
 from rsdetect.evaluation.measure import WORST, Measured, Opened, measure_pair
 from rsdetect.evaluation.opening import open_source
-from rsdetect.evaluation.options import EvaluateOptions, Source, sources_of
+from rsdetect.evaluation.options import EvaluateOptions, LabelledSet, labelled_sets
 from rsdetect.evaluation.results import Evaluation, SceneScores, SourceScores
 from rsdetect.evaluation.split import read_split
 from rsdetect.evaluation.tally import Tally
@@ -79,7 +79,8 @@ def run_evaluate(
             split = read_split(options.split)
             log = log_of(split, options.split, options.part, options.log_look)
         sources = [
-            (source, open_source(source, options, detector, split)) for source in sources_of(folders, options)
+            (source, open_source(source, options, detector, split))
+            for source in labelled_sets(folders, options)
         ]
         with claim(out, overwrite=overwrite) if out is not None else nullcontext() as work:
             evaluation = _measure(sources, detector, options, quiet)
@@ -91,7 +92,10 @@ def run_evaluate(
 
 
 def _measure(
-    sources: Sequence[tuple[Source, list[Opened]]], detector: Detector, options: EvaluateOptions, quiet: bool
+    sources: Sequence[tuple[LabelledSet, list[Opened]]],
+    detector: Detector,
+    options: EvaluateOptions,
+    quiet: bool,
 ) -> Evaluation:
     pixels = sum(opened.pixels for _, pairs in sources for opened in pairs) * (1 + len(options.shifts_px))
     found, draws = [], []
@@ -119,7 +123,7 @@ def _measure(
 
 
 def summarise(
-    source: Source, measured: Sequence[Measured], options: EvaluateOptions, number: int
+    source: LabelledSet, measured: Sequence[Measured], options: EvaluateOptions, number: int
 ) -> tuple[SourceScores, Draws]:
     """The figures of a source, and the draws of places that its intervals come from."""
     threshold, shifts = measured[0].threshold, options.shifts_px

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rsdetect.errors import InputError
-from rsdetect.monitoring.job_news import CommandHook, NewsSection, WebhookHook
+from rsdetect.monitoring.job import CommandHook, NewsSection, WebhookHook
 from rsdetect.monitoring.retries import patient
 
 _COMMAND_S = 600.0  # after which a command is given up

@@ -6,12 +6,102 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rsdetect.errors import InputError
 from rsdetect.memory import parse_memory
-from rsdetect.monitoring.job_news import NewsSection
-from rsdetect.monitoring.job_sources import Section, SourceSection
+
+MaskKind = Literal["auto", "plain", "sentinel2-scl", "landsat-qa"]
+
+
+class Section(BaseModel):
+    """A part of the job file: frozen, and no key that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FolderSource(Section):
+    """A folder of files whose names hold the date."""
+
+    kind: Literal["folder"] = Field(
+        default="folder", description="A folder of files whose names hold the date."
+    )
+    path: str = Field(description="The folder; a relative path counts from the job file.")
+    pattern: str = Field(description="What the names of scenes look like, e.g. {date:%Y%m%d}_*.tif.")
+    mask_pattern: str | None = Field(
+        default=None, description="What the names of their masks look like, e.g. {date:%Y%m%d}_mask.tif."
+    )
+    bands: tuple[str, ...] = Field(
+        default=(),
+        description="One file a band: what stands at {band} in the pattern, in the order of the bands.",
+    )
+
+
+class ListSource(Section):
+    """A table of scenes."""
+
+    kind: Literal["list"] = Field(default="list", description="A CSV or GeoParquet table of scenes.")
+    path: str = Field(description="The table; a relative path counts from the job file.")
+
+
+class StacSource(Section):
+    """A STAC catalogue, static or with a search."""
+
+    kind: Literal["stac"] = Field(default="stac", description="A STAC catalogue (static) or API.")
+    url: str = Field(description="The catalogue's address or file.")
+    collections: tuple[str, ...] = Field(default=(), description="Collections to take; all when empty.")
+    assets: tuple[str, ...] = Field(description="Keys of the assets to compare, in the order of the bands.")
+    mask_asset: str | None = Field(default=None, description="Key of the asset that holds the quality mask.")
+    mask_kind: MaskKind = Field(
+        default="auto", description="What the mask says; auto: by its key (scl, qa_pixel); plain: by scenes."
+    )
+    max_cloud: float | None = Field(
+        default=None, ge=0, le=100, description="Most cloud cover of a scene, percent."
+    )
+    since: date | None = Field(default=None, description="First day: 2024-05-03.")
+    until: date | None = Field(default=None, description="Last day.")
+    where: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Properties that items must have, e.g. grid:code: MGRS-32UPU, where several tiles meet.",
+    )
+
+
+SourceSection = Annotated[FolderSource | ListSource | StacSource, Field(discriminator="kind")]
+
+
+class CommandHook(Section):
+    """A command to call after a run with news."""
+
+    kind: Literal["command"] = Field(default="command", description="Call a command; no shell is involved.")
+    command: tuple[str, ...] = Field(min_length=1, description="Program and arguments.")
+
+
+class WebhookHook(Section):
+    """An address to tell after a run with news."""
+
+    kind: Literal["webhook"] = Field(default="webhook", description="POST the summary as JSON.")
+    url: str | None = Field(default=None, description="Where to.")
+    url_env: str | None = Field(
+        default=None, description="Instead of url: the environment variable that holds it, key and all."
+    )
+    header_env: dict[str, str] = Field(
+        default_factory=dict,
+        description="Headers whose values stand in environment variables: name: VARIABLE.",
+    )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> WebhookHook:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("give one of url and url_env")
+        return self
+
+
+class NewsSection(Section):
+    """What is made after a run, and who is told."""
+
+    hook: Annotated[CommandHook | WebhookHook, Field(discriminator="kind")] | None = Field(
+        default=None, description="What to call when there is news; nothing by default."
+    )
 
 
 def _text_of_date(value: object) -> object:

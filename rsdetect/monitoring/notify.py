@@ -82,7 +82,7 @@ def _summary(
     # Of an earlier try that nobody heard of.
     dated = next((folder.out / REPORTS).glob(f"*_{news.id[:8]}.html"), None)
     report = dated or folder.out / REPORTS / f"{written:%Y%m%dT%H%M%S}_{news.id[:8]}.html"
-    place = _Places(journal)
+    place = _Watched(journal)
     return {
         "rsdetect": "news",
         "version": _VERSION,
@@ -102,7 +102,7 @@ def _summary(
     }
 
 
-def _item(item: Item, place: _Places) -> dict[str, Any]:
+def _item(item: Item, place: _Watched) -> dict[str, Any]:
     event = item.event
 
     def text(moment: datetime | None) -> str | None:
@@ -125,7 +125,7 @@ def _item(item: Item, place: _Places) -> dict[str, Any]:
     }
 
 
-class _Places:
+class _Watched:
     """Where events lie: in longitude and latitude, where the job has a CRS."""
 
     def __init__(self, journal: Journal) -> None:

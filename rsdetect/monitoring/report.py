@@ -13,7 +13,7 @@ from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.news import Item, News
 from rsdetect.monitoring.site import Site
-from rsdetect.monitoring.thumbnails import Album, Frame
+from rsdetect.monitoring.thumbnails import Cutout, Thumbnails
 from rsdetect.pages.templates import day, render
 
 _MOST_PICTURED = 40  # events with pictures, the largest; a page of 10 MB is no page
@@ -75,8 +75,8 @@ def render_report(
 def _entry(item: Item, drawer: _Drawer | None, pictured: set[str]) -> Entry:
     if drawer is None or item.event.id not in pictured:
         return Entry(item.event, item, (), (0, 0))
-    frame = Frame.around(item.event.geometry, drawer.site)
-    return Entry(item.event, item, tuple(drawer.pictures(item.event, frame)), frame.shape)
+    cutout = Cutout.around(item.event.geometry, drawer.site)
+    return Entry(item.event, item, tuple(drawer.pictures(item.event, cutout)), cutout.shape)
 
 
 class _Drawer:
@@ -84,27 +84,27 @@ class _Drawer:
 
     def __init__(self, journal: Journal, site: Site, options: ScenesSection) -> None:
         self.site = site
-        self._album = Album(site, options, journal.scenes())
+        self._thumbnails = Thumbnails(site, options, journal.scenes())
         self._seen: dict[str, list[Observation]] = defaultdict(list)
         for observation in load_observations(journal):
             if observation.seen:
                 self._seen[observation.event].append(observation)
 
-    def pictures(self, event: Event, frame: Frame) -> list[Picture]:
+    def pictures(self, event: Event, cutout: Cutout) -> list[Picture]:
         """Before; after; and since it is over, where it is."""
-        scenes = sorted(self._album.scenes.values(), key=lambda scene: scene.taken, reverse=True)
-        seen = [self._album.scenes.get(each.scene) for each in reversed(self._seen[event.id])]
+        scenes = sorted(self._thumbnails.scenes.values(), key=lambda scene: scene.taken, reverse=True)
+        seen = [self._thumbnails.scenes.get(each.scene) for each in reversed(self._seen[event.id])]
         moments = {
             "before": [scene for scene in scenes if scene.taken < event.first_seen],
             "after": [scene for scene in seen if scene is not None],
         }
         if event.resolved_on is not None:
             moments["since"] = [scene for scene in reversed(scenes) if scene.taken >= event.resolved_on]
-        chips = {name: self._album.clearest(found, frame) for name, found in moments.items()}
-        images = self._album.draw(list(chips.values()))
-        outline = frame.outline(event.geometry, self.site)
+        thumbs = {name: self._thumbnails.clearest(found, cutout) for name, found in moments.items()}
+        images = self._thumbnails.draw(list(thumbs.values()))
+        outline = cutout.outline(event.geometry, self.site)
         return [
-            Picture(f"{name}, {day(chip.taken)}", image, outline)
-            for (name, chip), image in zip(chips.items(), images, strict=True)
-            if chip is not None and image is not None
+            Picture(f"{name}, {day(thumb.taken)}", image, outline)
+            for (name, thumb), image in zip(thumbs.items(), images, strict=True)
+            if thumb is not None and image is not None
         ]

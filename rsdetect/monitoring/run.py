@@ -13,7 +13,7 @@ import rasterio
 
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
-from rsdetect.errors import InputError, OutputError
+from rsdetect.errors import InputError, JobInterrupted, OutputError
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
 from rsdetect.monitoring.events_gpkg import write_history
@@ -23,11 +23,45 @@ from rsdetect.monitoring.hooks import require_hook
 from rsdetect.monitoring.job import FixedBaseline, Job
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.notify import tell_news
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site, known_site, require_bands, settle_site
-from rsdetect.monitoring.sources import make_source
+from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.tracking import History
 from rsdetect.monitoring.update import Update
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round did."""
+
+    result: RunResult
+    summary: dict[str, Any] | None  # as in summary.json; None where nobody could be told
+    untold: str  # why the news were not told; "" where they were, or where there were none
+
+    @property
+    def status(self) -> int:
+        """0 = done; 3 = something failed, and the next round tries it again."""
+        return 3 if self.untold else self.result.status
+
+
+def run_round(job_file: Path, *, wait_s: float = 0.0) -> Round:
+    """Bring a job up to date and tell its news; what goes wrong in telling leaves the run as it is.
+
+    Raises
+    ------
+    InputError
+        As `run_job`.
+    JobInterrupted
+        As `run_job`.
+    """
+    result = run_job(job_file, wait_s=wait_s)
+    try:
+        summary = tell_news(job_file, result.job, result.folder, result.summary())
+    except JobInterrupted as error:
+        return Round(result, None, str(error))
+    return Round(result, summary, "")
+
 
 _SITE, _JOB = "site", "job"
 
@@ -124,7 +158,7 @@ def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:
     InputError
         Nothing is left, or two scenes were taken at the same moment.
     """
-    listed = make_source(job.source, job_file.absolute().parent, aoi).list_scenes()
+    listed = make_feed(job.source, job_file.absolute().parent, aoi).list_scenes()
     refs = sorted((ref for ref in listed if ref.id not in job.scenes.exclude), key=lambda r: (r.taken, r.id))
     if not refs:
         raise InputError(f"{job_file} excludes all {len(listed)} scenes of its source.")

@@ -31,7 +31,7 @@ class SceneRef:
         return self.taken.astimezone(UTC).date().isoformat()
 
 
-class Source(Protocol):
+class SceneFeed(Protocol):
     """Where scenes come from."""
 
     def list_scenes(self) -> Sequence[SceneRef]:

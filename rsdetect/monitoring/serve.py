@@ -7,15 +7,123 @@ back, what breaks it does not break the scheduler, and the job's lock keeps any 
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rsdetect.errors import InputError
-from rsdetect.monitoring.schedule import Schedule
+from rsdetect.monitoring.folder import JobFolder
+from rsdetect.monitoring.job_file import read_job
+from rsdetect.monitoring.journal import Journal
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When to run: one of the two is given."""
+
+    cron: str | None = None  # five fields: minute, hour, day of month, month, day of week
+    every: str | None = None  # 30m, 6h, 7d
+
+    def __post_init__(self) -> None:
+        if (self.cron is None) == (self.every is None):
+            raise InputError("give one of --cron and --every: when to run, or how often.")
+        self.trigger()
+
+    def trigger(self) -> Any:
+        """The same as an APScheduler trigger, in the time zone of this machine.
+
+        Raises
+        ------
+        InputError
+            It is no schedule, or the scheduler is not installed.
+        """
+        try:
+            from apscheduler.triggers.cron import CronTrigger
+            from apscheduler.triggers.interval import IntervalTrigger
+        except ImportError:
+            raise InputError(
+                "monitor serve needs the extra 'serve': pip install 'rsdetect[serve]'."
+            ) from None
+        if self.every is not None:
+            return IntervalTrigger(seconds=int(_period(self.every).total_seconds()))
+        assert self.cron is not None
+        fields = self.cron.split()
+        try:
+            if len(fields) != 5:
+                raise ValueError(f"{len(fields)} fields")
+            return CronTrigger.from_crontab(" ".join([*fields[:4], days_by_name(fields[4])]))
+        except ValueError as error:
+            raise InputError(
+                f"--cron {self.cron!r} is no schedule ({error}); write minute, hour, day, month and day "
+                'of the week as cron does: "0 6 * * MON".'
+            ) from error
+
+    def due(self, job_file: Path, now: datetime) -> datetime | None:
+        """When the job is due next: now, where a run was missed, broken off, or there was none yet."""
+        last = _last_run(job_file)
+        if last is None or last["ended"] is None:
+            return now
+        began = datetime.fromisoformat(last["began"])
+        if self.every is not None:
+            return max(now, began + _period(self.every))
+        found: datetime | None = self.trigger().get_next_fire_time(None, began + timedelta(seconds=1))
+        return None if found is None else max(now, found)
+
+
+def days_by_name(field: str) -> str:
+    """A day-of-week field with names for numbers: APScheduler counts from Monday, cron from Sunday.
+
+    >>> days_by_name("1-5"), days_by_name("0,6"), days_by_name("fri-sun"), days_by_name("*")
+    ('mon,tue,wed,thu,fri', 'sun,sat', 'sun,fri,sat', '*')
+    """
+    if field == "*":
+        return field
+    days: set[int] = set()
+    for part in field.lower().split(","):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{part!r} is no day of the week")
+        first, last, step = match.groups()
+        begin = _day(first) if first else 0
+        end = _day(last) if last else (6 if step or not first else begin)
+        # A range may go over the end of the week: fri-sun.
+        days |= {day % 7 for day in range(begin, end + (7 if end < begin else 0) + 1, int(step or 1))}
+    return ",".join(_DAYS[day] for day in sorted(days))
+
+
+def _day(text: str) -> int:
+    if text.isdecimal() and int(text) <= 7:
+        return int(text) % 7
+    if text[:3] in _DAYS and text.isalpha():
+        return _DAYS.index(text[:3])
+    raise ValueError(f"{text!r} is no day of the week")
+
+
+def _period(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
+    if match is None:
+        raise InputError(f"--every {text!r} is no length of time; write 30m, 6h or 7d.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _last_run(job_file: Path) -> dict[str, Any] | None:
+    job = read_job(job_file)
+    folder = JobFolder(job.path(job.out, job_file))
+    if not folder.journal.exists():
+        return None
+    with Journal(folder.journal, write=False) as journal:
+        return journal.last_run()
+
 
 _SECONDS_TO_STOP = 60.0  # that a round gets to come to a clean end
 Tell = Callable[[str], None]

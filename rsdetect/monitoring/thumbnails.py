@@ -14,10 +14,10 @@ import shapely
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import RsdetectError
 from rsdetect.grid import Window
-from rsdetect.monitoring.evidence import window_around
 from rsdetect.monitoring.intake import CLOUDED, USABLE, TakenScene, open_taken
 from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import SceneRow
+from rsdetect.monitoring.recheck import window_around
 from rsdetect.monitoring.site import Site
 from rsdetect.pages.pictures import colour_bands, data_uri, stretch_limits, stretched
 from rsdetect.scenes.scene import read_scene
@@ -32,7 +32,7 @@ _CANDIDATES = 8  # scenes that are looked at for a clear one
 
 
 @dataclass(frozen=True)
-class Chip:
+class Thumbnail:
     """The pixels of a place on a date."""
 
     scene: str  # its id
@@ -47,14 +47,14 @@ class Chip:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Cutout:
     """A place as it is cut out: which pixels of the job's grid, and every how-manieth of them."""
 
     window: Window
     step: int
 
     @classmethod
-    def around(cls, area: Any, site: Site) -> Frame:
+    def around(cls, area: Any, site: Site) -> Cutout:
         """A square frame with a margin around a geometry in the job's CRS."""
         inner = window_around(area, site.grid)
         edge = max(_LEAST_EDGE, math.ceil(max(inner.height, inner.width) * (1 + 2 * _MARGIN)))
@@ -83,7 +83,7 @@ class Frame:
         )
 
 
-class Album:
+class Thumbnails:
     """Cuts chips from scenes, each scene opened when it is first asked for."""
 
     def __init__(self, site: Site, options: ScenesSection, scenes: Iterable[SceneRow]) -> None:
@@ -92,54 +92,54 @@ class Album:
         shown = (row for row in scenes if row.state in (USABLE, CLOUDED))
         self.scenes: dict[str, TakenScene] = {row.id: TakenScene.of(row) for row in shown}
 
-    def chip(self, scene: TakenScene, frame: Frame) -> Chip | None:
+    def thumb(self, scene: TakenScene, cutout: Cutout) -> Thumbnail | None:
         """The pixels of a frame; None where the scene cannot be read any more."""
         try:
             opened = open_taken(scene, self._site, self._options)
-            blocks = [[read_scene(opened, block) for block in row] for row in _blocks(frame)]
+            blocks = [[read_scene(opened, block) for block in row] for row in _blocks(cutout)]
         except RsdetectError:
             return None
-        step = frame.step
+        step = cutout.step
         values = [[block[:, ::step, ::step] for block, _ in row] for row in blocks]
         valid = [[block[::step, ::step] for _, block in row] for row in blocks]
-        return Chip(scene.id, scene.taken, _joined(values), _joined(valid))
+        return Thumbnail(scene.id, scene.taken, _joined(values), _joined(valid))
 
-    def clearest(self, scenes: Sequence[TakenScene], frame: Frame) -> Chip | None:
+    def clearest(self, scenes: Sequence[TakenScene], cutout: Cutout) -> Thumbnail | None:
         """The chip of the first scene that is clear there, or of the clearest of the first few."""
-        best: Chip | None = None
+        best: Thumbnail | None = None
         for scene in scenes[:_CANDIDATES]:
-            chip = self.chip(scene, frame)
-            if chip is not None and (best is None or chip.valid_share > best.valid_share):
-                best = chip
+            thumb = self.thumb(scene, cutout)
+            if thumb is not None and (best is None or thumb.valid_share > best.valid_share):
+                best = thumb
             if best is not None and best.valid_share >= _CLEAR:
                 break
         return best
 
-    def draw(self, chips: Sequence[Chip | None]) -> list[str | None]:
+    def draw(self, thumbs: Sequence[Thumbnail | None]) -> list[str | None]:
         """Chips of one place as data URIs, all in the same colours: what looks brighter is brighter."""
         bands = colour_bands(self._site.names)
         pixels = [
-            chip.values[bands][:, chip.valid] for chip in chips if chip is not None and chip.valid.any()
+            thumb.values[bands][:, thumb.valid] for thumb in thumbs if thumb is not None and thumb.valid.any()
         ]
         if not pixels:
-            return [None] * len(chips)
+            return [None] * len(thumbs)
         limits = stretch_limits(np.concatenate(pixels, axis=1))
         return [
             None
-            if chip is None
-            else data_uri(stretched(chip.values[bands], limits, chip.valid), _driver(chip))
-            for chip in chips
+            if thumb is None
+            else data_uri(stretched(thumb.values[bands], limits, thumb.valid), _driver(thumb))
+            for thumb in thumbs
         ]
 
 
-def _driver(chip: Chip) -> str:
+def _driver(thumb: Thumbnail) -> str:
     """Small pictures show their very pixels; large ones would make a page of many megabytes."""
-    return "PNG" if max(chip.valid.shape) <= _LARGEST_PNG else "JPEG"
+    return "PNG" if max(thumb.valid.shape) <= _LARGEST_PNG else "JPEG"
 
 
-def _blocks(frame: Frame) -> list[list[Window]]:
+def _blocks(cutout: Cutout) -> list[list[Window]]:
     """The frame in blocks that begin at multiples of its step, so that thinning them thins the whole."""
-    window, edge = frame.window, max(_BLOCK // frame.step, 1) * frame.step
+    window, edge = cutout.window, max(_BLOCK // cutout.step, 1) * cutout.step
     return [list(band.blocks(edge)) for band in window.blocks(edge, window.width)]
 
 

@@ -19,15 +19,15 @@ from rsdetect.grid import Grid, Window
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Observation
-from rsdetect.monitoring.evidence import window_around
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.history_store import load_events, load_observations
 from rsdetect.monitoring.indices import band_indices
 from rsdetect.monitoring.intake import TakenScene
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.recheck import window_around
 from rsdetect.monitoring.site import Site, known_site
-from rsdetect.monitoring.thumbnails import Album, Chip, Frame
+from rsdetect.monitoring.thumbnails import Cutout, Thumbnail, Thumbnails
 from rsdetect.percent import NOT_OBSERVED
 from rsdetect.scoring.raster import ProbabilityRaster
 
@@ -96,8 +96,8 @@ def make_timeline(
         area = found.geometry if found is not None else _around(at, site.grid)
         observations = load_observations(journal) if found is not None else ()
         mine = {each.scene: each for each in observations if found is not None and each.event == found.id}
-        album = Album(site, job.scenes, journal.scenes())
-        place = _Place(site, area, album, _Rasters(journal, folder), mine)
+        thumbnails = Thumbnails(site, job.scenes, journal.scenes())
+        place = _Watched(site, area, thumbnails, _Rasters(journal, folder), mine)
         moments = place.moments()
         return Timeline(
             site=job.site,
@@ -106,8 +106,8 @@ def make_timeline(
             threshold=place.rasters.threshold,
             names=site.names,
             moments=tuple(moments),
-            outline=place.frame.outline(area, site),
-            shape=place.frame.shape,
+            outline=place.cutout.outline(area, site),
+            shape=place.cutout.shape,
         )
 
 
@@ -193,38 +193,43 @@ class _Rasters:
         return float(values[observed].mean()) / 100, row.baseline
 
 
-class _Place:
+class _Watched:
     """A place, and what each date says of it."""
 
     def __init__(
-        self, site: Site, area: Any, album: Album, rasters: _Rasters, observations: dict[str, Observation]
+        self,
+        site: Site,
+        area: Any,
+        thumbnails: Thumbnails,
+        rasters: _Rasters,
+        observations: dict[str, Observation],
     ) -> None:
-        self.frame = Frame.around(area, site)
+        self.cutout = Cutout.around(area, site)
         self.rasters = rasters
-        self._site, self._album, self._observations = site, album, observations
+        self._site, self._thumbnails, self._observations = site, thumbnails, observations
         self._window = window_around(area, site.grid)
         transform = site.grid.crop(self._window).transform
         burnt = rasterize([area], out_shape=self._window.shape, transform=transform, dtype="uint8")
         self._inside = burnt.astype(bool)
 
     def moments(self) -> list[Moment]:
-        scenes = sorted(self._album.scenes.values(), key=lambda scene: (scene.taken, scene.id))
-        chips = [self._album.chip(scene, self.frame) for scene in scenes]
-        images = self._album.draw(chips)
+        scenes = sorted(self._thumbnails.scenes.values(), key=lambda scene: (scene.taken, scene.id))
+        thumbs = [self._thumbnails.thumb(scene, self.cutout) for scene in scenes]
+        images = self._thumbnails.draw(thumbs)
         return [
-            self._moment(scene, chip, image)
-            for scene, chip, image in zip(scenes, chips, images, strict=True)
-            if chip is not None
+            self._moment(scene, thumb, image)
+            for scene, thumb, image in zip(scenes, thumbs, images, strict=True)
+            if thumb is not None
         ]
 
-    def _moment(self, scene: TakenScene, chip: Chip, image: str | None) -> Moment:
+    def _moment(self, scene: TakenScene, thumb: Thumbnail, image: str | None) -> Moment:
         inside = self._in_picture()
-        usable = inside & chip.valid
+        usable = inside & thumb.valid
         share = float(usable.sum() / inside.sum())
         bands, indices = None, {}
         if share >= _LEAST_VALID:
-            bands = tuple(float(band[usable].mean()) for band in chip.values)
-            of_pixels = band_indices(chip.values, self._site.names)
+            bands = tuple(float(band[usable].mean()) for band in thumb.values)
+            of_pixels = band_indices(thumb.values, self._site.names)
             indices = {name: float(np.nanmean(values[usable])) for name, values in of_pixels.items()}
         seen, probability, against = None, None, ""
         told = self._observations.get(scene.id)
@@ -236,6 +241,6 @@ class _Place:
 
     def _in_picture(self) -> Any:
         """The place's pixels among those of the picture."""
-        whole = np.zeros(self.frame.window.shape, dtype=bool)
-        whole[self._window.slices_in(self.frame.window)] = self._inside
-        return whole[:: self.frame.step, :: self.frame.step]
+        whole = np.zeros(self.cutout.window.shape, dtype=bool)
+        whole[self._window.slices_in(self.cutout.window)] = self._inside
+        return whole[:: self.cutout.step, :: self.cutout.step]

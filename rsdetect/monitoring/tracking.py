@@ -35,10 +35,9 @@ import shapely
 
 from rsdetect.monitoring.comparison import Region, Step
 from rsdetect.monitoring.events import Event, Observation
-from rsdetect.monitoring.evidence import Evidence
 from rsdetect.monitoring.job import ConfirmSection
-from rsdetect.monitoring.matching import belongs
-from rsdetect.monitoring.tracks import Track
+from rsdetect.monitoring.recheck import Evidence
+from rsdetect.monitoring.tracks import Track, belongs
 
 LEAST_OBSERVED = 0.5  # share of an event's first ground that makes a date a valid observation of it
 LEAST_CHANGED = 0.5  # share of what was observed that makes the event seen

@@ -14,12 +14,11 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
 from rsdetect.monitoring.baseline import Baselines
 from rsdetect.monitoring.comparison import Comparer, Step
-from rsdetect.monitoring.evidence import Evidence, area_of
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.intake import CLOUDED, FAILED, SET_ASIDE, USABLE, TakenScene, take_in
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.recheck import Looker
+from rsdetect.monitoring.recheck import Evidence, Rechecker, area_of
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site
 from rsdetect.monitoring.tracking import History, Player
@@ -64,7 +63,7 @@ class Update:
             self._journal, site, self._job.baseline, self._job.scenes, self._folder.baselines
         )
         comparer = Comparer(self._journal, self._job, site, baselines, self._folder.steps, self._scoring)
-        looker = Looker(self._journal, comparer, baselines, self._job.detector.min_area)
+        looker = Rechecker(self._journal, comparer, baselines, self._job.detector.min_area)
         earlier: dict[str, tuple[TakenScene, ...]] = {}
 
         def look(first: Step, step: Step, core: Any, extent: Any) -> Evidence | None:

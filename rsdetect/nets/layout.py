@@ -21,7 +21,7 @@ _NORM = ("weight", "bias", "running_mean", "running_var")
 _COUNT = "num_batches_tracked"
 
 
-class Place(NamedTuple):
+class Convolution(NamedTuple):
     """Where a convolution stands."""
 
     step: str  # what its result is called
@@ -39,38 +39,38 @@ class Layout:
     blocks: tuple[int, ...]
     difference: Difference
 
-    def places(self) -> Iterator[Place]:
+    def convolutions(self) -> Iterator[Convolution]:
         """Every convolution, in the order in which they are computed."""
         parts, first = self.difference.count("+") + 1, self.widths[0]
-        yield Place("stem", "encoder.stem", (first, self.bands, 4, 4))
-        yield Place("at_half", "encoder.at_half", (first, first, 3, 3))
+        yield Convolution("stem", "encoder.stem", (first, self.bands, 4, 4))
+        yield Convolution("at_half", "encoder.at_half", (first, first, 3, 3))
         for i, (fine, coarse) in enumerate(pairwise(self.widths)):
-            yield Place(f"down{i + 2}", f"encoder.down.{i}", (coarse, fine, 2, 2))
+            yield Convolution(f"down{i + 2}", f"encoder.down.{i}", (coarse, fine, 2, 2))
             for block in range(self.blocks[i]):
                 for half in ("first", "second"):
                     step = f"deepen{i + 2}.{block + 1}.{half}"
-                    yield Place(step, f"encoder.deepen.{i}.{block}.{half}", (coarse, coarse, 3, 3))
-        yield Place("evidence", "evidence", (self.evidence, parts * self.widths[-1], 3, 3))
-        yield Place("context", "context", (self.evidence, self.evidence, 3, 3))
+                    yield Convolution(step, f"encoder.deepen.{i}.{block}.{half}", (coarse, coarse, 3, 3))
+        yield Convolution("evidence", "evidence", (self.evidence, parts * self.widths[-1], 3, 3))
+        yield Convolution("context", "context", (self.evidence, self.evidence, 3, 3))
         upwards = (self.evidence, *reversed(self.widths[:-1]))
         for i, (coarse, fine) in enumerate(pairwise(upwards)):
             level = len(self.blocks) - i
-            yield Place(f"merge{level}.mix", f"merge.{i}.mix", (fine, coarse + parts * fine, 1, 1))
-            yield Place(f"merge{level}.smooth", f"merge.{i}.smooth", (fine, fine, 3, 3))
-        yield Place("head", "head", (4, first, 3, 3))
+            yield Convolution(f"merge{level}.mix", f"merge.{i}.mix", (fine, coarse + parts * fine, 1, 1))
+            yield Convolution(f"merge{level}.smooth", f"merge.{i}.smooth", (fine, fine, 3, 3))
+        yield Convolution("head", "head", (4, first, 3, 3))
 
     def tensors(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and type of every tensor of a model file."""
         found: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
         real = np.dtype(np.float32)
-        for place in self.places():
-            width = place.shape[:1]
-            if place.step == "head":
-                found |= {"head.weight": (place.shape, real), "head.bias": (width, real)}
+        for conv in self.convolutions():
+            width = conv.shape[:1]
+            if conv.step == "head":
+                found |= {"head.weight": (conv.shape, real), "head.bias": (width, real)}
                 continue
-            found[f"{place.module}.conv.weight"] = place.shape, real
-            found |= {f"{place.module}.norm.{name}": (width, real) for name in _NORM}
-            found[f"{place.module}.norm.{_COUNT}"] = (), np.dtype(np.int64)
+            found[f"{conv.module}.conv.weight"] = conv.shape, real
+            found |= {f"{conv.module}.norm.{name}": (width, real) for name in _NORM}
+            found[f"{conv.module}.norm.{_COUNT}"] = (), np.dtype(np.int64)
         return found
 
 
@@ -121,7 +121,9 @@ class Weights:
 
     def folded(self) -> Layers[Conv]:
         """The same function without batch norm, as `nets.fold.fold` does it with torch."""
-        return Layers(self.layout, {place.step: self._folded(place.module) for place in self.layout.places()})
+        return Layers(
+            self.layout, {conv.step: self._folded(conv.module) for conv in self.layout.convolutions()}
+        )
 
     def _folded(self, module: str) -> Conv:
         if module == "head":

@@ -18,7 +18,7 @@ from rsdetect.scenes.pair import Pair
 
 
 @lru_cache(maxsize=8)
-def look_around(pair: Pair, work: Path, wanted: str) -> None:
+def check_worker(pair: Pair, work: Path, wanted: str) -> None:
     """Look for all that this process needs to score tiles of `pair` and put them down under `work`.
 
     Parameters

@@ -26,7 +26,7 @@ from rsdetect.percent import to_percent
 from rsdetect.progress import Progress
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene, sharing_blocks
-from rsdetect.scoring.check_worker import look_around, on_own_device
+from rsdetect.scoring.check_worker import check_worker, on_own_device
 from rsdetect.scoring.core import score_core
 from rsdetect.scoring.differences import putting_down_differences
 from rsdetect.scoring.planning import planned_windows
@@ -131,7 +131,7 @@ def _score(context: Context, tile: TileWindow) -> Float32Array:
 
 def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> int:
     """`_run_tile` in a worker process, which looks first whether it has what the job needs."""
-    look_around(context.pair, context.store.folder, wanted)
+    check_worker(context.pair, context.store.folder, wanted)
     return _run_tile(replace(context, scorer=on_own_device(context.scorer)), row, col)
 
 

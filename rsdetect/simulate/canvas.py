@@ -71,7 +71,7 @@ class Texture:
     patch: Float32Array  # ten metres or so
     broad: Float32Array  # a hundred metres or so
     leaves: Float32Array  # sharp-edged patches of all sizes, overlapping
-    place: Float32Array  # as `patch`, but the same on both dates
+    lasting: Float32Array  # as `patch`, but the same on both dates
 
     @staticmethod
     def draw_pair(frame: Frame, strength: float) -> tuple[Texture, Texture]:
@@ -88,7 +88,7 @@ class Texture:
                 patch=_blend(place.patch, date.patch, 0.4, 1.0),
                 broad=_blend(place.broad, date.broad, 0.4, 1.0),
                 leaves=_blend(place.leaves, date.leaves, 0.3, 1.0),
-                place=place.place.ravel(),
+                lasting=place.lasting.ravel(),
             )
             for date in own
         )
@@ -106,7 +106,7 @@ class Texture:
             patch=patch,
             broad=rough(frame, Salt.TEXTURE_BROAD, 12 * patch_m, 2, part=part),
             leaves=(leaves - np.float32(0.5)) * np.float32(sqrt(12)),
-            place=patch,
+            lasting=patch,
         )
 
     def at(self, where: IndexArray) -> Texture:

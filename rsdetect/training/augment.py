@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.stats import robust_scale
 from rsdetect.training.cropping import Cut, draw_cut
-from rsdetect.training.scenes import UNKNOWN, Scene
+from rsdetect.training.scenes import UNKNOWN, TrainingScene
 
 CLIP = 6.0  # standardised values beyond are cut, as in the card's scaling
 VISIBLE = ("red", "green", "blue")
@@ -41,7 +41,7 @@ class Variation:
     resized: float = 0.8  # pixels enlarged or reduced
 
 
-def plain_chip(scene: Scene, bands: tuple[str, ...]) -> Chip:
+def plain_chip(scene: TrainingScene, bands: tuple[str, ...]) -> Chip:
     """The whole scene as inference would see it, clouds unmasked; nothing is drawn.
 
     Parameters
@@ -55,7 +55,7 @@ def plain_chip(scene: Scene, bands: tuple[str, ...]) -> Chip:
 
 
 def training_chip(
-    scene: Scene,
+    scene: TrainingScene,
     size: int,
     bands: tuple[str, ...],
     rng: np.random.Generator,
@@ -84,7 +84,9 @@ def training_chip(
     return _turn(chip, _draw_turn(rng))
 
 
-def two_views(scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Generator) -> tuple[Chip, Chip]:
+def two_views(
+    scene: TrainingScene, size: int, bands: tuple[str, ...], rng: np.random.Generator
+) -> tuple[Chip, Chip]:
     """The same window twice: as inference would see it, and varied. Neither carries truth."""
     scene = _drop_bands(scene, rng)
     cut = draw_cut(scene.truth, size, rng)
@@ -96,13 +98,13 @@ def two_views(scene: Scene, size: int, bands: tuple[str, ...], rng: np.random.Ge
     return one, other
 
 
-def same_day(scene: Scene, rng: np.random.Generator) -> Scene:
+def same_day(scene: TrainingScene, rng: np.random.Generator) -> TrainingScene:
     """One date of the scene twice: nothing has changed, whatever is done to its tones afterwards."""
     date = scene.before if rng.random() < 0.5 else scene.after
     return replace(scene, before=date, after=date, truth=np.zeros_like(scene.truth))
 
 
-def _as_seen(scene: Scene, cut: Cut, bands: tuple[str, ...]) -> list[Float32Array]:
+def _as_seen(scene: TrainingScene, cut: Cut, bands: tuple[str, ...]) -> list[Float32Array]:
     """Both dates of a window as inference would see them."""
     return [
         _place(cut.resized(cut.of(_standardise(date.astype(np.float32), scene.valid))), scene.bands, bands)
@@ -110,7 +112,9 @@ def _as_seen(scene: Scene, cut: Cut, bands: tuple[str, ...]) -> list[Float32Arra
     ]
 
 
-def _varied(scene: Scene, cut: Cut, bands: tuple[str, ...], rng: np.random.Generator) -> list[Float32Array]:
+def _varied(
+    scene: TrainingScene, cut: Cut, bands: tuple[str, ...], rng: np.random.Generator
+) -> list[Float32Array]:
     """Both dates of a window, each varied on its own, in either order, shifted now and then."""
     moved = cut.moved(rng.integers(-2, 3, 2)) if rng.random() < 0.3 else cut
     dates = [
@@ -122,7 +126,7 @@ def _varied(scene: Scene, cut: Cut, bands: tuple[str, ...], rng: np.random.Gener
     return dates
 
 
-def _drop_bands(scene: Scene, rng: np.random.Generator) -> Scene:
+def _drop_bands(scene: TrainingScene, rng: np.random.Generator) -> TrainingScene:
     """The scene with all its bands, with near infrared as the only one beyond the visible, or without."""
     if not set(VISIBLE) <= set(scene.bands):
         return scene  # a network for other bands, which may all be needed

@@ -14,7 +14,7 @@ from rsdetect.training.sources import EndlessScenes, Mixture
 from rsdetect.training.task import ChangeTask
 
 
-class Journal(Callback):
+class TrainingLog(Callback):
     """A row of the log for each validation, and a line on stderr where no bar is shown.
 
     A resumed run writes on below the row where it resumes.

@@ -24,7 +24,7 @@ from rsdetect.files import move
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.batches import Batch, EachRanksShare, PlainChips, Steps, TrainingBatches
 from rsdetect.training.checkpoints import SafetensorsIO
-from rsdetect.training.log import Journal
+from rsdetect.training.log import TrainingLog
 from rsdetect.training.machine import Machine
 from rsdetect.training.recipe import Recipe
 from rsdetect.training.sources import Mixture, SceneSource
@@ -162,7 +162,7 @@ def _trainer_options(recipe: Recipe, mixture: Mixture, work: Path, machine: Mach
     bar = not machine.quiet and sys.stderr.isatty() and find_spec("rich") is not None
     written: dict[str, Any] = {"dirpath": work, "enable_version_counter": False}
     callbacks: list[Callback] = [
-        Journal(work / LOG, mixture, tell=not machine.quiet and not bar),
+        TrainingLog(work / LOG, mixture, tell=not machine.quiet and not bar),
         _Checkpoint(
             filename=BEST,
             monitor="validation_f1" if recipe.validation.keep == "best" else None,

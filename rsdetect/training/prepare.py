@@ -21,7 +21,7 @@ from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair, read_tile
 from rsdetect.tiles import TileWindow, WantedBands
 from rsdetect.training.index import PreparedScene, write_index
-from rsdetect.training.scenes import Scene, write_scene
+from rsdetect.training.scenes import TrainingScene, write_scene
 from rsdetect.validation import number_or_name, settle_sequences
 
 MOST_PX = 1024  # edge of a scene; larger pairs are cut, so that one chip does not cost the reading of all
@@ -144,14 +144,14 @@ def names_of(pair: Pair, wanted: WantedBands) -> tuple[str, ...]:
     return tuple(wanted.names[slot] for slot in pair.slots)
 
 
-def scene_of(pair: Pair, window: Window, truth: NDArray[np.uint8], bands: tuple[str, ...]) -> Scene:
+def scene_of(pair: Pair, window: Window, truth: NDArray[np.uint8], bands: tuple[str, ...]) -> TrainingScene:
     """The pixels of a window as a scene."""
     tile = read_tile(pair, TileWindow(0, 0, window, window))
     before, after = (
         date.astype(scene.dtype) if np.dtype(scene.dtype).kind == "u" else _not_negative(date, tile.valid)
         for date, scene in ((tile.before, pair.before), (tile.after, pair.after))
     )
-    return Scene(before, after, truth, tile.valid, np.zeros_like(tile.valid), bands)
+    return TrainingScene(before, after, truth, tile.valid, np.zeros_like(tile.valid), bands)
 
 
 def _not_negative(date: Float32Array, valid: BoolArray) -> Float32Array:

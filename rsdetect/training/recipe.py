@@ -31,7 +31,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Source(_Part):
+class Supply(_Part):
     """One supply of training scenes without end, and how much of the batch comes from it."""
 
     kind: Literal["simulated", "cuts"]
@@ -138,7 +138,7 @@ class Recipe(_Part):
     bands: tuple[str, ...] = ("red", "green", "blue", "nir", "swir1", "swir2")
     bands_required: _Count = 3
     architecture: Architecture
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Supply, ...] = ()
     labelled_weight: _Positive = 1.0  # of labelled pairs beside the sources
     chips: Chips = Chips()
     loss: Loss = Loss()

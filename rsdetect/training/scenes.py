@@ -22,7 +22,7 @@ UNKNOWN = 255  # in a truth
 
 
 @dataclass(frozen=True)
-class Scene:
+class TrainingScene:
     """One pair with its truth."""
 
     before: NDArray[Any]  # (bands, height, width) raw pixel values, none below 0
@@ -33,15 +33,15 @@ class Scene:
     bands: tuple[str, ...]  # names of the bands: red, green, blue, and of nir, swir1, swir2 what there is
 
 
-def write_scene(path: Path, scene: Scene) -> None:
+def write_scene(path: Path, scene: TrainingScene) -> None:
     """Write a scene as .npz, which appears under its name only when whole."""
     # Several processes may be making the same scene; the last one to finish replaces it by an equal one.
     with atomic_path(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **vars(scene))  # unpacking would take longer than making a chip of it
 
 
-def read_scene(path: Path) -> Scene:
+def read_scene(path: Path) -> TrainingScene:
     """Read what `write_scene` wrote; nothing is unpickled."""
     with np.load(path, allow_pickle=False) as arrays:
         bands = tuple(str(name) for name in arrays["bands"])
-        return Scene(**{key: arrays[key] for key in arrays.files if key != "bands"}, bands=bands)
+        return TrainingScene(**{key: arrays[key] for key in arrays.files if key != "bands"}, bands=bands)

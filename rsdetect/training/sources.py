@@ -12,7 +12,7 @@ import numpy as np
 
 from rsdetect.errors import InputError
 from rsdetect.training.index import PreparedScene
-from rsdetect.training.scenes import FIRST_SEED, SEEDS, Scene, read_scene, write_scene
+from rsdetect.training.scenes import FIRST_SEED, SEEDS, TrainingScene, read_scene, write_scene
 
 if TYPE_CHECKING:
     from rsdetect.training.compositing.images import Image
@@ -25,7 +25,7 @@ class SceneSource(Protocol):
         """The number of a scene that step `step` may draw."""
         ...
 
-    def load(self, number: int) -> Scene:
+    def load(self, number: int) -> TrainingScene:
         """Scene `number`."""
         ...
 
@@ -33,7 +33,7 @@ class SceneSource(Protocol):
 class SceneMaker(Protocol):
     """Makes the scene of a seed. Pickles."""
 
-    def __call__(self, seed: int, size: int) -> Scene:
+    def __call__(self, seed: int, size: int) -> TrainingScene:
         """A scene of `size` x `size` pixels; equal arguments give equal pixels."""
         ...
 
@@ -61,7 +61,7 @@ class Simulated:
                 if name not in known:
                     raise InputError(f"There is no {what} {name!r} to simulate; known: {', '.join(known)}.")
 
-    def __call__(self, seed: int, size: int) -> Scene:
+    def __call__(self, seed: int, size: int) -> TrainingScene:
         """A scene of `size` x `size` pixels."""
         # Only here, so that prepared scenes need no simulator.
         from rsdetect.simulate.pairs import training_spec
@@ -71,7 +71,7 @@ class Simulated:
         spec = training_spec(seed, size, self.sensors[seed % len(self.sensors)] if self.sensors else None)
         made = render_whole(spec)
         counted = [ChangeKind[name.upper()] for name in self.counted]
-        return Scene(
+        return TrainingScene(
             before=made.before,
             after=made.after,
             truth=np.isin(made.kind, counted).astype(np.uint8) if counted else made.truth,
@@ -98,7 +98,7 @@ class Cuts:
         if self.images is not None:
             _images(self.images, size)
 
-    def __call__(self, seed: int, size: int) -> Scene:
+    def __call__(self, seed: int, size: int) -> TrainingScene:
         """A scene of `size` x `size` pixels."""
         from rsdetect.training.compositing import cut_scene
 
@@ -136,7 +136,7 @@ class EndlessScenes:
         numbers = self.numbers(step)
         return int(rng.integers(numbers.start, numbers.stop))
 
-    def load(self, number: int) -> Scene:
+    def load(self, number: int) -> TrainingScene:
         """Scene `number`, made now where nobody made it before."""
         assert number < SEEDS, "scenes of one use must not run into those of the next"
         path = self._path(number)
@@ -170,7 +170,7 @@ class PreparedScenes:
         pixels = np.array([scene.pixels for scene in self.scenes], dtype=np.float64)
         return int(rng.choice(len(pixels), p=pixels / pixels.sum()))
 
-    def load(self, number: int) -> Scene:
+    def load(self, number: int) -> TrainingScene:
         """Scene `number`."""
         return read_scene(self.folder / self.scenes[number].file)
 
@@ -182,7 +182,7 @@ class Mixture:
     sources: tuple[SceneSource, ...]
     weights: tuple[float, ...]
 
-    def draw(self, step: int, rng: np.random.Generator) -> Scene:
+    def draw(self, step: int, rng: np.random.Generator) -> TrainingScene:
         """One scene that step `step` may draw."""
         shares = np.array(self.weights) / sum(self.weights)
         source = self.sources[int(rng.choice(len(self.sources), p=shares))]

@@ -11,7 +11,7 @@ from skimage.filters import threshold_otsu
 from rsdetect.evaluation import evaluate
 from rsdetect.evaluation.measure import measure_pair
 from rsdetect.evaluation.opening import open_source
-from rsdetect.evaluation.options import EvaluateOptions, sources_of
+from rsdetect.evaluation.options import EvaluateOptions, labelled_sets
 from rsdetect.evaluation.run import summarise
 from rsdetect.progress import Silence
 from rsdetect.scenes.pair import read_tile
@@ -71,7 +71,7 @@ class DifferenceDetector:
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_known_floor_comes_out_again(real_data, name):
     options = EvaluateOptions(detector="cva", shifts_px=())
-    (source,) = sources_of([real_data / name], options)
+    (source,) = labelled_sets([real_data / name], options)
     detector = DifferenceDetector()
     measured = [
         measure_pair(pair, detector, (), Silence()) for pair in open_source(source, options, detector)

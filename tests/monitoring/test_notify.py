@@ -27,7 +27,7 @@ from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.news import MILESTONES, find_news, milestone
 from rsdetect.monitoring.run import run_job
 from rsdetect.monitoring.site import known_site
-from rsdetect.monitoring.thumbnails import Album, Frame
+from rsdetect.monitoring.thumbnails import Cutout, Thumbnails
 from support.jobs import run_here
 from support.stac_server import free_port, serving
 from support.watched_jobs import DAYS, deliver, series, source_in, write_job
@@ -345,32 +345,32 @@ def test_a_webhook_that_is_not_there_is_told_without_its_address(place, new_job,
 def pictured(watched):
     with Journal(JobFolder(watched / "out").journal, write=False) as journal:
         site = known_site(journal.fact("site"), None)
-        yield watched, site, Album(site, ScenesSection(), journal.scenes())
+        yield watched, site, Thumbnails(site, ScenesSection(), journal.scenes())
 
 
 @given(row=st.integers(-60, 90), col=st.integers(-60, 90), edge=st.integers(1, 130), step=st.integers(1, 9))
 def test_a_chip_is_every_nth_pixel_of_its_window(pictured, row, col, edge, step):
-    _, _, album = pictured
-    (scene,) = [scene for scene in album.scenes.values() if scene.valid_share < 0.9][:1]
-    chip = album.chip(scene, Frame(Window(row, col, edge, edge), step))
+    _, _, thumbnails = pictured
+    (scene,) = [scene for scene in thumbnails.scenes.values() if scene.valid_share < 0.9][:1]
+    thumb = thumbnails.thumb(scene, Cutout(Window(row, col, edge, edge), step))
     whole = np.zeros((4, 96 + 400, 96 + 400), np.float32)
     with rasterio.open(scene.path) as raster, rasterio.open(scene.mask) as mask:
         whole[:, 200 : 200 + 96, 200 : 200 + 96] = np.where(mask.read(1) == 0, raster.read(), 0)
     wanted = whole[:, 200 + row : 200 + row + edge, 200 + col : 200 + col + edge][:, ::step, ::step]
-    np.testing.assert_array_equal(chip.values, wanted)
-    np.testing.assert_array_equal(chip.valid, wanted[0] > 0)
+    np.testing.assert_array_equal(thumb.values, wanted)
+    np.testing.assert_array_equal(thumb.valid, wanted[0] > 0)
 
 
 def test_large_places_are_thinned_and_blocks_join_without_a_seam(pictured, monkeypatch):
-    _, site, album = pictured
+    _, site, thumbnails = pictured
     area = shapely.box(*site.grid.bounds)
     monkeypatch.setattr("rsdetect.monitoring.thumbnails._MOST_EDGE", 64)
-    frame = Frame.around(area, site)
-    assert frame.step == 3 and frame.shape == (64, 64)
-    scene = album.scenes["20240513.tif"]
-    whole = album.chip(scene, frame)
+    cutout = Cutout.around(area, site)
+    assert cutout.step == 3 and cutout.shape == (64, 64)
+    scene = thumbnails.scenes["20240513.tif"]
+    whole = thumbnails.thumb(scene, cutout)
     monkeypatch.setattr("rsdetect.monitoring.thumbnails._BLOCK", 20)
-    in_blocks = album.chip(scene, frame)
+    in_blocks = thumbnails.thumb(scene, cutout)
     np.testing.assert_array_equal(whole.values, in_blocks.values)
     np.testing.assert_array_equal(whole.valid, in_blocks.valid)
 
@@ -379,21 +379,21 @@ def test_an_outline_lies_where_its_pixels_are(pictured):
     _, site, _ = pictured
     left, _, _, top = site.grid.bounds
     area = shapely.MultiPolygon([shapely.box(left + 300, top - 200, left + 500, top - 100)])
-    frame = Frame.around(area, site)
-    assert frame == Frame(Window(15 - 24, 40 - 24, 48, 48), 1)
-    corners = {tuple(map(float, point.split(","))) for point in frame.outline(area, site)[1:-1].split()}
+    cutout = Cutout.around(area, site)
+    assert cutout == Cutout(Window(15 - 24, 40 - 24, 48, 48), 1)
+    corners = {tuple(map(float, point.split(","))) for point in cutout.outline(area, site)[1:-1].split()}
     # Columns 30 to 50 and rows 10 to 20 of the grid, counted from the frame's corner.
     assert corners == {(30 - 16, 10 + 9), (50 - 16, 10 + 9), (50 - 16, 20 + 9), (30 - 16, 20 + 9)}
 
 
 def test_the_clearest_of_the_last_scenes_is_shown(pictured):
-    _, _, album = pictured
-    frame = Frame(Window(0, 0, 96, 96), 1)
-    latest = sorted(album.scenes.values(), key=lambda scene: scene.taken, reverse=True)
-    shares = [album.chip(scene, frame).valid_share for scene in latest]
+    _, _, thumbnails = pictured
+    cutout = Cutout(Window(0, 0, 96, 96), 1)
+    latest = sorted(thumbnails.scenes.values(), key=lambda scene: scene.taken, reverse=True)
+    shares = [thumbnails.thumb(scene, cutout).valid_share for scene in latest]
     assert min(shares) < 0.9
     first_clear = next(i for i, share in enumerate(shares) if share >= 0.95)
-    assert album.clearest(latest, frame).scene == latest[first_clear].id
+    assert thumbnails.clearest(latest, cutout).scene == latest[first_clear].id
     hazy = [scene for scene, share in zip(latest, shares, strict=True) if share < 0.95]
-    assert album.clearest(hazy, frame).valid_share == max(share for share in shares if share < 0.95)
-    assert album.clearest([], frame) is None
+    assert thumbnails.clearest(hazy, cutout).valid_share == max(share for share in shares if share < 0.95)
+    assert thumbnails.clearest([], cutout) is None

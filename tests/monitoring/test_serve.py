@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from rsdetect.errors import InputError
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.schedule import Schedule, days_by_name
-from rsdetect.monitoring.serve import serve
+from rsdetect.monitoring.serve import Schedule, days_by_name, serve
 from support.jobs import COMMAND, run_here
 from support.watched_jobs import deliver, series, source_in, write_job
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.errors import InputError, JobInterrupted
-from rsdetect.monitoring.job_sources import FolderSource, ListSource, StacSource
-from rsdetect.monitoring.sources import make_source
+from rsdetect.monitoring.job import FolderSource, ListSource, StacSource
+from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.sources.pattern import NamePattern
 from rsdetect.monitoring.sources.quality import LANDSAT_QA, SENTINEL2_SCL
 
@@ -28,7 +28,7 @@ def touch(folder, *names):
 
 
 def in_folder(folder, pattern, **keys):
-    return make_source(FolderSource(path=".", pattern=pattern, **keys), folder).list_scenes()
+    return make_feed(FolderSource(path=".", pattern=pattern, **keys), folder).list_scenes()
 
 
 # --- names -------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_folders_that_cannot_be_are_refused(tmp_path):
 
 
 def in_table(path):
-    return make_source(ListSource(path=path.name), path.parent).list_scenes()
+    return make_feed(ListSource(path=path.name), path.parent).list_scenes()
 
 
 def test_a_table_of_scenes_and_a_table_of_pairs(tmp_path):
@@ -227,7 +227,7 @@ def site(tmp_path, box=(9.0, 47.85, 9.01, 47.86)):
 
 def in_catalogue(url, aoi, **keys):
     section = StacSource(**({"url": str(url), "assets": ("B04", "B08"), "mask_asset": "scl"} | keys))
-    return make_source(section, Path("/nowhere"), aoi).list_scenes()
+    return make_feed(section, Path("/nowhere"), aoi).list_scenes()
 
 
 @pytest.fixture(scope="module")

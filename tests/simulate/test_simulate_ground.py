@@ -11,7 +11,7 @@ from rsdetect.simulate import ChangeKind, SceneSpec
 from rsdetect.simulate.canvas import Canvas, Cover, Texture
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.ground.catalogue import ENTRIES, draw_catalogue
-from rsdetect.simulate.ground.land import RECIPES, Land, Use
+from rsdetect.simulate.ground.land import PLOT_RULES, Land, Use
 from rsdetect.simulate.ground.landscape import Landscape, draw_landscape
 from rsdetect.simulate.ground.painting import paint_ground
 from rsdetect.simulate.ground.patch import Patch, strew
@@ -123,7 +123,7 @@ def test_sharp_patches_are_standard_and_places_stay(gsd_m):
         # Level within, with a step at the rim.
         assert 0.5 < (leaves[:, 1:] == leaves[:, :-1]).mean() < 0.98
         assert len(np.unique(leaves)) > 30
-    np.testing.assert_array_equal(before.place, after.place)
+    np.testing.assert_array_equal(before.lasting, after.lasting)
     assert 0.6 < np.corrcoef(before.leaves, after.leaves)[0, 1] < 0.97
 
 
@@ -188,7 +188,7 @@ def test_no_ground_is_flat_and_all_of_it_is_possible(use, gsd_m):
 
 
 def test_every_use_comes_from_a_recipe():
-    used = {use for recipe in RECIPES.values() for use in (*recipe.uses, *recipe.turns)}
+    used = {use for recipe in PLOT_RULES.values() for use in (*recipe.uses, *recipe.turns)}
     assert used | {Use.STREET, Use.FABRIC} == set(Use)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from rsdetect.training.batches import PlainChips
 from rsdetect.training.loop import Feed
 from rsdetect.training.recipe import Recipe, validated
-from rsdetect.training.scenes import Scene
+from rsdetect.training.scenes import TrainingScene
 from rsdetect.training.sources import EndlessScenes, Mixture
 
 SIZE = 64
@@ -32,7 +32,7 @@ def toy_recipe(**tables: dict[str, object]) -> Recipe:
     return validated({**RECIPE, **changed}, "toy")
 
 
-def toy_scene(seed: int, size: int = SIZE) -> Scene:
+def toy_scene(seed: int, size: int = SIZE) -> TrainingScene:
     """Grey ground in other light on each date; bright squares come or go."""
     rng = np.random.default_rng(seed)
     ground = 90 + 12 * rng.standard_normal((3, size, size))
@@ -48,7 +48,7 @@ def toy_scene(seed: int, size: int = SIZE) -> Scene:
     cloud = np.zeros_like(valid)
     cloud[-6:] = True
     before, after = (np.clip(date, 1, 255).astype(np.uint8) * valid for date in dates)
-    return Scene(before, after, truth, valid, cloud, RGB)
+    return TrainingScene(before, after, truth, valid, cloud, RGB)
 
 
 def toy_source(folder: Path, use: str = "train", **growth: float) -> EndlessScenes:

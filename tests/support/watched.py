@@ -13,9 +13,9 @@ from rasterio.features import shapes
 from rsdetect.grid import Grid
 from rsdetect.monitoring.baseline import Baseline, Choice
 from rsdetect.monitoring.comparison import Region, Step
-from rsdetect.monitoring.evidence import area_of, examine
 from rsdetect.monitoring.intake import TakenScene
 from rsdetect.monitoring.job import ConfirmSection
+from rsdetect.monitoring.recheck import area_of, examine
 from rsdetect.monitoring.tracking import Player
 from rsdetect.percent import NOT_OBSERVED
 

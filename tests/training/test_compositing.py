@@ -25,7 +25,7 @@ from rsdetect.training.compositing.day import MARGIN_PX, Day, draw_days, expose
 from rsdetect.training.compositing.images import BANDS, Cut, Image, draw_cut, read_images, standardise, take
 from rsdetect.training.compositing.leaves import dead_leaves, one_over_f
 from rsdetect.training.compositing.moved import DOUBTFUL, NOTHING, Grounds, difference, move_pieces
-from rsdetect.training.compositing.prepare import Source, prepare_images
+from rsdetect.training.compositing.prepare import ImageFile, prepare_images
 from rsdetect.training.compositing.shapes import draw_piece, grow_piece
 
 SIZE = 64
@@ -496,9 +496,9 @@ def test_rasters_become_images_a_place(tmp_path):
     nodata = int(land(2)[0, 5, 6])
     elsewhere = write_tiff(tmp_path / "elsewhere.tif", land(2), left=6e5, names=SIX, nodata=nodata)
     sources = [
-        Source(path=first),
-        Source(path=second, bands=(*SIX, ""), mask_band=7, mask_values=(4,)),
-        Source(path=elsewhere),
+        ImageFile(path=first),
+        ImageFile(path=second, bands=(*SIX, ""), mask_band=7, mask_values=(4,)),
+        ImageFile(path=elsewhere),
     ]
     paths = prepare_images(sources, tmp_path / "out")
     assert [path.name for path in paths] == ["00-first.npz", "01-elsewhere.npz"]
@@ -526,14 +526,14 @@ def test_rasters_that_cannot_be_prepared_leave_nothing(tmp_path, source, words):
     good = write_tiff(tmp_path / "good.tif", land(0), names=SIX)
     bad = write_tiff(tmp_path / "bad.tif", land(0))
     with pytest.raises(InputError, match=words):
-        prepare_images([Source(path=good), Source(path=bad, **source)], tmp_path / "out")
+        prepare_images([ImageFile(path=good), ImageFile(path=bad, **source)], tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tif", "good.tif"]
 
 
 def test_a_file_that_is_no_raster_is_said(tmp_path):
     (tmp_path / "notes.tif").write_text("not a raster")
     with pytest.raises(InputError, match=r"notes\.tif"):
-        prepare_images([Source(path=tmp_path / "notes.tif")], tmp_path / "out")
+        prepare_images([ImageFile(path=tmp_path / "notes.tif")], tmp_path / "out")
 
 
 LIST = """

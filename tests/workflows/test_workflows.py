@@ -16,7 +16,7 @@ import pyogrio
 import pytest
 import rasterio
 
-from rsdetect.monitoring.schedule import Schedule
+from rsdetect.monitoring.serve import Schedule
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "sample"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import assert_never
 
-from rsdetect.monitoring.job_sources import FolderSource, ListSource, SourceSection, StacSource
-from rsdetect.monitoring.scenes import Source
+from rsdetect.monitoring.job import FolderSource, ListSource, SourceSection, StacSource
+from rsdetect.monitoring.scenes import SceneFeed
 from rsdetect.monitoring.sources.folder import FolderOfScenes
 from rsdetect.monitoring.sources.table import TableOfScenes
 from rsdetect.paths import from_folder
@@ -14,7 +14,7 @@ from rsdetect.paths import from_folder
 __all__ = ["make_source"]
 
 
-def make_source(section: SourceSection, folder: Path, aoi: Path | None = None) -> Source:
+def make_feed(section: SourceSection, folder: Path, aoi: Path | None = None) -> SceneFeed:
     """The source that a job file describes.
 
     Parameters

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rsdetect.errors import InputError
-from rsdetect.monitoring.job_sources import FolderSource
+from rsdetect.monitoring.job import FolderSource
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.sources.pattern import NamePattern
 from rsdetect.paths import from_folder

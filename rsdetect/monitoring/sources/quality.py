@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsdetect.monitoring.job_sources import MaskKind
+from rsdetect.monitoring.job import MaskKind
 
 
 @dataclass(frozen=True)

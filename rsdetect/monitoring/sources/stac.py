@@ -14,7 +14,7 @@ import shapely
 from shapely.geometry import shape
 
 from rsdetect.errors import InputError
-from rsdetect.monitoring.job_sources import StacSource
+from rsdetect.monitoring.job import StacSource
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.sources.quality import mask_meaning
 from rsdetect.monitoring.sources.stac_client import CatalogueDoor, require_stac

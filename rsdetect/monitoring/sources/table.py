@@ -49,33 +49,33 @@ class TableOfScenes:
                 f"{', '.join(sorted(columns))}."
             )
         scenes: dict[str, SceneRef] = {}
-        for place, row in rows:
-            for found in self._scenes(f"{self.path}, {place}", row):
+        for line, row in rows:
+            for found in self._scenes(f"{self.path}, {line}", row):
                 other = scenes.setdefault(found.id, found)
                 if (other.taken, other.files, other.mask) != (found.taken, found.files, found.mask):
                     raise InputError(f"{found.source} says something else of {found.id} than {other.source}.")
         return list(scenes.values())
 
-    def _scenes(self, place: str, row: dict[str, str]) -> Iterable[SceneRef]:
+    def _scenes(self, line: str, row: dict[str, str]) -> Iterable[SceneRef]:
         if "scene" in row:
             yield self._scene(
-                place, row.get("id", ""), *(row.get(key, "") for key in ("scene", "date", "mask"))
+                line, row.get("id", ""), *(row.get(key, "") for key in ("scene", "date", "mask"))
             )
             return
         for which in ("before", "after"):
             keys = (which, f"{which}_date", f"{which}_mask")
-            yield self._scene(place, "", *(row.get(key, "") for key in keys))
+            yield self._scene(line, "", *(row.get(key, "") for key in keys))
 
-    def _scene(self, place: str, name: str, file: str, day: str, mask: str) -> SceneRef:
+    def _scene(self, line: str, name: str, file: str, day: str, mask: str) -> SceneRef:
         if not file:
-            raise InputError(f"{place} names no scene.")
+            raise InputError(f"{line} names no scene.")
         folder = self.path.absolute().parent
         return SceneRef(
             id=name or file,
-            taken=_taken(place, day or date_in_name(file) or ""),
+            taken=_taken(line, day or date_in_name(file) or ""),
             files=(from_folder(file, folder),),
             mask=from_folder(mask, folder) if mask else None,
-            source=place,
+            source=line,
         )
 
 
@@ -119,10 +119,10 @@ def _as_text(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value).strip()
 
 
-def _taken(place: str, text: str) -> datetime:
+def _taken(line: str, text: str) -> datetime:
     try:
         taken = datetime.fromisoformat(text)
     except ValueError:
         told = f"{text!r} is no date" if text else "there is no date, neither here nor in the file's name"
-        raise InputError(f"{place}: {told}; write 2024-05-03 or 2024-05-03T10:20:00Z.") from None
+        raise InputError(f"{line}: {told}; write 2024-05-03 or 2024-05-03T10:20:00Z.") from None
     return taken if taken.tzinfo is not None else taken.replace(tzinfo=UTC)

@@ -45,8 +45,8 @@ def _houses(plots: Plots, catalogue: Catalogue, date: int, clear: BoolArray) -> 
     # A turned house must still keep to its plot.
     room = np.abs(cos) + 0.5 * np.abs(sin)
     full, wide = full / room, wide / room
-    along = plots.along_m.ravel()[at] - (catalogue.place[date][0][entry] - 0.5) * (length - full)
-    away = plots.away_m.ravel()[at] - wide / 2 - catalogue.place[date][1][entry] * (depth - wide)
+    along = plots.along_m.ravel()[at] - (catalogue.position[date][0][entry] - 0.5) * (length - full)
+    away = plots.away_m.ravel()[at] - wide / 2 - catalogue.position[date][1][entry] * (depth - wide)
     grid_cos, grid_sin = plots.cos.ravel()[at], plots.sin.ravel()[at]
     return _Houses(
         at=at,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import BoolArray, Float32Array, UInt8Array
 from rsdetect.simulate.draws import Draws
 from rsdetect.simulate.exact import cos_turns, exp, sin_turns
-from rsdetect.simulate.ground.land import RECIPES, URBAN, Land, Recipe, Use
+from rsdetect.simulate.ground.land import PLOT_RULES, URBAN, Land, PlotRules, Use
 from rsdetect.simulate.materials import pick_among
 from rsdetect.simulate.spec import ChangeKind
 
@@ -60,7 +60,9 @@ class Catalogue:
     house_m: Float32Array  # (2, n) length of the main building
     aspect: Float32Array  # (2, n) its width over its length
     fill: Float32Array  # (n,) most of the plot that it takes
-    place: Float32Array  # (2, 2, n) its place in what is left, 0 to 1 (along the street, away from it)
+    position: (
+        Float32Array  # (2, 2, n) where it stands in what is left, 0 to 1 (along the street, away from it)
+    )
     turn: Float32Array  # (2, 2, n) cosine and sine of its turn against the street
     wing: Float32Array  # (2, 3, n) wing's length and width over the house's, its place along it
     height_m: Float32Array  # (2, n)
@@ -99,7 +101,7 @@ _UNBUILT = (
 
 
 def _draw_land(land: Land, change: float, gsd_m: float, rng: Draws) -> dict[str, NDArray[np.generic]]:
-    n, recipe = ENTRIES, RECIPES[land]
+    n, recipe = ENTRIES, PLOT_RULES[land]
     ground = _draw_ground(land, change, gsd_m, rng)
     stays = np.isin(ground["use"], _UNBUILT)
     may_stand = ~stays & ((land not in (Land.FARM, Land.RANGE, Land.FOREST)) | (ground["use"] != Use.PARKING))
@@ -125,7 +127,7 @@ def _draw_land(land: Land, change: float, gsd_m: float, rng: Draws) -> dict[str,
     return ground | houses | fixed | {"standing": standing, "wing_standing": wing}
 
 
-def _draw_buildings(recipe: Recipe, rng: Draws) -> dict[str, NDArray[np.generic]]:
+def _draw_buildings(recipe: PlotRules, rng: Draws) -> dict[str, NDArray[np.generic]]:
     """A building for each entry, whether or not one stands there."""
     n = ENTRIES
     turn = (rng.normal(0, 0.03, n) + (rng.random(n) < 0.15) * rng.normal(0, 0.5, n)) / (2 * np.pi)
@@ -137,7 +139,7 @@ def _draw_buildings(recipe: Recipe, rng: Draws) -> dict[str, NDArray[np.generic]
         "shape": shape.astype(np.uint8),
         "house_m": _span(rng, recipe.house),
         "aspect": _span(rng, recipe.aspect),
-        "place": np.stack([_span(rng, (0.1, 0.9)), _span(rng, (0.1, 0.6))]),
+        "position": np.stack([_span(rng, (0.1, 0.9)), _span(rng, (0.1, 0.6))]),
         "turn": np.stack([cos_turns(turn), sin_turns(turn)]).astype(np.float32),
         "wing": np.stack([_span(rng, (0.2, 0.6)), _span(rng, (0.4, 1.2)), _span(rng, (-0.42, 0.42))]),
         "height_m": _span(rng, recipe.height),
@@ -159,7 +161,7 @@ def _may_change(change: float) -> BoolArray:
 
 
 def _draw_ground(land: Land, change: float, gsd_m: float, rng: Draws) -> dict[str, NDArray[np.generic]]:
-    n, recipe = ENTRIES, RECIPES[land]
+    n, recipe = ENTRIES, PLOT_RULES[land]
     uses = np.array(list(recipe.uses), dtype=np.uint8)
     use = np.repeat(uses[rng.index(list(recipe.uses.values()), n)][None], 2, axis=0)
     if gsd_m > FABRIC_M and land in (Land.SUBURB, Land.DENSE):

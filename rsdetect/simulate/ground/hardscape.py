@@ -13,7 +13,7 @@ from rsdetect.simulate.salts import Salt
 def paint_earthwork(p: Patch) -> Paint:
     """Opened ground: ruts, heaps, benches of a pit, puddles, machines."""
     t = p.texture
-    ruts = (np.abs(t.patch) < 0.1) | (np.abs(t.place) < 0.06)
+    ruts = (np.abs(t.patch) < 0.1) | (np.abs(t.lasting) < 0.06)
     shade = 1.05 + 0.05 * t.patch + 0.05 * t.fine + 0.06 * t.grain + 0.10 * ruts + 0.11 * t.leaves
     mix = 0.45 + 0.2 * t.broad + 0.08 * t.patch + 0.06 * t.fine + 0.2 * t.leaves
     first, second = palette_row("soil", p.lot(Salt.SOIL)), palette_row("sand", p.lot(Salt.SAND))
@@ -21,7 +21,7 @@ def paint_earthwork(p: Patch) -> Paint:
         return Paint(first, second, mix, shade)
     heaps = strew(p, (16.0, 14.0), 0.3 * (p.lot(Salt.EARTHWORK_HEAPS) < 0.6), Salt.EARTHWORK_HEAP, moved=True)
     machines = strew(p, (11.0, 9.0), 0.04, Salt.EARTHWORK_MACHINE, moved=True)
-    puddle = t.place + t.leaves > 3.0
+    puddle = t.lasting + t.leaves > 3.0
     first = np.where(puddle, palette_row("mud_water"), first)
     first = np.where(machines.on, palette_row("car", machines.tone), first).astype(np.uint8)
     height = 5 * heaps.middle * heaps.on + 2.5 * machines.on
@@ -48,7 +48,7 @@ def paint_site(p: Patch) -> Paint:
 def paint_rubble(p: Patch) -> Paint:
     """What is left of buildings: heaps and crumbs of masonry on bare ground."""
     t = p.texture
-    heap = np.clip(0.6 * t.place + 0.6 * t.leaves + 0.4 * t.patch, 0, 2)
+    heap = np.clip(0.6 * t.lasting + 0.6 * t.leaves + 0.4 * t.patch, 0, 2)
     shade = 1 + 0.16 * t.grain + 0.14 * t.fine + 0.12 * t.leaves
     mix = 0.35 + 0.25 * heap + 0.15 * t.fine
     height = 1.2 * heap * seen(4.0, p.gsd_m)
@@ -195,7 +195,7 @@ def paint_fabric(p: Patch) -> Paint:
     mix = 0.3 + 0.25 * p.region(Salt.FABRIC_MIX) + 0.1 * (p.cover - 0.5)
     mix += 0.10 * t.patch + 0.12 * t.leaves + 0.10 * t.fine + 0.12 * t.grain
     # Squares, halls and parks stand out.
-    mix += 0.35 * (t.place > 1.8) - 0.3 * (t.place < -1.9)
+    mix += 0.35 * (t.lasting > 1.8) - 0.3 * (t.lasting < -1.9)
     streets = line(p.along_m, 6.3 * p.gsd_m, 14.0, p.gsd_m) + line(p.away_m, 4.1 * p.gsd_m, 14.0, p.gsd_m)
     shade = 1.25 + 0.14 * t.leaves + 0.12 * t.fine + 0.13 * t.grain + 0.06 * t.broad
     shade += 0.5 * (t.grain + t.fine + t.leaves > 3.2)

@@ -50,7 +50,7 @@ class Use(IntEnum):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PlotRules:
     """How the plots of one kind of land are drawn. Lengths in metres, as (least, most)."""
 
     length: tuple[float, float]  # along the street
@@ -70,8 +70,8 @@ class Recipe:
     trees: tuple[float, float] = (0.0, 0.2)  # share of tree places taken
 
 
-RECIPES: dict[Land, Recipe] = {
-    Land.FARM: Recipe(
+PLOT_RULES: dict[Land, PlotRules] = {
+    Land.FARM: PlotRules(
         (50, 240), (35, 160), (0.0, 5.0), 2,
         {Use.CROP: 0.6, Use.MEADOW: 0.2, Use.YARD: 0.03, Use.GREENHOUSE: 0.015, Use.FOREST: 0.04,
          Use.ORCHARD: 0.07, Use.VINEYARD: 0.05, Use.SOLAR: 0.005, Use.GOLF: 0.01, Use.SPORTS: 0.01},
@@ -80,14 +80,14 @@ RECIPES: dict[Land, Recipe] = {
         0.04, (14, 50), (0.3, 0.7), 0.7, (4, 10), 0.3,
         {"roof_white": 2, "roof_grey": 2, "roof_tile": 2, "roof_blue": 1}, 0.6, (0.0, 0.02),
     ),
-    Land.FOREST: Recipe(
+    Land.FOREST: PlotRules(
         (60, 220), (60, 200), (0.0, 4.0), 2,
         {Use.FOREST: 0.88, Use.RANGE: 0.08, Use.MEADOW: 0.03, Use.WETLAND: 0.01},
         {Use.RANGE: 4, Use.EARTHWORK: 1.5, Use.BURNT: 1, Use.YARD: 2},
         0.02, (8, 25), (0.4, 0.9), 0.5, (3, 7), 0.3,
         {"roof_grey": 2, "roof_brown": 2, "roof_tile": 1}, 0.3, (0.75, 1.0),
     ),
-    Land.RANGE: Recipe(
+    Land.RANGE: PlotRules(
         (60, 260), (60, 220), (0.0, 3.0), 1,
         {Use.RANGE: 0.72, Use.MEADOW: 0.12, Use.EARTHWORK: 0.03, Use.WETLAND: 0.05, Use.GOLF: 0.05,
          Use.YARD: 0.02},
@@ -96,7 +96,7 @@ RECIPES: dict[Land, Recipe] = {
         0.05, (10, 40), (0.4, 0.9), 0.5, (3, 9), 0.4,
         {"roof_grey": 2, "roof_white": 1, "roof_brown": 1, "roof_tile": 1}, 0.5, (0.0, 0.5),
     ),
-    Land.SUBURB: Recipe(
+    Land.SUBURB: PlotRules(
         (15, 29), (22, 38), (6, 10), 7,
         {Use.LAWN: 0.9, Use.YARD: 0.04, Use.RANGE: 0.03, Use.GOLF: 0.01,
          Use.SPORTS: 0.01, Use.EARTHWORK: 0.01},
@@ -106,7 +106,7 @@ RECIPES: dict[Land, Recipe] = {
          "gravel": 0.5},
         0.65, (0.02, 0.35),
     ),
-    Land.DENSE: Recipe(
+    Land.DENSE: PlotRules(
         (9, 20), (10, 22), (3, 6), 9,
         {Use.YARD: 0.68, Use.LAWN: 0.2, Use.RANGE: 0.08, Use.RUBBLE: 0.02, Use.SPORTS: 0.01,
          Use.EARTHWORK: 0.01},
@@ -116,7 +116,7 @@ RECIPES: dict[Land, Recipe] = {
          "concrete": 2, "soil": 1},
         0.6, (0.0, 0.15),
     ),
-    Land.BLOCKS: Recipe(
+    Land.BLOCKS: PlotRules(
         (40, 90), (28, 60), (6, 12), 3,
         {Use.LAWN: 0.55, Use.YARD: 0.18, Use.PARKING: 0.15, Use.RANGE: 0.05, Use.SPORTS: 0.05,
          Use.SITE: 0.02},
@@ -125,7 +125,7 @@ RECIPES: dict[Land, Recipe] = {
         {"roof_grey": 4, "roof_tile": 2, "roof_white": 1.5, "roof_brown": 1, "concrete": 1.5,
          "gravel": 1}, 0.4, (0.02, 0.3),
     ),
-    Land.INDUSTRY: Recipe(
+    Land.INDUSTRY: PlotRules(
         (60, 170), (50, 130), (8, 14), 3,
         {Use.YARD: 0.5, Use.PARKING: 0.22, Use.LAWN: 0.15, Use.EARTHWORK: 0.05, Use.RUBBLE: 0.02,
          Use.SITE: 0.02},
@@ -135,8 +135,8 @@ RECIPES: dict[Land, Recipe] = {
          "concrete": 1.5, "gravel": 1, "roof_tile": 0.4},
         0.7, (0.0, 0.04),
     ),
-    Land.LAKE: Recipe((200, 300), (200, 300), uses={Use.WATER: 1.0}),
-    Land.BARE: Recipe(
+    Land.LAKE: PlotRules((200, 300), (200, 300), uses={Use.WATER: 1.0}),
+    Land.BARE: PlotRules(
         (60, 200), (60, 200), (0.0, 6.0), 2,
         {Use.EARTHWORK: 0.68, Use.RANGE: 0.26, Use.SITE: 0.04, Use.RUBBLE: 0.02},
         {Use.WATER: 1.5, Use.YARD: 5, Use.SOLAR: 1.5, Use.SITE: 1},

@@ -9,15 +9,15 @@ import numpy as np
 from rsdetect.arraytypes import BoolArray, Float32Array, IndexArray, UInt8Array, UInt32Array
 from rsdetect.simulate.ground.catalogue import ENTRIES
 from rsdetect.simulate.ground.districts import Cells, Districts
-from rsdetect.simulate.ground.land import RECIPES, URBAN, Land
+from rsdetect.simulate.ground.land import PLOT_RULES, URBAN, Land
 from rsdetect.simulate.noise import Frame, hashed, uniform
 from rsdetect.simulate.salts import Salt
 
-_STREET_M = np.array([RECIPES[land].street for land in Land], dtype=np.float32)
-_LENGTH_M = np.array([RECIPES[land].length for land in Land], dtype=np.float32)
-_DEPTH_M = np.array([RECIPES[land].depth for land in Land], dtype=np.float32)
+_STREET_M = np.array([PLOT_RULES[land].street for land in Land], dtype=np.float32)
+_LENGTH_M = np.array([PLOT_RULES[land].length for land in Land], dtype=np.float32)
+_DEPTH_M = np.array([PLOT_RULES[land].depth for land in Land], dtype=np.float32)
 _NATURAL = (Land.FOREST, Land.RANGE, Land.LAKE)
-_PER_BLOCK = np.array([RECIPES[land].per_block for land in Land], dtype=np.float32)
+_PER_BLOCK = np.array([PLOT_RULES[land].per_block for land in Land], dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def paint_meadow(p: Patch) -> Paint:
     t = p.texture
     mix = 0.55 + 0.3 * p.cover + 0.13 * t.patch + 0.12 * t.broad + 0.06 * t.fine + 0.12 * t.leaves
     swaths = (p.day(Salt.MEADOW_MOWN) < 0.3) * stripes(p.along_m, 6 + 6 * p.day(Salt.MEADOW_SWATH), p.gsd_m)
-    mix -= 0.5 * (np.abs(t.place) < 0.035) * seen(1.0, p.gsd_m)
+    mix -= 0.5 * (np.abs(t.lasting) < 0.035) * seen(1.0, p.gsd_m)
     shade = 1 + 0.07 * t.fine + 0.07 * t.grain + 0.05 * t.patch + 0.05 * t.leaves + 0.09 * swaths
     return Paint(p.soil, palette_row("grass", p.lot(Salt.GRASS)), mix, shade)
 
@@ -134,7 +134,7 @@ def paint_range(p: Patch) -> Paint:
         + 0.22 * t.patch
         + 0.12 * t.fine
     )
-    mix += 0.25 * t.leaves + 0.1 * t.grain - 0.6 * (np.abs(t.place) < 0.04) * seen(1.5, p.gsd_m)
+    mix += 0.25 * t.leaves + 0.1 * t.grain - 0.6 * (np.abs(t.lasting) < 0.04) * seen(1.5, p.gsd_m)
     shade = 1 + 0.08 * t.fine + 0.1 * t.grain + 0.09 * t.leaves
     return Paint(
         palette_row("soil", p.region(Salt.SOIL)), palette_row("grass", p.region(Salt.GRASS)), mix, shade
@@ -147,7 +147,7 @@ def paint_forest(p: Patch) -> Paint:
     # Stands differ, and know no plots but where they were planted.
     stand = (
         p.region(Salt.FOREST_STAND)
-        + 0.12 * t.place
+        + 0.12 * t.lasting
         + 0.25 * (p.lot(Salt.FOREST_PLOT_STAND) - 0.5) * (p.region(Salt.FOREST_PLANTED) < 0.4)
     )
     kind = np.where(
@@ -158,7 +158,7 @@ def paint_forest(p: Patch) -> Paint:
     mix = 0.3 + 0.2 * t.fine + 0.2 * t.patch + 0.25 * t.leaves
     shade = 0.72 + 0.14 * t.fine + 0.12 * t.grain + 0.06 * t.patch + 0.07 * t.leaves
     # Glades with the ground in sight.
-    glade = t.place > 2.1
+    glade = t.lasting > 2.1
     first = np.where(glade, palette_row("straw", p.lot(Salt.STRAW)), kind)
     return Paint(
         first.astype(np.uint8), palette_row("leaf", p.region(Salt.FOREST_UNDERSTORY)), mix, shade, Cover.WOODY
@@ -168,7 +168,7 @@ def paint_forest(p: Patch) -> Paint:
 def paint_wetland(p: Patch) -> Paint:
     """Reed, grass and open pools that come and go with the season."""
     t = p.texture
-    pool = t.place + 0.5 * t.leaves + 0.7 * t.patch > 1.0 + 1.2 * p.day(Salt.WETLAND_LEVEL)
+    pool = t.lasting + 0.5 * t.leaves + 0.7 * t.patch > 1.0 + 1.2 * p.day(Salt.WETLAND_LEVEL)
     first = np.where(pool, palette_row("mud_water"), palette_row("straw", p.lot(Salt.STRAW)))
     mix = np.where(pool, 0.1, 0.5 + 0.25 * t.leaves + 0.2 * t.patch + 0.1 * t.fine)
     return Paint(
@@ -182,8 +182,8 @@ def paint_wetland(p: Patch) -> Paint:
 def paint_golf(p: Patch) -> Paint:
     """Smooth mown ground with rougher parts and sand: a golf course or a park."""
     t = p.texture
-    smooth = t.place + 0.1 * t.fine > 0.2
-    sand = (np.abs(t.place - 0.75) < 0.16) & (t.fine + t.patch > 1.5)
+    smooth = t.lasting + 0.1 * t.fine > 0.2
+    sand = (np.abs(t.lasting - 0.75) < 0.16) & (t.fine + t.patch > 1.5)
     mix = np.where(
         smooth, 0.92 + 0.05 * stripes(p.along_m, 9.0, p.gsd_m), 0.55 + 0.2 * t.patch + 0.15 * t.leaves
     )

@@ -22,7 +22,7 @@ _CACHE_BYTES = 64 * 2**20
 _Date = tuple[Path, NDArray[np.generic], BoolArray]  # file, (bands, height, width), (height, width)
 
 
-class Source(BaseModel):
+class ImageFile(BaseModel):
     """One date of one place in a raster file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,11 +36,11 @@ class Source(BaseModel):
 class _Listed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image: tuple[Source, ...] = Field(min_length=1)
+    image: tuple[ImageFile, ...] = Field(min_length=1)
 
 
-def read_sources(path: Path) -> list[Source]:
-    """Read a list of images: a TOML file with a table `[[image]]` each, its keys those of `Source`.
+def read_sources(path: Path) -> list[ImageFile]:
+    """Read a list of images: a TOML file with a table `[[image]]` each, its keys those of `ImageFile`.
 
     A relative path counts from the folder that the list lies in.
 
@@ -60,7 +60,7 @@ def read_sources(path: Path) -> list[Source]:
     return [one.model_copy(update={"path": path.absolute().parent / one.path}) for one in listed.image]
 
 
-def prepare_images(sources: Sequence[Source], folder: Path) -> list[Path]:
+def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
     """Write one prepared image a place into `folder`, which is new; returns their paths.
 
     Georeferenced files with the same grid and the same bands are dates of one place.
@@ -106,7 +106,7 @@ def _write(folder: Path, number: int, bands: tuple[str, ...], dates: Sequence[_D
     return path
 
 
-def _read(source: Source) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], BoolArray]:
+def _read(source: ImageFile) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], BoolArray]:
     with open_raster(str(source.path)) as dataset:
         named = source.bands or tuple((text or "").strip().lower() for text in dataset.descriptions)
         if len(named) != dataset.count:

@@ -15,7 +15,7 @@ from rsdetect.training.compositing.day import MARGIN_PX, draw_days, expose
 from rsdetect.training.compositing.images import FINEST_STEP, VISIBLE, Image, draw_cut, take
 from rsdetect.training.compositing.leaves import dead_leaves, one_over_f
 from rsdetect.training.compositing.moved import Donor, Grounds, move_pieces
-from rsdetect.training.scenes import Scene
+from rsdetect.training.scenes import TrainingScene
 
 _UNCHANGED = 0.2  # share of pairs without any change
 _LEAST_VALID = 0.9  # share of a crop that must be usable
@@ -40,7 +40,7 @@ class _Ground:
         return Drift((known.centres - mean) / deviation, known.gains, known.offsets / deviation)
 
 
-def cut_scene(seed: int, size: int, images: Sequence[Image], leaves: float = 0.3) -> Scene:
+def cut_scene(seed: int, size: int, images: Sequence[Image], leaves: float = 0.3) -> TrainingScene:
     """Pair number `seed` of `size` x `size` pixels.
 
     Parameters
@@ -140,7 +140,9 @@ def _change(grounds: Grounds, donor: Donor, swing: float, rng: np.random.Generat
     move_pieces(grounds, few if rng.random() < 0.6 else many, donor, swing, rng)
 
 
-def _expose(ground: _Ground, grounds: Grounds, swing: float, size: int, rng: np.random.Generator) -> Scene:
+def _expose(
+    ground: _Ground, grounds: Grounds, swing: float, size: int, rng: np.random.Generator
+) -> TrainingScene:
     bands = len(ground.pixels)
     after = grounds.after
     known = ground.drift(rng) if rng.random() < 0.5 else None
@@ -159,7 +161,7 @@ def _expose(ground: _Ground, grounds: Grounds, swing: float, size: int, rng: np.
         date[:, ~valid] = 0
     if rng.random() < 0.5:
         dates.reverse()
-    return Scene(
+    return TrainingScene(
         before=dates[0],
         after=dates[1],
         truth=(grounds.truth[inner] & valid).astype(np.uint8),
