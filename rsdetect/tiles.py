@@ -121,11 +121,3 @@ def plan_tiles(
 
 def _round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
-
-
-@dataclass(frozen=True)
-class WantedBands:
-    """What a detector with bands of its own takes."""
-
-    names: tuple[str, ...]  # in its order
-    required: int  # the first so many must be there; the others help where they are

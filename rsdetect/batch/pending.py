@@ -13,8 +13,8 @@ from rsdetect.errors import InputError
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.record import describe_input, plain
 from rsdetect.jobs.vectorize import read_run
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import open_pair
-from rsdetect.tiles import WantedBands
 
 
 class Left(Enum):

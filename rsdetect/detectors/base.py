@@ -6,8 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import Pair
-from rsdetect.tiles import Tile, WantedBands
+from rsdetect.tiles import Tile
 
 
 @runtime_checkable

@@ -16,9 +16,10 @@ import numpy as np
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
 from rsdetect.errors import NothingToCompare
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import Pair
 from rsdetect.stats import Histogram, robust_scale
-from rsdetect.tiles import Tile, WantedBands
+from rsdetect.tiles import Tile
 
 # Lengths beyond this many standard deviations are change whatever the threshold turns out to be.
 _LONGEST = 32.0

@@ -14,8 +14,9 @@ from rsdetect.backends.select import load_network, precision
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_weights, model_hash, read_card
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.stats import robust_scale
-from rsdetect.tiles import Tile, WantedBands
+from rsdetect.tiles import Tile
 
 if TYPE_CHECKING:  # training scores with this module where there is no rasterio, which scan needs
     from rsdetect.checks.scan import Scan

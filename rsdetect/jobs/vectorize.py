@@ -15,9 +15,9 @@ from rsdetect.jobs.options import PolygonOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 from rsdetect.jobs.record import describe_input, read_record, write_record
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair
-from rsdetect.tiles import WantedBands
 
 _log = logging.getLogger(__name__)
 

@@ -18,9 +18,8 @@ from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.scenes.aoi import read_aoi, touches_window
-from rsdetect.scenes.bands import choose_bands
+from rsdetect.scenes.bands import WantedBands, choose_bands
 from rsdetect.scenes.scene import Header, read_header
-from rsdetect.tiles import WantedBands
 
 _BLOCK = 512  # edge of the windows in which scenes are read, in pixels
 

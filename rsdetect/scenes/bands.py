@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from rsdetect.errors import InputError
 from rsdetect.scenes.scene import Header
-from rsdetect.tiles import WantedBands
+
+
+@dataclass(frozen=True)
+class WantedBands:
+    """What a detector with bands of its own takes."""
+
+    names: tuple[str, ...]  # in its order
+    required: int  # the first so many must be there; the others help where they are
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from rsdetect.scenes.alignment import (
     window_of,
 )
 from rsdetect.scenes.aoi import inside_aoi, read_aoi, touches_window
-from rsdetect.scenes.bands import BandChoice, choose_bands
+from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands
 from rsdetect.scenes.dates import acquisition_date
 from rsdetect.scenes.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
 from rsdetect.scenes.warping import BLOCK
-from rsdetect.tiles import Tile, TileWindow, WantedBands
+from rsdetect.tiles import Tile, TileWindow
 from rsdetect.validation import number_or_name, settle_sequences, text, whole_number
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")

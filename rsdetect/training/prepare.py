@@ -18,8 +18,9 @@ from rsdetect.grid import Window
 from rsdetect.labelled import NOT_LABELLED, LabelledPair, find_pairs, find_unlabelled
 from rsdetect.labelled.grouping import GroupBy, adjoining
 from rsdetect.memory import GDAL_CACHE_BYTES
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair, read_tile
-from rsdetect.tiles import TileWindow, WantedBands
+from rsdetect.tiles import TileWindow
 from rsdetect.training.index import PreparedScene, write_index
 from rsdetect.training.scenes import TrainingScene, write_scene
 from rsdetect.validation import number_or_name, settle_sequences

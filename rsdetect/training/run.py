@@ -13,7 +13,6 @@ from rsdetect.errors import InputError
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_model, save_model
 from rsdetect.nets.siamese import SiameseNet
-from rsdetect.tiles import WantedBands
 from rsdetect.training.averaging import load_like, mean_of
 from rsdetect.training.batches import PlainChips, VariedChips
 from rsdetect.training.index import (
@@ -136,6 +135,7 @@ def _prepared(
             found.append(read_index(folder))
         else:
             # Only here: where the scenes lie ready, training needs no raster library.
+            from rsdetect.scenes.bands import WantedBands
             from rsdetect.training.prepare import PrepareOptions, prepare_labelled, prepare_unlabelled
 
             wanted = WantedBands(recipe.bands, recipe.bands_required)

@@ -15,8 +15,8 @@ import rsdetect
 from rsdetect.errors import InputError
 from rsdetect.evaluation.run import evaluate
 from rsdetect.jobs.options import DetectOptions
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import PairOptions
-from rsdetect.tiles import WantedBands
 from rsdetect.training.options import TrainOptions
 from rsdetect.training.prepare import PrepareOptions
 

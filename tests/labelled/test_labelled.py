@@ -16,9 +16,9 @@ from rsdetect.grid import Window
 from rsdetect.labelled import NOT_LABELLED, find_pairs
 from rsdetect.labelled.places import places_of
 from rsdetect.labelled.stacks import band_files
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import PairOptions
 from rsdetect.scenes.scene import read_scene
-from rsdetect.tiles import WantedBands
 from support.jobs import run_here
 from support.scenes import TEN_METRES, UTM, random_scene, write_plain, write_scene
 

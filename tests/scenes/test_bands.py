@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rsdetect.errors import InputError
-from rsdetect.scenes.bands import parse_bands
+from rsdetect.scenes.bands import WantedBands, parse_bands
 from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
-from rsdetect.tiles import TileWindow, WantedBands
+from rsdetect.tiles import TileWindow
 from support.scenes import TEN_METRES, random_scene, write_scene
 
 RGB = ("red", "green", "blue")

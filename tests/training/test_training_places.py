@@ -16,7 +16,7 @@ from rasterio.transform import from_origin
 
 from rsdetect.errors import InputError
 from rsdetect.labelled import find_unlabelled
-from rsdetect.tiles import WantedBands
+from rsdetect.scenes.bands import WantedBands
 from rsdetect.training.index import PreparedScene, Split, fold_places, read_index, split_places
 from rsdetect.training.prepare import MOST_PX, PrepareOptions, prepare_labelled, prepare_unlabelled
 from rsdetect.training.scenes import UNKNOWN, read_scene
