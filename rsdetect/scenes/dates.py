@@ -29,6 +29,8 @@ _IN_NAMES = (
 
 def acquisition_date(header: Header) -> str | None:
     """ISO date (YYYY-MM-DD) on which the scene was taken; None when the file does not tell."""
+    if header.date is not None:
+        return header.date
     for tag in _ACQUISITION_TAGS:
         if found := _leading_date(header.tags.get(tag, "")):
             return found

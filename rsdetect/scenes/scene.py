@@ -100,6 +100,12 @@ class Header:
     has_mask: bool
     tags: dict[str, str]
     block_shape: tuple[int, int]  # (rows, columns) of the file's own blocks
+    # What a product's metadata say, where they are known. One entry a band, or empty.
+    scales: tuple[float, ...] = ()  # a physical value is number * scale + offset
+    offsets: tuple[float, ...] = ()
+    wavelengths: tuple[float | None, ...] = ()  # nm, centre of the band
+    date: str | None = None  # ISO date of acquisition
+    mask_kind: str | None = None  # what the scene's quality mask is
 
     @property
     def usable(self) -> tuple[int, ...]:
