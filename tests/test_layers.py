@@ -21,12 +21,12 @@ MODULES = {
 FLOORS = (
     {"errors", "arraytypes", "grid", "paths", "files", "folders", "percent", "progress", "validation"},
     {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions"},
-    {"scenes", "geopackage", "backends", "pages", "simulate"},
+    {"scenes", "geopackage", "backends", "pages", "simulation"},
     {"checks", "labelled"},
     {"detectors"},
     {"scoring"},
     {"jobs", "training"},
-    {"batch", "evaluation", "monitoring"},
+    {"batches", "evaluation", "monitoring"},
     {"commands"},
     {"cli"},
 )

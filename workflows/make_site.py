@@ -11,8 +11,8 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-from rsdetect.simulate.series import Series, SeriesSpec
-from rsdetect.simulate.write_series import write_series
+from rsdetect.simulation.series import Series, SeriesSpec
+from rsdetect.simulation.write_series import write_series
 
 DATES = tuple(date(2023, 1, 9) + timedelta(days=28 * number) for number in range(26))
 

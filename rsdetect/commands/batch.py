@@ -69,8 +69,8 @@ def batch(
     Status 0: all done; 3: some failed for reasons that may pass; 2: some cannot be done as they are, or the
     list is wrong.
     """
-    from rsdetect.batch import run_batch
-    from rsdetect.batch.results import as_table
+    from rsdetect.batches import run_batch
+    from rsdetect.batches.results import as_table
     from rsdetect.commands.tables import print_table
     from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 

@@ -44,8 +44,8 @@ def simulate(
 ) -> None:
     """Make a georeferenced pair of scenes with known change, and much that is no change."""
     from rsdetect.devices import usable_cores
-    from rsdetect.simulate import SceneSpec
-    from rsdetect.simulate.write import simulate_pair
+    from rsdetect.simulation import SceneSpec
+    from rsdetect.simulation.write import simulate_pair
 
     width, height = parse_size(size)
     spec = SceneSpec(

@@ -22,8 +22,8 @@ from rsdetect.nets.card import Card, EightBit
 from rsdetect.nets.checkpoint import find_model, load_model, model_hash, save_model
 from rsdetect.percent import PERCENT, to_percent
 from rsdetect.progress import Progress, show_progress
-from rsdetect.simulate import training_pair
-from rsdetect.simulate.imaging.sensors import SENSORS
+from rsdetect.simulation import training_pair
+from rsdetect.simulation.imaging.sensors import SENSORS
 from rsdetect.stats import PixelSample, robust_scale
 from rsdetect.tiles import Tile
 from rsdetect.validation import as_items, text
@@ -75,7 +75,7 @@ def quantise(model: str, folders: Sequence[str] = (), *, quiet: bool = True) -> 
         ranges = measure_ranges(net, (_dates(path, card, known) for known in of_ranges))
         of_cost = list(_simulated(card, _FIRST_SEED + _PAIRS, progress))
     last = _FIRST_SEED + _PAIRS - 1
-    data = f"{_PAIRS} pairs of {_PAIR_PX} px made by rsdetect.simulate, seeds {_FIRST_SEED} to {last}"
+    data = f"{_PAIRS} pairs of {_PAIR_PX} px made by rsdetect.simulation, seeds {_FIRST_SEED} to {last}"
     eight_bit = EightBit(ranges=ranges, data=data)
     f1: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="rsdetect-") as scratch:

@@ -39,7 +39,7 @@ from rsdetect.training.sources import (
     Simulated,
 )
 
-_WORDS = {"simulated": "made by rsdetect.simulate", "cuts": "with change cut from images"}
+_WORDS = {"simulated": "made by rsdetect.simulation", "cuts": "with change cut from images"}
 
 
 @dataclass(frozen=True)

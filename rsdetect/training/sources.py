@@ -52,8 +52,8 @@ class Simulated:
     counted: tuple[str, ...] = ()  # kinds of change that the truth holds; none = all
 
     def __post_init__(self) -> None:
-        from rsdetect.simulate.imaging.sensors import SENSORS
-        from rsdetect.simulate.spec import ChangeKind
+        from rsdetect.simulation.imaging.sensors import SENSORS
+        from rsdetect.simulation.spec import ChangeKind
 
         kinds = [kind.name.lower() for kind in ChangeKind if kind is not ChangeKind.NONE]
         for what, given, known in (("sensor", self.sensors, SENSORS), ("change", self.counted, kinds)):
@@ -64,9 +64,9 @@ class Simulated:
     def __call__(self, seed: int, size: int) -> TrainingScene:
         """A scene of `size` x `size` pixels."""
         # Only here, so that prepared scenes need no simulator.
-        from rsdetect.simulate.pairs import training_spec
-        from rsdetect.simulate.scene import render_whole
-        from rsdetect.simulate.spec import ChangeKind
+        from rsdetect.simulation.pairs import training_spec
+        from rsdetect.simulation.scene import render_whole
+        from rsdetect.simulation.spec import ChangeKind
 
         spec = training_spec(seed, size, self.sensors[seed % len(self.sensors)] if self.sensors else None)
         made = render_whole(spec)

@@ -23,8 +23,8 @@ from rsdetect.backends.cuda import HalfPrecision
 from rsdetect.backends.select import load_network, resolve_backend
 from rsdetect.backends.steps import walk
 from rsdetect.backends.torch import TorchNetwork
-from rsdetect.batch.pairs import BatchPair
-from rsdetect.batch.pending import Left, Method, what_is_left
+from rsdetect.batches.pairs import BatchPair
+from rsdetect.batches.pending import Left, Method, what_is_left
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity

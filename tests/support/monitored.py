@@ -12,8 +12,8 @@ import rasterio
 import yaml
 from rasterio.features import rasterize
 
-from rsdetect.simulate.series import Series, SeriesSpec
-from rsdetect.simulate.write_series import write_series
+from rsdetect.simulation.series import Series, SeriesSpec
+from rsdetect.simulation.write_series import write_series
 
 PATTERN, MASKS = "{date:%Y%m%d}.tif", "{date:%Y%m%d}_mask.tif"
 TEN_DAYS = tuple(date(2024, 4, 1) + timedelta(days=10 * i) for i in range(8))

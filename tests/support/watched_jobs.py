@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import yaml
 
-from rsdetect.simulate.series import Series, SeriesSpec
-from rsdetect.simulate.write_series import write_date
+from rsdetect.simulation.series import Series, SeriesSpec
+from rsdetect.simulation.write_series import write_date
 
 DAYS = tuple(date(2024, 5, 3) + timedelta(days=10 * number) for number in range(5))
 

@@ -282,7 +282,7 @@ def test_pieces_lie_in_the_scene(seed, radius):
 
 
 def plain_day(bands: int, **changed) -> Day:
-    from rsdetect.simulate.imaging.compression import Compression
+    from rsdetect.simulation.imaging.compression import Compression
 
     neutral = {
         "gain": np.ones((bands, 1, 1), np.float32),

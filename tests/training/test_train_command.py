@@ -77,7 +77,7 @@ def test_simulated_scenes_become_a_model_that_detects(monkeypatch, capsys, tmp_p
     card = read_card(model)
     assert json.loads(capsys.readouterr().out) == card.model_dump(mode="json")
     assert (card.name, card.training.seed, card.training.steps, card.training.chips) == ("tiny", 3, 6, 12)
-    assert "9 scenes of 64 px made by rsdetect.simulate" in card.training.data
+    assert "9 scenes of 64 px made by rsdetect.simulation" in card.training.data
     assert set(card.scores) == {"simulated, held out"}
     assert 0.01 <= card.threshold <= 0.99
     work = tmp_path / "m.work"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rsdetect.errors import InputError
 from rsdetect.nets.siamese import SiameseNet
-from rsdetect.simulate.pairs import training_spec
-from rsdetect.simulate.scene import render_whole
+from rsdetect.simulation.pairs import training_spec
+from rsdetect.simulation.scene import render_whole
 from rsdetect.training.augment import CLIP, Chip, plain_chip, same_day, training_chip, two_views
 from rsdetect.training.batches import PlainChips, mix, stack
 from rsdetect.training.calibration import calibrate, count_logits, recount

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
 from rsdetect.arraytypes import Float32Array
-from rsdetect.simulate.imaging.compression import Compression, compress
+from rsdetect.simulation.imaging.compression import Compression, compress
 
 MARGIN_PX = 8  # pixels beyond the scene on every side, which shifts and blurs reach into
 

@@ -1,5 +1,0 @@
-"""Many pairs in one go: a list, one folder a pair, one table and one GeoPackage over all."""
-
-from rsdetect.batch.run import run_batch
-
-__all__ = ["run_batch"]

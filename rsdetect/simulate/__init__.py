@@ -1,7 +1,0 @@
-"""Seeded scene pairs with known change, any size, drawn window by window."""
-
-from rsdetect.simulate.pairs import training_pair, training_spec
-from rsdetect.simulate.scene import render, render_whole
-from rsdetect.simulate.spec import ChangeKind, Rendered, SceneSpec
-
-__all__ = ["ChangeKind", "Rendered", "SceneSpec", "render", "render_whole", "training_pair", "training_spec"]

@@ -1,0 +1,122 @@
+"""Random numbers that belong to a place: the same wherever the window that asks for them begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rsdetect.arraytypes import Float32Array, UInt32Array
+from rsdetect.simulation.salts import Salt
+
+_MOST_PARTS = 1 << 16
+_MOST_OCTAVES = 8
+_ROOT_12 = sqrt(12)  # of a uniform number, to a standard deviation of 1
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The rectangle of pixels being drawn, margin included, in the scene's own pixel grid."""
+
+    row: int  # first row
+    col: int  # first column
+    height: int
+    width: int
+    gsd_m: float  # ground size of a pixel
+    seed: int  # 32 bits; of the world, not of the frame
+
+    @property
+    def y_m(self) -> Float32Array:
+        """(height, 1) metres southwards from the scene's corner to the pixels' centres."""
+        return ((np.arange(self.height) + (self.row + 0.5)) * self.gsd_m).astype(np.float32)[:, None]
+
+    @property
+    def x_m(self) -> Float32Array:
+        """(1, width) metres eastwards from the scene's corner to the pixels' centres."""
+        return ((np.arange(self.width) + (self.col + 0.5)) * self.gsd_m).astype(np.float32)[None, :]
+
+
+def hashed(seed: int, salt: Salt, *keys: ArrayLike, part: int = 0) -> UInt32Array:
+    """A 32-bit hash of each tuple of whole numbers (arrays that broadcast), murmur-like.
+
+    `part` tells apart several draws for the same purpose; 0 to 65 535.
+    """
+    assert 0 <= part < _MOST_PARTS, part
+    number = salt * _MOST_PARTS + part
+    h = np.full(1, (seed * 0x9E3779B1 + number * 0x85EBCA77 + 0x165667B1) & 0xFFFFFFFF, dtype=np.uint32)
+    for key in keys:
+        k = np.asarray(key)
+        h = h ^ (k if k.dtype == np.uint32 else k.astype(np.int32).view(np.uint32))
+        h = h * np.uint32(0x9E3779B1)
+        h ^= h >> np.uint32(15)
+    h = h * np.uint32(0x85EBCA6B)
+    h ^= h >> np.uint32(13)
+    h *= np.uint32(0xC2B2AE35)
+    h ^= h >> np.uint32(16)
+    return h
+
+
+def uniform(seed: int, salt: Salt, *keys: ArrayLike, part: int = 0) -> Float32Array:
+    """A number in [0, 1) for each tuple of integer keys."""
+    return (hashed(seed, salt, *keys, part=part) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+
+
+def white(frame: Frame, salt: Salt, part: int = 0) -> Float32Array:
+    """Uncorrelated noise, one number a pixel, mean 0 and standard deviation 1; (height, width)."""
+    rows = np.arange(frame.row, frame.row + frame.height)[:, None]
+    cols = np.arange(frame.col, frame.col + frame.width)[None, :]
+    return (uniform(frame.seed, salt, rows, cols, part=part) - np.float32(0.5)) * np.float32(_ROOT_12)
+
+
+def smooth(
+    frame: Frame, salt: Salt, scale_m: float, offset_m: tuple[float, float] = (0.0, 0.0), *, part: int = 0
+) -> Float32Array:
+    """Smooth noise with bumps about `scale_m` metres apart, mean 0, standard deviation 1; (height, width).
+
+    A random lattice under a quadratic B-spline: smooth, and local, so that a frame needs only its own
+    lattice points. `offset_m` (south, east) moves the place that is looked at.
+    """
+    rows, row_weights = _spline(frame.row, frame.height, frame.gsd_m, scale_m, offset_m[0])
+    cols, col_weights = _spline(frame.col, frame.width, frame.gsd_m, scale_m, offset_m[1])
+    i = np.arange(rows[0], rows[-1] + 3)
+    j = np.arange(cols[0], cols[-1] + 3)
+    # A uniform number of variance 1/12 under weights whose mean square sum is 0.55 an axis.
+    lattice = uniform(frame.seed, salt, i[:, None], j[None, :], part=part) - np.float32(0.5)
+    lattice *= np.float32(_ROOT_12 / 0.55)
+    rows, cols = rows - rows[0], cols - cols[0]
+    parts = [lattice[rows + t] * row_weights[t][:, None] for t in range(3)]
+    tall = parts[0] + parts[1] + parts[2]
+    out: Float32Array = np.take(tall, cols, axis=1) * col_weights[0]
+    for t in (1, 2):
+        out += np.take(tall, cols + t, axis=1) * col_weights[t]
+    return out
+
+
+def _spline(
+    start: int, count: int, gsd_m: float, scale_m: float, offset_m: float
+) -> tuple[NDArray[np.intp], list[Float32Array]]:
+    """First lattice index of each pixel and the weights of the three points from there on."""
+    at = ((np.arange(count) + (start + 0.5)) * gsd_m + offset_m) / scale_m
+    first = np.floor(at)
+    t = (at - first).astype(np.float32)
+    weights = [(1 - t) * (1 - t) / 2, 0.5 + t * (1 - t), t * t / 2]
+    return first.astype(np.intp), [w.astype(np.float32) for w in weights]
+
+
+def rough(
+    frame: Frame, salt: Salt, scale_m: float, octaves: int = 3, gain: float = 0.6, *, part: int = 0
+) -> Float32Array:
+    """Smooth noise at `scale_m` and at ever smaller scales, down to two pixels; standard deviation 1."""
+    assert octaves <= _MOST_OCTAVES, octaves
+    total = smooth(frame, salt, scale_m, part=part * _MOST_OCTAVES)
+    power, amplitude, scale = 1.0, 1.0, scale_m
+    for octave in range(1, octaves):
+        amplitude, scale = amplitude * gain, scale / 2.1
+        if scale < 2 * frame.gsd_m:
+            break
+        total += smooth(frame, salt, scale, part=part * _MOST_OCTAVES + octave) * np.float32(amplitude)
+        power += amplitude * amplitude
+    total *= np.float32(1 / sqrt(power))
+    return total

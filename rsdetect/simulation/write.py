@@ -1,0 +1,187 @@
+"""A simulated pair as files: two scenes, their cloud masks, and the truth; written window by window."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+
+from rsdetect.errors import OutputError
+from rsdetect.files import clear_unfinished, move, scratch_folder
+from rsdetect.grid import Grid, Window
+from rsdetect.scenes.geotiff import geotiff_profile
+from rsdetect.scenes.handles import gdal_window
+from rsdetect.simulation.draws import Draws
+from rsdetect.simulation.scene import render
+from rsdetect.simulation.spec import ChangeKind, Rendered, SceneSpec
+from rsdetect.simulation.truth import write_truth_polygons
+from rsdetect.simulation.world import build_world
+
+NODATA_TRUTH = 255
+_WRITE_ERRORS = (OSError, RasterioError, DataSourceError, DataLayerError)
+_CRS = "EPSG:32632"
+_ORIGIN = (500000.0, 5300000.0)
+_TILE = 512  # edge of the files' blocks and of the windows drawn, in pixels
+_CACHE_BYTES = 64 << 20  # GDAL's own default is a share of the machine's memory
+_COLOURS = {"swir1": ColorInterp.swir, "swir2": ColorInterp.swir}  # the others go by their own names
+_RASTERS = ("before.tif", "after.tif", "before_mask.tif", "after_mask.tif", "truth.tif")
+_POLYGONS = "truth.gpkg"
+_KINDS = "kinds.tif"  # `ChangeKind` by pixel; only until the polygons are made
+
+
+def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, workers: int = 1) -> dict[str, Any]:
+    """Write a simulated pair into the folder `out`, and say what was written.
+
+    - `before.tif`, `after.tif`: the scenes; no data is 0 in every band.
+    - `before_mask.tif`, `after_mask.tif`: 0 clear, 1 cloud, 2 cloud shadow; no value means nodata.
+    - `truth.tif`: 1 changed, 0 not changed, also under clouds; 255 where a date has no data.
+    - `truth.gpkg`: the changed regions of `truth.tif` (4-connected), each with the kind that most of it is.
+
+    Memory does not grow with the scene. Files appear under their names only when all are whole.
+
+    Parameters
+    ----------
+    workers
+        Processes that draw; the pixels do not depend on it.
+
+    Raises
+    ------
+    OutputError
+        One of the files exists already and `overwrite` is false, or `out` cannot be written.
+    """
+    names = (*_RASTERS, _POLYGONS)
+    there = [name for name in names if (out / name).exists()]
+    if there and not overwrite:
+        raise OutputError(f"{out / there[0]} exists already; choose another folder or allow overwriting.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {out} cannot be made: {error.strerror or error}.") from error
+    clear_unfinished(out)
+    try:
+        with scratch_folder(out) as scratch:
+            parts = {name: scratch / name for name in (*names, _KINDS)}
+            summary = _write_parts(spec, parts, workers)
+            for name in names:
+                move(parts[name], out / name)
+    except _WRITE_ERRORS as error:
+        raise OutputError(f"The pair could not be written to {out}: {error}.") from error
+    return summary | {"files": [str(out / name) for name in names]}
+
+
+def pair_grid(spec: SceneSpec) -> Grid:
+    """Where the pixels of the written files lie: UTM zone 32 north."""
+    size = spec.ground_m
+    crs = str(rasterio.crs.CRS.from_string(_CRS).to_wkt())
+    return Grid(crs, Affine(size, 0, _ORIGIN[0], 0, -size, _ORIGIN[1]), spec.height, spec.width)
+
+
+def _write_parts(spec: SceneSpec, parts: dict[str, Path], workers: int) -> dict[str, Any]:
+    grid, dates = pair_grid(spec), acquisition_dates(spec)
+    counts = np.zeros(len(ChangeKind), dtype=np.int64)
+    observed = 0
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
+        with ExitStack() as stack:
+            files = _create(stack, spec, parts, dates)
+            for window, drawn in _drawn(spec, workers):
+                valid = np.asarray(drawn.before.any(axis=0) & drawn.after.any(axis=0))
+                _put(files, window, drawn, valid)
+                counts += np.bincount(drawn.kind[valid], minlength=len(ChangeKind))
+                observed += int(valid.sum())
+        regions = write_truth_polygons(parts["truth.tif"], parts[_KINDS], grid, parts[_POLYGONS])
+    changed = int(counts[1:].sum())
+    return {
+        "kind": spec.kind,
+        "size": [spec.height, spec.width],
+        "seed": spec.seed,
+        "gsd_m": spec.ground_m,
+        "bands": list(spec.bands),
+        "before_date": dates[0].date().isoformat(),
+        "after_date": dates[1].date().isoformat(),
+        "shift_px": list(build_world(spec).looks[1].shift_px),
+        "observed_share": observed / (spec.height * spec.width),
+        "changed_share": changed / max(observed, 1),
+        "changed_pixels": {
+            kind.name.lower(): int(counts[kind]) for kind in ChangeKind if kind and counts[kind]
+        },
+        "regions": regions,
+    }
+
+
+def acquisition_dates(spec: SceneSpec) -> tuple[datetime, datetime]:
+    """When the scenes were taken: days on which plants stand as they do in them, years apart."""
+    rng = Draws([spec.seed, 11])
+    years = (rng.integers(2015, 2019), rng.integers(2020, 2024))
+    looks = build_world(spec).looks
+    days = [165 + round(150 * (1 - look.season.green) * rng.choice((-1, 1))) for look in looks]
+    first, second = (datetime(y, 1, 1, 10, 20) + timedelta(d) for y, d in zip(years, days, strict=True))
+    return first, second
+
+
+def _create(
+    stack: ExitStack, spec: SceneSpec, parts: dict[str, Path], dates: tuple[datetime, datetime]
+) -> dict[str, Any]:
+    grid = pair_grid(spec)
+    image = geotiff_profile(grid, spec.dtype, count=len(spec.bands), nodata=0, block=_TILE) | {"predictor": 2}
+    classes = geotiff_profile(grid, "uint8", block=_TILE)
+    profiles: dict[str, dict[str, Any]] = {
+        "before.tif": image,
+        "after.tif": image,
+        "before_mask.tif": classes,
+        "after_mask.tif": classes,
+        "truth.tif": classes | {"nodata": NODATA_TRUTH},
+        _KINDS: classes,
+    }
+    files = {
+        name: stack.enter_context(rasterio.open(parts[name], "w", compress="deflate", **profile))
+        for name, profile in profiles.items()
+    }
+    for name, date in zip(("before.tif", "after.tif"), dates, strict=True):
+        files[name].colorinterp = [_COLOURS.get(band) or ColorInterp[band] for band in spec.bands]
+        files[name].descriptions = spec.bands
+        files[name].update_tags(TIFFTAG_DATETIME=date.strftime("%Y:%m:%d %H:%M:%S"))
+    return files
+
+
+def _put(files: dict[str, Any], window: Window, drawn: Rendered, valid: NDArray[np.bool_]) -> None:
+    place = gdal_window(window)
+    files["before.tif"].write(drawn.before, window=place)
+    files["after.tif"].write(drawn.after, window=place)
+    masks = (drawn.cloud_before, drawn.shadow_before), (drawn.cloud_after, drawn.shadow_after)
+    for name, (cloud, shadow) in zip(("before_mask.tif", "after_mask.tif"), masks, strict=True):
+        files[name].write(cloud.astype(np.uint8) + shadow, 1, window=place)
+    files["truth.tif"].write(np.where(valid, drawn.truth, np.uint8(NODATA_TRUTH)), 1, window=place)
+    files[_KINDS].write(drawn.kind, 1, window=place)
+
+
+def _drawn(spec: SceneSpec, workers: int) -> Iterator[tuple[Window, Rendered]]:
+    """Every window of the scene, drawn, in the order of the files' blocks."""
+    windows = Window(0, 0, spec.height, spec.width).blocks(_TILE)
+    if workers <= 1:
+        yield from ((window, render(spec, window)) for window in windows)
+        return
+    waiting: deque[tuple[Window, Future[Rendered]]] = deque()
+    # Spawned, because a process forked while other threads hold locks may never get them.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for window in windows:
+            waiting.append((window, pool.submit(render, spec, window)))
+            # A bounded queue, or finished windows would pile up in memory.
+            if len(waiting) > 2 * workers:
+                window, future = waiting.popleft()
+                yield window, future.result()
+        while waiting:
+            window, future = waiting.popleft()
+            yield window, future.result()
