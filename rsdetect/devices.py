@@ -119,7 +119,9 @@ def _count_gpus() -> int:
 def _may_have_gpu() -> bool:
     """False only where it is certain: torch was built without, or the driver that it needs is not there."""
     found = find_spec("torch")
-    folders = [Path(folder, "lib") for folder in (found and found.submodule_search_locations) or ()]
+    if found is None:  # jobs in 8 bits run without it
+        return False
+    folders = [Path(folder, "lib") for folder in found.submodule_search_locations or ()]
     names = " ".join(file.name for folder in folders for file in folder.glob("*torch_*"))
     if "torch_cpu" not in names or "torch_hip" in names:  # libraries that lie elsewhere, or another maker's
         return True

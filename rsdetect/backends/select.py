@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsdetect.errors import InputError, ModelError
+from rsdetect.extras import missing_extra, missing_torch
 
 if TYPE_CHECKING:  # the command line looks at the words here, and shall not wait for torch
     from rsdetect.backends.base import Network
@@ -44,9 +45,11 @@ def resolve_backend(asked: str, model: str, card: Card, device: str) -> str:
     require_known(asked)
     if asked == "auto":
         usable = (name for name in EIGHT_BIT if device == "cpu" and is_installed(name))
-        return next((name for name in usable if _is_cheap(card, name) and multiplies_bytes()), "torch")
+        asked = next((name for name in usable if _is_cheap(card, name) and multiplies_bytes()), "torch")
     if asked in EIGHT_BIT:
         _require_measured(asked, model, card, device)
+    elif find_spec("torch") is None:
+        raise missing_torch(f"--model {model} in float32")
     return asked
 
 
@@ -65,7 +68,7 @@ def require_eight_bit(backend: str, wanted_by: str) -> None:
         The option or command that needs it, for messages.
     """
     if not is_installed(backend):
-        raise InputError(f"{wanted_by} needs the extra 'cpu': pip install 'rsdetect[cpu]'.")
+        raise missing_extra("cpu", wanted_by)
     if not multiplies_bytes():
         raise InputError(
             f"{wanted_by} needs a processor that sums products of 8 bits without overflow (VNNI or AMX), and "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json
 from rsdetect.commands.parameters import Debug, Json, Quiet
+from rsdetect.extras import missing_torch
 
 
 def quantise(
@@ -26,6 +28,9 @@ def quantise(
 
     from rsdetect.backends.select import EIGHT_BIT
     from rsdetect.commands.tables import print_table
+
+    if find_spec("torch") is None:
+        raise missing_torch("rsdetect quantise")
     from rsdetect.evaluation.quantise import quantise as measure
 
     log_to_stderr(quiet=quiet)

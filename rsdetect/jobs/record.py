@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def describe_machine(device: str) -> dict[str, Any]:
     return {
         "device": device,
         "python": platform.python_version(),
-        "versions": {package: version(package) for package in _PACKAGES},
+        "versions": {package: _version(package) for package in _PACKAGES},
         "peak_memory_mib": round(peak_memory() / 2**20, 1),
     }
 
@@ -133,6 +133,14 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed: jobs in 8 bits run without torch."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _header_hash(path: str) -> str:

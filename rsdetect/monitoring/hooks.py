@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rsdetect.errors import InputError
+from rsdetect.extras import missing_extra
 from rsdetect.monitoring.job import CommandHook, NewsSection, WebhookHook
 from rsdetect.monitoring.retries import patient
 
@@ -45,9 +46,7 @@ def require_hook(news: NewsSection, folder: Path) -> None:
         try:
             import urllib3  # noqa: F401
         except ImportError:
-            raise InputError(
-                "a webhook needs the extra 'monitor': pip install 'rsdetect[monitor]'."
-            ) from None
+            raise missing_extra("monitor", "a webhook") from None
 
 
 def call_hook(news: NewsSection, summary: Path, content: Mapping[str, Any], folder: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.errors import InputError
+from rsdetect.extras import missing_extra
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.journal import Journal
@@ -51,9 +52,7 @@ class Schedule:
             from apscheduler.triggers.cron import CronTrigger
             from apscheduler.triggers.interval import IntervalTrigger
         except ImportError:
-            raise InputError(
-                "monitor serve needs the extra 'serve': pip install 'rsdetect[serve]'."
-            ) from None
+            raise missing_extra("serve", "monitor serve") from None
         if self.every is not None:
             return IntervalTrigger(seconds=int(_period(self.every).total_seconds()))
         assert self.cron is not None

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rsdetect.errors import InputError, OutputError
+from rsdetect.errors import OutputError
+from rsdetect.extras import missing_extra
 from rsdetect.files import atomic_path
 from rsdetect.monitoring.timeline import Timeline
 from rsdetect.pages.templates import render
@@ -52,7 +53,7 @@ def _draw(timeline: Timeline) -> Any:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
         from matplotlib.figure import Figure
     except ImportError:
-        raise InputError("a timeline needs the extra 'monitor': pip install 'rsdetect[monitor]'.") from None
+        raise missing_extra("monitor", "a timeline") from None
     figure = Figure(figsize=_SIZE_IN, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     figure.suptitle(f"{timeline.site}: {timeline.title}", fontsize=11, parse_math=False)

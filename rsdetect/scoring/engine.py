@@ -21,6 +21,7 @@ from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer
 from rsdetect.devices import worker_limits
 from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError, SourceUnavailable
+from rsdetect.extras import missing_extra
 from rsdetect.memory import MemoryBudget
 from rsdetect.percent import to_percent
 from rsdetect.progress import Progress
@@ -232,7 +233,7 @@ def _client(address: str) -> Iterator[Any]:
         from distributed import Client
         from distributed.comm.addressing import parse_address, parse_host_port
     except ImportError:
-        raise InputError("--scheduler needs the extra 'cluster': pip install 'rsdetect[cluster]'.") from None
+        raise missing_extra("cluster", "--scheduler") from None
     try:
         # Looked at before a client is made, because one that cannot be started takes 20 s to go.
         parse_host_port(parse_address(address, strict=True)[1])

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from rsdetect.errors import InputError, JobInterrupted
+from rsdetect.extras import missing_extra
 from rsdetect.monitoring.retries import MAY_PASS, patient
 from rsdetect.scenes.handles import one_line
 
@@ -126,9 +127,7 @@ def require_stac() -> None:
     try:
         import pystac_client  # noqa: F401
     except ImportError:
-        raise InputError(
-            "a STAC catalogue needs the extra 'monitor': pip install 'rsdetect[monitor]'."
-        ) from None
+        raise missing_extra("monitor", "a STAC catalogue") from None
 
 
 def _stac_io() -> Any:

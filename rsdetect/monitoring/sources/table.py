@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from rsdetect.errors import InputError
+from rsdetect.extras import missing_extra
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.paths import from_folder
 from rsdetect.scenes.dates import date_in_name
@@ -99,9 +100,7 @@ def _parquet(path: Path) -> list[tuple[str, dict[str, str]]]:
     try:
         frame = geopandas.read_parquet(path)
     except ImportError:
-        raise InputError(
-            f"{path} is a GeoParquet, which needs the extra 'monitor': pip install 'rsdetect[monitor]'."
-        ) from None
+        raise missing_extra("monitor", f"{path} is a GeoParquet, which") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as GeoParquet: {' '.join(str(error).split())}.") from error
     known = [column for column in frame.columns if column.lower() in (*_SCENE, *_PAIR)]
