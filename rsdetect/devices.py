@@ -89,20 +89,20 @@ def resolve_device(text: str, *, on_cluster: bool = False) -> str:
     """
     if on_cluster and text not in ("auto", "cpu", "cuda"):
         raise InputError(
-            f"--device {text!r} cannot be asked of a cluster; choose auto, cpu or cuda (each worker process "
+            f"`device` {text!r} cannot be asked of a cluster; choose auto, cpu or cuda (each worker process "
             "takes a GPU for itself, of those that CUDA_VISIBLE_DEVICES leaves it)."
         )
     if text == "cpu" or on_cluster:
         return text
     if text != "auto" and not re.fullmatch(r"cuda(:\d+)?", text):
-        raise InputError(f"--device {text!r} is unknown; choose auto, cpu, cuda or cuda:0.")
+        raise InputError(f"`device` {text!r} is unknown; choose auto, cpu, cuda or cuda:0.")
     count = _count_gpus()
     if text == "auto":
         return "cuda:0" if count else "cpu"
     index = int(text.partition(":")[2] or 0)
     if index >= count:
         raise InputError(
-            f"--device {text} asks for a GPU that is not there ({count} found); use --device cpu."
+            f"`device` {text} asks for a GPU that is not there ({count} found); use `device='cpu'`."
         )
     return f"cuda:{index}"
 
@@ -159,8 +159,8 @@ def own_device(asked: str) -> str:
         if not any(_own(f"cuda:{index}", index) for index in range(count)):
             raise JobInterrupted(
                 f"a worker process on {socket.gethostname()} finds no GPU for itself ({count} in sight, held "
-                "by other worker processes); start one worker process for each GPU, or add --device cpu, and "
-                "run the same command to carry on."
+                "by other worker processes); start one worker process for each GPU, or add `device='cpu'`, "
+                "and run the same command to carry on."
             )
         return next(iter(_owned))
 

@@ -16,6 +16,8 @@
 Which of the last two kinds a failed read is, `rsdetect.scenes.handles.read_failure` decides.
 
 A message shows the two things that disagree, the file, and the way out, in one sentence or two.
+An option stands in backticks, as an argument of a Python call: `min_area`, `device='cpu'`. The command line
+shows it as its own option (`rsdetect.commands.wording`).
 """
 
 from __future__ import annotations

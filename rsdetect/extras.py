@@ -26,8 +26,8 @@ def missing_extra(extra: str, wanted_by: str) -> InputError:
 def missing_torch(wanted_by: str) -> InputError:
     """The error to raise where PyTorch, which only jobs in 8 bits and `cva` can do without, is missing."""
     return InputError(
-        f"{wanted_by} needs PyTorch, which is not installed: pip install torch. Without it, --detector "
-        "cva runs, and networks in 8 bits do with --backend openvino or onnx."
+        f"{wanted_by} needs PyTorch, which is not installed: pip install torch. Without it, `detector` "
+        "cva runs, and networks in 8 bits do with `backend` openvino or onnx."
     )
 
 

@@ -56,10 +56,10 @@ def parse_memory(text: str) -> int:
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", text.upper())
     if not found or found[2] not in _UNITS:
-        raise InputError(f"--memory {text!r} is no size; write it like 2GB or 1500MB.")
+        raise InputError(f"`memory` {text!r} is no size; write it like 2GB or 1500MB.")
     size = int(float(found[1]) * _UNITS[found[2]])
     if size < _LEAST:
-        raise InputError(f"--memory {text} is too little: a job takes 512MiB at least.")
+        raise InputError(f"`memory` {text} is too little: a job takes 512MiB at least.")
     return size
 
 

@@ -72,7 +72,7 @@ def as_items(option: str, given: Any, kind: Callable[[Any], Any]) -> tuple[Any, 
     try:
         return tuple(kind(item) for item in items)
     except TypeError:
-        raise InputError(f"{option} takes {_WORDS[kind]}, and got {given!r}.") from None
+        raise InputError(f"`{option}` takes {_WORDS[kind]}, and got {given!r}.") from None
 
 
 def settle_sequences(options: Any, **kinds: Callable[[Any], Any]) -> None:

@@ -76,7 +76,7 @@ def test_worker_processes_take_a_gpu_each_and_one_too_many_is_told(worker, asked
 def test_without_a_gpu_a_worker_takes_the_cpu_unless_a_gpu_was_asked_for(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert own_device("auto") == own_device("cpu") == "cpu"
-    with pytest.raises(JobInterrupted, match=r"0 in sight.*--device cpu"):
+    with pytest.raises(JobInterrupted, match=r"0 in sight.*`device='cpu'`"):
         own_device("cuda")
 
 

@@ -103,8 +103,8 @@ def test_half_a_pixel_off_names_both_grids_and_the_option_that_mends_it(scene):
         open_pair(before, after)
     assert str(refusal.value) == (
         f"{before} and {after} lie on different grids: 10 m pixels from (500000, 5300000) and from "
-        f"(500005, 5300000), +0.50 columns and +0.00 rows off. Add --align to warp {after} onto the grid of "
-        f"{before}."
+        f"(500005, 5300000), +0.50 columns and +0.00 rows off. Add `align=True` to warp {after} onto the "
+        f"grid of {before}."
     )
     assert open_pair(before, after, PairOptions(align=True)).after.warp == "bilinear"
 
@@ -122,7 +122,7 @@ def test_half_a_pixel_off_names_both_grids_and_the_option_that_mends_it(scene):
 def test_a_mismatch_says_what_differs(scene, profile, words):
     with pytest.raises(GridMismatch, match=words) as refusal:
         open_pair(scene(), scene(**profile))
-    assert "Add --align" in str(refusal.value)
+    assert "Add `align=True`" in str(refusal.value)
 
 
 def test_north_up_and_south_up_are_compared_with_align(scene):

@@ -91,7 +91,7 @@ def test_sizes_are_read_as_people_write_them(text, size):
 
 @pytest.mark.parametrize("text", ["", "GB", "2 pounds", "-1GB", "2GB2", "100MB"])
 def test_what_is_no_size_or_too_little_is_refused(text):
-    with pytest.raises(InputError, match="--memory"):
+    with pytest.raises(InputError, match="`memory`"):
         parse_memory(text)
 
 

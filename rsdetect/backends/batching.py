@@ -99,7 +99,7 @@ class Owner:
                     batch,
                     InputError(
                         f"the memory of {self._name} does not hold a tile of {width} x {height} pixels; "
-                        "choose a smaller --tile-size, or --device cpu."
+                        "choose a smaller `tile_size`, or `device='cpu'`."
                     ),
                 )
         except Exception as error:

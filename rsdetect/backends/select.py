@@ -49,14 +49,14 @@ def resolve_backend(asked: str, model: str, card: Card, device: str) -> str:
     if asked in EIGHT_BIT:
         _require_measured(asked, model, card, device)
     elif find_spec("torch") is None:
-        raise missing_torch(f"--model {model} in float32")
+        raise missing_torch(f"`model` {model} in float32")
     return asked
 
 
 def require_known(asked: str) -> None:
     """Raise `InputError` where `--backend` does not know the word."""
     if asked not in BACKENDS:
-        raise InputError(f"--backend {asked!r} is unknown; choose one of {', '.join(BACKENDS)}.")
+        raise InputError(f"`backend` {asked!r} is unknown; choose one of {', '.join(BACKENDS)}.")
 
 
 def require_eight_bit(backend: str, wanted_by: str) -> None:
@@ -72,17 +72,17 @@ def require_eight_bit(backend: str, wanted_by: str) -> None:
     if not multiplies_bytes():
         raise InputError(
             f"{wanted_by} needs a processor that sums products of 8 bits without overflow (VNNI or AMX), and "
-            "this one does not; only --backend torch runs on it."
+            "this one does not; only `backend='torch'` runs on it."
         )
 
 
 def _require_measured(asked: str, model: str, card: Card, device: str) -> None:
     if device != "cpu":
-        raise InputError(f"--backend {asked} runs on processors and not on {device}; add --device cpu.")
-    require_eight_bit(asked, f"--backend {asked}")
+        raise InputError(f"`backend` {asked} runs on processors and not on {device}; add `device='cpu'`.")
+    require_eight_bit(asked, f"`backend` {asked}")
     if card.eight_bit is None:
         raise ModelError(
-            f"the card of the model {model} has no ranges for 8 bits, so --backend {asked} cannot run it; "
+            f"the card of the model {model} has no ranges for 8 bits, so `backend` {asked} cannot run it; "
             f"measure them with: rsdetect quantise {model}."
         )
 

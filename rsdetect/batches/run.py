@@ -167,7 +167,10 @@ def _run_pair(
     except Exception as error:
         if stop_at_defects:
             raise
-        status, why = 1, f"a defect of rsdetect ({type(error).__name__}: {error}); --debug shows where."
+        status, why = (
+            1,
+            f"a defect of rsdetect ({type(error).__name__}: {error}); `stop_at_defects=True` shows where.",
+        )
     return PairResult(pair.name, State.FAILED, status, " ".join(why.split()), pair.before, pair.after)
 
 
@@ -257,4 +260,6 @@ def _names_of_earlier_runs(out: Path) -> set[str]:
 def _with_full_paths(options: DetectOptions) -> DetectOptions:
     """As the record of a run keeps them, so that the two can be compared."""
     aoi = options.pair.aoi
-    return replace(options, pair=replace(options.pair, aoi=aoi and str(Path(aoi).absolute())))
+    if not isinstance(aoi, str):
+        return options
+    return replace(options, pair=replace(options.pair, aoi=str(Path(aoi).absolute())))

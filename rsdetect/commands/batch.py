@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from rsdetect.commands.parameters import (
     TileSize,
     Workers,
 )
+from rsdetect.commands.wording import as_options
 from rsdetect.jobs.parse import parse_pair_options, parse_threshold
 
 
@@ -95,7 +97,7 @@ def batch(
     if as_json:
         print_json(report.as_content())
     else:
-        print_table(as_table(report.results))
+        print_table(as_table([replace(row, why=as_options(row.why)) for row in report.results]))
         for line in report.remarks():
             say(line)
     raise typer.Exit(report.exit_status)

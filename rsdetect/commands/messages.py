@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rsdetect.commands.wording import as_options
+
+if TYPE_CHECKING:
+    import logging
 
 
 def summary(counts: dict[str, Any], polygons: Path) -> str:
@@ -30,7 +35,7 @@ def log_to_stderr(*, quiet: bool) -> None:
 
     log = logging.getLogger("rsdetect")
     log.handlers = [logging.StreamHandler(sys.stderr)]
-    log.handlers[0].setFormatter(logging.Formatter("Warning: %(message)s"))
+    log.handlers[0].setFormatter(_formatter())
     log.setLevel(logging.ERROR if quiet else logging.WARNING)
     log.propagate = False
     # What libraries complain of is either said by us in words of our own, or nothing to a user.
@@ -45,4 +50,14 @@ def warn(warnings: tuple[str, ...]) -> None:
 
 def say(text: str) -> None:
     """One line on stderr: stdout is for results."""
-    print(text, file=sys.stderr)
+    print(as_options(text), file=sys.stderr)
+
+
+def _formatter() -> logging.Formatter:
+    import logging
+
+    class _AsOptions(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return as_options(super().format(record))
+
+    return _AsOptions("Warning: %(message)s")

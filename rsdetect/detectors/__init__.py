@@ -49,10 +49,10 @@ def make_detector(
         The model cannot be read, or cannot be run by this backend.
     """
     if name not in DETECTORS:
-        raise InputError(f"--detector {name!r} is unknown; choose one of {', '.join(DETECTORS)}.")
+        raise InputError(f"`detector` {name!r} is unknown; choose one of {', '.join(DETECTORS)}.")
     if name == "cva":
         if model is not None:
-            raise InputError("--model names a network, and --detector cva has none; drop one of the two.")
+            raise InputError("`model` names a network, and `detector='cva'` has none; drop one of the two.")
         return CvaDetector()
     from rsdetect.backends.select import resolve_backend
     from rsdetect.detectors.learned import DEFAULT_MODEL, SiameseDetector

@@ -171,7 +171,7 @@ class SiameseDetector:
             most = f" to {len(card.bands)}" if len(card.bands) > card.required else ""
             raise ModelError(
                 f"The model {card.name} wants {card.required}{most} bands ({', '.join(card.bands)}), "
-                f"but the pair has {bands}; choose them with --bands."
+                f"but the pair has {bands}; choose them with `bands`."
             )
         slots = scan.pair.slots or tuple(range(bands))
         if sample.count == 0:

@@ -60,7 +60,7 @@ def card_to_fill(model: str | None) -> Path:
         None is named, or it cannot be written.
     """
     if model is None:
-        raise InputError("--into-card stores the scores in the card of a model file; name it with --model.")
+        raise InputError("`into_card` stores the scores in the card of a model file; name it with `model`.")
     from rsdetect.nets.checkpoint import find_model
 
     path = find_model(model)

@@ -87,12 +87,12 @@ def log_of(split: Split, path: Path, part: str, reason: str | None) -> Log | Non
         written.
     """
     if part not in split.parts:
-        raise InputError(f"--part {part!r} is none of the parts of {path}: {', '.join(split.parts)}.")
+        raise InputError(f"`part` {part!r} is none of the parts of {path}: {', '.join(split.parts)}.")
     if reason is None:
         if part in split.reporting:
             raise InputError(
-                f"the part {part!r} of {path} is kept for reporting: give --log-look REASON, which logs the "
-                f"figures in {split.looks}."
+                f"the part {part!r} of {path} is kept for reporting: give the reason as `log_look`, which "
+                f"logs the figures in {split.looks}."
             )
         return None
     log = Log(path=path.parent / split.looks, reason=reason, code=code_version())

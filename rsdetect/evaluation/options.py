@@ -40,18 +40,18 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         settle_sequences(self, bands=number_or_name, shifts_px=number)
         if self.seed < 0:
-            raise InputError(f"--seed {self.seed} is below 0.")
+            raise InputError(f"`seed` {self.seed} is below 0.")
         for shift in self.shifts_px:
             if not 0 < abs(shift) <= _FARTHEST_PX or math.isnan(shift):
                 raise InputError(
-                    f"--shifts {shift:g} is no shift in pixels; give more than 0, up to {_FARTHEST_PX}."
+                    f"`shifts_px` {shift:g} is no shift in pixels; give more than 0, up to {_FARTHEST_PX}."
                 )
         if (self.split is None) != (self.part is None):
-            raise InputError("--split FILE and --part NAME go together.")
+            raise InputError("`split` and `part` go together.")
         if self.log_look is not None and (self.split is None or not self.log_look.strip()):
-            raise InputError("--log-look REASON says why a part of --split is evaluated.")
+            raise InputError("`log_look` says why a part of `split` is evaluated.")
         if self.group_by is not None and self.split is not None:
-            raise InputError("--group-by and --split both say what one place is; give one of them.")
+            raise InputError("`group_by` and `split` both say what one place is; give one of them.")
 
     @classmethod
     def from_keywords(cls, **keywords: Any) -> EvaluateOptions:

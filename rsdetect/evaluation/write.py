@@ -29,7 +29,7 @@ def claim(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     for name in (RECORD, PAGE):
         if (out / name).exists() and not overwrite:
-            raise OutputError(f"{out / name} exists; add --overwrite to replace it.")
+            raise OutputError(f"{out / name} exists; add `overwrite=True` to replace it.")
     with Outputs.hold(out):
         yield out / Outputs.WORK
 

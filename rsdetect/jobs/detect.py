@@ -279,5 +279,5 @@ def _with_full_paths(options: PairOptions) -> PairOptions:
     return replace(
         options,
         masks=tuple(full(path) for path in options.masks),
-        aoi=options.aoi and full(options.aoi),
+        aoi=full(options.aoi) if isinstance(options.aoi, str) else options.aoi,
     )

@@ -24,11 +24,11 @@ class PolygonOptions:
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise InputError(f"--threshold {self.threshold} is no probability above 0 and up to 1.")
+            raise InputError(f"`threshold` {self.threshold} is no probability above 0 and up to 1.")
         if not 0 <= self.min_area < math.inf:
-            raise InputError(f"--min-area {self.min_area} is not an area in m²; give 0 or more.")
+            raise InputError(f"`min_area` {self.min_area} is not an area in m²; give 0 or more.")
         if not 0 <= self.simplify < math.inf:
-            raise InputError(f"--simplify {self.simplify} is not a distance in m; give 0 or more.")
+            raise InputError(f"`simplify` {self.simplify} is not a distance in m; give 0 or more.")
 
     def level(self, own_threshold: float) -> int:
         """The lowest percent value that counts as change; the raster holds whole percent.
@@ -58,9 +58,9 @@ class ScoreOptions:
         if self.memory is not None:
             parse_memory(self.memory)
         if self.tile_size is not None and not 64 <= self.tile_size <= 16384:
-            raise InputError(f"--tile-size {self.tile_size} is out of range; choose 64 to 16384 pixels.")
+            raise InputError(f"`tile_size` {self.tile_size} is out of range; choose 64 to 16384 pixels.")
         if self.workers is not None and self.workers < 1:
-            raise InputError(f"--workers {self.workers} leaves nobody to work; give 1 or more.")
+            raise InputError(f"`workers` {self.workers} leaves nobody to work; give 1 or more.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,13 +117,14 @@ class Outputs:
                         shutil.rmtree(entry)
             if not overwrite:
                 raise OutputError(
-                    f"{self.folder} holds the results of an earlier run; add --overwrite to replace them."
+                    f"{self.folder} holds the results of an earlier run; add `overwrite=True` to replace "
+                    "them."
                 )
         if overwrite or self._publishing.exists():
             return
         for name in (self.RASTER, self.RASTER_STYLE, self.POLYGONS):
             if (self.folder / name).exists():
-                raise OutputError(f"{self.folder / name} exists; add --overwrite to replace it.")
+                raise OutputError(f"{self.folder / name} exists; add `overwrite=True` to replace it.")
 
     def _let_go(self) -> None:
         keep = True

@@ -26,8 +26,8 @@ def parse_pair_options(
     return PairOptions(
         bands=parse_bands(bands),
         masks=tuple(mask.split(",")) if mask else (),
-        mask_values=parse_integers("--mask-values", mask_values),
-        mask_bits=parse_integers("--mask-bits", mask_bits),
+        mask_values=parse_integers("`mask_values`", mask_values),
+        mask_bits=parse_integers("`mask_bits`", mask_bits),
         aoi=aoi,
         align=align,
         resampling=resampling,
@@ -52,7 +52,7 @@ def parse_size(text: str) -> tuple[int, int]:
     width, *rest = text.split("x")
     height = rest[0] if rest else width
     if len(rest) > 1 or not width.isdecimal() or not height.isdecimal():
-        raise InputError(f"--size {text!r} is no size; write 1024 or 2000x1000 (width x height).")
+        raise InputError(f"`size` {text!r} is no size; write 1024 or 2000x1000 (width x height).")
     return int(width), int(height)
 
 
@@ -63,7 +63,7 @@ def parse_shift(text: str | None) -> tuple[float, float] | None:
     try:
         rows, cols = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"--shift {text!r} is no shift; write rows,columns in pixels: 0.5,-1.") from None
+        raise InputError(f"`shift` {text!r} is no shift; write rows,columns in pixels: 0.5,-1.") from None
     return rows, cols
 
 
@@ -78,7 +78,7 @@ def parse_shifts(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"--shifts {text!r} is no list of pixels; write 0.5,1,2 or none.") from None
+        raise InputError(f"`shifts_px` {text!r} is no list of pixels; write 0.5,1,2 or none.") from None
 
 
 def parse_point(text: str | None) -> tuple[float, float] | None:
@@ -90,7 +90,7 @@ def parse_point(text: str | None) -> tuple[float, float] | None:
         if not math.isfinite(x + y):
             raise ValueError(text)
     except ValueError:
-        raise InputError(f"--at {text!r} is no point; write X,Y: 500120,5299880 or 9.0016,47.8502.") from None
+        raise InputError(f"`at` {text!r} is no point; write X,Y: 500120,5299880 or 9.0016,47.8502.") from None
     return x, y
 
 
@@ -101,4 +101,4 @@ def parse_threshold(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"--threshold {text!r} is neither a number nor 'auto'.") from None
+        raise InputError(f"`threshold` {text!r} is neither a number nor 'auto'.") from None

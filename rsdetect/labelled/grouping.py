@@ -52,7 +52,7 @@ class GroupBy:
             return cls(text=text, pattern=re.compile(text))
         except re.error as error:
             raise InputError(
-                f"--group-by {text!r} is neither a distance like 500m nor a regular expression: {error}."
+                f"`group_by` {text!r} is neither a distance like 500m nor a regular expression: {error}."
             ) from error
 
     def apply(self, pairs: Sequence[LabelledPair], grids: Sequence[Grid]) -> list[LabelledPair]:
@@ -69,7 +69,7 @@ class GroupBy:
         for pair, grid in zip(pairs, grids, strict=True):
             if grid.crs is None:
                 raise InputError(
-                    f"--group-by {self.text}: {pair.before} has no georeference, so distances to it are "
+                    f"`group_by` {self.text}: {pair.before} has no georeference, so distances to it are "
                     "unknown; a regular expression groups pairs by their names."
                 )
         places = together([pair.place for pair in pairs], grids, self.distance_m)
@@ -80,7 +80,7 @@ class GroupBy:
         found = self.pattern.search(name)
         place = found and (found[1] if self.pattern.groups else found[0])
         if not place:
-            raise InputError(f"--group-by {self.text!r} finds no place in the name {name}.")
+            raise InputError(f"`group_by` {self.text!r} finds no place in the name {name}.")
         return place
 
 

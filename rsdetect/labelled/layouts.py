@@ -56,7 +56,7 @@ def find_pairs(folder: str | Path, layout: str = "auto") -> list[LabelledPair]:
     """
     folder = Path(folder)
     if layout not in LAYOUTS:
-        raise InputError(f"--layout {layout!r} is unknown; choose one of {', '.join(LAYOUTS)}.")
+        raise InputError(f"`layout` {layout!r} is unknown; choose one of {', '.join(LAYOUTS)}.")
     if not folder.exists():
         raise InputError(f"there is no folder {folder}.")
     finders = {"folders": _folders, "places": _places, "onera": _onera, "csv": _csv}

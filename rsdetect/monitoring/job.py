@@ -119,7 +119,7 @@ def _size(value: str | None) -> str | None:
         try:
             parse_memory(value)
         except InputError as error:
-            raise ValueError(str(error).removeprefix("--memory ").removesuffix(".")) from None
+            raise ValueError(str(error).removeprefix("`memory` ").removesuffix(".")) from None
     return value
 
 
@@ -170,7 +170,7 @@ BaselineSection = Annotated[
 class DetectorSection(Section):
     """How two scenes are compared; the options of `rsdetect detect`."""
 
-    name: str = Field(default="siamese", description="siamese, cva, ... as --detector of rsdetect detect.")
+    name: str = Field(default="siamese", description="siamese, cva, ... as of rsdetect detect.")
     model: str | None = Field(default=None, description="Model file or name; the detector's own by default.")
     threshold: Annotated[float | None, BeforeValidator(_none_of_auto)] = Field(
         default=None,

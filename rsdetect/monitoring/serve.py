@@ -37,7 +37,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if (self.cron is None) == (self.every is None):
-            raise InputError("give one of --cron and --every: when to run, or how often.")
+            raise InputError("give one of `cron` and `every`: when to run, or how often.")
         self.trigger()
 
     def trigger(self) -> Any:
@@ -63,7 +63,7 @@ class Schedule:
             return CronTrigger.from_crontab(" ".join([*fields[:4], days_by_name(fields[4])]))
         except ValueError as error:
             raise InputError(
-                f"--cron {self.cron!r} is no schedule ({error}); write minute, hour, day, month and day "
+                f"`cron` {self.cron!r} is no schedule ({error}); write minute, hour, day, month and day "
                 'of the week as cron does: "0 6 * * MON".'
             ) from error
 
@@ -111,7 +111,7 @@ def _day(text: str) -> int:
 def _period(text: str) -> timedelta:
     match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
     if match is None:
-        raise InputError(f"--every {text!r} is no length of time; write 30m, 6h or 7d.")
+        raise InputError(f"`every` {text!r} is no length of time; write 30m, 6h or 7d.")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

@@ -82,7 +82,7 @@ def make_timeline(
         The job has not been run, there is no such event, or the point lies outside the job's grid.
     """
     if (event is None) == (at is None):
-        raise InputError("give one of --event and --at: an event, or a point.")
+        raise InputError("give one of `event` and `at`: an event, or a point.")
     job = read_job(job_file)
     folder = JobFolder(job.path(job.out, job_file))
     if not folder.journal.exists():

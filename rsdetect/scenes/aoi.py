@@ -1,12 +1,17 @@
-"""The area of interest: polygons from any vector file, held in pixel coordinates of the pair's grid."""
+"""The area of interest: polygons of a vector file or of a caller, in pixel coordinates of the pair's grid."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 import shapely
+import shapely.geometry
 from rasterio.features import rasterize
 
 from rsdetect.arraytypes import BoolArray
@@ -15,13 +20,63 @@ from rsdetect.grid import Grid, Window
 from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.handles import one_line
 
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame, GeoSeries
+
+_GIVEN = "the given area of interest"
+
+
+@dataclass(frozen=True)
+class Area:
+    """Polygons that a caller gave, as options and records keep them."""
+
+    wkt: str
+    crs: str | None  # as WKT; None = that of the scenes
+
+    def __str__(self) -> str:
+        return _GIVEN
+
+
+AoiLike: TypeAlias = Union[
+    str, Path, "GeoDataFrame", "GeoSeries", shapely.Geometry, Mapping[str, object], Area
+]
+"""What `aoi` takes: a vector file; polygons with their CRS; or a geometry or GeoJSON-like mapping.
+
+What names no CRS is in that of the scenes. A mapping may name one under "crs", as text or as GeoJSON of
+2008 does.
+"""
+
 # Vertices are snapped to 1/1024 of a pixel, so that moving them by whole pixels into a tile is exact and
 # a pixel falls inside or outside whichever tile asks.
 _SNAP = 1024
 
 
-def read_aoi(path: str, grid: Grid) -> bytes:
-    """The polygons of `path` (every layer's first, any CRS) on `grid`, in (column, row), as WKB.
+def settle_aoi(given: AoiLike | None) -> str | Area | None:
+    """What `aoi` was given, as a path or an `Area`.
+
+    Raises
+    ------
+    InputError
+        It is none of what `AoiLike` names.
+    """
+    if given is None or isinstance(given, Area):
+        return given
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    if isinstance(given, shapely.Geometry):
+        return _area_of([given], None)
+    if isinstance(given, Mapping):
+        return _area_of_mapping(given)
+    if hasattr(given, "geometry") and hasattr(given, "crs"):
+        return _area_of(given.geometry.dropna(), given.crs)
+    raise InputError(
+        "`aoi` takes a path, a GeoDataFrame or GeoSeries, a shapely geometry or a GeoJSON-like mapping, and "
+        f"got {type(given).__name__}."
+    )
+
+
+def read_aoi(given: AoiLike, grid: Grid) -> bytes:
+    """The polygons of an area of interest on `grid`, in (column, row), as WKB; of a file, its first layer's.
 
     Raises
     ------
@@ -30,6 +85,21 @@ def read_aoi(path: str, grid: Grid) -> bytes:
     NothingToCompare
         The polygons lie outside the grid.
     """
+    area = settle_aoi(given)
+    geometry = _read_area(area, grid) if isinstance(area, Area) else _read_file(str(area))
+    found = _on_grid(geometry, grid, str(area))
+    if found.is_empty:
+        raise InputError(f"{area} holds no polygon to take as the area of interest.")
+    if not found.intersects(shapely.box(0, 0, grid.width, grid.height)):
+        taken = ""
+        if isinstance(area, Area) and area.crs is None:
+            taken = f", taken in their CRS ({crs_name(grid.crs)}) as it names none"
+        where = area if isinstance(area, Area) else f"the area of interest in {area}"
+        raise NothingToCompare(f"{where} lies outside what both scenes cover{taken}.")
+    return bytes(shapely.to_wkb(found))
+
+
+def _read_file(path: str) -> Any:
     import geopandas  # half a second that a job without an area of interest need not wait
 
     try:
@@ -38,12 +108,55 @@ def read_aoi(path: str, grid: Grid) -> bytes:
         raise InputError(f"{path} cannot be opened as polygons: {one_line(error)}.") from error
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise InputError(f"{path} is a table without places; give polygons as the area of interest.")
-    area = _on_grid(frame.geometry, grid, path)
-    if area.is_empty:
-        raise InputError(f"{path} holds no polygon to take as the area of interest.")
-    if not area.intersects(shapely.box(0, 0, grid.width, grid.height)):
-        raise NothingToCompare(f"the area of interest in {path} lies outside what both scenes cover.")
-    return bytes(shapely.to_wkb(area))
+    return frame.geometry
+
+
+def _read_area(area: Area, grid: Grid) -> Any:
+    import geopandas
+
+    try:
+        return geopandas.GeoSeries([shapely.from_wkt(area.wkt)], crs=area.crs or grid.crs)
+    except shapely.errors.ShapelyError as error:
+        raise InputError(f"{area} is no geometry: {one_line(error)}.") from error
+
+
+def _area_of(geometries: Any, crs: Any) -> Area:
+    """Geometries and whatever pyproj takes as a CRS."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        named = None if crs is None else CRS.from_user_input(crs).to_wkt()
+    except CRSError as error:
+        raise InputError(f"the CRS of {_GIVEN} is unknown: {one_line(error)}.") from error
+    parts = list(geometries)
+    while any(part.geom_type == "GeometryCollection" for part in parts):
+        parts = list(shapely.get_parts(parts))
+    whole = shapely.geometrycollections(parts)
+    return Area(shapely.to_wkt(whole, rounding_precision=-1), named)
+
+
+def _area_of_mapping(given: Mapping[str, Any]) -> Area:
+    crs = given.get("crs")
+    if isinstance(crs, Mapping):  # GeoJSON of 2008
+        crs = crs.get("properties", {}).get("name")
+    if "wkt" in given:  # of a record
+        return Area(str(given["wkt"]), crs)
+    try:
+        return _area_of(list(_geometries(given)), crs)
+    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
+        raise InputError(f"{_GIVEN} is no GeoJSON-like mapping: {one_line(error)}.") from error
+
+
+def _geometries(given: Mapping[str, Any]) -> Iterator[Any]:
+    if given["type"] == "FeatureCollection":
+        for feature in given["features"]:
+            yield from _geometries(feature)
+    elif given["type"] == "Feature":
+        if given["geometry"] is not None:
+            yield shapely.geometry.shape(given["geometry"])
+    else:
+        yield shapely.geometry.shape(given)
 
 
 def polygons_on(geometry: Any, grid: Grid, path: str) -> bytes:

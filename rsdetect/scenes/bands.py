@@ -39,7 +39,7 @@ def parse_bands(text: str | None) -> tuple[int | str, ...] | None:
         return None
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
-        raise InputError(f"--bands {text!r} names no band; write 3,2,1 or red,green,blue.")
+        raise InputError(f"`bands` {text!r} names no band; write 3,2,1 or red,green,blue.")
     return tuple(int(part) if part.isdecimal() else part.lower() for part in parts)
 
 
@@ -87,17 +87,15 @@ def choose_bands(
     unnamed = [header.path for header, found in zip((before, after), named, strict=True) if found is None]
     note = (
         f"no band is named {', '.join(names)} in {' and '.join(unnamed)}: the first {count} bands "
-        "of both scenes are taken; --bands chooses others."
+        "of both scenes are taken; `bands` chooses others."
     )
     return BandChoice(before.usable[:count], after.usable[:count], names, tuple(range(count)), (note,))
 
 
 def _normal(requested: Sequence[int | str]) -> tuple[int | str, ...]:
     """Names in lower case, numbers as int; a text, as Python's users may give it, like the command line's."""
-    if isinstance(requested, str):
-        return parse_bands(requested) or ()
     if not requested:
-        raise InputError("--bands chooses no band; leave it out to compare all.")
+        raise InputError("`bands` chooses no band; leave it out to compare all.")
     return tuple(band.strip().lower() if isinstance(band, str) else int(band) for band in requested)
 
 
@@ -121,7 +119,7 @@ def _slots(requested: tuple[int | str, ...], wanted: WantedBands) -> tuple[int, 
     if not wanted.required <= len(requested) <= len(wanted.names):
         most = f" to {len(wanted.names)}" if len(wanted.names) > wanted.required else ""
         raise InputError(
-            f"--bands names {len(requested)} bands and the model takes {wanted.required}{most} "
+            f"`bands` names {len(requested)} bands and the model takes {wanted.required}{most} "
             f"({', '.join(wanted.names)}, in this order); a band may be named more than once."
         )
     return tuple(range(len(requested)))
@@ -131,7 +129,7 @@ def _band_number(header: Header, band: int | str) -> int:
     count = len(header.names)
     if isinstance(band, int):
         if not 1 <= band <= count:
-            raise InputError(f"{header.path} has bands 1 to {count}, and --bands asks for {band}.")
+            raise InputError(f"{header.path} has bands 1 to {count}, and `bands` asks for {band}.")
         return band
     if band not in header.names:
         known = ", ".join(name for name in header.names if name) or "none of them"
@@ -145,7 +143,7 @@ def _all_bands(before: Header, after: Header) -> BandChoice:
     if len(before.usable) != len(after.usable):
         raise InputError(
             f"{before.path} has {len(before.usable)} bands and {after.path} has {len(after.usable)}; "
-            "choose with --bands those that both have."
+            "choose with `bands` those that both have."
         )
     named = all(before.names[i - 1] for i in before.usable)
     names = tuple(before.names[i - 1] if named else f"band{i}" for i in before.usable)
@@ -172,10 +170,10 @@ def _by_names(header: Header, wanted: WantedBands) -> dict[int, int] | None:
 
 def _too_few(header: Header, wanted: WantedBands) -> str:
     have, want = len(header.usable), wanted.required
-    repeat = ",".join(["1"] * want)
+    repeat = ", ".join(["1"] * want)
     return (
         f"{header.path} has {have} band{'s' if have != 1 else ''} and the model wants {want} "
-        f"({', '.join(wanted.names[:want])}); choose with --bands (one band may be repeated: "
-        f"--bands {repeat}), "
-        "or take --detector cva, which works on any bands."
+        f"({', '.join(wanted.names[:want])}); choose with `bands` (one band may be repeated: "
+        f"`bands=[{repeat}]`), "
+        "or take `detector='cva'`, which works on any bands."
     )

@@ -63,7 +63,7 @@ def parse_dates(text: str | None) -> tuple[str, str] | None:
     try:
         before, after = (date.fromisoformat(part.strip()).isoformat() for part in text.split(","))
     except ValueError:
-        raise InputError(f"--dates {text!r} is not two dates; write 2020-06-01,2021-06-03.") from None
+        raise InputError(f"`dates` {text!r} is not two dates; write 2020-06-01,2021-06-03.") from None
     return before, after
 
 

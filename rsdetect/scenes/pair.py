@@ -16,7 +16,7 @@ from rsdetect.scenes.alignment import (
     require_same_georeference,
     window_of,
 )
-from rsdetect.scenes.aoi import inside_aoi, read_aoi, touches_window
+from rsdetect.scenes.aoi import AoiLike, inside_aoi, read_aoi, settle_aoi, touches_window
 from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands
 from rsdetect.scenes.dates import acquisition_date
 from rsdetect.scenes.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
@@ -35,7 +35,7 @@ class PairOptions:
     masks: tuple[str, ...] = ()  # one file for both dates, or one for each; "" = none for that date
     mask_values: tuple[int, ...] = ()  # mask pixels with these values are not usable
     mask_bits: tuple[int, ...] = ()  # mask pixels with one of these bits set are not usable; 0 = lowest
-    aoi: str | None = None  # a vector file; only pixels with their centre in its polygons are scored
+    aoi: AoiLike | None = None  # only pixels with their centre in its polygons are scored
     align: bool = False  # warp after onto before's grid where the grids differ
     resampling: str = "bilinear"  # one of RESAMPLINGS, used by align
     dates: tuple[str, str] | None = None  # ISO dates; None = as the files tell
@@ -49,8 +49,9 @@ class PairOptions:
             mask_bits=whole_number,
             dates=text,
         )
+        object.__setattr__(self, "aoi", settle_aoi(self.aoi))
         if self.dates is not None and len(self.dates) != 2:
-            raise InputError(f"dates takes two ISO dates, before and after, and got {len(self.dates)}.")
+            raise InputError(f"`dates` takes two ISO dates, before and after, and got {len(self.dates)}.")
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def open_pair(
     options = options or PairOptions()
     if options.resampling not in RESAMPLINGS:
         raise InputError(
-            f"--resampling {options.resampling!r} is unknown; choose one of {', '.join(RESAMPLINGS)}."
+            f"`resampling` {options.resampling!r} is unknown; choose one of {', '.join(RESAMPLINGS)}."
         )
     before, after = str(before), str(after)
     first, second = read_header(before), read_header(after)
@@ -129,7 +130,7 @@ def open_pair(
         slots=choice.slots,
         before_date=before_date,
         after_date=after_date,
-        aoi=read_aoi(options.aoi, grid) if options.aoi else None,
+        aoi=None if options.aoi is None else read_aoi(options.aoi, grid),
         notes=notes + choice.notes + _doubts(first, second, choice),
     )
 
@@ -200,7 +201,7 @@ def _mismatch(first: Header, second: Header) -> str:
     start = f"{first.path} and {second.path} lie on different grids: {what}."
     if first.grid.crs is None:
         return f"{start} Without a CRS they cannot be aligned; give both scenes one."
-    return f"{start} Add --align to warp {second.path} onto the grid of {first.path}."
+    return f"{start} Add `align=True` to warp {second.path} onto the grid of {first.path}."
 
 
 def _scene(header: Header) -> Scene:
@@ -224,12 +225,12 @@ def _with_bands(scene: Scene, header: Header, bands: tuple[int, ...], mask: Mask
 def _masks(options: PairOptions, before: Scene, after: Scene) -> tuple[MaskFile | None, MaskFile | None]:
     if not options.masks:
         if options.mask_values or options.mask_bits:
-            raise InputError("--mask-values and --mask-bits say how to read a mask; name it with --mask.")
+            raise InputError("`mask_values` and `mask_bits` say how to read a mask; name it with `masks`.")
         return None, None
     if len(options.masks) > 2:
-        raise InputError(f"--mask takes one file for both dates or two, and got {len(options.masks)}.")
+        raise InputError(f"`masks` takes one file for both dates or two, and got {len(options.masks)}.")
     if any(not 0 <= bit < 31 for bit in options.mask_bits):
-        raise InputError("--mask-bits counts bits from 0 (the lowest) to 30.")
+        raise InputError("`mask_bits` counts bits from 0 (the lowest) to 30.")
     masks: list[MaskFile | None] = []
     for path, scene in zip((options.masks[0], options.masks[-1]), (before, after), strict=True):
         if not path:
@@ -265,7 +266,7 @@ def _doubts(first: Header, second: Header, choice: BandChoice) -> tuple[str, ...
         if header.alpha is not None and header.alpha not in bands:
             doubts.append(
                 f"band {header.alpha} of {header.path} is marked as alpha: it says which pixels are valid "
-                "and is not compared (--bands can name it as data)."
+                "and is not compared (`bands` can name it as data)."
             )
     for one, other in ((first, second), (second, first)):
         if one.nodata is not None and not other.has_mask and one.has_mask:

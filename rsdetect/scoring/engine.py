@@ -233,14 +233,14 @@ def _client(address: str) -> Iterator[Any]:
         from distributed import Client
         from distributed.comm.addressing import parse_address, parse_host_port
     except ImportError:
-        raise missing_extra("cluster", "--scheduler") from None
+        raise missing_extra("cluster", "`scheduler`") from None
     try:
         # Looked at before a client is made, because one that cannot be started takes 20 s to go.
         parse_host_port(parse_address(address, strict=True)[1])
         client = Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"no Dask scheduler answers at {address} ({error}); write --scheduler tcp://HOST:PORT as the "
+            f"no Dask scheduler answers at {address} ({error}); write `scheduler='tcp://HOST:PORT'` as the "
             "scheduler prints it."
         ) from error
     with client:

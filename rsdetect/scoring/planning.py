@@ -121,7 +121,7 @@ def costly_layouts(pair: Pair, plan: TilePlan, memory: MemoryBudget) -> list[str
             name = Path(scene.path).stem
             told.append(
                 f"{scene.path} is stored in blocks of {cols} x {rows} pixels, which lie across the tiles, so "
-                f"that each is decoded about {times:.0f} times; more --memory helps, or a copy in other "
+                f"that each is decoded about {times:.0f} times; more `memory` helps, or a copy in other "
                 f"blocks: gdal_translate -of COG {scene.path} {name}_cog.tif"
             )
     return told

@@ -30,7 +30,7 @@ def load_like(model: str, architecture: Architecture, bands: tuple[str, ...]) ->
     net, card = load_model(model)
     if (card.architecture, card.bands) != (architecture, bands):
         raise InputError(
-            f"--average-with {model}: the weights of {card.name} {card.version} cannot be averaged with "
+            f"`average_with` {model}: the weights of {card.name} {card.version} cannot be averaged with "
             "those of this run, because its network is another one or wants other bands."
         )
     return net, card

@@ -57,7 +57,7 @@ class SafetensorsIO(CheckpointIO):
             checkpoint: dict[str, Any] = _decode(content, tensors)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise InputError(
-                f"{path} is not the state of a training run ({error}); take another --work folder."
+                f"{path} is not the state of a training run ({error}); name another folder as `work`."
             ) from error
         return checkpoint
 

@@ -108,7 +108,7 @@ def fold_places(scenes: Sequence[PreparedScene], folds: int, validation: float, 
     least = max(folds, 3) if folds > 2 else 4  # beside those tested, one to train on and one to validate
     if len(places) < least:
         raise InputError(
-            f"--folds {folds} needs {least} places at least, and the labelled pairs are of "
+            f"`folds` {folds} needs {least} places at least, and the labelled pairs are of "
             f"{_count(len(places), 'place')}: {', '.join(places[:3])}."
         )
     _require_classes(scenes)
@@ -140,7 +140,7 @@ def _warn_of_neighbours(scenes: Sequence[PreparedScene], splits: Sequence[Split]
         place, other = min(near.items())
         _log.warning(
             "%s on which the model is tested lie less than 500 m from one that it learns from (%s from %s): "
-            "figures will be better than far away; --group-by 500m keeps neighbours together.",
+            "figures will be better than far away; `group_by='500m'` keeps neighbours together.",
             _count(len(near), "place"),
             place,
             other,

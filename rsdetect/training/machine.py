@@ -71,7 +71,7 @@ def choose_machine(device: str, workers: int | None, *, quiet: bool) -> Machine:
     cores = usable_cores()
     helpers = cores - 1 if workers is None else workers
     if helpers < 0:
-        raise InputError(f"--workers {helpers} is fewer than none.")
+        raise InputError(f"`workers` {helpers} is fewer than none.")
     if chosen == "cpu":
         torch.set_num_threads(max(1, cores - helpers))
     return Machine(chosen, helpers, quiet=quiet)

@@ -58,16 +58,16 @@ def claim(options: TrainOptions, recipe: Recipe) -> Path:
     """
     out = options.out
     if out.suffix != SUFFIX:
-        raise InputError(f"--out {out} does not end in {SUFFIX}, as model files do.")
+        raise InputError(f"`out` {out} does not end in {SUFFIX}, as model files do.")
     if out.exists() and not options.overwrite:
-        raise OutputError(f"{out} exists already; --overwrite replaces it.")
+        raise OutputError(f"{out} exists already; `overwrite=True` replaces it.")
     if not out.absolute().parent.is_dir():
         raise OutputError(f"There is no folder {out.absolute().parent} to write {out.name} into.")
     work = options.work or out.with_suffix(".work")
     kept, run = work / RUN, _run(options, recipe)
     if kept.exists() and kept.read_text(encoding="utf-8") != run:
         raise InputError(
-            f"{work} holds a run with other options ({kept} says which); give --work another folder, "
+            f"{work} holds a run with other options ({kept} says which); give `work` another folder, "
             "or remove this one."
         )
     try:

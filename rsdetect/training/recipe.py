@@ -234,9 +234,9 @@ def _apply(given: dict[str, Any], change: str) -> None:
         parsed = value.strip()  # a word may come without its quotes
     *tables, last = key.strip().split(".")
     if not equals or not last:
-        raise InputError(f"--set {change!r} is not KEY=VALUE, as in --set schedule.steps=500.")
+        raise InputError(f"`changes` {change!r} is not KEY=VALUE, as in `changes='schedule.steps=500'`.")
     for table in tables:
         given = given.setdefault(table, {})
         if not isinstance(given, dict):
-            raise InputError(f"--set {change!r}: {table!r} holds no keys.")
+            raise InputError(f"`changes` {change!r}: {table!r} holds no keys.")
     given[last] = parsed

@@ -72,7 +72,7 @@ def train(options: TrainOptions) -> Card | None:
     """
     if options.folds is not None and (options.folds < 2 or not options.folders):
         raise InputError(
-            f"--folds {options.folds}: folds are two or more, of the places of labelled folders."
+            f"`folds` {options.folds}: folds are two or more, of the places of labelled folders."
         )
     machine = choose_machine(options.device, options.workers, quiet=options.quiet)
     recipe = _recipe(options)
@@ -107,7 +107,7 @@ def _check_images(options: TrainOptions, recipe: Recipe) -> None:
         Cuts(options.images).check(max(*sizes, recipe.validation.size_px))
     elif options.images is not None:
         raise InputError(
-            f"--images {options.images}: the recipe {options.recipe_name} cuts no scenes from images."
+            f"`images` {options.images}: the recipe {options.recipe_name} cuts no scenes from images."
         )
 
 

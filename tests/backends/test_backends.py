@@ -362,7 +362,7 @@ def test_8_bits_are_refused_without_ranges_and_on_a_gpu(backend):
     bare = card_of(trained_looking())
     with pytest.raises(ModelError, match=r"rsdetect quantise mine\.safetensors"):
         resolve_backend(backend, "mine.safetensors", bare, "cpu")
-    with pytest.raises(InputError, match="not on cuda:0; add --device cpu"):
+    with pytest.raises(InputError, match="not on cuda:0; add `device='cpu'`"):
         resolve_backend(backend, "m", card_with_cost(**CHEAP), "cuda:0")
 
 
@@ -652,7 +652,7 @@ def test_a_tile_that_never_fits_is_said_with_the_way_out_and_the_owner_lives_on(
     accelerator = FakeAccelerator(room=0)
     owner = Owner(accelerator, "cuda:0")
     with pytest.raises(
-        InputError, match="does not hold a tile of 16 x 8 pixels; choose a smaller --tile-size"
+        InputError, match="does not hold a tile of 16 x 8 pixels; choose a smaller `tile_size`"
     ):
         owner.logits(dates(0, 8, 16))
     accelerator.room = 1

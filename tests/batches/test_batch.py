@@ -236,7 +236,7 @@ def test_results_of_somebody_else_are_not_replaced_unasked(scenes, tmp_path):
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"))
     for _ in range(2):  # the refusal itself must not make them the batch's own
         told, rows = batch(pairs, out)
-        assert told.status == 2 and "--overwrite" in rows["north"]["why"]
+        assert told.status == 2 and "`overwrite=True`" in rows["north"]["why"]
         assert stamps(out / "north") == kept
     told, rows = batch(pairs, out, "--overwrite")
     assert told.status == 0 and rows["north"]["state"] == "done"

@@ -146,9 +146,9 @@ def test_a_part_for_choosing_needs_no_reason_and_leaves_no_row(valley, split, tm
 def test_a_part_for_reporting_is_refused_without_a_reason(valley, split, tmp_path):
     done = run(valley, split, tmp_path / "out", "--part", "report")
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-    assert "--log-look REASON" in done.err
+    assert "the reason as --log-look" in done.err
     assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="--log-look REASON"):
+    with pytest.raises(InputError, match="`log_look`"):
         evaluate([valley], detector="cva", split=split, part="report")
 
 

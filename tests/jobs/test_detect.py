@@ -320,7 +320,7 @@ def test_the_result_does_not_depend_on_tiles_or_workers(scenes, done, tmp_path):
 def test_earlier_results_are_kept_unless_overwriting_is_asked_for(scenes, done):
     out, _ = done
     kept = contents(out)
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="`overwrite=True`"):
         rsdetect.detect(scenes.before, scenes.after, out=out, **CVA)
     assert contents(out) == kept
     assert listing(out) == OUTPUTS

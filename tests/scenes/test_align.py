@@ -273,6 +273,6 @@ def test_a_scene_at_the_other_end_of_the_world_is_one_clear_sentence(folder, tmp
 
 def test_an_unknown_resampling_names_the_known_ones(folder):
     with pytest.raises(
-        InputError, match="--resampling 'lanczos3' is unknown; choose one of nearest, bilinear"
+        InputError, match="`resampling` 'lanczos3' is unknown; choose one of nearest, bilinear"
     ):
         aligned(folder, "finer", "lanczos3")

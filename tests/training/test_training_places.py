@@ -88,7 +88,7 @@ def test_labels_that_cannot_be_split_are_told(places, told):
 
 def test_more_folds_than_places_are_told():
     with pytest.raises(
-        InputError, match=r"--folds 5 needs 5 places at least, and .* are of 3 places: a, b, c"
+        InputError, match=r"`folds` 5 needs 5 places at least, and .* are of 3 places: a, b, c"
     ):
         fold_places(scenes_of({"a": (1, 1), "b": (1, 1), "c": (1, 1)}), 5, 0.2, 0)
 
@@ -246,7 +246,7 @@ def test_testing_beside_the_ground_that_taught_is_said(caplog):
         assert len(caplog.records) == said
         fold_places(scenes, 4, 0.2, 0)
         assert len(caplog.records) == 2 * said
-    assert "--group-by 500m" in caplog.text
+    assert "`group_by='500m'`" in caplog.text
     caplog.clear()
     split_places(near, 0.2, 0, 0)
     assert not caplog.records, "nothing is tested"

@@ -1,0 +1,41 @@
+"""Messages name the arguments of Python calls in backticks; on the command line they are options."""
+
+from __future__ import annotations
+
+import re
+
+# Arguments whose option has another name. All others differ by dashes only.
+OPTIONS = {
+    "base": "from",
+    "changes": "set",
+    "masks": "mask",
+    "shifts_px": "shifts",
+    "stop_at_defects": "debug",
+    "unlabelled": "pseudo-labels",
+}
+_ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]+))?`")
+
+
+def as_options(message: str) -> str:
+    """A message with every argument written as an option of the command line.
+
+    >>> as_options("`min_area` -1 is not an area; the scenes differ: add `align=True` or `device='cpu'`.")
+    '--min-area -1 is not an area; the scenes differ: add --align or --device cpu.'
+    """
+    return _ARGUMENT.sub(_as_option, message)
+
+
+def option_of(argument: str) -> str:
+    """The option of the command line for an argument.
+
+    >>> option_of("tile_size"), option_of("masks")
+    ('--tile-size', '--mask')
+    """
+    return "--" + OPTIONS.get(argument, argument).replace("_", "-")
+
+
+def _as_option(found: re.Match[str]) -> str:
+    option, value = option_of(found[1]), found[2]
+    if value is None or value == "True":
+        return option
+    return f"{option} {value.strip('[]').replace(', ', ',').strip(chr(39))}"
