@@ -22,7 +22,9 @@ from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 from rsdetect.jobs.record import Stopwatch, describe_input, describe_machine, fingerprint, plain, write_record
 from rsdetect.memory import GDAL_CACHE_BYTES, MIB, MemoryBudget, parse_memory, usual_memory
 from rsdetect.progress import show_progress
+from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.scenes.source import SceneLike
 from rsdetect.scoring.differences import KeptDifferences
 from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.lazy import lazy_raster, lazy_scores
@@ -65,13 +67,14 @@ class _Job:
     memory: MemoryBudget
 
 
-def detect(before: str | Path, after: str | Path, *, out: str | Path, **options: Any) -> ChangeMap:
+def detect(before: SceneLike, after: SceneLike, *, out: str | Path, **options: Any) -> ChangeMap:
     """Find what changed between two scenes and write polygons, raster and record into `out`.
 
     Parameters
     ----------
     before, after
-        Anything GDAL opens.
+        Anything GDAL opens, an open rasterio dataset, an xarray DataArray, or another
+        `rsdetect.scenes.source.Source`.
     out
         Folder for the results; made where it is missing.
     **options
@@ -88,10 +91,10 @@ def detect(before: str | Path, after: str | Path, *, out: str | Path, **options:
     JobInterrupted
         The job stopped; the same call carries on.
     """
-    return run_detect(str(before), str(after), Path(out), DetectOptions.from_keywords(**options))
+    return run_detect(before, after, Path(out), DetectOptions.from_keywords(**options))
 
 
-def score(before: str | Path, after: str | Path, **options: Any) -> Any:
+def score(before: SceneLike, after: SceneLike, **options: Any) -> Any:
     """The change probability as a lazy, Dask-backed xarray DataArray (y, x), float32, NaN = not observed.
 
     Takes the options of `detect` that say which pixels are scored and how. Its chunks have `tile_size`, by
@@ -99,25 +102,25 @@ def score(before: str | Path, after: str | Path, **options: Any) -> Any:
     """
     every = DetectOptions.from_keywords(**options)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pair, _, detector = _open(str(before), str(after), every)
+        pair, _, detector = _open(before, after, every)
         scan = Scan(pair, usable_cores())
         check_pair(pair, usable_cores(), scan)
         scorer = detector.fit(scan)
     return lazy_scores(pair, scorer, plan_windows(pair, scorer, every.score.tile_size))
 
 
-def check(before: str | Path, after: str | Path, **options: Any) -> CheckReport:
+def check(before: SceneLike, after: SceneLike, **options: Any) -> CheckReport:
     """Check a pair without scoring it: grids, overlap, valid share, band statistics, shift."""
-    return run_check(str(before), str(after), DetectOptions.from_keywords(**options).pair)
+    return run_check(before, after, DetectOptions.from_keywords(**options).pair)
 
 
-def run_check(before: str, after: str, options: PairOptions) -> CheckReport:
+def run_check(before: SceneLike, after: SceneLike, options: PairOptions) -> CheckReport:
     """`check` with its options sorted."""
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         return check_pair(open_pair(before, after, options), usable_cores())
 
 
-def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> ChangeMap:
+def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOptions) -> ChangeMap:
     """`detect` with its options sorted."""
     watch = Stopwatch()
     memory = _memory(options.score)
@@ -180,18 +183,21 @@ def run_detect(before: str, after: str, out: Path, options: DetectOptions) -> Ch
     return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, record)
 
 
-def fit_pair(before: str, after: str, options: DetectOptions) -> tuple[Pair, Scorer]:
+def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, Scorer]:
     """Open a pair and fit its detector: all that is needed to score any window of it as `detect` does."""
     pair, _, detector = _open(before, after, options)
     return pair, detector.fit(Scan(pair, usable_cores()))
 
 
-def _open(before: str, after: str, options: DetectOptions) -> tuple[Pair, str, Any]:
+def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, str, Any]:
     asked = options.score
     on_cluster = asked.scheduler is not None
     device = choose_device(asked.detector, asked.device, asked.backend, on_cluster=on_cluster)
     detector = make_detector(asked.detector, asked.model, device, asked.backend)
-    return open_pair(before, after, options.pair, wanted=detector.bands), device, detector
+    pair = open_pair(before, after, options.pair, wanted=detector.bands)
+    if on_cluster:
+        require_sendable(pair.before.source, pair.after.source)
+    return pair, device, detector
 
 
 def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:

@@ -59,7 +59,8 @@ class Stopwatch:
 def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
     """What identifies a scene: path, size, time stamp, and checksums of its header and of some pixels.
 
-    The sample is 3 x 3 windows of 64 x 64 pixels spread over the pair's grid.
+    The sample is 3 x 3 windows of 64 x 64 pixels spread over the pair's grid. What is no file has the token
+    of its source instead of size and time stamp.
     """
     size, modified_ns = scene.version or (None, None)
     modified = datetime.fromtimestamp(modified_ns / 1e9, UTC).isoformat() if modified_ns else None
@@ -70,6 +71,7 @@ def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
         "header_sha256": _header_hash(scene.path) if scene.version else None,
         "sample_sha256": _sample_hash(scene, pair),
         "mask": _describe_mask(scene.mask),
+        **({} if scene.source is None else {"token": scene.source.token()}),
     }
 
 

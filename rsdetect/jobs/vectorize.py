@@ -96,6 +96,13 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
     detector = record["detector"]
     wanted = detector.get("bands")
     inputs = record["inputs"]
+    arrays = [one["path"] for one in inputs.values() if "token" in one]
+    if arrays:
+        _log.warning(
+            f"{_WITHOUT_DIFFERENCES}: {' and '.join(arrays)} came from memory, not from a file, and cannot "
+            "be read again."
+        )
+        return None
     try:
         pair = open_pair(
             inputs["before"]["path"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +18,9 @@ from rsdetect.scenes.alignment import (
 from rsdetect.scenes.aoi import AoiLike, inside_aoi, read_aoi, settle_aoi, touches_window
 from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands
 from rsdetect.scenes.dates import acquisition_date
+from rsdetect.scenes.opening import header_of, open_source
 from rsdetect.scenes.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
+from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.warping import BLOCK
 from rsdetect.tiles import Tile, TileWindow
 from rsdetect.validation import number_or_name, settle_sequences, text, whole_number
@@ -82,8 +83,8 @@ class Pair:
 
 
 def open_pair(
-    before: str | Path,
-    after: str | Path,
+    before: SceneLike,
+    after: SceneLike,
     options: PairOptions | None = None,
     *,
     wanted: WantedBands | None = None,
@@ -93,14 +94,15 @@ def open_pair(
     Parameters
     ----------
     before, after
-        Anything GDAL opens: a path, a URL, `/vsicurl/...`, `/vsis3/...`.
+        Anything GDAL opens: a path, a URL, `/vsicurl/...`, `/vsis3/...`; an open rasterio dataset; an xarray
+        DataArray with dims y, x and perhaps a band; any other `Source`.
     wanted
         The bands that the detector wants; None = any.
 
     Raises
     ------
     SceneError
-        One of them is not a raster.
+        One of them is not a raster on a regular grid.
     GridMismatch
         The grids differ and `options.align` is off, or one scene alone has a georeference.
     NothingToCompare
@@ -113,13 +115,13 @@ def open_pair(
         raise InputError(
             f"`resampling` {options.resampling!r} is unknown; choose one of {', '.join(RESAMPLINGS)}."
         )
-    before, after = str(before), str(after)
-    first, second = read_header(before), read_header(after)
+    sources = open_source(before, "before"), open_source(after, "after")
+    first, second = header_of(sources[0]), header_of(sources[1])
     require_same_georeference(
-        (before, first.grid, first.georeferenced), (after, second.grid, second.georeferenced)
+        (first.path, first.grid, first.georeferenced), (second.path, second.grid, second.georeferenced)
     )
     choice = choose_bands(first, second, options.bands, wanted)
-    grid, before_scene, after_scene, notes = _common_grid(first, second, options)
+    grid, before_scene, after_scene, notes = _common_grid(first, second, sources, options)
     before_mask, after_mask = _masks(options, before_scene, after_scene)
     before_date, after_date = options.dates or (acquisition_date(first), acquisition_date(second))
     return Pair(
@@ -156,10 +158,12 @@ def read_tile(pair: Pair, tile: TileWindow) -> Tile:
 
 
 def _common_grid(
-    first: Header, second: Header, options: PairOptions
+    first: Header, second: Header, sources: tuple[str | Source, str | Source], options: PairOptions
 ) -> tuple[Grid, Scene, Scene, tuple[str, ...]]:
-    before, after = _scene(first), _scene(second)
+    before, after = _scene(first, sources[0]), _scene(second, sources[1])
     offset = offset_between(first.grid, second.grid)
+    if offset is None and after.source is not None:
+        raise GridMismatch(_not_warped(first, second))
     if offset is None and options.align and first.georeferenced and first.grid.crs:
         overlap = window_of(second.grid, first.grid)
         after = replace(after, grid=first.grid, warp=options.resampling, blocks=(BLOCK, BLOCK))
@@ -204,16 +208,25 @@ def _mismatch(first: Header, second: Header) -> str:
     return f"{start} Add `align=True` to warp {second.path} onto the grid of {first.path}."
 
 
-def _scene(header: Header) -> Scene:
+def _not_warped(first: Header, second: Header) -> str:
+    return (
+        f"{second.path} lies on another grid than {first.path} "
+        f"({describe_mismatch(first.grid, second.grid)}), and only files are warped by align; bring it onto "
+        "that grid first (of an xarray DataArray: after.rio.reproject_match(before)), or give its path."
+    )
+
+
+def _scene(header: Header, source: str | Source) -> Scene:
     return Scene(
         path=header.path,
-        version=file_version(header.path),
+        version=file_version(header.path) if isinstance(source, str) else None,
         grid=header.grid,
         bands=(),
         dtype="",
         nodata=header.nodata,
         has_mask=header.has_mask,
         blocks=header.block_shape,
+        source=None if isinstance(source, str) else source,
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from affine import Affine
@@ -31,6 +31,9 @@ from rsdetect.scenes.handles import (
     with_gdal_environment,
 )
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
+
+if TYPE_CHECKING:
+    from rsdetect.scenes.source import Source
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
 # lets the polygons of a plain pixel grid lie on its picture.
@@ -65,9 +68,9 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class Scene:
-    """One date of a pair. It pickles, and holds no open file."""
+    """One date of a pair. It pickles, and holds no open file, unless its source does not."""
 
-    path: str  # whatever GDAL opens
+    path: str  # whatever GDAL opens; the source's name where there is one
     version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
     grid: Grid  # the grid that `offset` counts on: the file's own, or the one it is warped onto
     bands: tuple[int, ...]  # band numbers, 1 = first
@@ -78,6 +81,8 @@ class Scene:
     warp: str | None = None  # resampling by which the file is warped onto `grid`; None = read as it is
     blocks: tuple[int, int] = (BLOCK, BLOCK)  # (rows, columns) that are decoded at a time
     mask: MaskFile | None = None
+    # What gives the pixels; None = GDAL opens `path`. A fingerprint has the source's token, not its repr.
+    source: Source | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -87,9 +92,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class Header:
-    """What a scene's file says of itself."""
+    """What a scene's file, or another source, says of itself."""
 
-    path: str
+    path: str  # the source's name where it is no file
     grid: Grid
     georeferenced: bool
     dtypes: tuple[str, ...]  # one a band
@@ -116,48 +121,51 @@ class Header:
 def read_header(path: str) -> Header:
     """Open `path`, look, and close it again. `SceneError` when it is no raster of real numbers."""
     with open_raster(path) as dataset:
-        if dataset.count == 0:
-            parts = ", ".join(dataset.subdatasets[:3])
-            raise SceneError(
-                f"{path} holds several rasters and no band of its own; name one of them: {parts}"
-            )
-        if any(dtype.startswith("complex") for dtype in dataset.dtypes):
-            raise SceneError(f"{path} holds complex numbers; give amplitude or intensity instead.")
-        plain = dataset.crs is None and dataset.transform.is_identity
-        if plain and (dataset.gcps[0] or dataset.rpcs):
-            raise SceneError(
-                f"{path} is placed by ground control points or RPCs and has no grid of its own; bring it "
-                f"onto one first (gdalwarp {path} ...)."
-            )
-        grid = Grid(
-            dataset.crs.to_wkt() if dataset.crs else None,
-            PIXEL_GRID if plain else dataset.transform,
-            dataset.height,
-            dataset.width,
+        return valid_header(dataset, path)
+
+
+def valid_header(dataset: Any, path: str) -> Header:
+    """The header of an open dataset, called `path`. `SceneError` when it is no raster of real numbers."""
+    if dataset.count == 0:
+        parts = ", ".join(dataset.subdatasets[:3])
+        raise SceneError(f"{path} holds several rasters and no band of its own; name one of them: {parts}")
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        raise SceneError(f"{path} holds complex numbers; give amplitude or intensity instead.")
+    plain = dataset.crs is None and dataset.transform.is_identity
+    if plain and (dataset.gcps[0] or dataset.rpcs):
+        raise SceneError(
+            f"{path} is placed by ground control points or RPCs and has no grid of its own; bring it "
+            f"onto one first (gdalwarp {path} ...)."
         )
-        if not plain and grid.pixel_area == 0:
-            raise SceneError(f"{path} has pixels without area; its georeference is broken.")
-        colours = [colour.name for colour in dataset.colorinterp]
-        names = [
-            (text or (colour if colour in ("red", "green", "blue", "nir") else "")).strip().lower()
-            for text, colour in zip(dataset.descriptions, colours, strict=True)
-        ]
-        alpha = alpha_band(dataset)
-        return Header(
-            path=path,
-            grid=grid,
-            georeferenced=not plain,
-            dtypes=tuple(dataset.dtypes),
-            names=tuple(names),
-            alpha=alpha,
-            has_palette="palette" in colours,
-            nodata=dataset.nodata,
-            has_mask=alpha is not None
-            or has_mask_band(dataset)
-            or any(value is not None for value in dataset.nodatavals),
-            tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
-            block_shape=dataset.block_shapes[0],
-        )
+    grid = Grid(
+        dataset.crs.to_wkt() if dataset.crs else None,
+        PIXEL_GRID if plain else dataset.transform,
+        dataset.height,
+        dataset.width,
+    )
+    if not plain and grid.pixel_area == 0:
+        raise SceneError(f"{path} has pixels without area; its georeference is broken.")
+    colours = [colour.name for colour in dataset.colorinterp]
+    names = [
+        (text or (colour if colour in ("red", "green", "blue", "nir") else "")).strip().lower()
+        for text, colour in zip(dataset.descriptions, colours, strict=True)
+    ]
+    alpha = alpha_band(dataset)
+    return Header(
+        path=path,
+        grid=grid,
+        georeferenced=not plain,
+        dtypes=tuple(dataset.dtypes),
+        names=tuple(names),
+        alpha=alpha,
+        has_palette="palette" in colours,
+        nodata=dataset.nodata,
+        has_mask=alpha is not None
+        or has_mask_band(dataset)
+        or any(value is not None for value in dataset.nodatavals),
+        tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
+        block_shape=dataset.block_shapes[0],
+    )
 
 
 def file_version(path: str) -> tuple[int, int] | None:
@@ -266,16 +274,11 @@ def _handle(scene: Scene) -> Any:
 
 
 def _decode(scene: Scene, inside: Window) -> Pixels:
-    place = gdal_window(inside)
+    # What an array computes may fail in any way.
+    broken = _BROKEN if scene.source is None else (Exception,)
     try:
-        dataset = _handle(scene)
-        if scene.warp:
-            raw = dataset.read(window=place)
-            raw, usable = raw[:-1], raw[-1] != 0
-        else:
-            raw = dataset.read(list(scene.bands), window=place)
-            usable = _unmasked(dataset, scene, raw, place)
-    except _BROKEN as error:
+        raw, usable = _raw(scene, inside)
+    except broken as error:
         raise read_failure(
             f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
             f"{inside.col_off} to {inside.col_end - 1}",
@@ -289,24 +292,37 @@ def _decode(scene: Scene, inside: Window) -> Pixels:
     return Pixels(raw, usable)
 
 
-def _unmasked(dataset: Any, scene: Scene, raw: NDArray[Any], place: Any) -> BoolArray:
-    """Where nothing in the file says that a pixel of one of the bands is not valid.
+def _raw(scene: Scene, inside: Window) -> tuple[NDArray[Any], BoolArray]:
+    if scene.source is not None:
+        return scene.source.read(inside, scene.bands)
+    dataset = _handle(scene)
+    if scene.warp:
+        raw = dataset.read(window=gdal_window(inside))
+        return raw[:-1], raw[-1] != 0
+    return read_unmasked(dataset, scene.bands, gdal_window(inside), has_mask=scene.has_mask)
+
+
+def read_unmasked(
+    dataset: Any, bands: tuple[int, ...], place: Any, *, has_mask: bool = True
+) -> tuple[NDArray[Any], BoolArray]:
+    """Pixels of an open dataset, and where nothing in it says that one of the bands is not valid.
 
     GDAL's own mask would forget the nodata value where there is a mask band, and the alpha band where there
     is a nodata value or where more or fewer than three bands stand beside it.
     """
+    raw: NDArray[Any] = dataset.read(list(bands), window=place)
     usable = np.ones(raw.shape[1:], dtype=bool)
-    if not scene.has_mask:
-        return usable
-    for band, values in zip(scene.bands, raw, strict=True):
+    if not has_mask:
+        return raw, usable
+    for band, values in zip(bands, raw, strict=True):
         nodata = dataset.nodatavals[band - 1]
         if nodata is not None and not np.isnan(nodata):
             usable &= values != nodata
-    if (alpha := alpha_in_use(dataset, scene.bands)) is not None:
+    if (alpha := alpha_in_use(dataset, bands)) is not None:
         usable &= dataset.read(alpha, window=place) != 0
     elif has_mask_band(dataset):
-        usable &= dataset.read_masks(scene.bands[0], window=place) != 0
-    return usable
+        usable &= dataset.read_masks(bands[0], window=place) != 0
+    return raw, usable
 
 
 def _open_scene(scene: Scene, stack: ExitStack) -> Any:

@@ -121,8 +121,12 @@ def costly_layouts(pair: Pair, plan: TilePlan, memory: MemoryBudget) -> list[str
             name = Path(scene.path).stem
             told.append(
                 f"{scene.path} is stored in blocks of {cols} x {rows} pixels, which lie across the tiles, so "
-                f"that each is decoded about {times:.0f} times; more `memory` helps, or a copy in other "
-                f"blocks: gdal_translate -of COG {scene.path} {name}_cog.tif"
+                f"that each is decoded about {times:.0f} times; more `memory` helps, or "
+                + (
+                    f"a copy in other blocks: gdal_translate -of COG {scene.path} {name}_cog.tif"
+                    if scene.source is None
+                    else "other chunks where the array is made, of 512 to 2048 pixels"
+                )
             )
     return told
 

@@ -1,0 +1,98 @@
+"""Open rasterio datasets as scenes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from numpy.typing import NDArray
+
+from rsdetect.arraytypes import BoolArray
+from rsdetect.errors import InputError, SceneError
+from rsdetect.grid import Window
+from rsdetect.scenes.handles import gdal_window, with_gdal_environment
+from rsdetect.scenes.scene import Header, file_version, read_header, read_unmasked, valid_header
+from rsdetect.scenes.source import Source
+
+# Names of files that only this process has.
+_IN_PROCESS = ("/vsimem/", "/vsipython", "/vsirio")
+
+
+@with_gdal_environment
+def dataset_source(dataset: Any, role: str) -> str | Source:
+    """The path of an open dataset, if opening it gives the same scene; else a source around the dataset.
+
+    Raises
+    ------
+    SceneError
+        The dataset is closed, open for writing, or no raster to compare.
+    """
+    if dataset.closed:
+        raise SceneError(f"the dataset {dataset.name} is closed; give its path, or open it again.")
+    if dataset.mode != "r":
+        raise SceneError(
+            f"the dataset {dataset.name} is open for writing; close it and give its path, or open it with "
+            "mode 'r'."
+        )
+    name = str(dataset.name)
+    if dataset.driver != "MEM" and not any(prefix in name for prefix in _IN_PROCESS):
+        try:
+            found = read_header(name)
+        except SceneError:
+            pass  # a WarpedVRT, or another dataset whose name is no path
+        else:
+            # Open options, such as an overview level, are lost with the path.
+            if repr(found) == repr(valid_header(dataset, name)):
+                return name
+    return DatasetSource(dataset, f"{role} (dataset {name})")
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetSource:
+    """A dataset that only this process can read; one thread at a time, as GDAL demands of a handle."""
+
+    dataset: Any
+    name: str
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def in_process(self) -> bool:
+        """Always True."""
+        return True
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError(
+            f"{self.name} cannot be sent to another process; write the scene to a file and give its path."
+        )
+
+    def header(self) -> Header:
+        """What the dataset tells of itself."""
+        return valid_header(self.dataset, self.name)
+
+    @with_gdal_environment
+    def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[Any], BoolArray]:
+        """Read the bands and what nodata, mask band and alpha band say of them."""
+        with self._lock:
+            return read_unmasked(self.dataset, bands, gdal_window(window))
+
+    @with_gdal_environment
+    def token(self) -> str:
+        """A hash of the header and, of a warped file, of its path and version; else of every pixel."""
+        dataset = self.dataset
+        digest = hashlib.sha256(repr(valid_header(dataset, "")).encode())
+        warped = getattr(dataset, "src_dataset", None)
+        version = None if warped is None else file_version(str(warped.name))
+        if warped is not None and version is not None:
+            about = [str(warped.name), version, str(dataset.resampling), dataset.tolerance]
+            digest.update(json.dumps(about).encode())
+            return digest.hexdigest()
+        bands = tuple(range(1, dataset.count + 1))
+        with self._lock:
+            for _, block in dataset.block_windows(1):
+                place = gdal_window(Window(block.row_off, block.col_off, block.height, block.width))
+                for part in read_unmasked(dataset, bands, place):
+                    digest.update(part.tobytes())
+        return digest.hexdigest()

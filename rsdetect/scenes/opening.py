@@ -1,0 +1,75 @@
+"""Find the source behind what a caller gives as a scene."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from rsdetect.errors import InputError, SceneError
+from rsdetect.scenes.scene import Header, read_header
+from rsdetect.scenes.source import Source
+
+
+def open_source(scene: Any, role: str = "scene") -> str | Source:
+    """The path of a file that GDAL opens, or the source that gives the pixels.
+
+    Parameters
+    ----------
+    scene
+        A `SceneLike`; anything else is refused.
+    role
+        What messages call a scene without a name of its own: "before", "after".
+
+    Raises
+    ------
+    SceneError
+        The scene is none, or cannot be compared.
+    """
+    if isinstance(scene, str | Path):
+        return str(scene)
+    if _is_a(scene, "rasterio._base", "DatasetBase"):
+        from rsdetect.scenes.datasets import dataset_source
+
+        return dataset_source(scene, role)
+    if _is_a(scene, "xarray", "DataArray"):
+        from rsdetect.scenes.arrays import DataArraySource
+
+        return DataArraySource.of(scene, role)
+    if _is_a(scene, "xarray", "Dataset"):
+        raise SceneError(f"{role} is an xarray Dataset; give one DataArray of it: dataset.to_array('band').")
+    if isinstance(scene, Source):
+        return scene
+    raise SceneError(
+        f"{role} is of type {type(scene).__name__}; give a path, an open rasterio dataset, an xarray "
+        "DataArray (with dims y, x and a CRS), or an object with the methods of "
+        "rsdetect.scenes.source.Source."
+    )
+
+
+def header_of(source: str | Source) -> Header:
+    """The header of a file or of any other source."""
+    return read_header(source) if isinstance(source, str) else source.header()
+
+
+def require_sendable(*sources: Source | None) -> None:
+    """Refuse what the workers of a cluster cannot read.
+
+    Raises
+    ------
+    InputError
+        The pixels of a source live in this process.
+    """
+    for source in sources:
+        if source is not None and source.in_process:
+            raise InputError(
+                f"the pixels of {source.name} are in this process, where the workers of scheduler= cannot "
+                "read them: write the scene to a file that all workers see and give its path, or leave "
+                "scheduler= out."
+            )
+
+
+def _is_a(scene: Any, module: str, name: str) -> bool:
+    """True for an instance of a class of a package that is perhaps not imported yet."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(scene, kind)
