@@ -39,7 +39,7 @@ def north_up(array: DataArray, y: str, x: str) -> DataArray:
     """The array with rows from north to south and columns from west to east, as views."""
     if y in array.coords and _ascends(array[y].values):
         array = array.isel({y: slice(None, None, -1)})
-    if x in array.coords and _ascends(-array[x].values):
+    if x in array.coords and _ascends(array[x].values[::-1]):
         array = array.isel({x: slice(None, None, -1)})
     return array
 
@@ -88,8 +88,8 @@ def grid_of_array(array: DataArray, y: str, x: str, name: str) -> Grid:
     return Grid(crs, Affine(a, 0, first_x - a / 2, 0, e, first_y - e / 2), height, width)
 
 
-def _ascends(values: NDArray[Any]) -> bool:
-    return values.ndim == 1 and len(values) > 1 and bool(values[-1] > values[0])
+def _ascends(values: NDArray[Any]) -> np.bool_ | bool:
+    return values.ndim == 1 and values.dtype.kind in "iuf" and len(values) > 1 and values[-1] > values[0]
 
 
 def _grid_mapping(array: DataArray) -> dict[str, Any]:
@@ -106,10 +106,19 @@ def _crs(array: DataArray, y: str, geobox: Any) -> str | None:
     for text in (*texts, own.get("crs"), own.get("crs_wkt"), along_y.get("crs")):
         if text is not None:
             try:
-                return str(CRS.from_user_input(str(text)).to_wkt())
+                return _wkt(str(text))
             except CRSError:
                 continue
     return None
+
+
+def _wkt(text: str) -> str:
+    """WKT of a CRS as a file's header has it, also where pyproj wrote it, without the codes of its parts."""
+    crs = CRS.from_user_input(text)
+    wkt = str(crs.to_wkt())
+    if wkt == text or (code := crs.to_epsg()) is None or CRS.from_epsg(code) != crs:
+        return wkt
+    return str(CRS.from_epsg(code).to_wkt())
 
 
 def _declared_transform(array: DataArray, geobox: Any) -> tuple[Affine | None, bool]:

@@ -37,7 +37,9 @@ def open_source(scene: Any, role: str = "scene") -> str | Source:
 
         return DataArraySource.of(scene, role)
     if _is_a(scene, "xarray", "Dataset"):
-        raise SceneError(f"{role} is an xarray Dataset; give one DataArray of it: dataset.to_array('band').")
+        nodata = next((each.attrs["nodata"] for each in scene.values() if "nodata" in each.attrs), None)
+        kept = "" if nodata is None else f".assign_attrs(nodata={nodata})"  # which to_array would lose
+        raise SceneError(f"{role} is an xarray Dataset; give one array: dataset.to_array('band'){kept}.")
     if isinstance(scene, Source):
         return scene
     raise SceneError(
@@ -63,9 +65,9 @@ def require_sendable(*sources: Source | None) -> None:
     for source in sources:
         if source is not None and source.in_process:
             raise InputError(
-                f"the pixels of {source.name} are in this process, where the workers of scheduler= cannot "
+                f"the pixels of {source.name} are in this process, where the workers of `scheduler` cannot "
                 "read them: write the scene to a file that all workers see and give its path, or leave "
-                "scheduler= out."
+                "`scheduler` out."
             )
 
 
