@@ -128,6 +128,6 @@ def test_what_is_in_this_process_is_not_sent_to_a_cluster(scenes, tmp_path, whic
     """Before anybody looks for the scheduler."""
     with MemoryFile(Path(scenes.before).read_bytes()) as memory, memory.open() as dataset:
         before, after = (dataset, scenes.after) if which == "in memory" else arrays(scenes, which)
-        with pytest.raises(InputError, match=r"in this process.*write the scene to a file.*leave `scheduler` out"):
+        with pytest.raises(InputError, match=r"in this process.*write the scene to a file.*`scheduler` out"):
             rsdetect.detect(before, after, out=tmp_path / "out", scheduler="tcp://127.0.0.1:9", **CVA)
     assert not (tmp_path / "out").exists()
