@@ -211,8 +211,8 @@ def _mismatch(first: Header, second: Header) -> str:
 def _not_warped(first: Header, second: Header) -> str:
     return (
         f"{second.path} lies on another grid than {first.path} "
-        f"({describe_mismatch(first.grid, second.grid)}), and only files are warped by `align`; bring it onto "
-        "that grid first (of an xarray DataArray: after.rio.reproject_match(before)), or give its path."
+        f"({describe_mismatch(first.grid, second.grid)}), and only files are warped by `align`; bring it "
+        "onto that grid first (of an xarray DataArray: after.rio.reproject_match(before)), or give its path."
     )
 
 
