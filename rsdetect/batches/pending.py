@@ -15,6 +15,7 @@ from rsdetect.jobs.record import describe_input, plain
 from rsdetect.jobs.vectorize import read_run
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import open_pair
+from rsdetect.schema import NewerSchema
 
 
 class Left(Enum):
@@ -44,10 +45,12 @@ def what_is_left(pair: BatchPair, folder: Path, method: Method) -> Left:
     Raises
     ------
     InputError
-        The scenes cannot be opened as a pair.
+        The scenes cannot be opened as a pair, or a newer version wrote the record.
     """
     try:
         record = read_run(folder)
+    except NewerSchema:
+        raise
     except InputError:
         return Left.ALL
     if any(not (folder / name).exists() for name in (Outputs.RASTER, Outputs.POLYGONS)):

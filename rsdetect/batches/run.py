@@ -33,6 +33,7 @@ from rsdetect.jobs.record import as_json
 from rsdetect.jobs.vectorize import read_run, vectorize_run
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scenes.handles import one_line
+from rsdetect.schema import BATCH, require_known
 from rsdetect.scoring.engine import require_scheduler
 
 Tell = Callable[[str], None]
@@ -240,6 +241,7 @@ class _Book:
         self.own |= {row.name for row in report.results if row.state in FINISHED}
         content = {
             "rsdetect": "batch",
+            "schema": BATCH,
             "list": str(self.list_path.absolute()),
             "options": asdict(self.options),
             "finished": datetime.now(UTC).isoformat(timespec="seconds") if finished else None,
@@ -250,7 +252,10 @@ class _Book:
 
 def _names_of_earlier_runs(out: Path) -> set[str]:
     try:
-        return set(json.loads((out / REPORT).read_text(encoding="utf-8"))["made"])
+        content = json.loads((out / REPORT).read_text(encoding="utf-8"))
+        made = set(content["made"])
+        require_known(content, BATCH, out / REPORT)
+        return made
     except FileNotFoundError:
         return set()
     except (ValueError, KeyError, TypeError) as error:

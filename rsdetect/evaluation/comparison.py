@@ -20,6 +20,7 @@ from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, macr
 from rsdetect.evaluation.results import Interval
 from rsdetect.evaluation.tally import Tally
 from rsdetect.evaluation.write import RECORD
+from rsdetect.schema import COMPARISON, EVALUATION, require_known
 
 FIGURES = (
     "f1",
@@ -31,7 +32,6 @@ FIGURES = (
     "boundary_f1",
     "false_alarm_share",
 )
-SCHEMA = 1  # of the JSON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """JSON types only; what is not defined is NaN here and null in print."""
-        return {"rsdetect": "comparison", "schema": SCHEMA, **asdict(self)}
+        return {"rsdetect": "comparison", "schema": COMPARISON, **asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +135,12 @@ def _read(path: Path) -> tuple[dict[str, Any], list[_Source]]:
     path = path / RECORD if path.is_dir() else path
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        require_known(content, EVALUATION, path)
         sources = [_source(entry, content["threshold"]) for entry in content["sources"]]
         return content["detector"], sorted(sources, key=lambda source: source.name)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as an evaluation: {error}.") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is no evaluation that holds the counts of its pairs (no {error}); evaluate again."
         ) from error

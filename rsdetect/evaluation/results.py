@@ -7,8 +7,7 @@ from typing import Any
 
 from rsdetect.evaluation.measure import BadTile
 from rsdetect.evaluation.tally import Tally
-
-SCHEMA = 1  # of evaluation.json; grows when a reader of the last one would be misled
+from rsdetect.schema import EVALUATION
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Evaluation:
     def as_json(self) -> dict[str, Any]:
         """JSON types only; what is not defined is NaN here and null in the file."""
         bare = replace(self, sources=tuple(replace(source, worst=()) for source in self.sources))
-        content = {"rsdetect": "evaluation", "schema": SCHEMA, **asdict(bare)}
+        content = {"rsdetect": "evaluation", "schema": EVALUATION, **asdict(bare)}
         for entry, source in zip(content["sources"], self.sources, strict=True):
             entry |= {"pairs": len(source.scenes), "worst": [_place_of(tile) for tile in source.worst]}
             for scene in entry["scenes"]:

@@ -8,6 +8,7 @@ format, because QGIS 3.22 warns about every newer one.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +20,8 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+
+from rsdetect.schema import GEOPACKAGE
 
 # ruff: noqa: S608 - the names that go into statements are those of this program's own layers and columns
 
@@ -71,6 +74,24 @@ CREATE TABLE gpkg_extensions (
     scope TEXT NOT NULL,
     CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name)
 );
+CREATE TABLE gpkg_metadata (
+    id INTEGER CONSTRAINT m_pk PRIMARY KEY ASC NOT NULL,
+    md_scope TEXT NOT NULL DEFAULT 'dataset',
+    md_standard_uri TEXT NOT NULL,
+    mime_type TEXT NOT NULL DEFAULT 'text/xml',
+    metadata TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE gpkg_metadata_reference (
+    reference_scope TEXT NOT NULL,
+    table_name TEXT,
+    column_name TEXT,
+    row_id_value INTEGER,
+    timestamp DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+    md_file_id INTEGER NOT NULL,
+    md_parent_id INTEGER,
+    CONSTRAINT crmr_mfi_fk FOREIGN KEY (md_file_id) REFERENCES gpkg_metadata(id),
+    CONSTRAINT crmr_mpi_fk FOREIGN KEY (md_parent_id) REFERENCES gpkg_metadata(id)
+);
 CREATE TABLE layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     f_table_catalog TEXT(256),
@@ -87,6 +108,9 @@ CREATE TABLE layer_styles (
     update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
 );
 """
+
+# No GDAL item of metadata (http://gdal.org): GDAL would write it again into an .aux.xml beside the file.
+_STANDARD, _SCHEMA = "urn:rsdetect:schema", json.dumps({"rsdetect": "geopackage", "schema": GEOPACKAGE})
 
 # What keeps the spatial index right when another program changes the features, word for word from the
 # standard (F.3); {t} is the layer, {g} the geometry, {r} the index.
@@ -144,7 +168,25 @@ def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> 
         for layer in layers:
             _add_layer(database, layer, srs_id)
         _add_styles(database, layers)
+        _add_schema(database)
         database.execute("COMMIT")
+
+
+def _add_schema(database: sqlite3.Connection) -> None:
+    """Say of which version the columns are, by the extension for metadata (F.8)."""
+    database.execute(
+        "INSERT INTO gpkg_metadata VALUES (1, 'dataset', ?, 'application/json', ?)", (_STANDARD, _SCHEMA)
+    )
+    database.execute(
+        "INSERT INTO gpkg_metadata_reference (reference_scope, md_file_id) VALUES ('geopackage', 1)"
+    )
+    database.executemany(
+        "INSERT INTO gpkg_extensions VALUES (?, NULL, 'gpkg_metadata', ?, 'read-write')",
+        [
+            (table, "http://www.geopackage.org/spec120/#extension_metadata")
+            for table in ("gpkg_metadata", "gpkg_metadata_reference")
+        ],
+    )
 
 
 def _add_crs(database: sqlite3.Connection, crs: str | None) -> int:

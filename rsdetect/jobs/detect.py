@@ -25,6 +25,7 @@ from rsdetect.progress import show_progress
 from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair
 from rsdetect.scenes.source import SceneLike
+from rsdetect.schema import RUN
 from rsdetect.scoring.differences import KeptDifferences
 from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.lazy import lazy_raster, lazy_scores
@@ -259,6 +260,7 @@ def _describe(
 ) -> dict[str, Any]:
     return {
         "rsdetect": "run",
+        "schema": RUN,
         "options": asdict(options) | {"pair": asdict(_with_full_paths(options.pair))},
         "bands": list(job.pair.bands),
         "detector": job.scorer.provenance(),

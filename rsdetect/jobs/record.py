@@ -19,6 +19,7 @@ from rsdetect.grid import Window
 from rsdetect.memory import peak_memory
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
+from rsdetect.schema import RUN, require_known
 from rsdetect.tiles import TilePlan
 
 _PACKAGES = ("rsdetect", "numpy", "scipy", "dask", "rasterio", "torch", "shapely", "geopandas")
@@ -103,10 +104,11 @@ def describe_machine(device: str) -> dict[str, Any]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read a `run.json`; ValueError where it is none."""
+    """Read a `run.json`; ValueError where it is none, `NewerSchema` where a newer version wrote it."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError("no JSON object")
+    require_known(content, RUN, path)
     missing = _NEEDED - set(content)
     if missing:
         raise ValueError(f"{', '.join(sorted(missing))} missing")

@@ -18,6 +18,7 @@ from rsdetect.jobs.record import describe_input, read_record, write_record
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.schema import RUN
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The folder holds none.
+        The folder holds none, or one that a newer version wrote.
     """
     try:
         return read_record(folder / Outputs.RECORD)
@@ -80,7 +81,7 @@ def vectorize_run(
             pair = _open_scenes(record)
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
                 counts = write_polygons(folder / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair)
-            record |= asked.as_record()
+            record |= {"schema": RUN, **asked.as_record()}
             record["counts"] |= counts
             write_record(work / Outputs.RECORD, record)
             outputs.move(work, Outputs.POLYGONS)
