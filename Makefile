@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo-output
+WHEEL := build/wheel
 
-.PHONY: demo test test-avx2 check bench sample lock clean
+.PHONY: demo test test-avx2 test-wheel check bench sample lock clean
 
 demo: $(READY)
 	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif \
@@ -21,10 +22,22 @@ test-avx2: $(READY)
 		tests/backends tests/detectors tests/scoring tests/jobs/test_detect.py tests/test_metrics.py \
 		tests/training/test_training_run.py
 
+# The wheel in an environment that holds nothing else: it scores the sample as users have it.
+test-wheel: $(READY)
+	rm -rf $(WHEEL)
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL) .
+	$(PYTHON) -m venv $(WHEEL)/bare
+	$(WHEEL)/bare/bin/python -m pip install --quiet --constraint requirements.lock $(WHEEL)/*.whl
+	cd $(WHEEL) && bare/bin/rsdetect detect $(CURDIR)/data/sample/before.tif $(CURDIR)/data/sample/after.tif \
+		--out sample --quiet
+	cd $(WHEEL) && bare/bin/rsdetect simulate --out simulated --size 64
+	cd $(WHEEL) && bare/bin/rsdetect monitor init job.yaml
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile Dockerfile.gpu
 
 # All benchmarks in quick sizes; benchmarks/README.md says how to get the figures of docs/performance.md.
 bench: $(READY)
@@ -45,7 +58,7 @@ lock: $(READY)
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) build
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
