@@ -5,10 +5,12 @@ from __future__ import annotations
 from rsdetect.commands.messages import log_to_stderr, print_json, warn
 from rsdetect.commands.parameters import (
     After,
+    AfterBand,
     Align,
     Aoi,
     Bands,
     Before,
+    BeforeBand,
     Dates,
     Debug,
     Json,
@@ -17,12 +19,14 @@ from rsdetect.commands.parameters import (
     MaskValues,
     Resampling,
 )
-from rsdetect.jobs.parse import parse_pair_options
+from rsdetect.jobs.parse import parse_pair_options, parse_scenes
 
 
 def check(
-    before: Before,
-    after: After,
+    before: Before = None,
+    after: After = None,
+    before_band: BeforeBand = None,
+    after_band: AfterBand = None,
     bands: Bands = None,
     mask: Mask = None,
     mask_values: MaskValues = None,
@@ -40,7 +44,8 @@ def check(
 
     log_to_stderr(quiet=False)
     report = run_check(
-        before, after, parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates)
+        *parse_scenes(before, after, before_band, after_band),
+        parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
     )
     if as_json:
         print_json(report.as_json())

@@ -10,11 +10,13 @@ import typer
 from rsdetect.commands.messages import log_to_stderr, print_json, say, summary
 from rsdetect.commands.parameters import (
     After,
+    AfterBand,
     Align,
     Aoi,
     Backend,
     Bands,
     Before,
+    BeforeBand,
     Dates,
     Debug,
     Json,
@@ -30,12 +32,15 @@ from rsdetect.commands.parameters import (
     TileSize,
     Workers,
 )
-from rsdetect.jobs.parse import parse_pair_options, parse_threshold
+from rsdetect.jobs.parse import parse_pair_options, parse_scenes, parse_threshold
 
 
 def detect(
-    before: Before,
-    after: After,
+    before: Before = None,
+    after: After = None,
+    *,
+    before_band: BeforeBand = None,
+    after_band: AfterBand = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
     detector: Annotated[str, typer.Option(help="siamese or cva.")] = "siamese",
     model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
@@ -70,6 +75,7 @@ def detect(
     from rsdetect.jobs.detect import run_detect
     from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
+    scenes = parse_scenes(before, after, before_band, after_band)
     options = DetectOptions(
         pair=parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
         score=ScoreOptions(
@@ -86,7 +92,7 @@ def detect(
         run=RunOptions(overwrite=overwrite, resume=not no_resume, quiet=quiet or as_json),
     )
     log_to_stderr(quiet=quiet)
-    changes = run_detect(before, after, out, options)
+    changes = run_detect(*scenes, out, options)
     if as_json:
         print_json(changes.record)
         return

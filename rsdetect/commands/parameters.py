@@ -6,8 +6,18 @@ from typing import Annotated
 
 import typer
 
-Before = Annotated[str, typer.Argument(metavar="BEFORE", help="The earlier scene: anything GDAL opens.")]
-After = Annotated[str, typer.Argument(metavar="AFTER", help="The later scene, of the same place.")]
+Before = Annotated[
+    str | None, typer.Argument(metavar="[BEFORE]", help="The earlier scene: anything GDAL opens.")
+]
+After = Annotated[str | None, typer.Argument(metavar="[AFTER]", help="The later scene, of the same place.")]
+BeforeBand = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=FILE", help="A band of the earlier scene, once for each, instead of BEFORE."),
+]
+AfterBand = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=FILE", help="A band of the later scene, once for each, instead of AFTER."),
+]
 Bands = Annotated[
     str | None, typer.Option(help="Bands to compare, by number or name: 3,2,1 or red,green,blue.")
 ]

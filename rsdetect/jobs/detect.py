@@ -74,8 +74,8 @@ def detect(before: SceneLike, after: SceneLike, *, out: str | Path, **options: A
     Parameters
     ----------
     before, after
-        Anything GDAL opens, an open rasterio dataset, an xarray DataArray, or another
-        `rsdetect.scenes.source.Source`.
+        Anything GDAL opens; a list of band files, or a mapping of band names to files; an open rasterio
+        dataset, an xarray DataArray, or another `rsdetect.scenes.source.Source`.
     out
         Folder for the results; made where it is missing.
     **options

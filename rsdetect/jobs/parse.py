@@ -3,9 +3,62 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rsdetect.errors import InputError
+
+if TYPE_CHECKING:
+    from rsdetect.scenes.source import SceneLike
+
+
+def parse_scenes(
+    before: str | None,
+    after: str | None,
+    before_bands: Sequence[str] | None,
+    after_bands: Sequence[str] | None,
+) -> tuple[SceneLike, SceneLike]:
+    """The two scenes of a command, each a path or a file for each band.
+
+    With `--before-band` the one path that is left is AFTER.
+    """
+    if before_bands and after is None:
+        before, after = None, before
+    return (
+        _parse_scene("BEFORE", "--before-band", before, before_bands),
+        _parse_scene("AFTER", "--after-band", after, after_bands),
+    )
+
+
+def _parse_scene(argument: str, option: str, path: str | None, bands: Sequence[str] | None) -> SceneLike:
+    if bands and path is not None:
+        raise InputError(
+            f"{path} is one scene more than the two that are compared; give {argument} or {option}, not both."
+        )
+    if bands:
+        return parse_band_files(option, bands)
+    if path is None:
+        raise InputError(f"{argument} is missing; give a scene, or its bands with {option} NAME=FILE.")
+    return path
+
+
+def parse_band_files(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """Read what `--before-band` and `--after-band` take; the first `=` ends the name.
+
+    >>> parse_band_files("--before-band", ["red=B04.jp2", "NIR=a=b,c.tif"])
+    {'red': 'B04.jp2', 'nir': 'a=b,c.tif'}
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        name = name.strip().lower()
+        if not name or not path or re.search(r"[/\\]", name):
+            raise InputError(f"{option} {text!r} names no band; write NAME=FILE: red=B04.jp2.")
+        if name in found:
+            raise InputError(f"{option} gives the band {name!r} twice: {found[name]} and {path}.")
+        found[name] = path
+    return found
 
 
 def parse_pair_options(

@@ -17,6 +17,7 @@ from typing import Any
 from rsdetect.files import hash_json, write_text
 from rsdetect.grid import Window
 from rsdetect.memory import peak_memory
+from rsdetect.scenes.band_files import BandFiles, without_query
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.schema import RUN, require_known
@@ -65,11 +66,13 @@ def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
     """
     size, modified_ns = scene.version or (None, None)
     modified = datetime.fromtimestamp(modified_ns / 1e9, UTC).isoformat() if modified_ns else None
+    is_file = scene.version is not None and scene.files is None
     return {
-        "path": str(Path(scene.path).absolute()) if scene.version else scene.path,
+        "path": str(Path(scene.path).absolute()) if is_file else scene.path,
         "bytes": size,
         "modified": modified,
-        "header_sha256": _header_hash(scene.path) if scene.version else None,
+        "header_sha256": _header_hash(scene.path) if is_file else None,
+        **({"bands": _describe_files(scene.files)} if scene.files else {}),
         "sample_sha256": _sample_hash(scene, pair),
         "mask": _describe_mask(scene.mask),
         **({} if scene.source is None else {"token": scene.source.token()}),
@@ -168,14 +171,28 @@ def _sample_hash(scene: Scene, pair: Pair) -> str:
     return digest.hexdigest()
 
 
+def _describe_files(files: BandFiles) -> dict[str, dict[str, Any]]:
+    """By band, in order."""
+    found = {}
+    for file in files.files:
+        size, modified_ns = file.version or (None, None)
+        found[file.name] = {"path": file.shown, "bytes": size, "modified_ns": modified_ns}
+    return found
+
+
 def _describe_mask(mask: MaskFile | None) -> dict[str, Any] | None:
     if mask is None:
         return None
     size, modified_ns = mask.version or (None, None)
     return {
-        "path": str(Path(mask.path).absolute()) if mask.version else mask.path,
+        "path": _mask_path(mask),
         "bytes": size,
         "modified_ns": modified_ns,
         "values": list(mask.values),
         "bits": list(mask.bits),
     }
+
+
+def _mask_path(mask: MaskFile) -> str:
+    path = Path(mask.path)
+    return str(path.absolute()) if path.exists() else without_query(mask.path)

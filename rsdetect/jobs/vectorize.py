@@ -18,6 +18,9 @@ from rsdetect.jobs.record import describe_input, read_record, write_record
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.scenes.quality import MaskMeaning
+from rsdetect.scenes.source import SceneLike
+from rsdetect.scenes.stacking import Known, stack_files
 from rsdetect.schema import RUN
 
 _log = logging.getLogger(__name__)
@@ -91,6 +94,16 @@ def vectorize_run(
     return record
 
 
+def _scene(described: dict[str, Any]) -> SceneLike:
+    """What was compared, by its description in the record."""
+    if "bands" not in described:
+        return str(described["path"])
+    mask = described["mask"]
+    meaning = mask and MaskMeaning(tuple(mask["values"]), tuple(mask["bits"]))
+    known = Known(name=described["path"], mask=(mask["path"], meaning) if mask else None)
+    return stack_files({name: file["path"] for name, file in described["bands"].items()}, known)
+
+
 @with_gdal_environment
 def _open_scenes(record: dict[str, Any]) -> Pair | None:
     """The pair as it was scored; None where a scene is gone or is another file by now."""
@@ -106,8 +119,8 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
         return None
     try:
         pair = open_pair(
-            inputs["before"]["path"],
-            inputs["after"]["path"],
+            _scene(inputs["before"]),
+            _scene(inputs["after"]),
             PairOptions(**record["options"]["pair"]),
             wanted=WantedBands(tuple(wanted), detector["bands_required"]) if wanted else None,
         )

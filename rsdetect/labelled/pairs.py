@@ -15,9 +15,10 @@ from rsdetect.labelled.files import RASTERS
 from rsdetect.labelled.polygons import draw_labels
 from rsdetect.labelled.stacks import stack_bands
 from rsdetect.scenes.alignment import describe_mismatch, offset_between
+from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair
-from rsdetect.scenes.scene import Scene, file_version, read_header, read_scene
+from rsdetect.scenes.scene import Scene, read_header, read_scene
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ from rsdetect.monitoring.job import (
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.site import Site
-from rsdetect.scenes.scene import Scene, file_version, read_scene
+from rsdetect.scenes.band_files import file_version
+from rsdetect.scenes.scene import Scene, read_scene
 
 _DAYS_A_YEAR = 365.2425
 # How far back a pixel's observations are looked for: in scenes, for a median of n.

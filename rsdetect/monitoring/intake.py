@@ -26,7 +26,8 @@ from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.monitoring.site import Site, band_names
 from rsdetect.scenes.alignment import describe_mismatch, offset_between
 from rsdetect.scenes.aoi import inside_aoi
-from rsdetect.scenes.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
+from rsdetect.scenes.band_files import file_version
+from rsdetect.scenes.scene import Header, MaskFile, Scene, read_header, read_scene
 
 USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 

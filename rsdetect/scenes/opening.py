@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from rsdetect.errors import InputError, SceneError
+from rsdetect.scenes.band_files import BandFiles
+from rsdetect.scenes.given import find_files
 from rsdetect.scenes.scene import Header, read_header
 from rsdetect.scenes.source import Source
 
 
-def open_source(scene: Any, role: str = "scene") -> str | Source:
-    """The path of a file that GDAL opens, or the source that gives the pixels.
+def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
+    """The path of a file that GDAL opens, the files of its bands, or the source that gives the pixels.
 
     Parameters
     ----------
@@ -26,8 +29,10 @@ def open_source(scene: Any, role: str = "scene") -> str | Source:
     SceneError
         The scene is none, or cannot be compared.
     """
-    if isinstance(scene, str | Path):
-        return str(scene)
+    if isinstance(scene, str | os.PathLike):
+        return os.fspath(scene)
+    if isinstance(scene, BandFiles | Mapping | list | tuple):
+        return find_files(scene)
     if _is_a(scene, "rasterio._base", "DatasetBase"):
         from rsdetect.scenes.datasets import dataset_source
 
@@ -43,15 +48,15 @@ def open_source(scene: Any, role: str = "scene") -> str | Source:
     if isinstance(scene, Source):
         return scene
     raise SceneError(
-        f"{role} is of type {type(scene).__name__}; give a path, an open rasterio dataset, an xarray "
-        "DataArray (with dims y, x and a CRS), or an object with the methods of "
+        f"{role} is of type {type(scene).__name__}; give a path, a list or mapping of band files, an open "
+        "rasterio dataset, an xarray DataArray (with dims y, x and a CRS), or an object with the methods of "
         "rsdetect.scenes.source.Source."
     )
 
 
-def header_of(source: str | Source) -> Header:
-    """The header of a file or of any other source."""
-    return read_header(source) if isinstance(source, str) else source.header()
+def header_of(source: str | BandFiles | Source) -> Header:
+    """The header of a file, of band files or of any other source."""
+    return read_header(source) if isinstance(source, str | BandFiles) else source.header()
 
 
 def require_sendable(*sources: Source | None) -> None:

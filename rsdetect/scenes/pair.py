@@ -16,10 +16,12 @@ from rsdetect.scenes.alignment import (
     window_of,
 )
 from rsdetect.scenes.aoi import AoiLike, inside_aoi, read_aoi, settle_aoi, touches_window
+from rsdetect.scenes.band_files import BandFiles, file_version
 from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands
 from rsdetect.scenes.dates import acquisition_date
+from rsdetect.scenes.masks import masks_of_pair
 from rsdetect.scenes.opening import header_of, open_source
-from rsdetect.scenes.scene import Header, MaskFile, Scene, file_version, read_header, read_scene
+from rsdetect.scenes.scene import Header, MaskFile, Scene, read_scene
 from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.warping import BLOCK
 from rsdetect.tiles import Tile, TileWindow
@@ -94,8 +96,8 @@ def open_pair(
     Parameters
     ----------
     before, after
-        Anything GDAL opens: a path, a URL, `/vsicurl/...`, `/vsis3/...`; an open rasterio dataset; an xarray
-        DataArray with dims y, x and perhaps a band; any other `Source`.
+        Anything GDAL opens: a path, a URL, `/vsicurl/...`, `/vsis3/...`; band files, as a list or by name; an
+        open rasterio dataset; an xarray DataArray with dims y, x and perhaps a band; any other `Source`.
     wanted
         The bands that the detector wants; None = any.
 
@@ -122,7 +124,7 @@ def open_pair(
     )
     choice = choose_bands(first, second, options.bands, wanted)
     grid, before_scene, after_scene, notes = _common_grid(first, second, sources, options)
-    before_mask, after_mask = _masks(options, before_scene, after_scene)
+    before_mask, after_mask = masks_of_pair(options, before_scene, after_scene)
     before_date, after_date = options.dates or (acquisition_date(first), acquisition_date(second))
     return Pair(
         before=_with_bands(before_scene, first, choice.before, before_mask),
@@ -133,7 +135,7 @@ def open_pair(
         before_date=before_date,
         after_date=after_date,
         aoi=None if options.aoi is None else read_aoi(options.aoi, grid),
-        notes=notes + choice.notes + _doubts(first, second, choice),
+        notes=_notes_of_files(first, second) + notes + choice.notes + _doubts(first, second, choice),
     )
 
 
@@ -158,7 +160,10 @@ def read_tile(pair: Pair, tile: TileWindow) -> Tile:
 
 
 def _common_grid(
-    first: Header, second: Header, sources: tuple[str | Source, str | Source], options: PairOptions
+    first: Header,
+    second: Header,
+    sources: tuple[str | BandFiles | Source, str | BandFiles | Source],
+    options: PairOptions,
 ) -> tuple[Grid, Scene, Scene, tuple[str, ...]]:
     before, after = _scene(first, sources[0]), _scene(second, sources[1])
     offset = offset_between(first.grid, second.grid)
@@ -216,17 +221,24 @@ def _not_warped(first: Header, second: Header) -> str:
     )
 
 
-def _scene(header: Header, source: str | Source) -> Scene:
+def _version(header: Header, source: str | BandFiles | Source) -> tuple[int, int] | None:
+    if isinstance(source, BandFiles):
+        return source.version
+    return file_version(header.path) if isinstance(source, str) else None
+
+
+def _scene(header: Header, source: str | BandFiles | Source) -> Scene:
     return Scene(
         path=header.path,
-        version=file_version(header.path) if isinstance(source, str) else None,
+        version=_version(header, source),
         grid=header.grid,
         bands=(),
         dtype="",
         nodata=header.nodata,
         has_mask=header.has_mask,
         blocks=header.block_shape,
-        source=None if isinstance(source, str) else source,
+        source=None if isinstance(source, str | BandFiles) else source,
+        files=header.files,
     )
 
 
@@ -235,32 +247,9 @@ def _with_bands(scene: Scene, header: Header, bands: tuple[int, ...], mask: Mask
     return replace(scene, bands=bands, dtype=", ".join(sorted(dtypes)), mask=mask)
 
 
-def _masks(options: PairOptions, before: Scene, after: Scene) -> tuple[MaskFile | None, MaskFile | None]:
-    if not options.masks:
-        if options.mask_values or options.mask_bits:
-            raise InputError("`mask_values` and `mask_bits` say how to read a mask; name it with `masks`.")
-        return None, None
-    if len(options.masks) > 2:
-        raise InputError(f"`masks` takes one file for both dates or two, and got {len(options.masks)}.")
-    if any(not 0 <= bit < 31 for bit in options.mask_bits):
-        raise InputError("`mask_bits` counts bits from 0 (the lowest) to 30.")
-    masks: list[MaskFile | None] = []
-    for path, scene in zip((options.masks[0], options.masks[-1]), (before, after), strict=True):
-        if not path:
-            masks.append(None)
-            continue
-        header = read_header(path)
-        if header.grid.crs is None and header.grid.shape != scene.grid.shape:
-            raise GridMismatch(
-                f"the mask {path} has no georeference and {_shape(header.grid)} pixels, its scene "
-                f"{scene.path} has {_shape(scene.grid)}."
-            )
-        if (header.grid.crs is None) != (scene.grid.crs is None):
-            raise GridMismatch(f"of the mask {path} and its scene {scene.path} only one has a CRS.")
-        if not header.dtypes[0].startswith(("int", "uint", "bool")):
-            raise InputError(f"the mask {path} holds {header.dtypes[0]} values; a mask holds whole numbers.")
-        masks.append(MaskFile(path, file_version(path), options.mask_values, options.mask_bits))
-    return masks[0], masks[1]
+def _notes_of_files(*headers: Header) -> tuple[str, ...]:
+    """What is known of scenes of band files, once where both dates say the same."""
+    return tuple(dict.fromkeys(note for each in headers if each.files for note in each.files.notes))
 
 
 def _doubts(first: Header, second: Header, choice: BandChoice) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import SceneError
 from rsdetect.grid import Grid, Window
 from rsdetect.paths import file_name
+from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.blocks import Pixels, SharedBlocks
 from rsdetect.scenes.handles import (
     GDAL_ERRORS,
@@ -70,8 +70,8 @@ class MaskFile:
 class Scene:
     """One date of a pair. It pickles, and holds no open file, unless its source does not."""
 
-    path: str  # whatever GDAL opens; the source's name where there is one
-    version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
+    path: str  # whatever GDAL opens; the name of a source or of a scene of `files`
+    version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file, or of all `files`
     grid: Grid  # the grid that `offset` counts on: the file's own, or the one it is warped onto
     bands: tuple[int, ...]  # band numbers, 1 = first
     dtype: str  # of those bands in the file
@@ -81,6 +81,7 @@ class Scene:
     warp: str | None = None  # resampling by which the file is warped onto `grid`; None = read as it is
     blocks: tuple[int, int] = (BLOCK, BLOCK)  # (rows, columns) that are decoded at a time
     mask: MaskFile | None = None
+    files: BandFiles | None = None  # where each band is a file of its own
     # What gives the pixels; None = GDAL opens `path`. A fingerprint has the source's token, not its repr.
     source: Source | None = field(default=None, repr=False)
 
@@ -111,6 +112,7 @@ class Header:
     wavelengths: tuple[float | None, ...] = ()  # nm, centre of the band
     date: str | None = None  # ISO date of acquisition
     mask_kind: str | None = None  # what the scene's quality mask is
+    files: BandFiles | None = None  # where each band is a file of its own
 
     @property
     def usable(self) -> tuple[int, ...]:
@@ -118,10 +120,13 @@ class Header:
         return tuple(i for i in range(1, len(self.names) + 1) if i != self.alpha)
 
 
-def read_header(path: str) -> Header:
-    """Open `path`, look, and close it again. `SceneError` when it is no raster of real numbers."""
-    with open_raster(path) as dataset:
-        return valid_header(dataset, path)
+def read_header(scene: str | BandFiles) -> Header:
+    """Open a scene, look, and close it again. `SceneError` when it is no raster of real numbers."""
+    if isinstance(scene, str):
+        with open_raster(scene) as dataset:
+            return valid_header(dataset, scene)
+    with open_raster(scene.vrt, of=scene.name) as dataset:
+        return replace(valid_header(dataset, scene.name), files=scene)
 
 
 def valid_header(dataset: Any, path: str) -> Header:
@@ -166,15 +171,6 @@ def valid_header(dataset: Any, path: str) -> Header:
         tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
         block_shape=dataset.block_shapes[0],
     )
-
-
-def file_version(path: str) -> tuple[int, int] | None:
-    """(bytes, modification time in ns) of a local file; None for anything else that GDAL opens."""
-    try:
-        stat = Path(path).stat()
-    except (OSError, ValueError):
-        return None
-    return stat.st_size, stat.st_mtime_ns
 
 
 @with_gdal_environment
@@ -326,7 +322,8 @@ def read_unmasked(
 
 
 def _open_scene(scene: Scene, stack: ExitStack) -> Any:
-    dataset = keep_open(open_raster(scene.path), stack)
+    place = scene.files.vrt if scene.files else scene.path
+    dataset = keep_open(open_raster(place, of=scene.path), stack)
     if scene.warp:
         view = warped_bands(dataset, scene.bands, scene.grid, scene.warp)
         dataset = keep_open(open_raster(view, of=scene.path), stack)

@@ -5,7 +5,8 @@ Files are read by `rsdetect.scenes.scene`, with handles by thread, shared blocks
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, runtime_checkable
 
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
     from xarray import DataArray
 
+    from rsdetect.scenes.band_files import BandFiles
     from rsdetect.scenes.scene import Header
 
 
@@ -67,5 +69,14 @@ class Source(Protocol):
         """
 
 
-SceneLike: TypeAlias = Union[str, Path, "DatasetReader", "DataArray", Source]
+PathLike: TypeAlias = str | os.PathLike[str]
+SceneLike: TypeAlias = Union[
+    PathLike,
+    Sequence[PathLike],  # a file a band
+    Mapping[str, PathLike],  # the same by the names of the bands
+    "BandFiles",
+    "DatasetReader",
+    "DataArray",
+    Source,
+]
 """What `detect`, `score`, `check` and `open_pair` take as a scene."""

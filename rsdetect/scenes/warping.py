@@ -44,7 +44,15 @@ def grid_of(dataset: Any) -> Grid:
     return Grid(crs, dataset.transform, dataset.height, dataset.width)
 
 
-def warped_bands(source: Any, bands: tuple[int, ...], grid: Grid, resampling: str) -> str:
+def warped_bands(
+    source: Any,
+    bands: tuple[int, ...],
+    grid: Grid,
+    resampling: str,
+    *,
+    own: Grid | None = None,
+    nodata: float | None = None,
+) -> str:
     """What GDAL opens as `bands` of `source` on `grid`: float32, and last a band that is 0 where not valid.
 
     What is not valid has no weight: nodata and NaN of the band itself, and what mask band or alpha band hide.
@@ -56,27 +64,35 @@ def warped_bands(source: Any, bands: tuple[int, ...], grid: Grid, resampling: st
         An open dataset; it may be closed afterwards. It has a CRS where the grid has one.
     resampling
         One of rasterio's names.
+    own
+        The grid of `source` where the file itself does not say it.
+    nodata
+        Of bands for which the file declares none.
     """
-    nodata = [
-        math.nan if value is None and dtype.startswith("float") else value
-        for value, dtype in ((source.nodatavals[band - 1], source.dtypes[band - 1]) for band in bands)
-    ]
+    own = own or grid_of(source)
+    empty = [_nodata(source, band, nodata) for band in bands]
     alpha = alpha_in_use(source, bands)
-    mapping = [_mapping(i, band, value) for i, (band, value) in enumerate(zip(bands, nodata, strict=True), 1)]
+    mapping = [_mapping(i, band, value) for i, (band, value) in enumerate(zip(bands, empty, strict=True), 1)]
     count = len(bands) + 1
     return _vrt(
         _gdal_name(source),
         grid,
         bands="".join(_band(i, "Float32") for i in range(1, count)) + _band(count, "Float32", "Alpha"),
-        options=_options(grid_of(source), grid, resampling)
+        options=_options(own, grid, resampling)
         | {"INIT_DEST": "NO_DATA", "UNIFIED_SRC_NODATA": "NO", "SRC_ALPHA_MAX": "1"},
         warp=f"<ResampleAlg>{_ALGORITHMS[resampling]}</ResampleAlg>"
         "<WorkingDataType>Float32</WorkingDataType>",
-        transformer=_transformer(grid_of(source), grid),
+        transformer=_transformer(own, grid),
         mapping="".join(mapping)
         + (f"</BandList><SrcAlphaBand>{alpha}</SrcAlphaBand>" if alpha else "</BandList>")
         + f"<DstAlphaBand>{count}</DstAlphaBand>",
     )
+
+
+def _nodata(source: Any, band: int, otherwise: float | None) -> float | None:
+    declared = source.nodatavals[band - 1]
+    value = otherwise if declared is None else declared
+    return math.nan if value is None and source.dtypes[band - 1].startswith("float") else value
 
 
 def warped_classes(source: Any, grid: Grid) -> str:

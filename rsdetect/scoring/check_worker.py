@@ -6,6 +6,7 @@ Workers come and go while a job runs, so each looks for itself, once for each jo
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import Any
 
 from rsdetect.devices import own_device
 from rsdetect.errors import JobInterrupted
+from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.pair import Pair
 
 
@@ -38,12 +40,11 @@ def check_worker(pair: Pair, work: Path, wanted: str) -> None:
             f"{here} has rsdetect {found}, but {wanted} set the job up; install one version everywhere and "
             "run the same command to carry on."
         )
-    for file in (pair.before, pair.after, pair.before.mask, pair.after.mask):
-        if file is not None and file.version is not None:
-            size = _size(Path(file.path))
-            if size != file.version[0]:
-                seen = "does not see" if size is None else "sees another file under"
-                raise JobInterrupted(f"{here} {seen} {file.path}; {_WAY_OUT}")
+    for path, expected in _local_files(pair):
+        found_here = file_version(path)
+        if found_here is None or found_here[0] != expected[0]:
+            seen = "does not see" if found_here is None else "sees another file under"
+            raise JobInterrupted(f"{here} {seen} {path}; {_WAY_OUT}")
     if not work.is_dir():
         raise JobInterrupted(f"{here} does not see the work store {work}; {_WAY_OUT}")
 
@@ -60,8 +61,11 @@ def on_own_device(scorer: Any) -> Any:
     return scorer if asked is None else replace(scorer, device=own_device(asked))
 
 
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+def _local_files(pair: Pair) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Path and version of each file of this machine, or of what all see under the same path."""
+    for scene in (pair.before, pair.after):
+        for file in scene.files.files if scene.files else (scene,):
+            if file.version is not None:
+                yield file.path, file.version
+        if scene.mask is not None and scene.mask.version is not None:
+            yield scene.mask.path, scene.mask.version

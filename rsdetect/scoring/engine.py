@@ -254,7 +254,7 @@ def _with_full_paths(context: Context) -> Context:
         mask = scene.mask
         if mask is not None and mask.version is not None:
             mask = replace(mask, path=str(Path(mask.path).absolute()))
-        path = scene.path if scene.version is None else str(Path(scene.path).absolute())
+        path = scene.path if scene.version is None or scene.files else str(Path(scene.path).absolute())
         return replace(scene, path=path, mask=mask)
 
     pair = replace(context.pair, before=full(context.pair.before), after=full(context.pair.after))

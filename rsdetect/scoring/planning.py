@@ -118,17 +118,20 @@ def costly_layouts(pair: Pair, plan: TilePlan, memory: MemoryBudget) -> list[str
         times = _times_decoded(scene, plan, memory.shared_blocks // 2)
         if times >= _COSTLY:
             rows, cols = scene.blocks
-            name = Path(scene.path).stem
             told.append(
-                f"{scene.path} is stored in blocks of {cols} x {rows} pixels, which lie across the tiles, so "
-                f"that each is decoded about {times:.0f} times; more `memory` helps, or "
-                + (
-                    f"a copy in other blocks: gdal_translate -of COG {scene.path} {name}_cog.tif"
-                    if scene.source is None
-                    else "other chunks where the array is made, of 512 to 2048 pixels"
-                )
+                f"{scene.path} is stored in blocks of {cols} x {rows} pixels, which lie across the tiles, "
+                f"so that each is decoded about {times:.0f} times; more `memory` helps, or "
+                f"{_other_layout(scene)}"
             )
     return told
+
+
+def _other_layout(scene: Scene) -> str:
+    if scene.source is not None:
+        return "other chunks where the array is made, of 512 to 2048 pixels"
+    if scene.files is not None:
+        return "copies in other blocks (gdal_translate -of COG)"
+    return f"a copy in other blocks: gdal_translate -of COG {scene.path} {Path(scene.path).stem}_cog.tif"
 
 
 def _times_decoded(scene: Scene, plan: TilePlan, kept_bytes: int) -> float:

@@ -16,6 +16,7 @@ from rsdetect.errors import JobInterrupted
 from rsdetect.geopackage.styles import read_style
 from rsdetect.grid import Grid, Window
 from rsdetect.percent import NOT_OBSERVED
+from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.geotiff import QUICK, geotiff_profile
 from rsdetect.scenes.handles import (
     GDAL_ERRORS,
@@ -27,7 +28,7 @@ from rsdetect.scenes.handles import (
     thread_handle,
     with_gdal_environment,
 )
-from rsdetect.scenes.scene import file_version, read_header
+from rsdetect.scenes.scene import read_header
 from rsdetect.scoring.store import WorkStore
 from rsdetect.tiles import TileWindow
 

@@ -15,7 +15,7 @@ from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.monitoring.job import FolderSource, ListSource, StacSource
 from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.sources.pattern import NamePattern
-from rsdetect.monitoring.sources.quality import LANDSAT_QA, SENTINEL2_SCL
+from rsdetect.scenes.quality import LANDSAT_QA, SENTINEL2_SCL
 
 pytest.importorskip("pystac_client")
 from support.stac_server import free_port, item, stac_api

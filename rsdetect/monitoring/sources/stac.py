@@ -16,10 +16,10 @@ from shapely.geometry import shape
 from rsdetect.errors import InputError
 from rsdetect.monitoring.job import StacSource
 from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.monitoring.sources.quality import mask_meaning
 from rsdetect.monitoring.sources.stac_client import CatalogueDoor, require_stac
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.handles import one_line
+from rsdetect.scenes.quality import mask_meaning
 
 _log = logging.getLogger(__name__)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsdetect.monitoring.job import MaskKind
-
 
 @dataclass(frozen=True)
 class MaskMeaning:
@@ -24,7 +22,7 @@ _BY_KIND = {"plain": MaskMeaning(), "sentinel2-scl": SENTINEL2_SCL, "landsat-qa"
 _BY_ASSET = {"scl": SENTINEL2_SCL, "qa_pixel": LANDSAT_QA}
 
 
-def mask_meaning(kind: MaskKind, asset: str) -> MaskMeaning:
+def mask_meaning(kind: str, asset: str) -> MaskMeaning:
     """What the mask of the asset key `asset` says; "auto" goes by the key.
 
     >>> mask_meaning("auto", "SCL").values, mask_meaning("landsat-qa", "mask").bits
@@ -32,5 +30,9 @@ def mask_meaning(kind: MaskKind, asset: str) -> MaskMeaning:
     """
     if kind != "auto":
         return _BY_KIND[kind]
-    name = asset.lower().removesuffix("_20m").removesuffix("-jp2")
-    return _BY_ASSET.get(name, MaskMeaning())
+    return known_mask(asset) or MaskMeaning()
+
+
+def known_mask(asset: str) -> MaskMeaning | None:
+    """What a mask of a well-known product says, by its asset key; None for anything else."""
+    return _BY_ASSET.get(asset.lower().removesuffix("_20m").removesuffix("-jp2"))

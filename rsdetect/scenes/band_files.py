@@ -1,0 +1,85 @@
+"""A scene that is kept as a file a band: what reads it as one raster, and what messages call it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from rsdetect.paths import file_name
+from rsdetect.scenes.quality import MaskMeaning
+
+_ARCHIVES = ("/vsizip/", "/vsitar/")
+_SUFFIXES = (".zip", ".tar")
+
+
+@dataclass(frozen=True)
+class BandFile:
+    """One band."""
+
+    name: str  # lower case
+    path: str  # absolute, or an address as GDAL takes it
+    version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
+
+    @property
+    def shown(self) -> str:
+        """The path for messages and records."""
+        return without_query(self.path)
+
+
+@dataclass(frozen=True)
+class BandFiles:
+    """Bands of one scene, each in its own file. It pickles, and holds no open file."""
+
+    name: str  # for messages: the product's folder or archive, or the files
+    files: tuple[BandFile, ...]
+    vrt: str  # GDAL opens this text as a raster with all bands on one grid
+    mask: tuple[str, MaskMeaning] | None = None  # the product's own quality mask
+    notes: tuple[str, ...] = field(default=(), compare=False)  # what the user should know
+
+    @property
+    def version(self) -> tuple[int, int] | None:
+        """(bytes, latest modification time in ns) of all files; None where one is not local."""
+        versions = [file.version for file in self.files]
+        local = [version for version in versions if version is not None]
+        if len(local) < len(versions):
+            return None
+        return sum(size for size, _ in local), max(time for _, time in local)
+
+
+def name_of_files(paths: Sequence[str]) -> str:
+    """What messages call a list of files: those in the folder of the first one by their names alone.
+
+    >>> name_of_files(["/data/B02.tif", "/data/B03.tif", "/other/B04.tif"])
+    '/data/B02.tif, B03.tif, /other/B04.tif'
+    """
+    first, *others = (without_query(path) for path in paths)
+    folder = first.removesuffix(file_name(first))
+    return ", ".join([first, *(path.removeprefix(folder) for path in others)])
+
+
+def without_query(path: str) -> str:
+    """A path or address without what follows `?`, where addresses carry signatures.
+
+    >>> without_query("/vsicurl/https://host/B04.tif?sig=secret"), without_query("/data/B04.tif")
+    ('/vsicurl/https://host/B04.tif', '/data/B04.tif')
+    """
+    return path.partition("?")[0] if "://" in path else path
+
+
+def file_version(path: str) -> tuple[int, int] | None:
+    """(bytes, modification time in ns) of a local file, or of the archive it lies in; None for others."""
+    try:
+        stat = Path(_archive_of(path) or path).stat()
+    except (OSError, ValueError):
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _archive_of(path: str) -> str | None:
+    """The archive in the file system that a file of `/vsizip/` or `/vsitar/` lies in."""
+    for start in _ARCHIVES:
+        if path.startswith(start):
+            inner = PurePath(path.removeprefix(start))
+            return next((str(each) for each in inner.parents if each.suffix.lower() in _SUFFIXES), None)
+    return None
