@@ -237,7 +237,7 @@ def bad(tmp_path, kind):
         ("twice", InputError, r"red\.tif and .*b/red\.tif are both the band 'red'; name each by its own"),
         ("missing", SceneError, r"no\.tif cannot be opened"),
         ("nothing", InputError, r"names no file; write"),
-        ("number", InputError, r"int is no scene; give a path, a list of band files"),
+        ("number", SceneError, r"before is of type int; give a path, a list or mapping of band files"),
     ],
 )  # fmt: skip
 def test_band_files_that_are_no_scene_are_refused_in_one_sentence(tmp_path, kind, error, words):
