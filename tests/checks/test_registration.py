@@ -14,6 +14,7 @@ from scipy.ndimage import fourier_shift
 from rsdetect.checks.registration import measure_shift
 from rsdetect.checks.report import check_pair
 from rsdetect.scenes.pair import open_pair
+from support.memory import memory_scene
 from support.scenes import TEN_METRES, random_scene, textured_scene, write_plain, write_scene
 
 GROUND = textured_scene(5, 1, 400, 420, "float32")
@@ -24,12 +25,9 @@ def moved(array, rows, cols):
     return np.stack([np.fft.ifft2(fourier_shift(np.fft.fft2(band), (rows, cols))).real for band in array])
 
 
-def measured(folder, before, after, workers=1, **profile):
-    paths = [
-        write_scene(folder / f"{date}.tif", array.astype("float32"), **profile)
-        for date, array in (("before", before), ("after", after))
-    ]
-    return measure_shift(open_pair(*paths), workers)
+def measured(before, after, workers=1, **about):
+    scenes = [memory_scene(array.astype("float32"), **about) for array in (before, after)]
+    return measure_shift(open_pair(*scenes), workers)
 
 
 shifts = st.floats(-3, 3).map(lambda number: round(number * 4) / 4)
@@ -37,8 +35,8 @@ shifts = st.floats(-3, 3).map(lambda number: round(number * 4) / 4)
 
 @settings(max_examples=8)
 @given(rows=shifts, cols=shifts)
-def test_a_planted_shift_is_found_with_its_sign(tmp_path_factory, rows, cols):
-    shift = measured(tmp_path_factory.mktemp("shift"), GROUND, moved(GROUND, rows, cols))
+def test_a_planted_shift_is_found_with_its_sign(rows, cols):
+    shift = measured(GROUND, moved(GROUND, rows, cols))
     assert shift.is_reliable
     assert shift.rows_px == pytest.approx(rows, abs=0.15)
     assert shift.cols_px == pytest.approx(cols, abs=0.15)
@@ -46,55 +44,55 @@ def test_a_planted_shift_is_found_with_its_sign(tmp_path_factory, rows, cols):
     assert shift.distance_m == pytest.approx(10 * shift.distance_px)
 
 
-def test_a_shift_is_found_through_gain_noise_and_nodata_edges(tmp_path):
+def test_a_shift_is_found_through_gain_noise_and_nodata_edges():
     rng = np.random.default_rng(0)
     after = moved(GROUND, 0.5, -1.25) * 37 + 900 + rng.normal(0, 100, GROUND.shape)
     before = GROUND.copy()
     rows, cols = np.mgrid[:400, :420]
     before[:, rows + cols < 90] = np.nan
     after[:, cols - rows > 340] = np.nan
-    shift = measured(tmp_path, before, after)
+    shift = measured(before, after)
     assert shift.is_reliable
     assert (shift.rows_px, shift.cols_px) == pytest.approx((0.5, -1.25), abs=0.15)
 
 
-def test_a_shift_is_found_although_a_third_of_the_ground_changed(tmp_path):
+def test_a_shift_is_found_although_a_third_of_the_ground_changed():
     after = moved(GROUND, -0.75, 2)
     after[:, :140] = textured_scene(9, 1, 140, 420, "float32")
-    shift = measured(tmp_path, GROUND, after)
+    shift = measured(GROUND, after)
     assert (shift.rows_px, shift.cols_px) == pytest.approx((-0.75, 2), abs=0.15)
 
 
-def test_identical_scenes_are_not_shifted_at_all(tmp_path):
-    shift = measured(tmp_path, GROUND, GROUND)
+def test_identical_scenes_are_not_shifted_at_all():
+    shift = measured(GROUND, GROUND)
     assert (shift.rows_px, shift.cols_px, shift.spread_px, shift.agreement) == (0, 0, 0, 1)
 
 
-def test_scenes_of_different_ground_give_no_shift_to_believe(tmp_path):
-    shift = measured(tmp_path, GROUND, textured_scene(77, 1, 400, 420, "float32"))
+def test_scenes_of_different_ground_give_no_shift_to_believe():
+    shift = measured(GROUND, textured_scene(77, 1, 400, 420, "float32"))
     assert not shift.is_reliable
 
 
 @pytest.mark.parametrize(
     "array", [np.full((1, 200, 200), 7.0), np.full((1, 200, 200), np.nan), GROUND[:, :40]]
 )
-def test_without_texture_validity_or_room_there_is_no_shift(tmp_path, array):
-    assert measured(tmp_path, array, array) is None
+def test_without_texture_validity_or_room_there_is_no_shift(array):
+    assert measured(array, array) is None
 
 
-def test_a_shift_does_not_depend_on_the_number_of_workers(tmp_path):
+def test_a_shift_does_not_depend_on_the_number_of_workers():
     after = moved(GROUND, 1, 1)
-    assert measured(tmp_path, GROUND, after) == measured(tmp_path, GROUND, after, workers=3)
+    assert measured(GROUND, after) == measured(GROUND, after, workers=3)
 
 
-def test_a_shift_in_degrees_is_told_in_metres(tmp_path):
+def test_a_shift_in_degrees_is_told_in_metres():
     after = moved(GROUND, 0, 2)
-    shift = measured(tmp_path, GROUND, after, crs="EPSG:4326", transform=Affine(1e-4, 0, 10, 0, -1e-4, 60))
+    shift = measured(GROUND, after, crs="EPSG:4326", transform=Affine(1e-4, 0, 10, 0, -1e-4, 60))
     assert shift.distance_m == pytest.approx(2 * 5.58, rel=0.08)  # a degree of longitude at 60 N is 55.8 km
 
 
-def test_a_shift_in_feet_is_told_in_metres(tmp_path):
-    shift = measured(tmp_path, GROUND, moved(GROUND, 0, 2), crs="EPSG:2263", transform=TEN_METRES)
+def test_a_shift_in_feet_is_told_in_metres():
+    shift = measured(GROUND, moved(GROUND, 0, 2), crs="EPSG:2263", transform=TEN_METRES)
     assert shift.distance_m == pytest.approx(20 * 0.3048, rel=0.08)
 
 
@@ -123,6 +121,6 @@ def test_a_shift_that_two_tiles_only_tell_of_is_called_uncertain(tmp_path):
     assert any("only 2 tiles have enough valid texture" in warning for warning in report.warnings)
 
 
-def test_noise_alone_is_never_a_reliable_shift(tmp_path):
+def test_noise_alone_is_never_a_reliable_shift():
     one, other = (random_scene(seed, 1, 400, 400, "float32") for seed in (1, 2))
-    assert not measured(tmp_path, one, other).is_reliable
+    assert not measured(one, other).is_reliable

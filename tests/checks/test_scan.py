@@ -14,6 +14,7 @@ from rsdetect.scenes.pair import Pair, open_pair, read_tile
 from rsdetect.scenes.scene import Scene
 from rsdetect.stats import Moments
 from rsdetect.tiles import TileWindow
+from support.memory import memory_scene
 from support.scenes import random_scene, textured_scene, write_scene
 
 
@@ -121,7 +122,7 @@ def test_chips_are_reproducible_and_lie_inside(pair):
     assert [chip.core for chip in Scan(pair).sample(5, 64, seed=4)] != [chip.core for chip in chips]
 
 
-def test_a_pair_smaller_than_a_chip_gives_chips_with_an_invalid_rest(tmp_path):
-    path = write_scene(tmp_path / "small.tif", random_scene(0, 1, 10, 12))
-    (chip,) = Scan(open_pair(path, path)).sample(1, 16, seed=0)
+def test_a_pair_smaller_than_a_chip_gives_chips_with_an_invalid_rest():
+    scene = memory_scene(random_scene(0, 1, 10, 12))
+    (chip,) = Scan(open_pair(scene, scene)).sample(1, 16, seed=0)
     assert chip.valid.sum() == 120

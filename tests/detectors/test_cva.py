@@ -20,16 +20,13 @@ from rsdetect.scenes.pair import open_pair
 from rsdetect.scoring.core import score_core
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import plan_tiles
-from support.scenes import random_scene, textured_scene, write_scene
+from support.memory import memory_scene
+from support.scenes import random_scene, textured_scene
 
 
-def detected(folder, before, after, **profile):
+def detected(before, after):
     """Scorer and probability, NaN where not valid on both dates."""
-    paths = [
-        write_scene(folder / f"{date}.tif", array, **profile)
-        for date, array in (("before", before), ("after", after))
-    ]
-    pair = open_pair(*paths)
+    pair = open_pair(memory_scene(before), memory_scene(after))
     scorer = CvaDetector().fit(Scan(pair))
     (tile,) = plan_tiles(pair.grid, max(pair.grid.shape), scorer.halo, scorer.stride)
     return scorer, score_core(pair, scorer, tile)
@@ -47,25 +44,25 @@ def changed_pair(seed=0, bands=3):
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 6])
-def test_a_planted_change_is_found_and_nothing_else(tmp_path, bands):
+def test_a_planted_change_is_found_and_nothing_else(bands):
     before, after, truth = changed_pair(bands=bands)
-    _, probability = detected(tmp_path, before, after)
+    _, probability = detected(before, after)
     found = probability >= 0.5
     assert found[truth].mean() > 0.97 and found[~truth].mean() < 0.03
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(3.0, -200.0), (0.01, 5.0), (40.0, 1000.0)])
-def test_a_change_of_gain_and_offset_is_no_change(tmp_path, gain, offset):
+def test_a_change_of_gain_and_offset_is_no_change(gain, offset):
     before, after, _ = changed_pair()
-    scorer, plain = detected(tmp_path, before, after)
-    other, scaled = detected(tmp_path, before, (after * gain + offset).astype(np.float32))
+    scorer, plain = detected(before, after)
+    other, scaled = detected(before, (after * gain + offset).astype(np.float32))
     np.testing.assert_allclose(scaled, plain, atol=2e-3)
     assert other.midpoint == pytest.approx(scorer.midpoint, rel=0.01)
 
 
-def test_length_and_midpoint_are_those_of_the_textbook(tmp_path):
+def test_length_and_midpoint_are_those_of_the_textbook():
     before, after, _ = changed_pair()
-    scorer, probability = detected(tmp_path, before, after)
+    scorer, probability = detected(before, after)
     standard = []
     for scene in (before, after):
         centre, scale = robust_scale(scene.reshape(3, -1))
@@ -76,9 +73,9 @@ def test_length_and_midpoint_are_those_of_the_textbook(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
-def test_identical_dates_show_no_change_anywhere(tmp_path, dtype):
+def test_identical_dates_show_no_change_anywhere(dtype):
     array = random_scene(0, 3, 60, 70, dtype)
-    _, probability = detected(tmp_path, array, array)
+    _, probability = detected(array, array)
     assert probability.max() < 0.01 and (to_percent(probability) == 0).all()
 
 
@@ -115,8 +112,8 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_scenes_against_themselves_show_no_change_and_do_not_fail(tmp_path, name):
-    scorer, probability = detected(tmp_path, ODD[name], ODD[name])
+def test_odd_scenes_against_themselves_show_no_change_and_do_not_fail(name):
+    scorer, probability = detected(ODD[name], ODD[name])
     known = probability[np.isfinite(probability)]
     assert known.size and (to_percent(known) == 0).all()
     json.dumps(scorer.provenance(), allow_nan=False)
@@ -124,24 +121,24 @@ def test_odd_scenes_against_themselves_show_no_change_and_do_not_fail(tmp_path, 
 
 @pytest.mark.parametrize("one", sorted(set(ODD) - {"one pixel", "one row"}))
 @pytest.mark.parametrize("other", ["one constant band", "extreme values", "wide integers"])
-def test_odd_scenes_against_others_give_probabilities_everywhere(tmp_path, one, other):
-    scorer, probability = detected(tmp_path, ODD[one], ODD[other])
+def test_odd_scenes_against_others_give_probabilities_everywhere(one, other):
+    scorer, probability = detected(ODD[one], ODD[other])
     known = probability[np.isfinite(probability)]
     assert known.size and known.min() >= 0 and known.max() <= 1
     json.dumps(scorer.provenance(), allow_nan=False)
 
 
-def test_scenes_of_nothing_but_nan_are_refused(tmp_path):
+def test_scenes_of_nothing_but_nan_are_refused():
     nothing = np.full((2, 9, 9), np.nan, np.float32)
     with pytest.raises(NothingToCompare, match="is valid on both dates"):
-        detected(tmp_path, nothing, nothing)
+        detected(nothing, nothing)
 
 
-def test_a_clear_but_rare_change_is_not_lost(tmp_path):
+def test_a_clear_but_rare_change_is_not_lost():
     before, after, _ = changed_pair()
     after = before + (after - before) * 0 + np.random.default_rng(0).normal(0, 1.5, before.shape)
     after[:, 50:53, 50:53] += 100
-    _, probability = detected(tmp_path, before, after.astype(np.float32))
+    _, probability = detected(before, after.astype(np.float32))
     assert (probability[50:53, 50:53] > 0.5).all()
 
 
@@ -163,17 +160,17 @@ def test_probability_rises_with_the_length_and_is_one_half_at_the_midpoint(seed,
     assert probability[np.searchsorted(lengths, np.float32(midpoint))] == pytest.approx(0.5, abs=1e-4)
 
 
-def test_a_fitted_scorer_travels_and_says_what_it_is(tmp_path):
+def test_a_fitted_scorer_travels_and_says_what_it_is():
     before, after, _ = changed_pair()
-    scorer, _ = detected(tmp_path, before, after)
+    scorer, _ = detected(before, after)
     assert pickle.loads(pickle.dumps(scorer)) == scorer
     told = json.loads(json.dumps(scorer.provenance(), allow_nan=False))
     assert told["name"] == "cva" and told["threshold"] == 0.5
 
 
-def test_noise_between_two_equal_scenes_is_no_change(tmp_path):
+def test_noise_between_two_equal_scenes_is_no_change():
     rng = np.random.default_rng(5)
     ground = rng.normal(1000, 100, (3, 120, 150))
     before, after = ((ground + rng.normal(0, 5, ground.shape)).astype(np.uint16) for _ in range(2))
-    _, probability = detected(tmp_path, before, after)
+    _, probability = detected(before, after)
     assert (probability < 0.5).all()

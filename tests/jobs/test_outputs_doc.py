@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from rsdetect import detect
 from support.batches import batch, write_list
 from support.jobs import changed_pair, run_here
+from support.memory import memory_scene
 from support.scenes import write_scene
 from support.watched_jobs import deliver, series, write_job
 
@@ -100,7 +102,7 @@ def require_columns(title, *files):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders of a run by change vector analysis and of one by a network."""
+    """Folders of a run by change vector analysis, of one by a network, and of one on arrays."""
     folder = tmp_path_factory.mktemp("runs")
     scenes = changed_pair(folder / "scenes", 120, 140)
     mask = write_scene(folder / "mask.tif", 0 * scenes.arrays[0][:1])
@@ -108,6 +110,8 @@ def runs(tmp_path_factory):
     for detector in ("cva", "siamese"):
         told = run_here("detect", *common, folder / detector, "--detector", detector)
         assert told.status == 0, told.err
+    arrays = [memory_scene(array, nodata=0) for array in scenes.arrays]
+    detect(*arrays, out=folder / "memory", detector="cva", masks=(mask, mask), quiet=True)
     return folder
 
 
@@ -130,7 +134,7 @@ def events(tmp_path_factory):
 
 
 def test_every_key_of_run_json_is_described(runs):
-    require_json("`run.json`", [runs / name / "run.json" for name in ("cva", "siamese")])
+    require_json("`run.json`", [runs / name / "run.json" for name in ("cva", "siamese", "memory")])
 
 
 def test_a_run_without_masks_has_null_for_them(batch_folder):

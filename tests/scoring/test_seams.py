@@ -18,7 +18,8 @@ from rsdetect.scenes.handles import close_handles
 from rsdetect.scenes.pair import open_pair, read_tile
 from rsdetect.scoring.core import score_core
 from rsdetect.tiles import TileWindow, plan_tiles
-from support.scenes import textured_scene, write_scene
+from support.memory import memory_scene
+from support.scenes import textured_scene
 from support.whole_scene import Blur, in_one_call, pairs, put_together, write_pair
 
 
@@ -117,18 +118,13 @@ def test_percent_is_rounded_and_255_is_kept_for_what_was_not_observed(seed):
 
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("onnx", marks=pytest.mark.eight_bit)])
-def test_where_both_dates_are_the_same_the_network_is_not_asked_whatever_the_tiles(
-    tmp_path, backend, monkeypatch
-):
+def test_where_both_dates_are_the_same_the_network_is_not_asked_whatever_the_tiles(backend, monkeypatch):
     before, after = (textured_scene(seed, 3, 300, 340, "uint8") for seed in (1, 2))
     after[:, 90:, 70:] = before[:, 90:, 70:]
     after[:, 200, 330] += 1  # one pixel in a corner of what is the same
     before[:, 150:160, 200:260] = 0
-    paths = [
-        write_scene(tmp_path / f"{name}.tif", array, nodata=0)
-        for name, array in (("before", before), ("after", after))
-    ]
-    pair = open_pair(*paths)
+    scenes = [memory_scene(array, nodata=0) for array in (before, after)]
+    pair = open_pair(*scenes)
     scorer = make_detector("siamese", backend=backend).fit(Scan(pair))
     valid = (before != 0).all(axis=0) & (after != 0).all(axis=0)
     near = maximum_filter((before != after).any(axis=0) & valid, 2 * scorer.halo + 1, mode="constant")
@@ -147,7 +143,7 @@ def test_where_both_dates_are_the_same_the_network_is_not_asked_whatever_the_til
 
     monkeypatch.setattr(type(scorer), "score", asked)
     monkeypatch.setattr(type(scorer), "strip", asked)
-    same = open_pair(paths[0], paths[0])
+    same = open_pair(scenes[0], scenes[0])
     scored = in_one_call(same, scorer)
     assert (scored[np.isfinite(scored)] == 0).all() and (
         np.isfinite(scored) == (before != 0).all(axis=0)
@@ -155,17 +151,11 @@ def test_where_both_dates_are_the_same_the_network_is_not_asked_whatever_the_til
 
 
 @pytest.mark.parametrize("last", [70, 100, 127])
-def test_down_a_wide_strip_all_that_lies_within_the_halo_of_a_difference_is_scored(
-    tmp_path, last, monkeypatch
-):
+def test_down_a_wide_strip_all_that_lies_within_the_halo_of_a_difference_is_scored(last, monkeypatch):
     """Of a wide tile the bands are thinner, and what comes out is late by nearly all of one."""
     before, after = (textured_scene(seed, 3, 420, 160, "uint8") for seed in (1, 2))
     after[:, last + 1 : 400] = before[:, last + 1 : 400]
-    paths = [
-        write_scene(tmp_path / f"{name}.tif", array, nodata=0)
-        for name, array in (("before", before), ("after", after))
-    ]
-    pair = open_pair(*paths)
+    pair = open_pair(*(memory_scene(array, nodata=0) for array in (before, after)))
     scorer = make_detector("siamese", backend="torch").fit(Scan(pair))
     usual = in_one_call(pair, scorer)
     monkeypatch.setattr("rsdetect.scoring.core._WIDE", 0)
