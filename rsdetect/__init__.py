@@ -1,37 +1,92 @@
 """rsdetect: two co-registered satellite scenes in, polygons of what changed out.
 
 >>> import rsdetect
->>> sorted(rsdetect.__all__)[:4]
-['ChangeMap', 'PairOptions', 'check', 'detect']
+>>> rsdetect.detect, rsdetect.InputError  # doctest: +ELLIPSIS
+(<function detect at ...>, <class 'rsdetect.errors.InputError'>)
 
 Importing this imports neither torch nor dask; what is slow to import comes with the first use.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rsdetect.api import batch, monitor, simulate, train, vectorize
+    from rsdetect.errors import (
+        GridMismatch,
+        InputError,
+        JobInterrupted,
+        ModelError,
+        NothingToCompare,
+        OutputError,
+        ReadError,
+        RsdetectError,
+        SceneError,
+        SourceUnavailable,
+    )
     from rsdetect.evaluation.run import evaluate
-    from rsdetect.jobs.detect import ChangeMap, check, detect, score
+    from rsdetect.jobs.change_map import ChangeMap
+    from rsdetect.jobs.detect import check, detect, score
     from rsdetect.scenes.pair import PairOptions, open_pair
 
     __version__: str
 
-__all__ = ["ChangeMap", "PairOptions", "check", "detect", "evaluate", "open_pair", "score"]
-
+_ERRORS = (
+    "GridMismatch",
+    "InputError",
+    "JobInterrupted",
+    "ModelError",
+    "NothingToCompare",
+    "OutputError",
+    "ReadError",
+    "RsdetectError",
+    "SceneError",
+    "SourceUnavailable",
+)
 _HOMES = {
-    "ChangeMap": "rsdetect.jobs.detect",
+    "ChangeMap": "rsdetect.jobs.change_map",
+    "PairOptions": "rsdetect.scenes.pair",
+    "batch": "rsdetect.api",
     "check": "rsdetect.jobs.detect",
     "detect": "rsdetect.jobs.detect",
-    "score": "rsdetect.jobs.detect",
     "evaluate": "rsdetect.evaluation.run",
-    "PairOptions": "rsdetect.scenes.pair",
+    "monitor": "rsdetect.api",
     "open_pair": "rsdetect.scenes.pair",
+    "score": "rsdetect.jobs.detect",
+    "simulate": "rsdetect.api",
+    "train": "rsdetect.api",
+    "vectorize": "rsdetect.api",
+    **dict.fromkeys(_ERRORS, "rsdetect.errors"),
 }
 
+__all__ = [
+    "ChangeMap",
+    "GridMismatch",
+    "InputError",
+    "JobInterrupted",
+    "ModelError",
+    "NothingToCompare",
+    "OutputError",
+    "PairOptions",
+    "ReadError",
+    "RsdetectError",
+    "SceneError",
+    "SourceUnavailable",
+    "batch",
+    "check",
+    "detect",
+    "evaluate",
+    "monitor",
+    "open_pair",
+    "score",
+    "simulate",
+    "train",
+    "vectorize",
+]
 
-def __getattr__(name: str) -> Any:
+
+def __getattr__(name: str) -> object:
     import importlib
 
     if name == "__version__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 from rsdetect.errors import InputError
@@ -29,6 +30,14 @@ def missing_torch(wanted_by: str) -> InputError:
         f"{wanted_by} needs PyTorch, which is not installed: pip install torch. Without it, `detector` "
         "cva runs, and networks in 8 bits do with `backend` openvino or onnx."
     )
+
+
+def require_training() -> None:
+    """Raise `InputError` where PyTorch or Lightning, which training needs, is missing."""
+    if find_spec("torch") is None:
+        raise missing_torch("train")
+    if find_spec("lightning") is None:
+        raise missing_extra("train", "train")
 
 
 def install_command(extra: str) -> str:

@@ -75,6 +75,22 @@ def as_items(option: str, given: Any, kind: Callable[[Any], Any]) -> tuple[Any, 
         raise InputError(f"`{option}` takes {_WORDS[kind]}, and got {given!r}.") from None
 
 
+def refuse_unknown(keywords: Mapping[str, object], known: type) -> None:
+    """Refuse a keyword that the TypedDict `known` lacks.
+
+    Raises
+    ------
+    InputError
+        The message names it and the nearest that there is.
+    """
+    names = sorted(known.__annotations__)
+    for keyword in keywords:
+        if keyword not in names:
+            near = difflib.get_close_matches(keyword, names, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}."
+            raise InputError(f"there is no option {keyword!r}; {hint}")
+
+
 def settle_sequences(options: Any, **kinds: Callable[[Any], Any]) -> None:
     """Bring the named fields of a frozen dataclass into tuples, in its `__post_init__`; None stays None.
 

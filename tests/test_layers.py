@@ -28,7 +28,7 @@ FLOORS = (
     {"scoring"},
     {"jobs", "training"},
     {"batches", "evaluation", "monitoring"},
-    {"commands"},
+    {"commands", "api"},
     {"cli"},
 )
 # `rsdetect` itself is the index: it points at the upper floors without importing them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -55,7 +56,7 @@ class PairResult:
         return f"{self.name}: {self.state}, {found}, {_changed(self)}"
 
     @classmethod
-    def finished(cls, pair: BatchPair, state: State, record: dict[str, Any]) -> PairResult:
+    def finished(cls, pair: BatchPair, state: State, record: Mapping[str, Any]) -> PairResult:
         """The row of a pair from the record of its run."""
         counts, check = record["counts"], record["check"]
         return cls(

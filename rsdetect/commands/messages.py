@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import logging
 
 
-def summary(counts: dict[str, Any], polygons: Path) -> str:
+def summary(counts: Mapping[str, Any], polygons: Path) -> str:
     """One line on what was found."""
     regions, area = counts["regions"], counts["changed_area_m2"]
     size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
@@ -21,7 +22,7 @@ def summary(counts: dict[str, Any], polygons: Path) -> str:
     return f"{regions:,} region{'s' if regions != 1 else ''} changed, {size}: {polygons}"
 
 
-def print_json(content: dict[str, Any]) -> None:
+def print_json(content: Mapping[str, Any]) -> None:
     """One strict JSON object on stdout."""
     from rsdetect.jobs.record import as_json
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, say
 from rsdetect.commands.parameters import Bands, Debug, GroupBy, Json, Quiet
-from rsdetect.extras import missing_extra, missing_torch
+from rsdetect.extras import require_training
 
 if TYPE_CHECKING:
     from rsdetect.nets.card import Card
@@ -71,10 +70,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a model by a recipe, on labelled pairs or on simulated ones. The same command carries on."""
-    if find_spec("torch") is None:
-        raise missing_torch("rsdetect train")
-    if find_spec("lightning") is None:
-        raise missing_extra("train", "rsdetect train")
+    require_training()
     from rsdetect.scenes.bands import parse_bands
     from rsdetect.training.options import TrainOptions
     from rsdetect.training.run import train as train_model

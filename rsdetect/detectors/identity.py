@@ -5,6 +5,7 @@ One place for `batch` and `monitor`, which both keep results and ask whether the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -46,7 +47,7 @@ class ScoringIdentity:
         return cls(detector=detector.name, model_sha256=sha256, version=version("rsdetect"), backend=by_name)
 
     @classmethod
-    def of_record(cls, record: dict[str, Any], backend: str) -> ScoringIdentity:
+    def of_record(cls, record: Mapping[str, Any], backend: str) -> ScoringIdentity:
         """The identity by which the run of a record scored, where `backend` is asked for now."""
         detector = record["detector"]
         return cls(

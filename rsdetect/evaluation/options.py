@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from rsdetect.detectors import DEFAULT_DETECTOR
 from rsdetect.errors import InputError
 from rsdetect.paths import split_path
 from rsdetect.scenes.bands import parse_bands
 from rsdetect.scenes.pair import PairOptions
-from rsdetect.validation import number, number_or_name, settle_sequences
+from rsdetect.validation import number, number_or_name, refuse_unknown, settle_sequences
 
 SHIFTS_PX = (0.5, 1.0, 2.0)
 _FARTHEST_PX = 64
+
+
+class EvaluateKeywords(TypedDict, total=False):
+    """`EvaluateOptions` as the keywords of a call."""
+
+    detector: str
+    model: str | None
+    device: str
+    backend: str
+    bands: Sequence[int | str] | None
+    layout: str
+    align: bool
+    shifts_px: Sequence[float]
+    seed: int
+    group_by: str | None
+    split: str | Path | None
+    part: str | None
+    log_look: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +72,17 @@ class EvaluateOptions:
             raise InputError("`group_by` and `split` both say what one place is; give one of them.")
 
     @classmethod
-    def from_keywords(cls, **keywords: Any) -> EvaluateOptions:
+    def from_keywords(cls, **keywords: Unpack[EvaluateKeywords]) -> EvaluateOptions:
         """The options from keywords, unknown ones refused.
 
         >>> EvaluateOptions.from_keywords(detector="cva", shifts_px=[1]).shifts_px
         (1.0,)
         """
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(keywords) - set(known))
-        if unknown:
-            raise InputError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(known))}.")
-        if keywords.get("split") is not None:
-            keywords["split"] = Path(keywords["split"])
-        return cls(**keywords)
+        refuse_unknown(keywords, EvaluateKeywords)
+        given: dict[str, Any] = dict(keywords)
+        if given.get("split") is not None:
+            given["split"] = Path(given["split"])
+        return cls(**given)
 
 
 @dataclass(frozen=True)

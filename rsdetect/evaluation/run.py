@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import rasterio
@@ -19,7 +19,7 @@ from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, macr
 from rsdetect.evaluation.looks import log_of
 from rsdetect.evaluation.measure import WORST, Measured, Opened, measure_pair
 from rsdetect.evaluation.opening import open_source
-from rsdetect.evaluation.options import EvaluateOptions, LabelledSet, labelled_sets
+from rsdetect.evaluation.options import EvaluateKeywords, EvaluateOptions, LabelledSet, labelled_sets
 from rsdetect.evaluation.results import Evaluation, SceneScores, SourceScores
 from rsdetect.evaluation.split import read_split
 from rsdetect.evaluation.tally import Tally
@@ -33,7 +33,11 @@ _TOLD = ("name", "model", "model_version", "model_sha256", "bands", "backend", "
 
 
 def evaluate(
-    folders: str | Path | Sequence[str | Path], *, out: str | Path | None = None, **options: Any
+    folders: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    **options: Unpack[EvaluateKeywords],
 ) -> Evaluation:
     """Score a detector on folders of labelled pairs, through the pipeline that `detect` runs.
 
@@ -44,8 +48,10 @@ def evaluate(
         it its own bands.
     out
         Folder for `evaluation.json` and `evaluation.html`; None = nothing is written.
-    options
-        Fields of `EvaluateOptions`, and `overwrite` for results that are there.
+    overwrite
+        Replace results that are there.
+    **options
+        The fields of `EvaluateOptions`.
 
     Raises
     ------
@@ -56,7 +62,6 @@ def evaluate(
     JobInterrupted
         The results could not be written, or a scene that lies elsewhere went away.
     """
-    overwrite = bool(options.pop("overwrite", False))
     chosen = EvaluateOptions.from_keywords(**options)
     named = as_items("folders", folders, text)
     return run_evaluate(named, Path(out) if out else None, chosen, overwrite=overwrite)

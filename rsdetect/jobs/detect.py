@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import rasterio
 
@@ -16,45 +16,39 @@ from rsdetect.checks.report import CheckReport, check_pair
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors import Scorer, choose_device, make_detector
 from rsdetect.devices import return_free_memory, usable_cores
-from rsdetect.jobs.options import DetectOptions, ScoreOptions
+from rsdetect.jobs.change_map import ChangeMap
+from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
-from rsdetect.jobs.record import Stopwatch, describe_input, describe_machine, fingerprint, plain, write_record
+from rsdetect.jobs.record import (
+    Record,
+    Stopwatch,
+    describe_input,
+    describe_machine,
+    fingerprint,
+    plain,
+    write_record,
+)
 from rsdetect.memory import GDAL_CACHE_BYTES, MIB, MemoryBudget, parse_memory, usual_memory
 from rsdetect.progress import show_progress
 from rsdetect.scenes.opening import require_sendable
-from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions, open_pair
 from rsdetect.scenes.source import SceneLike
 from rsdetect.schema import RUN
 from rsdetect.scoring.differences import KeptDifferences
 from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
-from rsdetect.scoring.lazy import lazy_raster, lazy_scores
+from rsdetect.scoring.lazy import lazy_scores
 from rsdetect.scoring.planning import costly_layouts, plan_for
-from rsdetect.scoring.raster import ProbabilityRaster, finish_raster
+from rsdetect.scoring.raster import finish_raster
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.windows import plan_windows
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
+from rsdetect.validation import refuse_unknown
+
+if TYPE_CHECKING:
+    from xarray import DataArray
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ChangeMap:
-    """What `detect` left behind."""
-
-    raster: Path  # change_probability.tif
-    polygons: Path  # changes.gpkg
-    threshold: float  # change probability from which on a pixel counts as changed
-    record: dict[str, Any]  # the content of run.json
-
-    def probability(self) -> Any:
-        """Open the raster as a lazy xarray DataArray (y, x), float32 in [0, 1], NaN = not observed."""
-        return lazy_raster(ProbabilityRaster(self.raster))
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the pair."""
-        return tuple(self.record["check"]["warnings"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +62,9 @@ class _Job:
     memory: MemoryBudget
 
 
-def detect(before: SceneLike, after: SceneLike, *, out: str | Path, **options: Any) -> ChangeMap:
+def detect(
+    before: SceneLike, after: SceneLike, *, out: str | Path, **options: Unpack[DetectKeywords]
+) -> ChangeMap:
     """Find what changed between two scenes and write polygons, raster and record into `out`.
 
     Parameters
@@ -95,12 +91,13 @@ def detect(before: SceneLike, after: SceneLike, *, out: str | Path, **options: A
     return run_detect(before, after, Path(out), DetectOptions.from_keywords(**options))
 
 
-def score(before: SceneLike, after: SceneLike, **options: Any) -> Any:
+def score(before: SceneLike, after: SceneLike, **options: Unpack[ScoringKeywords]) -> DataArray:
     """The change probability as a lazy, Dask-backed xarray DataArray (y, x), float32, NaN = not observed.
 
     Takes the options of `detect` that say which pixels are scored and how. Its chunks have `tile_size`, by
     default 512 pixels; its values are what `detect` rounds to whole percent and writes.
     """
+    refuse_unknown(options, ScoringKeywords)
     every = DetectOptions.from_keywords(**options)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         pair, _, detector = _open(before, after, every)
@@ -110,8 +107,9 @@ def score(before: SceneLike, after: SceneLike, **options: Any) -> Any:
     return lazy_scores(pair, scorer, plan_windows(pair, scorer, every.score.tile_size))
 
 
-def check(before: SceneLike, after: SceneLike, **options: Any) -> CheckReport:
+def check(before: SceneLike, after: SceneLike, **options: Unpack[PairKeywords]) -> CheckReport:
     """Check a pair without scoring it: grids, overlap, valid share, band statistics, shift."""
+    refuse_unknown(options, PairKeywords)
     return run_check(before, after, DetectOptions.from_keywords(**options).pair)
 
 
@@ -181,7 +179,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             )
             write_record(work / Outputs.RECORD, record)
             outputs.publish(work)
-    return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, record)
+    return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, cast(Record, record))
 
 
 def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, Scorer]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TypedDict, TypeVar, Unpack
 
 from rsdetect.backends.select import require_known
 from rsdetect.detectors import DEFAULT_DETECTOR
 from rsdetect.errors import InputError
 from rsdetect.memory import parse_memory
 from rsdetect.percent import level_of
-from rsdetect.scenes.pair import PairOptions
+from rsdetect.scenes.pair import PairKeywords, PairOptions
+from rsdetect.validation import refuse_unknown
+
+
+class PolygonKeywords(TypedDict, total=False):
+    """`PolygonOptions` as the keywords of a call."""
+
+    threshold: float | None
+    min_area: float
+    simplify: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +50,19 @@ class PolygonOptions:
         return level_of(threshold)
 
 
+class ScoreKeywords(TypedDict, total=False):
+    """`ScoreOptions` as the keywords of a call."""
+
+    detector: str
+    model: str | None
+    tile_size: int | None
+    device: str
+    workers: int | None
+    scheduler: str | None
+    backend: str
+    memory: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
     """Which detector scores, and how the work is cut up."""
@@ -63,6 +86,14 @@ class ScoreOptions:
             raise InputError(f"`workers` {self.workers} leaves nobody to work; give 1 or more.")
 
 
+class RunKeywords(TypedDict, total=False):
+    """`RunOptions` as the keywords of a call."""
+
+    overwrite: bool
+    resume: bool
+    quiet: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What happens to what is there already, and what is said meanwhile."""
@@ -70,6 +101,17 @@ class RunOptions:
     overwrite: bool = False  # replace the outputs of an earlier run
     resume: bool = True  # carry on from the tiles of an interrupted run
     quiet: bool = False  # no progress
+
+
+class ScoringKeywords(PairKeywords, ScoreKeywords, total=False):
+    """What `score` takes."""
+
+
+class DetectKeywords(ScoringKeywords, PolygonKeywords, RunKeywords, total=False):
+    """What `detect` takes."""
+
+
+_Group = TypeVar("_Group")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,20 +124,21 @@ class DetectOptions:
     run: RunOptions = field(default_factory=RunOptions)
 
     @classmethod
-    def from_keywords(cls, **keywords: Any) -> DetectOptions:
+    def from_keywords(cls, **keywords: Unpack[DetectKeywords]) -> DetectOptions:
         """Sort flat keywords into their groups.
 
         >>> DetectOptions.from_keywords(min_area=100, detector="cva").polygons.min_area
         100
         """
-        groups = {"pair": PairOptions, "score": ScoreOptions, "polygons": PolygonOptions, "run": RunOptions}
-        sorted_in: dict[str, dict[str, Any]] = {group: {} for group in groups}
-        for keyword, value in keywords.items():
-            for group, kind in groups.items():
-                if keyword in {field.name for field in fields(kind)}:
-                    sorted_in[group][keyword] = value
-                    break
-            else:
-                known = sorted(field.name for kind in groups.values() for field in fields(kind))
-                raise InputError(f"there is no option {keyword!r}; there are {', '.join(known)}.")
-        return cls(**{group: kind(**sorted_in[group]) for group, kind in groups.items()})
+        refuse_unknown(keywords, DetectKeywords)
+
+        def group(kind: Callable[..., _Group]) -> _Group:
+            names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+            return kind(**{name: value for name, value in keywords.items() if name in names})
+
+        return cls(
+            pair=group(PairOptions),
+            score=group(ScoreOptions),
+            polygons=group(PolygonOptions),
+            run=group(RunOptions),
+        )

@@ -26,8 +26,8 @@ def parse_scenes(
     if before_bands and after is None:
         before, after = None, before
     return (
-        _parse_scene("BEFORE", "--before-band", before, before_bands),
-        _parse_scene("AFTER", "--after-band", after, after_bands),
+        _parse_scene("BEFORE", "`before_band`", before, before_bands),
+        _parse_scene("AFTER", "`after_band`", after, after_bands),
     )
 
 

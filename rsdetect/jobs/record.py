@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from rsdetect.files import hash_json, write_text
 from rsdetect.grid import Window
@@ -39,6 +39,55 @@ _NEEDED = {
 _HEADER_BYTES = 65_536
 _SAMPLE_EDGE = 64  # pixels
 _SAMPLES = 3  # in each direction
+
+
+class Counts(TypedDict):
+    """`counts` of a record."""
+
+    tiles: int  # with pixels to score
+    tiles_scored_in_this_run: int
+    pixels: int  # of the grid that both scenes cover
+    regions: int
+    changed_pixels: int  # in these regions
+    changed_area_m2: float | None  # None = the scenes have no CRS
+    observed_pixels: int
+
+
+class CheckRecord(TypedDict):
+    """`check` of a record: the check report."""
+
+    before: dict[str, object]
+    after: dict[str, object]
+    overlap: dict[str, object]
+    valid_share: float
+    before_valid_share: float
+    after_valid_share: float
+    statistics_cover: float
+    bands: list[dict[str, object]]
+    shift: dict[str, object] | None
+    warnings: list[str]
+
+
+class Record(TypedDict):
+    """The content of a run.json; docs/outputs.md describes it."""
+
+    rsdetect: str
+    schema: int
+    inputs: dict[str, dict[str, object]]  # "before" and "after"
+    options: dict[str, dict[str, object]]  # by group
+    bands: list[str]
+    detector: dict[str, object]
+    threshold: float
+    level_percent: int
+    min_area: float
+    simplify: float
+    check: CheckRecord
+    fingerprint: str
+    plan: dict[str, object]
+    counts: Counts
+    seconds: dict[str, float]  # by stage
+    machine: dict[str, object]
+    finished: str  # ISO time
 
 
 class Stopwatch:

@@ -8,6 +8,7 @@ version of rsdetect) is made again in its place, unless its scenes are gone from
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ class Comparer:
 
     def _detect(self, key: str, baseline: Baseline, scene: TakenScene) -> None:
         out = self.folder(key, scene)
-        record = self._whole_record(out)
+        record: Mapping[str, Any] | None = self._whole_record(out)
         if record is None:
             record = run_detect(baseline.path, scene.path, out, self.options(baseline, scene)).record
         content = {
@@ -168,7 +169,7 @@ class Comparer:
         except (OSError, ValueError, KeyError):
             return None
 
-    def _identity_of(self, record: dict[str, Any]) -> ScoringIdentity:
+    def _identity_of(self, record: Mapping[str, Any]) -> ScoringIdentity:
         return ScoringIdentity.of_record(record, self._job.detector.backend)
 
     def _step(self, key: str, baseline: Baseline, scene: TakenScene) -> Step:

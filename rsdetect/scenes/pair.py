@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -28,6 +30,19 @@ from rsdetect.tiles import Tile, TileWindow
 from rsdetect.validation import number_or_name, settle_sequences, text, whole_number
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")
+
+
+class PairKeywords(TypedDict, total=False):
+    """`PairOptions` as the keywords of a call."""
+
+    bands: Sequence[int | str] | None
+    masks: Sequence[str | Path] | str | Path
+    mask_values: Sequence[int] | int
+    mask_bits: Sequence[int] | int
+    aoi: AoiLike | None
+    align: bool
+    resampling: str
+    dates: tuple[str, str] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,13 @@ from rsdetect.scoring.raster import ProbabilityRaster
 from rsdetect.scoring.windows import score_windows
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 
+if TYPE_CHECKING:
+    from xarray import DataArray
+
 _RASTER_CHUNK = 1024  # pixels; two blocks of the file
 
 
-def lazy_scores(pair: Pair, scorer: Scorer, plan: TilePlan) -> Any:
+def lazy_scores(pair: Pair, scorer: Scorer, plan: TilePlan) -> DataArray:
     """The change probability as a lazy xarray DataArray (y, x) float32, NaN where not observed.
 
     One chunk is one tile; computing a chunk runs what `run_tiles` runs for it.
@@ -32,7 +35,7 @@ def lazy_scores(pair: Pair, scorer: Scorer, plan: TilePlan) -> Any:
     return _lazy_array(plan, block)
 
 
-def lazy_raster(raster: ProbabilityRaster) -> Any:
+def lazy_raster(raster: ProbabilityRaster) -> DataArray:
     """A finished raster as a lazy xarray DataArray (y, x) float32 in [0, 1], NaN where not observed."""
 
     def block(tile: TileWindow) -> Float32Array:
@@ -41,7 +44,7 @@ def lazy_raster(raster: ProbabilityRaster) -> Any:
     return _lazy_array(plan_tiles(raster.grid, _RASTER_CHUNK, 0, 1), block)
 
 
-def _lazy_array(plan: TilePlan, block_of: Callable[[TileWindow], Float32Array]) -> Any:
+def _lazy_array(plan: TilePlan, block_of: Callable[[TileWindow], Float32Array]) -> DataArray:
     """One chunk a tile. CRS and transform stand in the coordinate `spatial_ref` by the CF convention, where
     rioxarray and odc-geo find them."""
     import dask.array as da

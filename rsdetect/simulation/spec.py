@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,21 @@ class ChangeKind(IntEnum):
     BUILT_UP = 11  # ground between the buildings of a new settlement
     CLEARANCE = 12  # a settlement or yard that became open land
     BURNT = 13
+
+
+class SceneKeywords(TypedDict, total=False):
+    """`SceneSpec` as the keywords of a call."""
+
+    kind: str
+    height: int
+    width: int
+    seed: int
+    gsd_m: float | None
+    change: float
+    cloud: float
+    shift_px: tuple[float, float] | None
+    nodata_edge: bool
+    contrast: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import rasterio
@@ -42,7 +42,28 @@ _POLYGONS = "truth.gpkg"
 _KINDS = "kinds.tif"  # `ChangeKind` by pixel; only until the polygons are made
 
 
-def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, workers: int = 1) -> dict[str, Any]:
+class _Made(TypedDict):
+    kind: str
+    size: list[int]  # height, width
+    seed: int
+    gsd_m: float
+    bands: list[str]
+    before_date: str  # ISO date
+    after_date: str
+    shift_px: list[float]  # rows, columns
+    observed_share: float
+    changed_share: float
+    changed_pixels: dict[str, int]  # by kind of change
+    regions: int
+
+
+class SimulatedPair(_Made):
+    """What was written."""
+
+    files: list[str]
+
+
+def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, workers: int = 1) -> SimulatedPair:
     """Write a simulated pair into the folder `out`, and say what was written.
 
     - `before.tif`, `after.tif`: the scenes; no data is 0 in every band.
@@ -79,7 +100,7 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
                 move(parts[name], out / name)
     except _WRITE_ERRORS as error:
         raise OutputError(f"The pair could not be written to {out}: {error}.") from error
-    return summary | {"files": [str(out / name) for name in names]}
+    return {**summary, "files": [str(out / name) for name in names]}
 
 
 def pair_grid(spec: SceneSpec) -> Grid:
@@ -89,7 +110,7 @@ def pair_grid(spec: SceneSpec) -> Grid:
     return Grid(crs, Affine(size, 0, _ORIGIN[0], 0, -size, _ORIGIN[1]), spec.height, spec.width)
 
 
-def _write_parts(spec: SceneSpec, parts: dict[str, Path], workers: int) -> dict[str, Any]:
+def _write_parts(spec: SceneSpec, parts: dict[str, Path], workers: int) -> _Made:
     grid, dates = pair_grid(spec), acquisition_dates(spec)
     counts = np.zeros(len(ChangeKind), dtype=np.int64)
     observed = 0

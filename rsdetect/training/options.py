@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import write_text
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
 from rsdetect.training.recipe import Recipe
-from rsdetect.validation import number_or_name, settle_sequences, text
+from rsdetect.validation import as_items, number_or_name, refuse_unknown, settle_sequences, text
 
 RUN = "run.json"
+
+
+class TrainKeywords(TypedDict, total=False):
+    """`TrainOptions`, but for its folders and `out`, as the keywords of a call."""
+
+    recipe: str | None
+    changes: Sequence[str] | str
+    base: str | None
+    average_with: Sequence[str] | str
+    folds: int | None
+    group_by: str | None
+    bands: Sequence[int | str] | None
+    layout: str
+    unlabelled: str | None
+    images: str | Path | None
+    work: str | Path | None
+    device: str
+    workers: int | None
+    overwrite: bool
+    quiet: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +61,25 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         settle_sequences(self, folders=text, changes=text, average_with=text, bands=number_or_name)
+
+    @classmethod
+    def from_keywords(
+        cls,
+        folders: str | Path | Sequence[str | Path],
+        out: str | Path,
+        **keywords: Unpack[TrainKeywords],
+    ) -> TrainOptions:
+        """The options from keywords, unknown ones refused.
+
+        >>> TrainOptions.from_keywords("pairs", "m.safetensors", work="here").work.name
+        'here'
+        """
+        refuse_unknown(keywords, TrainKeywords)
+        given: dict[str, Any] = dict(keywords)
+        for name in ("images", "work"):
+            if given.get(name) is not None:
+                given[name] = Path(given[name])
+        return cls(folders=as_items("folders", folders, text), out=Path(out), **given)
 
     @property
     def recipe_name(self) -> str:

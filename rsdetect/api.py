@@ -1,0 +1,166 @@
+"""Commands as Python calls: paths and keywords in, results out.
+
+`detect`, `score`, `check` and `evaluate` stand beside what they run; these here only pass on. What they run
+is imported by the call, so that `import rsdetect` stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Unpack
+
+from rsdetect.extras import require_training
+from rsdetect.validation import refuse_unknown
+
+if TYPE_CHECKING:
+    from rsdetect.batches.run import BatchReport
+    from rsdetect.jobs.change_map import ChangeMap
+    from rsdetect.jobs.options import DetectKeywords
+    from rsdetect.monitoring.run import Round
+    from rsdetect.nets.card import Card
+    from rsdetect.simulation.spec import SceneKeywords
+    from rsdetect.simulation.write import SimulatedPair
+    from rsdetect.training.options import TrainKeywords
+
+
+def batch(
+    pairs: str | Path,
+    *,
+    out: str | Path,
+    stop_at_defects: bool = False,
+    **options: Unpack[DetectKeywords],
+) -> BatchReport:
+    """Find the changes of every pair of a list, a folder a pair; what is done already is not done again.
+
+    Parameters
+    ----------
+    pairs
+        A CSV with the columns name, before, after, as `rsdetect batch` reads it.
+    out
+        Folder for the results.
+    stop_at_defects
+        Raise what is a defect of rsdetect, instead of going on with the next pair.
+    **options
+        As of `detect`, for all pairs that say nothing else.
+
+    Raises
+    ------
+    InputError
+        The list or the options are wrong; nothing was written. What fails in one pair stands in the report.
+    JobInterrupted
+        The batch stopped; the same call carries on.
+    """
+    from rsdetect.batches.run import run_batch
+    from rsdetect.jobs.options import DetectOptions
+
+    chosen = DetectOptions.from_keywords(**options)
+    return run_batch(Path(pairs), Path(out), chosen, stop_at_defects=stop_at_defects)
+
+
+def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> Round:
+    """Run the job of a watched place once: compare what is new, bring its events up to date, tell the news.
+
+    Parameters
+    ----------
+    job_file
+        A YAML file, as `rsdetect monitor init` writes an example.
+    wait_s
+        Seconds to wait for another run of the same job to end.
+
+    Raises
+    ------
+    InputError
+        The job file or what it names is wrong; nothing was changed.
+    JobInterrupted
+        The source of scenes cannot be reached, or another run is at work.
+    """
+    from rsdetect.monitoring.run import run_round
+
+    return run_round(Path(job_file), wait_s=wait_s)
+
+
+def simulate(
+    out: str | Path, *, overwrite: bool = False, workers: int | None = None, **options: Unpack[SceneKeywords]
+) -> SimulatedPair:
+    """Write a georeferenced pair of scenes with known change into the folder `out`.
+
+    Parameters
+    ----------
+    workers
+        Processes that draw; None = one here. The pixels do not depend on it.
+    **options
+        The fields of `rsdetect.simulation.SceneSpec`: kind, height, width, seed, gsd_m, change, cloud,
+        shift_px, nodata_edge, contrast.
+
+    Raises
+    ------
+    OutputError
+        Scenes are there already, or the folder cannot be written.
+    """
+    from rsdetect.simulation.spec import SceneKeywords, SceneSpec
+    from rsdetect.simulation.write import simulate_pair
+
+    refuse_unknown(options, SceneKeywords)
+    return simulate_pair(Path(out), SceneSpec(**options), overwrite=overwrite, workers=workers or 1)
+
+
+def train(
+    folders: str | Path | Sequence[str | Path] = (), *, out: str | Path, **options: Unpack[TrainKeywords]
+) -> Card | None:
+    """Train a model and write its file; the same call carries on where it stopped.
+
+    Parameters
+    ----------
+    folders
+        Of labelled pairs; none where the recipe has sources of its own.
+    out
+        The model file, .safetensors.
+    **options
+        The fields of `rsdetect.training.options.TrainOptions`.
+
+    Returns
+    -------
+    Card
+        None in all but the first of several processes that train together.
+
+    Raises
+    ------
+    InputError
+        The options or the data are wrong; no model was written.
+    JobInterrupted
+        The training stopped; the same call carries on.
+    """
+    require_training()
+    from rsdetect.training.options import TrainOptions
+    from rsdetect.training.run import train as run_training
+
+    return run_training(TrainOptions.from_keywords(folders, out, **options))
+
+
+def vectorize(
+    folder: str | Path,
+    *,
+    threshold: float | Literal["auto"] | None = None,
+    min_area: float | None = None,
+    simplify: float | None = None,
+) -> ChangeMap:
+    """Draw the polygons of a finished job again, without scoring.
+
+    Parameters
+    ----------
+    folder
+        What `detect` wrote.
+    threshold, min_area, simplify
+        As of `detect`; None = as before, "auto" = the detector's own threshold.
+
+    Raises
+    ------
+    InputError
+        The folder holds no finished job, or an option is wrong.
+    """
+    from rsdetect.jobs.change_map import ChangeMap
+    from rsdetect.jobs.vectorize import vectorize_run
+
+    vectorize_run(Path(folder), threshold=threshold, min_area=min_area, simplify=simplify)
+    return ChangeMap.open(folder)

@@ -1,0 +1,164 @@
+"""What `detect` leaves behind, for programs and notebooks."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from affine import Affine
+
+from rsdetect.arraytypes import Float32Array
+from rsdetect.errors import InputError
+from rsdetect.extras import missing_extra
+from rsdetect.grid import Grid
+from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.record import Record
+from rsdetect.jobs.vectorize import read_run
+from rsdetect.percent import from_percent
+from rsdetect.scoring.lazy import lazy_raster
+from rsdetect.scoring.raster import ProbabilityRaster
+
+if TYPE_CHECKING:
+    from folium import Map
+    from geopandas import GeoDataFrame
+    from matplotlib.axes import Axes
+    from xarray import DataArray
+
+_EXTRA = "notebook"
+_PLOT_PX = 1200  # edge of the picture that is drawn; more than a screen shows
+
+
+@dataclass(frozen=True, repr=False)
+class ChangeMap:
+    """The results of a finished job: three files in a folder."""
+
+    raster: Path  # change_probability.tif
+    polygons: Path  # changes.gpkg
+    threshold: float  # change probability from which on a pixel counts as changed
+    record: Record  # the content of run.json
+
+    @classmethod
+    def open(cls, folder: str | Path) -> ChangeMap:
+        """Open what `detect` wrote into `folder`, now or long ago.
+
+        Raises
+        ------
+        InputError
+            The folder holds no finished run.
+        """
+        folder = Path(folder)
+        record = cast(Record, read_run(folder))
+        return cls(folder / Outputs.RASTER, folder / Outputs.POLYGONS, record["threshold"], record)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files lie."""
+        return self.raster.parent
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of the pair."""
+        return tuple(self.record["check"]["warnings"])
+
+    def changes(self) -> GeoDataFrame:
+        """The changed regions, a polygon each, with the columns of the layer `changes`."""
+        return self._layer("changes")
+
+    def footprint(self) -> GeoDataFrame:
+        """Where both dates were observed and scored; no change outside of it is known."""
+        return self._layer("footprint")
+
+    def probability(self) -> DataArray:
+        """Open the raster as a lazy xarray DataArray (y, x), float32 in [0, 1], NaN = not observed."""
+        return lazy_raster(ProbabilityRaster(self.raster))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the change probability and the outlines of the changes with matplotlib.
+
+        Parameters
+        ----------
+        ax
+            Where to draw; None = new axes.
+
+        Raises
+        ------
+        InputError
+            matplotlib is not installed.
+        """
+        try:
+            from matplotlib import pyplot
+            from matplotlib.transforms import Affine2D
+        except ImportError:
+            raise missing_extra(_EXTRA, "ChangeMap.plot") from None
+        axes = pyplot.subplots()[1] if ax is None else ax
+        grid = ProbabilityRaster(self.raster).grid
+        values, t = _overview(self.raster, grid)
+        to_ground = Affine2D(np.array([[t.a, t.b, t.c], [t.d, t.e, t.f], [0, 0, 1]]))
+        height, width = values.shape
+        picture = axes.imshow(
+            values, extent=(0, width, height, 0), vmin=0, vmax=1, transform=to_ground + axes.transData
+        )
+        left, bottom, right, top = grid.bounds
+        changes = self.changes()
+        if len(changes):
+            changes.boundary.plot(ax=axes, color="red", linewidth=0.8)
+        axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+        axes.figure.colorbar(picture, ax=axes, label="change probability")
+        return axes
+
+    def explore(self) -> Map:
+        """The footprint and the changes on an interactive map, by folium.
+
+        Raises
+        ------
+        InputError
+            folium is not installed, or the scenes have no CRS.
+        """
+        footprint = self.footprint()
+        if ProbabilityRaster(self.raster).grid.crs is None:
+            raise InputError("scenes without a CRS lie on no map; ChangeMap.plot() draws them.")
+        try:
+            drawn = footprint.explore(style_kwds={"color": "grey", "fill": False}, name="footprint")
+            changes = self.changes()
+            return changes.explore(m=drawn, color="red", name="changes") if len(changes) else drawn
+        except ImportError:
+            raise missing_extra(_EXTRA, "ChangeMap.explore") from None
+
+    def __repr__(self) -> str:
+        return f"ChangeMap({str(self.folder)!r}: {', '.join(value for _, value in self._facts())})"
+
+    def _repr_html_(self) -> str:
+        rows = [*self._facts(), ("raster", self.raster), ("polygons", self.polygons)]
+        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows)
+        return f"<table><caption>{html.escape(repr(self))}</caption>{cells}</table>"
+
+    def _facts(self) -> list[tuple[str, str]]:
+        counts = self.record["counts"]
+        regions, area = counts["regions"], counts["changed_area_m2"]
+        size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
+        return [
+            ("regions", f"{regions:,} region{'s' if regions != 1 else ''}"),
+            ("changed", size),
+            ("threshold", f"threshold {self.threshold:g}"),
+            ("detector", str(self.record["detector"]["name"])),
+        ]
+
+    def _layer(self, name: str) -> GeoDataFrame:
+        import geopandas
+
+        return geopandas.read_file(self.polygons, layer=name)
+
+
+def _overview(path: Path, grid: Grid) -> tuple[Float32Array, Affine]:
+    """The raster at most `_PLOT_PX` wide and high, and where its pixels lie."""
+    import rasterio
+
+    with rasterio.open(path) as dataset:
+        scale = max(1.0, max(dataset.shape) / _PLOT_PX)
+        height, width = (max(1, round(edge / scale)) for edge in dataset.shape)
+        percent = dataset.read(1, out_shape=(height, width))
+        shrunk = Affine.scale(dataset.width / width, dataset.height / height)
+        return from_percent(percent), grid.transform @ shrunk
