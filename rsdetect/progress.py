@@ -1,4 +1,4 @@
-"""How far a job is: a bar on a terminal, one line a minute where there is none."""
+"""How far a job is: a bar on a terminal or in a notebook, nothing where there is neither."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-_SECONDS_BETWEEN_LINES = 60.0
+_SECONDS_BETWEEN_UPDATES = 0.2
 
 
 class Progress(Protocol):
@@ -26,35 +26,48 @@ class Silence:
         """Do nothing."""
 
 
-class _Lines:
+class _NotebookBar:
+    """A bar below the cell. It needs IPython alone, and no widgets, which not every frontend shows."""
+
     def __init__(self, label: str, total: int) -> None:
+        from IPython.display import HTML, display
+
         self._label, self._total, self._done = label, total, 0
-        self._started = self._told = time.monotonic()
+        self._page = HTML
+        self._started = self._shown = time.monotonic()
+        self._handle = display(HTML(self._bar()), display_id=True)
 
     def advance(self, pixels: int) -> None:
         self._done += pixels
         now = time.monotonic()
-        if now - self._told < _SECONDS_BETWEEN_LINES:
-            return
-        self._told = now
-        rate = self._done / (now - self._started)
-        left = (self._total - self._done) / rate
-        print(
-            f"{self._label}: {self._done / self._total:.0%} done, {rate / 1e6:.2f} Mpx/s, "
-            f"{left / 60:.0f} min left",
-            file=sys.stderr,
-            flush=True,
-        )
+        if now - self._shown >= _SECONDS_BETWEEN_UPDATES or self._done >= self._total:
+            self._shown = now
+            self._handle.update(self._page(self._bar()))
+
+    def _bar(self) -> str:
+        seconds = self._shown - self._started
+        rate = f", {self._done / seconds / 1e6:.2f} Mpx/s" if seconds > 0 else ""
+        bar = f'<progress value="{self._done}" max="{self._total}"></progress>'
+        return f"{self._label} {bar} {self._done / self._total:.0%}{rate}"
+
+
+def _in_notebook() -> bool:
+    """True below a kernel, whose cells show HTML; false in a terminal, IPython's too."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
 
 
 @contextmanager
 def show_progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Progress]:
-    """Show on stderr how many of `total` pixels are done."""
+    """Show on a terminal or in a notebook how many of `total` pixels are done."""
     if quiet or total == 0:
         yield Silence()
         return
+    if _in_notebook():
+        yield _NotebookBar(label, total)
+        return
     if not sys.stderr.isatty():
-        yield _Lines(label, total)
+        yield Silence()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

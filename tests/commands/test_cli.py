@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 
@@ -194,17 +195,44 @@ def test_a_reader_that_stops_listening_is_no_error(scenes):
 # --- progress ------------------------------------------------------------------------------------------
 
 
-def test_without_a_terminal_there_is_one_line_a_minute(monkeypatch, capsys):
+def test_without_a_terminal_and_a_notebook_nothing_is_shown(capsys):
+    with show_progress("scoring", 100) as progress:
+        progress.advance(100)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """What a kernel's IPython offers; the pages that it was given to show."""
+    pages = []
+    handle = SimpleNamespace(update=pages.append)
+    display = SimpleNamespace(
+        HTML=str, display=lambda page, display_id: pages.append(page) or (handle if display_id else None)
+    )
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell, display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    return SimpleNamespace(pages=pages, shell=shell)
+
+
+def test_in_a_notebook_one_bar_is_brought_up_to_date(monkeypatch, capsys, notebook):
     now = [1000.0]
     monkeypatch.setattr(rsdetect.progress.time, "monotonic", lambda: now[0])
-    with show_progress("scoring", 100_000_000) as progress:
-        for _ in range(50):  # 10 s and 2 Mpx each
-            now[0] += 10
-            progress.advance(2_000_000)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 8
-    assert lines[0] == "scoring: 12% done, 0.20 Mpx/s, 7 min left"
-    assert lines[-1] == "scoring: 96% done, 0.20 Mpx/s, 0 min left"
+    with show_progress("scoring", 10_000_000) as progress:
+        for _ in range(100):  # 0.1 s and 0.1 Mpx each; no more than five updates a second
+            now[0] += 0.1
+            progress.advance(100_000)
+    assert 40 <= len(notebook.pages) <= 60
+    assert notebook.pages[0] == 'scoring <progress value="0" max="10000000"></progress> 0%'
+    assert notebook.pages[-1].endswith("</progress> 100%, 1.00 Mpx/s")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_ipython_on_a_terminal_is_no_notebook(notebook):
+    notebook.shell.kernel = None
+    with show_progress("scoring", 10) as progress:
+        progress.advance(10)
+    assert notebook.pages == []
 
 
 def test_nothing_to_do_shows_nothing(capsys):
