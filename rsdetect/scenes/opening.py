@@ -10,6 +10,7 @@ from typing import Any
 from rsdetect.errors import InputError, SceneError
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.given import find_files
+from rsdetect.scenes.products import open_product
 from rsdetect.scenes.scene import Header, read_header
 from rsdetect.scenes.source import Source
 
@@ -30,7 +31,8 @@ def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
         The scene is none, or cannot be compared.
     """
     if isinstance(scene, str | os.PathLike):
-        return os.fspath(scene)
+        path = os.fspath(scene)
+        return open_product(path) or path
     if isinstance(scene, BandFiles | Mapping | list | tuple):
         return find_files(scene)
     if _is_a(scene, "rasterio._base", "DatasetBase"):

@@ -1,0 +1,172 @@
+"""Sentinel-2 (`.SAFE`) and Landsat Collection 2 products, as a folder or archive, as scenes of band files.
+
+Sentinel-2 names of files: https://sentiwiki.copernicus.eu/web/s2-products, the compact ones and those before
+December 2016. Landsat: https://www.usgs.gov/landsat-missions/landsat-collection-2.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsdetect.errors import InputError
+from rsdetect.scenes.band_files import BandFiles
+from rsdetect.scenes.band_names import band_name, place_in_order
+from rsdetect.scenes.quality import LANDSAT_QA, SENTINEL2_SCL, MaskMeaning
+from rsdetect.scenes.stacking import Known, stack_files
+
+_S2_METADATA = re.compile(
+    r"(?:.*/)?(?:MTD_MSIL(?:1C|2A|2Ap)|S2[A-D]_(?:OPER|USER)_MTD_SAFL(?:1C|2A)[^/]*)\.xml"
+)
+_S2_BAND = re.compile(r"(.*/)?GRANULE/([^/]+)/IMG_DATA/(?:[^/]+/)?[^/]*_B(?:\d\d|8A)(?:_(\d\d)m)?\.jp2")
+_S2_CLASSES = re.compile(r"(?:.*/)?GRANULE/[^/]+/IMG_DATA/(?:[^/]+/)?[^/]*_SCL(?:_[^/]*)?_20m\.jp2")
+_S2_DATES = re.compile(r"<(?:PRODUCT_START_TIME|DATATAKE_SENSING_START)>\s*(\d{4}-\d\d-\d\d)")
+_LANDSAT_METADATA = re.compile(r"(?:.*/)?L[COTEM]0\d_[^/]*_MTL\.(?:txt|xml|json)", re.IGNORECASE)
+# Reflectance at 30 m: neither the panchromatic band of OLI and ETM+ (8) nor the thermal ones.
+_LANDSAT_BAND = re.compile(
+    r"(?:.*/)?(?:L[CO]0[89]_[^/]*_(?:SR_)?B[1-79]|L[ET]0[457]_[^/]*_(?:SR_)?B[1-57]|LM0\d_[^/]*_B[1-7])\.TIF",
+    re.IGNORECASE,
+)
+_LANDSAT_MASK = re.compile(r"(?:.*/)?L[^/]*_QA_PIXEL\.TIF", re.IGNORECASE)
+_LANDSAT_DATE = re.compile(r"DATE_ACQUIRED\W+(\d{4}-\d\d-\d\d)")
+_BY_HAND = "give its bands by name instead (--before-band red=FILE, or {'red': FILE, ...})"
+
+
+@dataclass(frozen=True)
+class _Holding:
+    """The files of a folder or archive."""
+
+    path: Path
+    names: tuple[str, ...]  # with / between folders
+
+    def text(self, name: str) -> str:
+        """The content of a small file."""
+        if self.path.is_dir():
+            return (self.path / name).read_text(encoding="utf-8", errors="replace")
+        if self.path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.read(name).decode("utf-8", errors="replace")
+        with tarfile.open(self.path) as archive:
+            member = archive.extractfile(name)
+            return "" if member is None else member.read().decode("utf-8", errors="replace")
+
+    def gdal(self, name: str) -> str:
+        """What GDAL opens."""
+        full = self.path.absolute()
+        if self.path.is_dir():
+            return str(full / name)
+        start = "/vsizip/" if self.path.suffix.lower() == ".zip" else "/vsitar/"
+        return f"{start}{full.as_posix()}/{name}"
+
+    def matching(self, pattern: re.Pattern[str]) -> list[str]:
+        return [name for name in self.names if pattern.fullmatch(name)]
+
+
+def open_product(path: str) -> BandFiles | None:
+    """The product in a local folder, `.zip` or `.tar`; None where it is none that is known here.
+
+    Raises
+    ------
+    InputError
+        The product is not whole, or holds several scenes.
+    """
+    held = _holding(Path(path))
+    if held is None:
+        return None
+    is_safe = held.path.suffix.upper() == ".SAFE" and held.path.name.upper().startswith("S2")
+    if is_safe or held.matching(_S2_METADATA) or held.matching(_S2_BAND):
+        return _sentinel2(held)
+    if held.matching(_LANDSAT_METADATA) or held.matching(_LANDSAT_BAND):
+        return _landsat(held)
+    return None
+
+
+def _holding(path: Path) -> _Holding | None:
+    if path.is_dir():
+        # A folder may hold anything, and much of it; only what products are made of is listed.
+        patterns = ("*.xml", "*_MTL.*", "*.[Tt][Ii][Ff]", "GRANULE/*/IMG_DATA/**/*.jp2", "*.SAFE/*.xml")
+        found = {each.relative_to(path).as_posix() for pattern in patterns for each in path.glob(pattern)}
+        inner = {
+            each.relative_to(path).as_posix() for each in path.glob("*.SAFE/GRANULE/*/IMG_DATA/**/*.jp2")
+        }
+        return _Holding(path, tuple(sorted(found | inner)))
+    if path.suffix.lower() not in (".zip", ".tar") or not path.is_file():
+        return None
+    try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                return _Holding(path, tuple(sorted(archive.namelist())))
+        with tarfile.open(path) as archive:
+            return _Holding(path, tuple(sorted(archive.getnames())))
+    except (zipfile.BadZipFile, tarfile.TarError, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read as an archive ({error}); download or copy it again."
+        ) from error
+
+
+def _sentinel2(held: _Holding) -> BandFiles:
+    metadata = _metadata(held, _S2_METADATA, "MTD_MSIL1C.xml or MTD_MSIL2A.xml")
+    files = [match for name in held.names if (match := _S2_BAND.fullmatch(name))]
+    if len({match[2] for match in files}) > 1:
+        raise InputError(f"{held.path} holds several tiles (GRANULE); {_BY_HAND} of one of them.")
+    # Of the resolutions in which level 2A has a band, the finest.
+    files.sort(key=lambda match: (place_in_order(_stem(match[0])), match[3] or ""))
+    bands: dict[str, str] = {}
+    for match in files:
+        bands.setdefault(band_name(_stem(match[0])), held.gdal(match[0]))
+    mask = _mask(held, _S2_CLASSES, SENTINEL2_SCL)
+    # 0 is no data in all Sentinel-2 products (SPECIAL_VALUE_TEXT NODATA), which their files do not declare.
+    return _product(held, bands, Known(date=_date(held, metadata, _S2_DATES), nodata=0, mask=mask))
+
+
+def _landsat(held: _Holding) -> BandFiles:
+    metadata = _metadata(held, _LANDSAT_METADATA, "..._MTL.txt")
+    bands = {band_name(_stem(name)): held.gdal(name) for name in held.matching(_LANDSAT_BAND)}
+    mask = _mask(held, _LANDSAT_MASK, LANDSAT_QA)
+    # 0 is fill in all bands of Collection 2; level 1 does not declare it.
+    return _product(held, bands, Known(date=_date(held, metadata, _LANDSAT_DATE), nodata=0, mask=mask))
+
+
+def _metadata(held: _Holding, pattern: re.Pattern[str], usual: str) -> str:
+    found = held.matching(pattern)
+    if not found:
+        raise InputError(
+            f"{held.path} has no metadata file ({usual}), so it is not whole; download it again, or "
+            f"{_BY_HAND}."
+        )
+    if len({re.sub(r"(_MTL)?\.[^.]*$", "", name) for name in found}) > 1:
+        raise InputError(f"{held.path} holds several products ({found[0]}, {found[1]}); give one of them.")
+    return found[0]
+
+
+def _mask(held: _Holding, pattern: re.Pattern[str], meaning: MaskMeaning) -> tuple[str, MaskMeaning] | None:
+    found = held.matching(pattern)
+    return (held.gdal(found[0]), meaning) if found else None
+
+
+def _date(held: _Holding, metadata: str, pattern: re.Pattern[str]) -> str | None:
+    found = pattern.search(held.text(metadata))
+    return found[1] if found else None
+
+
+def _product(held: _Holding, bands: dict[str, str], known: Known) -> BandFiles:
+    if not bands:
+        raise InputError(f"{held.path} holds no file of a band; download it again, or {_BY_HAND}.")
+    note = f"{held.path} has no quality mask: clouds in it are compared like ground (`masks` names a mask)."
+    return stack_files(
+        bands,
+        Known(
+            name=str(held.path.absolute()),
+            date=known.date,
+            nodata=known.nodata,
+            mask=known.mask,
+            notes=() if known.mask else (note,),
+        ),
+    )
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
