@@ -33,8 +33,6 @@ def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
     if isinstance(scene, str | os.PathLike):
         path = os.fspath(scene)
         return open_product(path) or path
-    if isinstance(scene, BandFiles | Mapping | list | tuple):
-        return find_files(scene)
     if _is_a(scene, "rasterio._base", "DatasetBase"):
         from rsdetect.scenes.datasets import dataset_source
 
@@ -47,6 +45,8 @@ def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
         nodata = next((each.attrs["nodata"] for each in scene.values() if "nodata" in each.attrs), None)
         kept = "" if nodata is None else f".assign_attrs(nodata={nodata})"  # which to_array would lose
         raise SceneError(f"{role} is an xarray Dataset; give one array: dataset.to_array('band'){kept}.")
+    if isinstance(scene, BandFiles | Mapping | list | tuple):
+        return find_files(scene)
     if isinstance(scene, Source):
         return scene
     raise SceneError(

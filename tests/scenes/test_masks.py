@@ -186,8 +186,8 @@ def test_a_mask_that_breaks_in_the_middle_is_named(folder):
 @pytest.mark.parametrize(
     ("masks", "options", "words"),
     [
-        ((), {"mask_values": (3,)}, "name it with --mask"),
-        ((), {"mask_bits": (3,)}, "name it with --mask"),
+        ((), {"mask_values": (3,)}, "name it with `masks`"),
+        ((), {"mask_bits": (3,)}, "name it with `masks`"),
         (("a", "b", "c"), {}, "one file for both dates or two, and got 3"),
         (("a",), {"mask_bits": (31,)}, "counts bits from 0"),
         (("a",), {"mask_bits": (-1,)}, "counts bits from 0"),
