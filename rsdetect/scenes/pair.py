@@ -19,7 +19,7 @@ from rsdetect.scenes.alignment import (
 )
 from rsdetect.scenes.aoi import AoiLike, inside_aoi, read_aoi, settle_aoi, touches_window
 from rsdetect.scenes.band_files import BandFiles, file_version
-from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands
+from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands, parse_bands
 from rsdetect.scenes.dates import acquisition_date
 from rsdetect.scenes.masks import masks_of_pair
 from rsdetect.scenes.opening import header_of, open_source
@@ -59,6 +59,8 @@ class PairOptions:
     dates: tuple[str, str] | None = None  # ISO dates; None = as the files tell
 
     def __post_init__(self) -> None:
+        if isinstance(self.bands, str):  # as on the command line
+            object.__setattr__(self, "bands", parse_bands(self.bands))
         settle_sequences(
             self,
             bands=number_or_name,

@@ -1,11 +1,14 @@
 """Scenes that lie elsewhere: a small server that serves ranges, as HTTP and as S3."""
 
+import threading
+
 import numpy as np
 import pytest
 from rasterio.shutil import copy
 
 import rsdetect
 from rsdetect.scenes.handles import close_handles
+from support.file_server import Server
 from support.jobs import changed_pair, read_raster, run_here
 
 CVA = {"detector": "cva", "quiet": True, "tile_size": 256}
@@ -32,6 +35,27 @@ def address(kind, server, name):
         "vsis3": f"/vsis3/bucket/{name}",
         "s3": f"s3://bucket/{name}",
     }[kind]
+
+
+@pytest.fixture
+def server(tmp_path, scenes, monkeypatch):
+    for name, value in {
+        "AWS_NO_SIGN_REQUEST": "YES",
+        "AWS_HTTPS": "NO",
+        "AWS_VIRTUAL_HOSTING": "FALSE",
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "no_proxy": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    server = Server(tmp_path)
+    monkeypatch.setenv("AWS_S3_ENDPOINT", server.place)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.mark.parametrize("kind", ["vsicurl", "http", "vsis3", "s3"])

@@ -83,7 +83,7 @@ def test_a_building_that_replaces_another_is_new():
 def test_a_building_that_stays_keeps_its_shape():
     catalogue = draw_catalogue(0.4, 0.5, Draws(1))
     stays = ~catalogue.rebuilt
-    for name in ("shape", "house_m", "aspect", "place", "turn", "wing", "height_m", "pitch", "hip"):
+    for name in ("shape", "house_m", "aspect", "position", "turn", "wing", "height_m", "pitch", "hip"):
         first, second = getattr(catalogue, name)
         np.testing.assert_array_equal(first[..., stays], second[..., stays], err_msg=name)
         assert (first[..., catalogue.rebuilt] != second[..., catalogue.rebuilt]).any(), name

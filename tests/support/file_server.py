@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-
-import pytest
 
 
 class Server(ThreadingHTTPServer):
@@ -60,24 +57,3 @@ class Ranges(BaseHTTPRequestHandler):
         if send:
             self.wfile.write(content[first : last + 1])
             server.bytes_sent += last - first + 1
-
-
-@pytest.fixture
-def server(tmp_path, scenes, monkeypatch):
-    for name, value in {
-        "AWS_NO_SIGN_REQUEST": "YES",
-        "AWS_HTTPS": "NO",
-        "AWS_VIRTUAL_HOSTING": "FALSE",
-        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-        "no_proxy": "127.0.0.1",
-        "NO_PROXY": "127.0.0.1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    server = Server(tmp_path)
-    monkeypatch.setenv("AWS_S3_ENDPOINT", server.place)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
