@@ -17,7 +17,7 @@ import pytest
 
 import rsdetect
 from rsdetect.errors import InputError
-from rsdetect.evaluation.options import EvaluateOptions, sources_of
+from rsdetect.evaluation.options import EvaluateOptions, labelled_sets
 from rsdetect.grid import Window
 from rsdetect.memory import peak_memory
 from rsdetect.paths import as_gdal_path, from_folder, split_path
@@ -143,10 +143,10 @@ def test_a_drive_is_no_folder_with_bands(text, parts):
 
 
 def test_a_folder_on_a_drive_that_is_not_there_is_named_whole():
-    (source,) = sources_of([r"C:\pairs"], EvaluateOptions())
+    (source,) = labelled_sets([r"C:\pairs"], EvaluateOptions())
     assert source.folder.name == r"C:\pairs"
     with pytest.raises(InputError, match="band"):
-        sources_of([r"C:\pairs:"], EvaluateOptions())
+        labelled_sets([r"C:\pairs:"], EvaluateOptions())
 
 
 def test_dates_are_read_from_names_behind_backslashes():
