@@ -13,6 +13,7 @@ from rsdetect.checks.scan import Scan
 from rsdetect.errors import NothingToCompare
 from rsdetect.grid import Grid
 from rsdetect.scenes.alignment import crs_name
+from rsdetect.scenes.band_files import without_query
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene
 from rsdetect.stats import Moments
@@ -178,7 +179,7 @@ def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
         "dtype": scene.dtype,
         "nodata": _finite_or_text(scene.nodata),
         "nodata_is_nan": scene.nodata is not None and bool(np.isnan(scene.nodata)),
-        "mask": scene.mask.path if scene.mask else None,
+        "mask": without_query(scene.mask.path) if scene.mask else None,
         "warped_by": scene.warp,
         "grid": _describe_grid(scene.grid),
     }

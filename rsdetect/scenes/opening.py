@@ -13,6 +13,7 @@ from rsdetect.scenes.given import find_files
 from rsdetect.scenes.products import open_product
 from rsdetect.scenes.scene import Header, read_header
 from rsdetect.scenes.source import Source
+from rsdetect.scenes.stac_item import stack_item
 
 
 def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
@@ -45,6 +46,8 @@ def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
         nodata = next((each.attrs["nodata"] for each in scene.values() if "nodata" in each.attrs), None)
         kept = "" if nodata is None else f".assign_attrs(nodata={nodata})"  # which to_array would lose
         raise SceneError(f"{role} is an xarray Dataset; give one array: dataset.to_array('band'){kept}.")
+    if _is_a(scene, "pystac", "Item"):
+        return stack_item(scene)
     if isinstance(scene, BandFiles | Mapping | list | tuple):
         return find_files(scene)
     if isinstance(scene, Source):

@@ -15,6 +15,7 @@ from rsdetect.arraytypes import BoolArray
 from rsdetect.grid import Window
 
 if TYPE_CHECKING:
+    from pystac import Item
     from rasterio.io import DatasetReader
     from xarray import DataArray
 
@@ -75,6 +76,7 @@ SceneLike: TypeAlias = Union[
     Sequence[PathLike],  # a file a band
     Mapping[str, PathLike],  # the same by the names of the bands
     "BandFiles",
+    "Item",
     "DatasetReader",
     "DataArray",
     Source,

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from affine import Affine
 
-from rsdetect.errors import GridMismatch, InputError, NothingToCompare
+from rsdetect.errors import GridMismatch, InputError, NothingToCompare, SceneError
 from rsdetect.grid import Grid
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.alignment import crs_name, offset_between, same_crs, window_of
@@ -90,7 +90,10 @@ def stack_files(paths: Mapping[str, str | os.PathLike[str]], known: Known | None
 def _open(name: str, path: str, known: Known) -> _Band:
     path = str(Path(path).absolute()) if Path(path).exists() else as_gdal_path(path)
     file = BandFile(name.strip().lower(), path, file_version(path))
-    header = read_header(path)
+    try:
+        header = read_header(path)
+    except SceneError as error:  # in words without the signature of an address
+        raise SceneError(str(error).replace(path, file.shown)) from None
     if len(header.dtypes) != 1:
         raise InputError(
             f"{file.shown} holds {len(header.dtypes)} bands and is given as the one band {file.name!r}; "

@@ -1,0 +1,61 @@
+"""A `pystac.Item` as a scene of band files. pystac itself is not imported: who has an item has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsdetect.errors import InputError
+from rsdetect.paths import as_gdal_path
+from rsdetect.scenes.band_files import BandFiles
+from rsdetect.scenes.band_names import common_name
+from rsdetect.scenes.quality import known_mask
+from rsdetect.scenes.stacking import Known, stack_files
+
+_IMAGES = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
+# Measured values that are no reflectance on the grid of the other bands.
+_LEFT_OUT = ("lwir", "pan")
+
+
+def stack_item(item: Any) -> BandFiles:
+    """The bands of an item by their common names, its date, and its quality mask.
+
+    A band is an asset with one entry in `eo:bands` or `bands` that has a common name; of several with one
+    name (three red edges) the others keep the keys of their assets.
+
+    Raises
+    ------
+    InputError
+        No asset is a band.
+    """
+    bands: dict[str, str] = {}
+    mask = None
+    for key, asset in item.assets.items():
+        href = asset.get_absolute_href() or asset.href
+        meaning = known_mask(key)
+        if meaning is not None and mask is None:
+            mask = as_gdal_path(href), meaning
+        name = _band(asset)
+        if name is None or name.startswith(_LEFT_OUT) or key.lower().endswith("-jp2"):
+            continue
+        bands.setdefault(key.lower() if name in bands else name, href)
+    if not bands:
+        raise InputError(
+            f"the STAC item {item.id} has no asset with one band and its common name; give its bands by "
+            "name: {'red': item.assets['B04'].href, ...}."
+        )
+    if "nir" not in bands and "nir08" in bands:  # Landsat's
+        bands = {"nir" if name == "nir08" else name: href for name, href in bands.items()}
+    taken = item.datetime or item.common_metadata.start_datetime
+    date = None if taken is None else taken.date().isoformat()
+    return stack_files(bands, Known(name=str(item.id), date=date, mask=mask))
+
+
+def _band(asset: Any) -> str | None:
+    """The common name of the one band of an image; None for anything else."""
+    listed = asset.extra_fields.get("eo:bands") or asset.extra_fields.get("bands") or [asset.extra_fields]
+    if len(listed) != 1 or not (asset.media_type or _IMAGES[0]).lower().startswith(_IMAGES):
+        return None
+    if {"thumbnail", "overview", "visual"} & set(asset.roles or ()):
+        return None
+    name = listed[0].get("common_name") or listed[0].get("eo:common_name")
+    return common_name(name) if isinstance(name, str) else None
