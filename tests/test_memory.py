@@ -14,7 +14,8 @@ from rsdetect.memory import MIB, MemoryBudget, _left_in_groups, free_memory, par
 from rsdetect.scenes.pair import open_pair
 from rsdetect.scoring import planning
 from rsdetect.scoring.core import push_height
-from rsdetect.scoring.planning import costly_layouts, plan_for
+from rsdetect.scoring.decoding_cost import costly_layouts
+from rsdetect.scoring.planning import plan_for
 from rsdetect.tiles import plan_tiles
 from support.jobs import read_raster
 from support.scenes import TEN_METRES, textured_scene, write_scene

@@ -35,10 +35,11 @@ from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions, open_pair
 from rsdetect.scenes.source import SceneLike
 from rsdetect.schema import RUN
+from rsdetect.scoring.decoding_cost import costly_layouts
 from rsdetect.scoring.differences import KeptDifferences
 from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.lazy import lazy_scores
-from rsdetect.scoring.planning import costly_layouts, plan_for
+from rsdetect.scoring.planning import plan_for
 from rsdetect.scoring.raster import finish_raster
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.windows import plan_windows

@@ -15,21 +15,18 @@ from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
-import shapely
-from affine import Affine
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.grid import Grid, Window
 from rsdetect.percent import NOT_OBSERVED, PERCENT
-from rsdetect.regions.areas import measure, metres_per_unit, pixel_area_m2
-from rsdetect.regions.outlines import Outlines, trace_outlines, transformed
+from rsdetect.regions.areas import measure, pixel_area_m2
+from rsdetect.regions.outlines import Outlines, trace_outlines
 from rsdetect.regions.pieces import Between, BlockPieces, Difference, Sums, find_pieces
 from rsdetect.regions.seams import Seams, in_order
+from rsdetect.regions.simplify import Polygons, simplified
 
 _OBSERVED = Between(0, NOT_OBSERVED - 1)
-
-Polygons = NDArray[np.object_]  # shapely Polygons
 
 
 class Raster(Protocol):
@@ -202,7 +199,7 @@ def _finished(parts: list[_Outlined], grid: Grid, options: TraceOptions) -> Regi
         # Exact, where a sum over coordinates rounds.
         area = (sums.pixels * pixel_area).astype(np.float64)
     if options.simplify > 0:
-        geometry = _simplified(geometry, grid, options.simplify)
+        geometry = simplified(geometry, grid, options.simplify)
         area, perimeter = measure(geometry, grid.crs)
     return Regions(geometry, sums.pixels, area, perimeter, **_means(sums))
 
@@ -210,31 +207,6 @@ def _finished(parts: list[_Outlined], grid: Grid, options: TraceOptions) -> Regi
 def _no_regions() -> Regions:
     nothing, whole = np.empty(0), np.empty(0, np.int64)
     return Regions(np.empty(0, np.object_), whole, nothing, nothing, nothing, nothing, {})
-
-
-def _simplified(geometry: Polygons, grid: Grid, tolerance: float) -> Polygons:
-    """Leave out corners of all outlines at once, as a coverage, so that what regions share stays shared.
-
-    Done in pixel coordinates stretched to metres at the middle of the grid, and taken back to whole
-    pixels, so that the corners that stay are exactly those of the outlines.
-    """
-    if geometry.size == 0:
-        return geometry
-    t = grid.transform
-    middle = t.d * grid.width / 2 + t.e * grid.height / 2 + t.f
-    east, north = metres_per_unit(grid.crs, middle)
-    stretched = Affine(t.a * east, t.b * east, 0, t.d * north, t.e * north, 0)
-
-    def moved(polygons: Polygons, here: Affine, there: Affine) -> Polygons:
-        """By way of whole pixels."""
-        return np.asarray(
-            shapely.transform(
-                polygons, lambda points: transformed(np.rint(transformed(points, ~here)), there)
-            )
-        )
-
-    simplified = shapely.coverage_simplify(moved(geometry, t, stretched), tolerance)
-    return np.asarray(shapely.normalize(moved(simplified, stretched, t)))
 
 
 def _means(sums: Sums) -> dict[str, Any]:

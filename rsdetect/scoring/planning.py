@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from rsdetect.backends.select import EIGHT_BIT
 from rsdetect.detectors.base import Scorer
 from rsdetect.grid import Window
 from rsdetect.memory import MIB, MemoryBudget
 from rsdetect.scenes.pair import Pair
-from rsdetect.scenes.scene import Scene, bytes_per_pixel
+from rsdetect.scenes.scene import Scene
 from rsdetect.scoring.core import goes_down_strips, push_height, read_windows
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 
@@ -29,7 +28,6 @@ _WHOLE_BLOCKS = 256  # of most files; from twice as much on edges are multiples 
 _TILES_PER_WORKER = 4  # at least, or some workers are done long before others
 _ROWS_STEP = 128  # pixels, as the next
 _LEAST_EDGE = 256
-_COSTLY = 1.5  # times that a block is decoded, from which on a warning pays
 
 
 def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> TilePlan:
@@ -107,43 +105,3 @@ def planned_windows(pair: Pair, scorer: Scorer, tiles: Sequence[TileWindow]) -> 
     both = {pair.before: windows}
     both[pair.after] = windows + both.get(pair.after, [])  # twice where both dates are one file
     return both
-
-
-def costly_layouts(pair: Pair, plan: TilePlan, memory: MemoryBudget) -> list[str]:
-    """A sentence for each scene whose blocks lie so that they are decoded again and again."""
-    told = []
-    for scene in dict.fromkeys((pair.before, pair.after)):
-        if scene.warp is not None:
-            continue
-        times = _times_decoded(scene, plan, memory.shared_blocks // 2)
-        if times >= _COSTLY:
-            rows, cols = scene.blocks
-            told.append(
-                f"{scene.path} is stored in blocks of {cols} x {rows} pixels, which lie across the tiles, "
-                f"so that each is decoded about {times:.0f} times; more `memory` helps, or "
-                f"{_other_layout(scene)}"
-            )
-    return told
-
-
-def _other_layout(scene: Scene) -> str:
-    if scene.source is not None:
-        return "other chunks where the array is made, of 512 to 2048 pixels"
-    if scene.files is not None:
-        return "copies in other blocks (gdal_translate -of COG)"
-    return f"a copy in other blocks: gdal_translate -of COG {scene.path} {Path(scene.path).stem}_cog.tif"
-
-
-def _times_decoded(scene: Scene, plan: TilePlan, kept_bytes: int) -> float:
-    """How often a block is decoded, about, when tiles come in reading order and `kept_bytes` can be kept.
-
-    Of blocks that reach over several tiles what the tiles further right need is kept until they come.
-    """
-    rows, cols = scene.blocks
-    width = plan.grid.width
-    high, wide = (edge + 2 * plan.halo for edge in plan.tile_shape)
-    if cols <= wide and rows <= high:
-        return 1
-    across, down = min(cols, width) / wide, min(rows, plan.grid.height) / high
-    waiting = bytes_per_pixel(scene) * (high + rows) * min(cols, width)
-    return max(1.0, across) * max(1.0, down) if waiting > kept_bytes else 1

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from rsdetect.nets.siamese import MOST_STRIDE
-from rsdetect.training.augment import Chip, Variation, plain_chip, same_day, training_chip, two_views
+from rsdetect.training.chips import Chip, Variation, plain_chip, same_day, training_chip, two_views
 from rsdetect.training.recipe import Recipe
-from rsdetect.training.sources import Mixture, SceneSource
+from rsdetect.training.scene_sources import Mixture, SceneSource
 
 # before, after (n, bands, h, w); truth, weight (n, h, w); and, where there are unlabelled pairs, two views of
 # them, before, after, before, after (m, bands, h, w), and which pixels are valid, (m, h, w).

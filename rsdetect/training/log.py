@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from rsdetect.files import atomic_path
-from rsdetect.training.sources import EndlessScenes, Mixture
+from rsdetect.training.scene_sources import EndlessScenes, Mixture
 from rsdetect.training.task import ChangeTask
 
 

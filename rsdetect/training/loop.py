@@ -27,7 +27,7 @@ from rsdetect.training.checkpoints import SafetensorsIO
 from rsdetect.training.log import TrainingLog
 from rsdetect.training.machine import Machine
 from rsdetect.training.recipe import Recipe
-from rsdetect.training.sources import Mixture, SceneSource
+from rsdetect.training.scene_sources import Mixture, SceneSource
 from rsdetect.training.task import ChangeTask
 
 STATE, BEST, FINISHED, LOG = "state", "best", "finished", "log.csv"

@@ -29,7 +29,7 @@ from rsdetect.training.machine import Machine, choose_machine
 from rsdetect.training.make_card import HeldOut, make_card, over_folds
 from rsdetect.training.options import TrainOptions, claim
 from rsdetect.training.recipe import Recipe, read_recipe
-from rsdetect.training.sources import (
+from rsdetect.training.scene_sources import (
     Cuts,
     EndlessScenes,
     Mixture,

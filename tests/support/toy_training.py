@@ -9,8 +9,8 @@ import numpy as np
 from rsdetect.training.batches import PlainChips
 from rsdetect.training.loop import Feed
 from rsdetect.training.recipe import Recipe, validated
+from rsdetect.training.scene_sources import EndlessScenes, Mixture
 from rsdetect.training.scenes import TrainingScene
-from rsdetect.training.sources import EndlessScenes, Mixture
 
 SIZE = 64
 RGB = ("red", "green", "blue")

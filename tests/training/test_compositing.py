@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation
 
 from rsdetect.errors import InputError
-from rsdetect.training.augment import training_chip
+from rsdetect.training.chips import training_chip
 from rsdetect.training.compositing import cut_scene
 from rsdetect.training.compositing.built import draw_settlement
 from rsdetect.training.compositing.classes import Drift, drift_between, parcel_drift, random_drift

@@ -12,12 +12,13 @@ from rsdetect.errors import InputError
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.simulation.pairs import training_spec
 from rsdetect.simulation.scene import render_whole
-from rsdetect.training.augment import CLIP, Chip, plain_chip, same_day, training_chip, two_views
+from rsdetect.training.augment import CLIP
 from rsdetect.training.batches import PlainChips, mix, stack
 from rsdetect.training.calibration import calibrate, count_logits, recount
+from rsdetect.training.chips import Chip, plain_chip, same_day, training_chip, two_views
 from rsdetect.training.cropping import draw_cut
+from rsdetect.training.scene_sources import Simulated
 from rsdetect.training.scenes import UNKNOWN
-from rsdetect.training.sources import Simulated
 from support.toy_training import RGB, toy_scene
 
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer

@@ -19,8 +19,8 @@ from rsdetect.labelled import find_unlabelled
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.training.index import PreparedScene, Split, fold_places, read_index, split_places
 from rsdetect.training.prepare import MOST_PX, PrepareOptions, prepare_labelled, prepare_unlabelled
+from rsdetect.training.scene_sources import PreparedScenes
 from rsdetect.training.scenes import UNKNOWN, read_scene
-from rsdetect.training.sources import PreparedScenes
 from support.labelled_sets import write_set
 from support.scenes import TEN_METRES
 

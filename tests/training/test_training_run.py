@@ -19,7 +19,7 @@ from rsdetect.training.batches import EachRanksShare, TrainingBatches
 from rsdetect.training.checkpoints import SafetensorsIO
 from rsdetect.training.loop import fit
 from rsdetect.training.machine import Machine
-from rsdetect.training.sources import EndlessScenes, Mixture
+from rsdetect.training.scene_sources import EndlessScenes, Mixture
 from rsdetect.training.task import ChangeTask
 from support.toy_training import RGB, toy_feed, toy_recipe, toy_scene, toy_source
 
