@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pydantic
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from rsdetect.errors import ModelError
 from rsdetect.files import atomic_path
@@ -125,8 +125,10 @@ def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
 def save_model(path: str | os.PathLike[str], net: SiameseNet, card: Card) -> None:
     """Write weights and card as one file, which appears under its name only when whole."""
     path = Path(path)
+    # Not `save_file`, whose files only their owner may read, whatever the umask.
+    content = save(dict(net.weights().tensors), metadata={_CARD_KEY: card.model_dump_json()})
     with atomic_path(path) as unfinished:
-        save_file(dict(net.weights().tensors), unfinished, metadata={_CARD_KEY: card.model_dump_json()})
+        unfinished.write_bytes(content)
 
 
 def _check_shapes(path: Path, layout: Layout, file: Any) -> None:

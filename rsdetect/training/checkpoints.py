@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from rsdetect.errors import InputError
@@ -38,7 +38,7 @@ class SafetensorsIO(CheckpointIO):
         content = json.dumps(_encode(checkpoint, tensors))
         clear_unfinished(path.parent, path.name)  # as large as this one, of a run that was killed
         with atomic_path(path) as unfinished:
-            save_file(tensors, unfinished, metadata={_KEY: content})
+            unfinished.write_bytes(save(tensors, metadata={_KEY: content}))
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None

@@ -160,26 +160,6 @@ def shrink(truth: Tensor, weight: Tensor, height: int) -> tuple[Tensor, Tensor]:
     return shares, small
 
 
-def hardest(losses: Tensor, share: float) -> Tensor:
-    """Which chips count: a share of the batch, one at least, with the highest loss (Shrivastava et al. 2016).
-
-    Parameters
-    ----------
-    losses
-        (n,) of each chip.
-
-    Returns
-    -------
-    Tensor
-        (n,), 1 where a chip counts, else 0.
-
-    >>> hardest(torch.tensor([0.1, 0.4, 0.2, 0.3]), 0.5)
-    tensor([0., 1., 0., 1.])
-    """
-    kept = max(1, round(share * len(losses)))
-    return torch.zeros_like(losses).scatter(0, losses.topk(kept).indices, 1.0)
-
-
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -89,8 +91,12 @@ class TrainOptions:
         return ("labelled" if self.base is None else "fine-tune") if self.folders else "siamese"
 
 
-def claim(options: TrainOptions, recipe: Recipe) -> Path:
-    """The work folder, which holds one run only.
+@contextmanager
+def claimed(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
+    """The work folder, which holds one run only, as a context manager.
+
+    Where the run is refused before it has learned anything, what it made of the folder goes, so that the
+    mended command is not taken for another run.
 
     Raises
     ------
@@ -106,6 +112,7 @@ def claim(options: TrainOptions, recipe: Recipe) -> Path:
         raise OutputError(f"There is no folder {out.absolute().parent} to write {out.name} into.")
     work = options.work or out.with_suffix(".work")
     kept, run = work / RUN, _run(options, recipe)
+    there = set(work.iterdir()) if work.is_dir() else None
     if kept.exists() and kept.read_text(encoding="utf-8") != run:
         raise InputError(
             f"{work} holds a run with other options ({kept} says which); give `work` another folder, "
@@ -116,7 +123,23 @@ def claim(options: TrainOptions, recipe: Recipe) -> Path:
         write_text(kept, run)
     except OSError as error:
         raise OutputError(f"The work folder {work} cannot be written: {error.strerror}.") from error
-    return work
+    try:
+        yield work
+    except InputError:
+        if kept not in (there or ()) and not any(work.rglob(f"*{SUFFIX}")):
+            _clear(work, there)
+        raise
+
+
+def _clear(work: Path, there: set[Path] | None) -> None:
+    """Remove what was not there before; None = not even the folder was."""
+    for entry in set(work.iterdir()) - (there or set()):
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    if there is None:
+        work.rmdir()
 
 
 def _run(options: TrainOptions, recipe: Recipe) -> str:

@@ -69,7 +69,6 @@ class Loss(_Part):
     auxiliary_weight: _NotNegative = 0.1
     margin: _Positive = 1.0
     metric: Literal["euclidean", "cosine"] = "euclidean"
-    hardest: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of the batch's chips that count
 
 
 class Schedule(_Part):

@@ -27,7 +27,7 @@ from rsdetect.training.index import (
 from rsdetect.training.loop import Feed, fit
 from rsdetect.training.machine import Machine, choose_machine
 from rsdetect.training.make_card import HeldOut, make_card, over_folds
-from rsdetect.training.options import TrainOptions, claim
+from rsdetect.training.options import TrainOptions, claimed
 from rsdetect.training.recipe import Recipe, read_recipe
 from rsdetect.training.scene_sources import (
     Cuts,
@@ -82,9 +82,19 @@ def train(options: TrainOptions) -> Card | None:
         )
     _check_images(options, recipe)
     others = [load_like(model, recipe.architecture, recipe.bands) for model in options.average_with]
-    work = claim(options, recipe)
+    with claimed(options, recipe) as work:
+        return _train(recipe, machine, options, work, tuple(others))
+
+
+def _train(
+    recipe: Recipe,
+    machine: Machine,
+    options: TrainOptions,
+    work: Path,
+    others: tuple[tuple[SiameseNet, Card], ...],
+) -> Card | None:
     labelled, unlabelled = _prepared(options, recipe, work)
-    job = _Job(recipe, machine, options, work, labelled, unlabelled, tuple(others))
+    job = _Job(recipe, machine, options, work, labelled, unlabelled, others)
     folds = (
         fold_places(labelled, options.folds, recipe.validation.places, recipe.seed) if options.folds else []
     )

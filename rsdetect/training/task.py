@@ -23,7 +23,6 @@ from rsdetect.training.losses import (
     cross_entropy,
     dice,
     feature_distance,
-    hardest,
     shrink,
     triplet,
 )
@@ -149,13 +148,6 @@ class ChangeTask(pl.LightningModule):
 
     def _loss(self, logit: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
         loss = self.recipe.loss
-        if loss.hardest < 1:
-            with torch.no_grad():
-                each = [
-                    main_loss(loss, *(x[None] for x in chip))
-                    for chip in zip(logit, truth, weight, strict=True)
-                ]
-                weight = weight * hardest(torch.stack(each), loss.hardest)[:, None, None]
         total = main_loss(loss, logit, truth, weight)
         if loss.auxiliary != "none":
             total = total + loss.auxiliary_weight * auxiliary_loss(loss, self._features, truth, weight)

@@ -1,6 +1,8 @@
 """The network keeps its budget and the tile contract; model files keep what was put into them."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,17 @@ def model_file(tmp_path: Path) -> Path:
     net = trained_looking()
     save_model(path, net, card_of(net))
     return path
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_a_model_file_has_the_mode_of_any_file_of_the_user(tmp_path, mask):
+    net = trained_looking()
+    before = os.umask(mask)
+    try:
+        save_model(tmp_path / "m.safetensors", net, card_of(net))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "m.safetensors").stat().st_mode) == 0o666 & ~mask
 
 
 @pytest.mark.parametrize("name", shipped_models())

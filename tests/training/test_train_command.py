@@ -164,6 +164,26 @@ def test_a_work_folder_holds_one_run(monkeypatch, capsys, tmp_path, simulated):
     assert not (tmp_path / "two.safetensors").exists()
 
 
+def test_a_refused_run_does_not_stand_in_the_way_of_the_next(monkeypatch, capsys, tmp_path, tiny, labelled):
+    (tmp_path / "empty").mkdir()
+    model, work = tmp_path / "m.safetensors", tmp_path / "m.work"
+    options = ("--recipe", tiny, "--out", model, "--steps", 1, "--quiet")
+    assert run(monkeypatch, tmp_path / "empty", *options) == 2
+    assert "holds no labelled pairs" in capsys.readouterr().err
+    assert not work.exists()
+    assert run(monkeypatch, labelled, *options) == 0, capsys.readouterr().err
+
+
+def test_a_refused_run_leaves_a_folder_as_it_was(monkeypatch, tmp_path, tiny):
+    (tmp_path / "empty").mkdir()
+    work = tmp_path / "mine"
+    (work / "inner").mkdir(parents=True)
+    (work / "inner" / "notes.txt").write_text("mine")
+    options = ("--recipe", tiny, "--out", tmp_path / "m.safetensors", "--work", work)
+    assert run(monkeypatch, tmp_path / "empty", *options) == 2
+    assert [path.name for path in work.rglob("*")] == ["inner", "notes.txt"]
+
+
 BAD = {
     "no such recipe": (["--recipe", "siamesse"], "There is no recipe 'siamesse'"),
     "unknown key": (["--set", "schedule.step=3"], "did you mean 'steps'"),

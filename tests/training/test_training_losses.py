@@ -14,7 +14,6 @@ from rsdetect.training.losses import (
     cross_entropy,
     dice,
     feature_distance,
-    hardest,
     shrink,
     triplet,
 )
@@ -53,7 +52,7 @@ def test_dice_is_its_formula(seed):
     assert float(dice(*tensors(logit, truth, weight))) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("loss", [Loss(), Loss(focus=2.0, change_weight=5.0), Loss(hardest=0.5, dice=0.3)])
+@pytest.mark.parametrize("loss", [Loss(), Loss(focus=2.0, change_weight=5.0), Loss(dice=0.3)])
 def test_pixels_without_weight_do_not_count(loss):
     logit, truth, weight = tensors(*example(3))
     weight[:, :4] = 0
@@ -111,24 +110,6 @@ def test_truth_is_shrunk_by_weight():
     shares, weights = shrink(truth, weight, height=1)
     assert shares[0, 0].tolist() == pytest.approx([2 / 3, 0])
     assert weights[0, 0].tolist() == pytest.approx([3 / 4, 1])
-
-
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=12), st.floats(0.05, 1))
-def test_the_hardest_chips_are_those_of_the_highest_loss(losses, share):
-    chosen = hardest(torch.tensor(losses), share).numpy() > 0
-    assert chosen.sum() == max(1, round(share * len(losses)))
-    assert min(np.array(losses)[chosen]) >= max(np.array(losses)[~chosen], default=0) - 1e-6
-
-
-def test_only_the_hardest_chips_pull():
-    truth, weight = torch.zeros(2, 8, 8), torch.ones(2, 8, 8)
-    logit = torch.stack([torch.full((8, 8), -3.0), torch.full((8, 8), 3.0)]).requires_grad_()
-    with torch.no_grad():
-        each = torch.stack([cross_entropy(logit[i], truth[i], weight[i]) for i in range(2)])
-    chosen = weight * hardest(each, 0.5)[:, None, None]
-    main_loss(Loss(), logit, truth, chosen).backward()
-    assert not logit.grad[0].any()
-    assert logit.grad[1].all()
 
 
 @pytest.mark.parametrize("name", ["contrastive", "triplet"])

@@ -98,7 +98,6 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     [
         {"loss": {"auxiliary": "contrastive"}},
         {"loss": {"auxiliary": "triplet", "metric": "cosine"}},
-        {"loss": {"hardest": 0.5}},
         {"loss": {"focus": 2.0}},
         {"loss": {"change_weight": 4.0}},
         {"chips": {"mixed": 1.0}},
