@@ -21,7 +21,7 @@ import rasterio
 import torch
 from rasterio.windows import Window
 
-from rsdetect.devices import keep_freed_memory
+from rsdetect.memory import keep_freed_memory
 from rsdetect.nets.checkpoint import load_model
 from rsdetect.nets.fold import fold
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import getpass
 import os
 import re
@@ -13,38 +12,18 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from rsdetect.errors import InputError, JobInterrupted
-from rsdetect.memory import GDAL_CACHE_BYTES
-
-_KEPT_BYTES = 2**30  # of freed memory that the C library keeps
+from rsdetect.memory import GDAL_CACHE_BYTES, keep_freed_memory
 
 
 def usable_cores() -> int:
     """Processor cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Let the C library keep what is freed for what is asked for next, where it can be told so (glibc).
-
-    By itself it maps and unmaps every array above 32 MB anew and gives the end of its heaps back, so that the
-    system clears the same pages again and again: two networks side by side ran 1.5 times as fast without.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is None:
-        return
-    trim, mmap = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-    mallopt(trim, _KEPT_BYTES)
-    # Before version 2.35 no more than half a heap, and more is refused.
-    if not mallopt(mmap, _KEPT_BYTES):
-        mallopt(mmap, 32 * 2**20)
 
 
 @contextmanager
@@ -58,18 +37,6 @@ def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Ite
         torch.set_num_threads(torch_threads)
     with Env(GDAL_CACHEMAX=gdal_cache):
         yield
-
-
-def return_free_memory() -> None:
-    """Give memory that was freed back to the system, where the C library keeps it (glibc).
-
-    Tiles and activations leave heaps of freed memory behind, one a thread, and what comes next would be
-    added to them.
-    """
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim is not None:
-        trim(0)
 
 
 def resolve_device(text: str, *, on_cluster: bool = False) -> str:

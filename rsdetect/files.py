@@ -11,6 +11,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -185,3 +186,16 @@ def _discard(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def as_json(content: Any) -> str:
+    """Strict JSON for people: a number that is not finite, which JSON has no word for, becomes null."""
+    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -7,9 +7,13 @@ among the tiles in flight, which are as large as that allows.
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import os
 import re
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from rsdetect.errors import InputError
@@ -24,6 +28,7 @@ _LEAST = 512 * MIB
 _USUAL, _USUAL_PER_WORKER = 640 * MIB, 192 * MIB
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {f"{unit}I": 2 ** (10 * power) for power, unit in enumerate("KMGT", 1)}
+_KEPT_BYTES = 2**30  # of freed memory that the C library keeps
 
 
 @dataclass(frozen=True)
@@ -122,3 +127,32 @@ def _left_in(folder: Path, limit: str, usage: str) -> list[int]:
         return []
     # Without a limit version 2 says "max", and version 1 a number beyond any machine.
     return [max(0, int(most) - int(used))] if most.isdigit() and int(most) < 2**60 else []
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed for what is asked for next, where it can be told so (glibc).
+
+    By itself it maps and unmaps every array above 32 MB anew and gives the end of its heaps back, so that the
+    system clears the same pages again and again: two networks side by side ran 1.5 times as fast without.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        return
+    trim, mmap = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    mallopt(trim, _KEPT_BYTES)
+    # Before version 2.35 no more than half a heap, and more is refused.
+    if not mallopt(mmap, _KEPT_BYTES):
+        mallopt(mmap, 32 * 2**20)
+
+
+def return_free_memory() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it (glibc).
+
+    Tiles and activations leave heaps of freed memory behind, one a thread, and what comes next would be
+    added to them.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)

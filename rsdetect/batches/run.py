@@ -25,11 +25,10 @@ from rsdetect.batches.results import FINISHED, PairResult, State, as_csv
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError, JobInterrupted, RsdetectError
-from rsdetect.files import atomic_path, write_text
+from rsdetect.files import as_json, atomic_path, write_text
 from rsdetect.jobs.detect import run_detect
 from rsdetect.jobs.options import DetectOptions, ScoreOptions
 from rsdetect.jobs.outputs import Outputs
-from rsdetect.jobs.record import as_json
 from rsdetect.jobs.vectorize import read_run, vectorize_run
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scenes.handles import one_line

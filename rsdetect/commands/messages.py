@@ -24,7 +24,7 @@ def summary(counts: Mapping[str, Any], polygons: Path) -> str:
 
 def print_json(content: Mapping[str, Any]) -> None:
     """One strict JSON object on stdout."""
-    from rsdetect.jobs.record import as_json
+    from rsdetect.files import as_json
 
     sys.stdout.write(as_json(content))
     sys.stdout.flush()

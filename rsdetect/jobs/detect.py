@@ -15,7 +15,7 @@ import rasterio
 from rsdetect.checks.report import CheckReport, check_pair
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors import Scorer, choose_device, make_detector
-from rsdetect.devices import return_free_memory, usable_cores
+from rsdetect.devices import usable_cores
 from rsdetect.jobs.change_map import ChangeMap
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
@@ -29,7 +29,14 @@ from rsdetect.jobs.record import (
     plain,
     write_record,
 )
-from rsdetect.memory import GDAL_CACHE_BYTES, MIB, MemoryBudget, parse_memory, usual_memory
+from rsdetect.memory import (
+    GDAL_CACHE_BYTES,
+    MIB,
+    MemoryBudget,
+    parse_memory,
+    return_free_memory,
+    usual_memory,
+)
 from rsdetect.progress import show_progress
 from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions, open_pair

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import platform
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
 
-from rsdetect.files import hash_json, write_text
+from rsdetect.files import as_json, hash_json, write_text
 from rsdetect.grid import Window
 from rsdetect.memory import peak_memory
 from rsdetect.scenes.band_files import BandFiles, without_query
@@ -172,25 +171,6 @@ def write_record(path: Path, content: dict[str, Any]) -> None:
     write_text(path, as_json(content))
 
 
-def as_json(content: Any) -> str:
-    """Strict JSON for people: a number that is not finite, which JSON has no word for, becomes null."""
-    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def plain(content: dict[str, Any]) -> dict[str, Any]:
-    """A record as it reads when it comes back from its file."""
-    back: dict[str, Any] = json.loads(as_json(content))
-    return back
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
 def _version(package: str) -> str | None:
     """None where it is not installed: jobs in 8 bits run without torch."""
     try:
@@ -245,3 +225,9 @@ def _describe_mask(mask: MaskFile | None) -> dict[str, Any] | None:
 def _mask_path(mask: MaskFile) -> str:
     path = Path(mask.path)
     return str(path.absolute()) if path.exists() else without_query(mask.path)
+
+
+def plain(content: dict[str, Any]) -> dict[str, Any]:
+    """A record as it reads when it comes back from its file."""
+    back: dict[str, Any] = json.loads(as_json(content))
+    return back

@@ -16,8 +16,7 @@ import shapely
 from pyproj import Transformer
 
 from rsdetect.errors import JobInterrupted, RsdetectError
-from rsdetect.files import write_text
-from rsdetect.jobs.record import as_json
+from rsdetect.files import as_json, write_text
 from rsdetect.monitoring.events import Event
 from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.history_store import load_events

@@ -14,7 +14,8 @@ import pytest
 import rsdetect
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors import CvaDetector
-from rsdetect.jobs.record import Stopwatch, as_json, describe_input, fingerprint, read_record, write_record
+from rsdetect.files import as_json
+from rsdetect.jobs.record import Stopwatch, describe_input, fingerprint, read_record, write_record
 from rsdetect.scenes.pair import PairOptions, open_pair
 from rsdetect.tiles import plan_tiles
 from support.jobs import changed_pair
