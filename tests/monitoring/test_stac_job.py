@@ -9,12 +9,12 @@ import rasterio
 import shapely
 from rasterio.shutil import copy
 
-from support.file_server import Server
+from support.file_server import ServerApart
 from support.jobs import run_here
 from support.watched_jobs import DAYS, deliver, series, source_in, write_job
 
 pytest.importorskip("pystac_client")
-from support.stac_server import item, serving, stac_api
+from support.stac_server import item, stac_api
 
 BANDS = {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir"}
 NUMBERS = (0, 1, 2)
@@ -65,7 +65,7 @@ def bucket(folder, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("rsdetect.monitoring.retries._BACKOFF_S", 0.01)
-    with serving(Server(folder)) as server:
+    with ServerApart(folder) as server:
         yield server
 
 

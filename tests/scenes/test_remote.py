@@ -1,14 +1,12 @@
 """Scenes that lie elsewhere: a small server that serves ranges, as HTTP and as S3."""
 
-import threading
-
 import numpy as np
 import pytest
 from rasterio.shutil import copy
 
 import rsdetect
 from rsdetect.scenes.handles import close_handles
-from support.file_server import Server
+from support.file_server import ServerApart
 from support.jobs import changed_pair, read_raster, run_here
 
 CVA = {"detector": "cva", "quiet": True, "tile_size": 256}
@@ -48,14 +46,9 @@ def server(tmp_path, scenes, monkeypatch):
         "NO_PROXY": "127.0.0.1",
     }.items():
         monkeypatch.setenv(name, value)
-    server = Server(tmp_path)
-    monkeypatch.setenv("AWS_S3_ENDPOINT", server.place)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with ServerApart(tmp_path) as server:
+        monkeypatch.setenv("AWS_S3_ENDPOINT", server.place)
+        yield server
 
 
 @pytest.mark.parametrize("kind", ["vsicurl", "http", "vsis3", "s3"])

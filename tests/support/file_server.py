@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+DOWN = ".down"  # a file of this name in the folder takes the server down
 
 
 class Server(ThreadingHTTPServer):
@@ -38,8 +42,9 @@ class Ranges(BaseHTTPRequestHandler):
         path = server.folder / self.path.split("?")[0].lstrip("/")
         if server.down_after is not None and server.bytes_sent > server.down_after:
             server.is_down = True
-        if server.is_down or not path.is_file():
-            self.send_response(503 if server.is_down else 404)
+        is_down = server.is_down or (server.folder / DOWN).exists()
+        if is_down or not path.is_file():
+            self.send_response(503 if is_down else 404)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -57,3 +62,39 @@ class Ranges(BaseHTTPRequestHandler):
         if send:
             self.wfile.write(content[first : last + 1])
             server.bytes_sent += last - first + 1
+
+
+class ServerApart:
+    """The same in a process of its own, as a context manager.
+
+    rasterio holds the interpreter lock while GDAL waits for some answers; a server that needs this lock
+    would wait for its own client.
+    """
+
+    def __init__(self, folder):
+        self._down = Path(folder) / DOWN
+        command = [sys.executable, __file__, str(folder)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.place = self._process.stdout.readline().strip()
+
+    @property
+    def is_down(self):
+        return self._down.exists()
+
+    @is_down.setter
+    def is_down(self, down):
+        self._down.touch() if down else self._down.unlink(missing_ok=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+if __name__ == "__main__":
+    served = Server(sys.argv[1])
+    print(served.place, flush=True)
+    served.serve_forever()
