@@ -32,7 +32,7 @@ _LANDSAT_BAND = re.compile(
 )
 _LANDSAT_MASK = re.compile(r"(?:.*/)?L[^/]*_QA_PIXEL\.TIF", re.IGNORECASE)
 _LANDSAT_DATE = re.compile(r"DATE_ACQUIRED\W+(\d{4}-\d\d-\d\d)")
-_BY_HAND = "give its bands by name instead (--before-band red=FILE, or {'red': FILE, ...})"
+_BY_HAND = "give its bands by name instead, as in {'red': FILE, 'nir': FILE}"
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,9 @@ def test_the_local_cluster_gives_what_one_process_gives(tmp_path):
 
 
 def test_the_sample_is_what_its_command_makes(tmp_path):
-    recipe = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "simulate --out" in line)
+    recipe = next(
+        line for line in (ROOT / "Makefile").read_text().splitlines() if "simulate --out data/sample" in line
+    )
     arguments = recipe.split("rsdetect ", 1)[1].replace("data/sample", str(tmp_path)).split()
     assert run(sys.executable, "-m", "rsdetect.cli", *arguments).returncode == 0
     for name in ("before.tif", "after.tif", "truth.tif"):
