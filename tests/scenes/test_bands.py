@@ -150,7 +150,9 @@ def test_a_gap_between_commas_is_refused(text):
         parse_bands(text)
 
 
-@pytest.mark.parametrize("bands", [["red", " NIR"], ["Red", "nir"], (np.int64(3), np.uint8(4)), ("red", 4)])
+@pytest.mark.parametrize(
+    "bands", ["red, NIR", ["red", " NIR"], ["Red", "nir"], (np.int64(3), np.uint8(4)), ("red", 4)]
+)
 def test_python_takes_bands_in_any_sensible_spelling(tmp_path, bands):
     tile, pair = chosen(tmp_path, BGRN, BGRN, bands=bands)
     assert pair.bands == ("red", "nir")
