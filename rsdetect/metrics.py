@@ -102,9 +102,13 @@ class Counts:
         return float(np.nan_to_num(self.at(threshold).f1))
 
     def average_precision(self) -> Figure:
-        """Mean precision over recall, sum of (R_k - R_k-1) P_k from the highest score down."""
+        """Mean precision over recall, sum of (R_k - R_k-1) P_k from the highest score down.
+
+        Not defined where nothing is unchanged.
+        """
         precision = np.nan_to_num(self._from_top().precision)
-        return _ratio((precision * self.changed).sum(axis=-1), self.changed.sum(axis=-1))
+        changed = np.where(self.unchanged.any(axis=-1), self.changed.sum(axis=-1), 0)
+        return _ratio((precision * self.changed).sum(axis=-1), changed)
 
     def calibration_error(self) -> Figure:
         """Expected calibration error (Naeini et al. 2015) over groups of equal width."""
@@ -155,8 +159,8 @@ class Confusion:
 
     @property
     def precision(self) -> Figure:
-        """Share of the marked pixels that changed."""
-        return _ratio(self.found, self.found + self.false)
+        """Share of the marked pixels that changed; not defined where no pixel is known to be unchanged."""
+        return _ratio(self.found, self._where_unchanged(self.found + self.false))
 
     @property
     def recall(self) -> Figure:
@@ -165,19 +169,19 @@ class Confusion:
 
     @property
     def f1(self) -> Figure:
-        """Harmonic mean of precision and recall; not defined without change and marks."""
-        return _ratio(2 * self.found, 2 * self.found + self.false + self.missed)
+        """Harmonic mean of precision and recall; not defined without change and marks, or as precision."""
+        return _ratio(2 * self.found, self._where_unchanged(2 * self.found + self.false + self.missed))
 
     @property
     def iou(self) -> Figure:
-        """Changed and marked over changed or marked."""
-        return _ratio(self.found, self.found + self.false + self.missed)
+        """Changed and marked over changed or marked; not defined as precision."""
+        return _ratio(self.found, self._where_unchanged(self.found + self.false + self.missed))
 
     @property
     def accuracy(self) -> Figure:
-        """Share of all pixels that are right."""
+        """Share of all pixels that are right; not defined as precision."""
         right = self.found + self.rejected
-        return _ratio(right, right + self.false + self.missed)
+        return _ratio(right, self._where_unchanged(right + self.false + self.missed))
 
     @property
     def kappa(self) -> Figure:
@@ -195,6 +199,10 @@ class Confusion:
     def false_alarm_share(self) -> Figure:
         """Share of the unchanged pixels that are marked."""
         return _ratio(self.false, self.false + self.rejected)
+
+    def _where_unchanged(self, whole: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`whole`, or 0 where no pixel is unchanged: a false mark could not be seen there."""
+        return np.where(self.false + self.rejected > 0, whole, 0)
 
 
 def _ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Figure:

@@ -32,6 +32,11 @@ def test_figures_at_a_threshold_are_those_of_scikit_learn(case, level):
     if not truth.size:
         assert np.isnan(found.accuracy)
         return
+    if truth.all():  # no false mark could be seen
+        undefined = (found.precision, found.f1, found.iou, found.accuracy, found.kappa)
+        assert np.isnan(undefined).all()
+        assert found.recall == pytest.approx(oracle.recall_score(truth, marked))
+        return
     assert found.accuracy == pytest.approx(oracle.accuracy_score(truth, marked))
     precision, recall, _, _ = oracle.precision_recall_fscore_support(
         truth, marked, average="binary", zero_division=np.nan
@@ -54,7 +59,7 @@ def test_figures_over_all_thresholds_are_those_of_scikit_learn(case):
     percent, truth, labelled = case
     counts = counted(*case)
     truth, score = truth[labelled], percent[labelled] / 100
-    if not truth.any():
+    if not truth.any() or truth.all():
         assert np.isnan(counts.average_precision())
         return
     assert counts.average_precision() == pytest.approx(oracle.average_precision_score(truth, score))

@@ -16,6 +16,9 @@ _AT_A_THRESHOLD = ("precision", "recall", "f1", "iou", "kappa", "accuracy")
 def figures_of(tally: Tally, threshold: float, shifts_px: Sequence[float]) -> dict[str, Figure]:
     """Name -> figure; one number for each of the tally's leading axes, NaN where it is not defined.
 
+    Where nothing is labelled as unchanged no false mark can be seen: of the figures at a threshold only
+    recall is defined.
+
     ================================== ==================================================================
     precision ... accuracy             of changed pixels, at the detector's threshold
     threshold_best, precision_best ... at the threshold of the highest F1, chosen afterwards
@@ -36,18 +39,19 @@ def figures_of(tally: Tally, threshold: float, shifts_px: Sequence[float]) -> di
     here = _at_a_threshold(counts.at(threshold))
     best_threshold, at_best = counts.at_best()
     changed, pixels = counts.changed.sum(-1), np.asarray(tally.pixels, np.float64)
+    seen = np.where(counts.unchanged.any(-1), 1.0, np.nan)  # where a false mark could be
     return {
         **here,
-        "threshold_best": best_threshold,
+        "threshold_best": best_threshold * seen,
         **{f"{name}_best": figure for name, figure in _at_a_threshold(at_best).items()},
         "average_precision": counts.average_precision(),
         "calibration_error": counts.calibration_error(),
         "changed_share": _share(changed, pixels),
-        "f1_marking_everything": _share(2 * changed, pixels + changed),
+        "f1_marking_everything": _share(2 * changed, (pixels + changed) * seen),
         "objects_found": _share(tally.objects_found, tally.objects),
-        "false_regions_per_mpx": _share(tally.false_regions, pixels / 1e6),
-        "false_regions_per_km2": _share(tally.false_regions, np.asarray(tally.area_m2) / 1e6),
-        "boundary_f1": _boundary_f1(tally),
+        "false_regions_per_mpx": _share(tally.false_regions, pixels * seen / 1e6),
+        "false_regions_per_km2": _share(tally.false_regions, np.asarray(tally.area_m2) * seen / 1e6),
+        "boundary_f1": _boundary_f1(tally) * seen,
         "false_alarm_share": _share(tally.quiet_alarms, tally.quiet_pixels),
         **_shifted(tally, threshold, shifts_px, here["f1"]),
     }

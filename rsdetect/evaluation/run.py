@@ -144,6 +144,11 @@ def summarise(
     notes = tuple(note for note in pair.notes if "no georeference" not in note)
     if len(set(places)) == 1:
         notes += ("all pairs are of one place: their figures have no interval.",)
+    if not pooled.counts.unchanged.any():
+        notes += (
+            "nothing is labelled as unchanged, so there is no precision, only recall (what a label declares "
+            "as nodata is not labelled; gdal_edit.py -unsetnodata makes a background of it again).",
+        )
     for note in notes:
         _log.warning("%s: %s", source.name, note)
     scores = SourceScores(

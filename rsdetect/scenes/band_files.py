@@ -64,7 +64,7 @@ def without_query(path: str) -> str:
     >>> without_query("/vsicurl/https://host/B04.tif?sig=secret"), without_query("/data/B04.tif")
     ('/vsicurl/https://host/B04.tif', '/data/B04.tif')
     """
-    return path.partition("?")[0] if "://" in path else path
+    return path.partition("?")[0] if "://" in path or path.startswith("/vsicurl") else path
 
 
 def file_version(path: str) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 from rsdetect.errors import InputError
 from rsdetect.paths import file_name
+from rsdetect.scenes.band_files import without_query
 from rsdetect.scenes.scene import Header
 
 # Tags that name the acquisition, in the order of trust. TIFFTAG_DATETIME comes last, behind the file's
@@ -14,38 +15,69 @@ from rsdetect.scenes.scene import Header
 _ACQUISITION_TAGS = (
     "ACQUISITIONDATETIME",
     "ACQUISITION_DATE",
+    "ACQUISITION_TIME",  # of ENVI's header
     "DATE_ACQUIRED",
     "SENSING_TIME",
     "DATATAKE_1_DATATAKE_SENSING_START",
+    "PRODUCT_START_TIME",
+    "ACQUISITION_START_TIME",
+    "IMAGING_DATE",
+    "RANGEBEGINNINGDATE",
+    "NITF_IDATIM",
+    "EXIF_DATETIMEORIGINAL",
+    "EXIF_DATETIMEDIGITIZED",
 )
+# A date by which the scene may have been made just as well.
+_LAST_TAGS = ("EXIF_DATETIME", "TIFFTAG_DATETIME")
 _YEAR = r"(?P<y>19[5-9]\d|20\d\d)"
+_MONTH, _DAY = r"(?P<m>0[1-9]|1[0-2])", r"(?P<d>0[1-9]|[12]\d|3[01])"
+_CLOCK = r"(?:[01]\d|2[0-3])[0-5]\d"
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+# In the order in which they are tried: names that hold other dates besides come first.
 _IN_NAMES = (
-    re.compile(rf"(?<!\d){_YEAR}(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?!\d)"),
-    re.compile(rf"(?<!\d){_YEAR}[-_.](?P<m>0[1-9]|1[0-2])[-_.](?P<d>0[1-9]|[12]\d|3[01])(?!\d)"),
-    # Landsat's names before 2017: path and row, then year and day of year.
-    re.compile(rf"^L[A-Z]\d{{7}}{_YEAR}(?P<j>[0-3]\d\d)"),
+    # Sentinel-2 before December 2016: the date of production comes before that of sensing.
+    re.compile(rf"^S2[A-D]_.*_V{_YEAR}{_MONTH}{_DAY}T"),
+    # ASTER: month, day, year; then the date of production.
+    re.compile(rf"^AST_.*?_00\d{_MONTH}{_DAY}{_YEAR}{_CLOCK}"),
+    # Landsat's names before 2017: path and row, then year and day of year; as ESPA delivers them, the date.
+    re.compile(rf"^L[A-Z]\d{{7}}{_YEAR}(?P<j>[0-3]\d\d)(?!\d)"),
+    re.compile(rf"^L[A-Z]\d{{8}}{_YEAR}{_MONTH}{_DAY}\d\d(?:T\d|RT)"),
+    # MODIS and VIIRS (A2021185), AppEEARS (doy2021185), HLS (2021185T102021): year and day of year.
+    re.compile(rf"(?:(?<![A-Za-z0-9])A|doy){_YEAR}(?P<j>[0-3]\d\d)(?=\D|\d{{6}}(?!\d)|$)"),
+    re.compile(rf"(?<!\d){_YEAR}(?P<j>[0-3]\d\d)T\d{{6}}"),
+    re.compile(rf"(?<!\d){_YEAR}{_MONTH}{_DAY}(?!\d)"),
+    re.compile(rf"(?<!\d){_YEAR}[-_.]{_MONTH}[-_.]{_DAY}(?!\d)"),
+    # With the time behind it: drones, PRISMA, WorldView, Pléiades (a tenth of a second more).
+    re.compile(rf"(?<!\d){_YEAR}{_MONTH}{_DAY}{_CLOCK}(?:[0-5]\d\d?)?(?!\d)"),
+    # Maxar: 15JUL04101031.
+    re.compile(rf"(?<![A-Za-z0-9])(?P<yy>\d\d)(?P<mon>{'|'.join(_MONTHS)}){_DAY}{_CLOCK}", re.IGNORECASE),
 )
+# Production alone: Sentinel-2's granules before December 2016.
+_NO_DATE = re.compile(r"^S2[A-D]_(?:OPER|USER)_(?!.*_V\d{8}T)")
 
 
 def acquisition_date(header: Header) -> str | None:
     """ISO date (YYYY-MM-DD) on which the scene was taken; None when the file does not tell."""
     if header.date is not None:
         return header.date
+    tags = {key.upper(): value for key, value in header.tags.items()}
     for tag in _ACQUISITION_TAGS:
-        if found := _leading_date(header.tags.get(tag, "")):
+        if found := _leading_date(tags.get(tag, "")):
             return found
     if found := date_in_name(header.path):
         return found
-    return _leading_date(header.tags.get("TIFFTAG_DATETIME", ""))
+    return next((found for tag in _LAST_TAGS if (found := _leading_date(tags.get(tag, "")))), None)
 
 
 def date_in_name(path: str) -> str | None:
-    """The date in a file's name.
+    """The date in a file's name; of an address without what follows `?`.
 
     >>> date_in_name("/data/T32UPU_20210704T101031_B04.tif"), date_in_name("LE70220491999322EDC01.tif")
     ('2021-07-04', '1999-11-18')
     """
-    name = file_name(path)
+    name = file_name(without_query(path))
+    if _NO_DATE.match(name):
+        return None
     for pattern in _IN_NAMES:
         if (match := pattern.search(name)) and (found := _as_iso(match.groupdict())):
             return found
@@ -74,7 +106,13 @@ def _leading_date(text: str) -> str | None:
 
 def _as_iso(parts: dict[str, str]) -> str | None:
     try:
-        if "j" in parts:
+        if "mon" in parts:
+            year = int(parts["yy"])
+            month = _MONTHS.index(parts["mon"].upper()) + 1
+            found = date(year + (1900 if year >= 90 else 2000), month, int(parts["d"]))
+        elif "j" in parts:
+            if not 1 <= int(parts["j"]) <= 366:
+                return None
             found = date(int(parts["y"]), 1, 1) + timedelta(days=int(parts["j"]) - 1)
         else:
             found = date(int(parts["y"]), int(parts["m"]), int(parts["d"]))

@@ -66,6 +66,11 @@ def prepare_labelled(
             scenes += [replace(scene, adjoins=others) for scene in prepared]
     if not scenes:
         raise InputError(f"No pixel in {', '.join(folders)} is both usable and labelled.")
+    if all(scene.changed == scene.pixels for scene in scenes):
+        raise InputError(
+            f"No pixel in {', '.join(folders)} is labelled as unchanged, so a false mark would cost nothing; "
+            "where the background of the labels is declared as nodata, take the nodata value off."
+        )
     write_index(into, scenes)
     return tuple(scenes)
 

@@ -28,7 +28,7 @@ from rsdetect.nets.checkpoint import find_model, load_model, read_card, save_mod
 from rsdetect.scenes.pair import PairOptions, open_pair
 from rsdetect.scenes.scene import read_scene
 from support.jobs import changed_pair, listing, run_apart, run_here
-from support.labelled_sets import H, W, write_set
+from support.labelled_sets import H, W, hide_unchanged, write_set
 from support.scenes import TEN_METRES, random_scene, textured_scene, write_plain, write_scene
 
 
@@ -537,3 +537,15 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(labelled_set
     told = run_here("evaluate", labelled_set, "--out", tmp_path / "file" / "out", "--detector", "cva")
     assert told.status == 2
     assert "cannot be written" in told.err
+
+
+def test_a_set_in_which_nothing_is_labelled_as_unchanged_has_recall_alone(tmp_path, evaluation, caplog):
+    folder = write_set(tmp_path / "set", ("north_1", "south_1"))
+    hide_unchanged(folder)
+    found = evaluate([folder], detector="cva", shifts_px=(1,))
+    (source,) = found.sources
+    defined = {name for name, figure in source.figures.items() if not math.isnan(figure.value)}
+    assert defined == {"recall", "recall_best", "changed_share", "objects_found", "calibration_error"}
+    assert any("nothing is labelled as unchanged" in note for note in source.notes)
+    assert "nothing is labelled as unchanged" in caplog.text
+    assert not any("nothing is labelled" in note for note in evaluation.sources[0].notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import rasterio
 
 from support.scenes import TEN_METRES, UTM, textured_scene, write_scene
 
@@ -28,3 +29,11 @@ def write_set(folder, names=("north_1", "north_2", "south_1", "quiet_1"), *, see
             folder / "label" / f"{name}.{suffix}", np.where(changed, 255, 0).astype(np.uint8), **profile
         )
     return folder
+
+
+def hide_unchanged(folder):
+    """Labels of 1 that declare their background, 0, as nodata, as drawing polygons makes them."""
+    for path in (folder / "label").iterdir():
+        with rasterio.open(path) as label:
+            changed = label.read(1) > 0
+        write_scene(path, changed.astype(np.uint8), nodata=0)

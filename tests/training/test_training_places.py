@@ -21,7 +21,7 @@ from rsdetect.training.index import PreparedScene, Split, fold_places, read_inde
 from rsdetect.training.prepare import MOST_PX, PrepareOptions, prepare_labelled, prepare_unlabelled
 from rsdetect.training.scene_sources import PreparedScenes
 from rsdetect.training.scenes import UNKNOWN, read_scene
-from support.labelled_sets import write_set
+from support.labelled_sets import hide_unchanged, write_set
 from support.scenes import TEN_METRES
 
 RGB = PrepareOptions(wanted=WantedBands(("red", "green", "blue", "nir"), 3))
@@ -250,3 +250,10 @@ def test_testing_beside_the_ground_that_taught_is_said(caplog):
     caplog.clear()
     split_places(near, 0.2, 0, 0)
     assert not caplog.records, "nothing is tested"
+
+
+def test_labels_without_an_unchanged_pixel_are_refused(tmp_path):
+    folder = write_set(tmp_path / "set", ("north_1",))
+    hide_unchanged(folder)
+    with pytest.raises(InputError, match="labelled as unchanged"):
+        prepare_labelled([str(folder)], tmp_path / "out", RGB)
