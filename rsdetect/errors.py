@@ -7,6 +7,7 @@
     │   ├── SceneError          a scene cannot be opened, or is no raster to compare
     │   ├── GridMismatch        the scenes lie on different grids
     │   ├── NothingToCompare    no overlap, or no pixel valid on both dates
+    │   ├── DoubtError          place, validity or units are not certain; `accept` goes on
     │   ├── ModelError          a model file is unreadable or does not fit the pair
     │   └── OutputError         the output exists already or cannot be written
     ├── ReadError               a file is damaged; what was done stays    exit status 2
@@ -45,6 +46,10 @@ class GridMismatch(InputError):
 
 class NothingToCompare(InputError):
     """The scenes do not overlap, or no pixel is valid on both dates."""
+
+
+class DoubtError(InputError):
+    """Place, validity or units of a scene are not certain, and `accept` does not name the doubt."""
 
 
 class ModelError(InputError):

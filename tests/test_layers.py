@@ -19,7 +19,7 @@ MODULES = {
 
 # From the ground up: a module imports from its own room and from the floors below it.
 FLOORS = (
-    {"errors", "arraytypes", "extras", "grid", "paths", "files", "folders", "percent", "progress"}
+    {"errors", "doubts", "arraytypes", "extras", "grid", "paths", "files", "folders", "percent", "progress"}
     | {"schema", "validation"},
     {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions"},
     {"scenes", "geopackage", "backends", "pages", "simulation"},

@@ -2,9 +2,9 @@
 
 Columns: `name` (the pair's folder), `before`, `after`, and any option of `rsdetect detect` that says what is
 compared or how, under its own name and in the words that the command line takes (`mask`, `mask_values`,
-`mask_bits`, `bands`, `dates`, `aoi`, `align`, `resampling`, `detector`, `model`, `threshold`, `min_area`,
-`simplify`). An empty cell leaves the option as the batch has it. A relative path counts from the folder that
-the list lies in.
+`mask_bits`, `bands`, `dates`, `aoi`, `align`, `resampling`, `accept`, `detector`, `model`, `threshold`,
+`min_area`, `simplify`). An empty cell leaves the option as the batch has it. A relative path counts from the
+folder that the list lies in.
 """
 
 from __future__ import annotations
@@ -148,6 +148,7 @@ _OPTIONS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "aoi": ("pair", "aoi", from_folder),
     "align": ("pair", "align", _truth),
     "resampling": ("pair", "resampling", lambda text, _: text),
+    "accept": ("pair", "accept", lambda text, _: tuple(part.strip() for part in text.split(","))),
     "detector": ("score", "detector", lambda text, _: text),
     "model": (
         "score",

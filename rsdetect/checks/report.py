@@ -10,6 +10,7 @@ import numpy as np
 
 from rsdetect.checks.registration import LEAST_TILES, Shift, measure_shift
 from rsdetect.checks.scan import Scan
+from rsdetect.doubts import Doubt
 from rsdetect.errors import NothingToCompare
 from rsdetect.grid import Grid
 from rsdetect.scenes.alignment import crs_name
@@ -48,12 +49,14 @@ class CheckReport:
     bands: tuple[BandStatistics, ...]
     shift: Shift | None  # None = no tile had enough texture
     warnings: tuple[str, ...]
+    doubts: tuple[Doubt, ...] = ()  # about place, validity or units, that the user accepted
 
     def as_json(self) -> dict[str, Any]:
         """The report in JSON types."""
         content = asdict(self)
         if self.shift is not None:
             content["shift"] |= {"distance_px": self.shift.distance_px, "reliable": self.shift.is_reliable}
+        content["doubts"] = sorted({doubt.name for doubt in self.doubts})
         plain: dict[str, Any] = json.loads(json.dumps(content))
         return plain
 
@@ -113,7 +116,12 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
         statistics_cover=look.seen / (pair.grid.height * pair.grid.width),
         bands=tuple(_band_rows(pair, look)),
         shift=shift,
-        warnings=(*pair.notes, *_shift_warnings(pair, shift)),
+        warnings=(
+            *(f"{doubt.text}; accepted by `accept={doubt.name!r}`." for doubt in pair.doubts),
+            *pair.notes,
+            *_shift_warnings(pair, shift),
+        ),
+        doubts=pair.doubts,
     )
 
 

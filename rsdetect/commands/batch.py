@@ -10,6 +10,7 @@ import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, say
 from rsdetect.commands.parameters import (
+    Accept,
     Align,
     Aoi,
     Backend,
@@ -51,6 +52,7 @@ def batch(
     aoi: Aoi = None,
     align: Align = False,
     resampling: Resampling = "bilinear",
+    accept: Accept = None,
     tile_size: TileSize = None,
     memory: Memory = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
@@ -77,7 +79,15 @@ def batch(
     from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
     options = DetectOptions(
-        pair=parse_pair_options(bands, None, mask_values, mask_bits, aoi, align, resampling, None),
+        pair=parse_pair_options(
+            bands=bands,
+            mask_values=mask_values,
+            mask_bits=mask_bits,
+            aoi=aoi,
+            align=align,
+            resampling=resampling,
+            accept=accept,
+        ),
         score=ScoreOptions(
             detector=detector,
             model=model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rsdetect.commands.messages import log_to_stderr, print_json, warn
 from rsdetect.commands.parameters import (
+    Accept,
     After,
     AfterBand,
     Align,
@@ -35,6 +36,7 @@ def check(
     align: Align = False,
     resampling: Resampling = "bilinear",
     dates: Dates = None,
+    accept: Accept = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -45,7 +47,17 @@ def check(
     log_to_stderr(quiet=False)
     report = run_check(
         *parse_scenes(before, after, before_band, after_band),
-        parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
+        parse_pair_options(
+            bands=bands,
+            mask=mask,
+            mask_values=mask_values,
+            mask_bits=mask_bits,
+            aoi=aoi,
+            align=align,
+            resampling=resampling,
+            dates=dates,
+            accept=accept,
+        ),
     )
     if as_json:
         print_json(report.as_json())

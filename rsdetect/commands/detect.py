@@ -9,6 +9,7 @@ import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, say, summary
 from rsdetect.commands.parameters import (
+    Accept,
     After,
     AfterBand,
     Align,
@@ -55,6 +56,7 @@ def detect(
     align: Align = False,
     resampling: Resampling = "bilinear",
     dates: Dates = None,
+    accept: Accept = None,
     tile_size: TileSize = None,
     memory: Memory = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
@@ -77,7 +79,17 @@ def detect(
 
     scenes = parse_scenes(before, after, before_band, after_band)
     options = DetectOptions(
-        pair=parse_pair_options(bands, mask, mask_values, mask_bits, aoi, align, resampling, dates),
+        pair=parse_pair_options(
+            bands=bands,
+            mask=mask,
+            mask_values=mask_values,
+            mask_bits=mask_bits,
+            aoi=aoi,
+            align=align,
+            resampling=resampling,
+            dates=dates,
+            accept=accept,
+        ),
         score=ScoreOptions(
             detector=detector,
             model=model,

@@ -38,6 +38,10 @@ GroupBy = Annotated[
 Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]
 Resampling = Annotated[str, typer.Option(help="Resampling for --align: nearest, bilinear, cubic, ...")]
 Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-01,2021-06-03.")]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Go on with a doubt that an error names; once for each."),
+]
 Backend = Annotated[
     str, typer.Option(help="What runs the network: auto, torch, openvino or onnx (the last two in 8 bits).")
 ]

@@ -84,8 +84,8 @@ def detect(
         Folder for the results; made where it is missing.
     **options
         The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, aoi, align, resampling,
-        dates; detector, model, tile_size, device, workers, scheduler, backend, memory; threshold, min_area,
-        simplify; overwrite, resume, quiet.
+        dates, accept; detector, model, tile_size, device, workers, scheduler, backend, memory; threshold,
+        min_area, simplify; overwrite, resume, quiet.
 
     Raises
     ------
@@ -151,7 +151,8 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                     loading.result()
                 return_free_memory()
                 job = _plan(pair, scorer, options.score, memory)
-                for warning in costly_layouts(pair, job.plan, memory):
+                warnings = (*report.warnings, *costly_layouts(pair, job.plan, memory))
+                for warning in warnings[len(report.warnings) :]:
                     _log.warning(warning)
             provenance = scorer.provenance()
             dates = report.before["date"], report.after["date"]
@@ -180,6 +181,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                     "fingerprint": key,
                     "plan": _describe_plan(job) | {"reading": reading},
                     "counts": counts | made,
+                    "warnings": list(warnings),
                     "seconds": watch.seconds,
                     "machine": describe_machine(device),
                     "finished": datetime.now(UTC).isoformat(timespec="seconds"),

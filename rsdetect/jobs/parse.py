@@ -5,12 +5,26 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rsdetect.errors import InputError
 
 if TYPE_CHECKING:
     from rsdetect.scenes.source import SceneLike
+
+
+class PairTexts(TypedDict, total=False):
+    """The options of `open_pair` as the command line is given them; None = left out."""
+
+    bands: str | None
+    mask: str | None
+    mask_values: str | None
+    mask_bits: str | None
+    aoi: str | None
+    align: bool
+    resampling: str
+    dates: str | None
+    accept: Sequence[str] | None
 
 
 def parse_scenes(
@@ -61,30 +75,23 @@ def parse_band_files(option: str, texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def parse_pair_options(
-    bands: str | None,
-    mask: str | None,
-    mask_values: str | None,
-    mask_bits: str | None,
-    aoi: str | None,
-    align: bool,
-    resampling: str,
-    dates: str | None,
-) -> Any:
+def parse_pair_options(**given: Unpack[PairTexts]) -> Any:
     """The options of `open_pair` from what the command line was given."""
     from rsdetect.scenes.bands import parse_bands
     from rsdetect.scenes.dates import parse_dates
     from rsdetect.scenes.pair import PairOptions
 
+    mask = given.get("mask")
     return PairOptions(
-        bands=parse_bands(bands),
+        bands=parse_bands(given.get("bands")),
         masks=tuple(mask.split(",")) if mask else (),
-        mask_values=parse_integers("`mask_values`", mask_values),
-        mask_bits=parse_integers("`mask_bits`", mask_bits),
-        aoi=aoi,
-        align=align,
-        resampling=resampling,
-        dates=parse_dates(dates),
+        mask_values=parse_integers("`mask_values`", given.get("mask_values")),
+        mask_bits=parse_integers("`mask_bits`", given.get("mask_bits")),
+        aoi=given.get("aoi"),
+        align=given.get("align", False),
+        resampling=given.get("resampling", "bilinear"),
+        dates=parse_dates(given.get("dates")),
+        accept=tuple(given.get("accept") or ()),
     )
 
 

@@ -65,6 +65,7 @@ class CheckRecord(TypedDict):
     bands: list[dict[str, object]]
     shift: dict[str, object] | None
     warnings: list[str]
+    doubts: list[str]  # names of those that were accepted; `warnings` has their sentences
 
 
 class Record(TypedDict):
@@ -84,6 +85,7 @@ class Record(TypedDict):
     fingerprint: str
     plan: dict[str, object]
     counts: Counts
+    warnings: list[str]  # of the check, and of what came out
     seconds: dict[str, float]  # by stage
     machine: dict[str, object]
     finished: str  # ISO time

@@ -17,8 +17,9 @@ from rsdetect.labelled.stacks import stack_bands
 from rsdetect.scenes.alignment import describe_mismatch, offset_between
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.bands import WantedBands
+from rsdetect.scenes.header import read_header
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair
-from rsdetect.scenes.scene import Scene, read_header, read_scene
+from rsdetect.scenes.scene import Scene, read_scene
 
 
 @dataclass(frozen=True)

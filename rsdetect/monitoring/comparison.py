@@ -83,6 +83,7 @@ class Comparer:
                 mask_values=scenes.mask_values if masked else (),
                 mask_bits=scenes.mask_bits if masked else (),
                 aoi=self._site.aoi_path,
+                accept=scenes.accept,
                 dates=(baseline.day, scene.taken.date().isoformat()),
             ),
             score=ScoreOptions(

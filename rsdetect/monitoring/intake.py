@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from rsdetect.arraytypes import Float32Array
-from rsdetect.errors import RsdetectError
+from rsdetect.doubts import settle_doubts
+from rsdetect.errors import DoubtError, RsdetectError
 from rsdetect.files import hash_json
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.job import ScenesSection
@@ -27,7 +28,8 @@ from rsdetect.monitoring.site import Site, band_names
 from rsdetect.scenes.alignment import describe_mismatch, offset_between
 from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
-from rsdetect.scenes.scene import Header, MaskFile, Scene, read_header, read_scene
+from rsdetect.scenes.header import Header, read_header
+from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 
 USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 
@@ -83,7 +85,7 @@ def take_in(
         content = _look_at(ref, site, options, copies / f"{fingerprint}.tif")
         if content["valid_share"] < options.min_valid or content["valid_share"] == 0:
             state, reason = CLOUDED, f"{content['valid_share']:.1%} of its pixels are valid"
-    except SetAside as error:
+    except (SetAside, DoubtError) as error:
         state, reason = SET_ASIDE, str(error)
     except RsdetectError as error:
         state, reason, attempts = FAILED, str(error), attempts + 1
@@ -96,6 +98,7 @@ def _is_settled(row: SceneRow) -> bool:
 
 def _look_at(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> dict[str, Any]:
     headers = [read_header(path) for path in ref.files]
+    settle_doubts([doubt for header in headers for doubt in header.doubts], options.accept)
     names = band_names(ref, headers)
     if len(names) != len(site.names) or (all(names) and all(site.names) and names != site.names):
         raise SetAside(f"its bands are {_listed(names)}, and the job's {_listed(site.names)}")

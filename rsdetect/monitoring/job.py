@@ -246,6 +246,10 @@ class ScenesSection(Section):
     resampling: Literal["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"] = Field(
         default="bilinear", description="Resampling for align."
     )
+    accept: tuple[str, ...] = Field(
+        default=(),
+        description="Doubts about place, validity or units with which scenes are taken all the same.",
+    )
     exclude: tuple[str, ...] = Field(
         default=(), description="Ids of scenes to leave out, as if they did not exist."
     )

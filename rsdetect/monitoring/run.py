@@ -135,8 +135,9 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     detector = make_detector(asked.name, asked.model, device, asked.backend)
     scoring = ScoringIdentity.of(detector, asked.backend)
     refs = list_scenes(job, job_file, aoi)
+    sought = refs, _fixed_id(job, refs), aoi, job.scenes.accept
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
-        site = None if folder.journal.exists() else settle_site(refs, _fixed_id(job, refs), aoi)
+        site = None if folder.journal.exists() else settle_site(*sought)
         if site is not None:  # all that can be refused is, before the folder is taken into use
             require_bands(site, job.scenes.bands, detector.bands)
         with Journal(folder.journal, write=True) as journal:
@@ -144,7 +145,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
             fact = journal.fact(_SITE)
             site = known_site(fact, aoi) if fact is not None else site
             if site is None:
-                site = settle_site(refs, _fixed_id(job, refs), aoi)
+                site = settle_site(*sought)
             if site is not None:
                 require_bands(site, job.scenes.bands, detector.bands)
             return _update(journal, job, folder, scoring, site, refs)

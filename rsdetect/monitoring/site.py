@@ -13,13 +13,14 @@ from typing import Any
 
 from affine import Affine
 
-from rsdetect.errors import InputError, NothingToCompare, SceneError
+from rsdetect.doubts import settle_doubts
+from rsdetect.errors import DoubtError, InputError, NothingToCompare, SceneError
 from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.scenes import SceneRef
 from rsdetect.scenes.aoi import read_aoi, touches_window
 from rsdetect.scenes.bands import WantedBands, choose_bands
-from rsdetect.scenes.scene import Header, read_header
+from rsdetect.scenes.header import Header, read_header
 
 _BLOCK = 512  # edge of the windows in which scenes are read, in pixels
 
@@ -92,7 +93,9 @@ def known_site(fact: dict[str, Any], aoi: Path | None) -> Site:
     return _site(grid, tuple(fact["names"]), aoi)
 
 
-def settle_site(refs: Sequence[SceneRef], fixed: str | None, aoi: Path | None) -> Site | None:
+def settle_site(
+    refs: Sequence[SceneRef], fixed: str | None, aoi: Path | None, accept: Sequence[str] = ()
+) -> Site | None:
     """The site of a new job: of the first scene that can be read and touches the area of interest.
 
     Parameters
@@ -101,6 +104,8 @@ def settle_site(refs: Sequence[SceneRef], fixed: str | None, aoi: Path | None) -
         The listed scenes, by date.
     fixed
         Id of the scene that is everybody's baseline; None = there is none.
+    accept
+        Names of doubts with which a scene is taken all the same.
 
     Returns
     -------
@@ -118,10 +123,11 @@ def settle_site(refs: Sequence[SceneRef], fixed: str | None, aoi: Path | None) -
     for ref in sorted(refs, key=lambda ref: ref.id != fixed):
         try:
             headers = [read_header(path) for path in ref.files]
+            settle_doubts([doubt for header in headers for doubt in header.doubts], accept)
             return _site(headers[0].grid, band_names(ref, headers), aoi)
         except NothingToCompare as error:
             outside = error
-        except SceneError:
+        except (SceneError, DoubtError):
             continue  # it is told of where scenes are taken in
     if outside is not None:
         raise NothingToCompare(f"the area of interest in {aoi} lies outside all {len(refs)} scenes.")

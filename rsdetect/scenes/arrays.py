@@ -14,7 +14,7 @@ from rsdetect.arraytypes import BoolArray
 from rsdetect.errors import SceneError
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.array_grid import grid_of_array, north_up, spatial_dims
-from rsdetect.scenes.scene import Header
+from rsdetect.scenes.header import Header
 from rsdetect.scenes.warping import BLOCK
 
 if TYPE_CHECKING:

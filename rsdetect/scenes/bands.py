@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsdetect.errors import InputError
-from rsdetect.scenes.scene import Header
+from rsdetect.scenes.header import Header
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from rsdetect.errors import InputError, SceneError
 from rsdetect.grid import Window
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.handles import gdal_window, with_gdal_environment
-from rsdetect.scenes.scene import Header, read_header, read_unmasked, valid_header
+from rsdetect.scenes.header import Header, read_header, valid_header
+from rsdetect.scenes.scene import read_unmasked
 from rsdetect.scenes.source import Source
 
 # Names of files that only this process has.

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from rsdetect.errors import InputError
 from rsdetect.paths import file_name
 from rsdetect.scenes.band_files import without_query
-from rsdetect.scenes.scene import Header
+from rsdetect.scenes.header import Header
 
 # Tags that name the acquisition, in the order of trust. TIFFTAG_DATETIME comes last, behind the file's
 # name, because many programs write into it when they made the file.

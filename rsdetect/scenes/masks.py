@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rsdetect.errors import GridMismatch, InputError
 from rsdetect.grid import Grid
 from rsdetect.scenes.band_files import file_version
-from rsdetect.scenes.scene import MaskFile, Scene, read_header
+from rsdetect.scenes.header import read_header
+from rsdetect.scenes.scene import MaskFile, Scene
 
 if TYPE_CHECKING:
     from rsdetect.scenes.pair import PairOptions

@@ -10,8 +10,8 @@ from typing import Any
 from rsdetect.errors import InputError, SceneError
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.given import find_files
+from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.products import open_product
-from rsdetect.scenes.scene import Header, read_header
 from rsdetect.scenes.source import Source
 from rsdetect.scenes.stac_item import stack_item
 

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from rsdetect.doubts import Doubt, require_known_doubts, settle_doubts
 from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.alignment import (
@@ -21,9 +22,10 @@ from rsdetect.scenes.aoi import AoiLike, inside_aoi, read_aoi, settle_aoi, touch
 from rsdetect.scenes.band_files import BandFiles, file_version
 from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands, parse_bands
 from rsdetect.scenes.dates import acquisition_date
+from rsdetect.scenes.header import Header
 from rsdetect.scenes.masks import masks_of_pair
 from rsdetect.scenes.opening import header_of, open_source
-from rsdetect.scenes.scene import Header, MaskFile, Scene, read_scene
+from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.warping import BLOCK
 from rsdetect.tiles import Tile, TileWindow
@@ -43,6 +45,7 @@ class PairKeywords(TypedDict, total=False):
     align: bool
     resampling: str
     dates: tuple[str, str] | None
+    accept: Sequence[str] | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,7 @@ class PairOptions:
     align: bool = False  # warp after onto before's grid where the grids differ
     resampling: str = "bilinear"  # one of RESAMPLINGS, used by align
     dates: tuple[str, str] | None = None  # ISO dates; None = as the files tell
+    accept: tuple[str, ...] = ()  # names of doubts (rsdetect.doubts) with which the job goes on
 
     def __post_init__(self) -> None:
         if isinstance(self.bands, str):  # as on the command line
@@ -68,7 +72,9 @@ class PairOptions:
             mask_values=whole_number,
             mask_bits=whole_number,
             dates=text,
+            accept=text,
         )
+        require_known_doubts(self.accept)
         object.__setattr__(self, "aoi", settle_aoi(self.aoi))
         if self.dates is not None and len(self.dates) != 2:
             raise InputError(f"`dates` takes two ISO dates, before and after, and got {len(self.dates)}.")
@@ -88,6 +94,7 @@ class Pair:
     after_date: str | None
     aoi: bytes | None = None  # WKB polygons in (column, row) of `grid`; None = everywhere
     notes: tuple[str, ...] = field(default=(), compare=False)  # what the user should know
+    doubts: tuple[Doubt, ...] = field(default=(), compare=False, repr=False)  # that the user accepts
 
     @property
     def has_georeference(self) -> bool:
@@ -126,6 +133,8 @@ def open_pair(
         The grids differ and `options.align` is off, or one scene alone has a georeference.
     NothingToCompare
         The scenes do not overlap.
+    DoubtError
+        Place, validity or units of a scene are not certain, and `options.accept` does not name the doubt.
     InputError
         Bands or options that cannot be met.
     """
@@ -136,6 +145,7 @@ def open_pair(
         )
     sources = open_source(before, "before"), open_source(after, "after")
     first, second = header_of(sources[0]), header_of(sources[1])
+    doubts = settle_doubts((*first.doubts, *second.doubts), options.accept)
     require_same_georeference(
         (first.path, first.grid, first.georeferenced), (second.path, second.grid, second.georeferenced)
     )
@@ -152,7 +162,8 @@ def open_pair(
         before_date=before_date,
         after_date=after_date,
         aoi=None if options.aoi is None else read_aoi(options.aoi, grid),
-        notes=_notes_of_files(first, second) + notes + choice.notes + _doubts(first, second, choice),
+        notes=_notes_of_files(first, second) + notes + choice.notes + _warnings(first, second, choice),
+        doubts=doubts,
     )
 
 
@@ -269,31 +280,31 @@ def _notes_of_files(*headers: Header) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for each in headers if each.files for note in each.files.notes))
 
 
-def _doubts(first: Header, second: Header, choice: BandChoice) -> tuple[str, ...]:
-    doubts = []
+def _warnings(first: Header, second: Header, choice: BandChoice) -> tuple[str, ...]:
+    warnings = []
     if first.dtypes[0] != second.dtypes[0]:
-        doubts.append(
+        warnings.append(
             f"{first.path} holds {first.dtypes[0]} values and {second.path} {second.dtypes[0]}: "
             "each date is normalised by its own statistics."
         )
     for header, bands in ((first, choice.before), (second, choice.after)):
         if header.has_palette:
-            doubts.append(
+            warnings.append(
                 f"{header.path} holds the numbers of a palette's colours, not the colours: expand it first "
                 "(gdal_translate -expand rgb ...)."
             )
         if header.alpha is not None and header.alpha not in bands:
-            doubts.append(
+            warnings.append(
                 f"band {header.alpha} of {header.path} is marked as alpha: it says which pixels are valid "
                 "and is not compared (`bands` can name it as data)."
             )
     for one, other in ((first, second), (second, first)):
         if one.nodata is not None and not other.has_mask and one.has_mask:
-            doubts.append(
+            warnings.append(
                 f"{one.path} declares {one.nodata:g} as nodata and {other.path} declares nothing: all its "
                 "pixels are taken as valid."
             )
-    return tuple(doubts)
+    return tuple(warnings)
 
 
 def _shape(grid: Grid) -> str:

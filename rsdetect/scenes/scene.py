@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray, Float32Array
@@ -20,7 +19,6 @@ from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.blocks import Pixels, SharedBlocks
 from rsdetect.scenes.handles import (
     GDAL_ERRORS,
-    alpha_band,
     alpha_in_use,
     gdal_window,
     has_mask_band,
@@ -34,11 +32,6 @@ from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
 
 if TYPE_CHECKING:
     from rsdetect.scenes.source import Source
-
-# GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
-# lets the polygons of a plain pixel grid lie on its picture.
-PIXEL_GRID = Affine(1, 0, 0, 0, -1, 0)
-
 
 # What reading may end with. The header was read before, so a scene that cannot be opened went away.
 _BROKEN: tuple[type[Exception], ...] = (SceneError, *GDAL_ERRORS)
@@ -89,88 +82,6 @@ class Scene:
     def name(self) -> str:
         """The file's name without its folder."""
         return file_name(self.path)
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a scene's file, or another source, says of itself."""
-
-    path: str  # the source's name where it is no file
-    grid: Grid
-    georeferenced: bool
-    dtypes: tuple[str, ...]  # one a band
-    names: tuple[str, ...]  # one a band, lower case; "" where the file names none
-    alpha: int | None  # number of the band that says where the others count
-    has_palette: bool  # pixel values are the numbers of colours
-    nodata: float | None
-    has_mask: bool
-    tags: dict[str, str]
-    block_shape: tuple[int, int]  # (rows, columns) of the file's own blocks
-    # What a product's metadata say, where they are known. One entry a band, or empty.
-    scales: tuple[float, ...] = ()  # a physical value is number * scale + offset
-    offsets: tuple[float, ...] = ()
-    wavelengths: tuple[float | None, ...] = ()  # nm, centre of the band
-    date: str | None = None  # ISO date of acquisition
-    mask_kind: str | None = None  # what the scene's quality mask is
-    files: BandFiles | None = None  # where each band is a file of its own
-
-    @property
-    def usable(self) -> tuple[int, ...]:
-        """Numbers of the bands that are not alpha."""
-        return tuple(i for i in range(1, len(self.names) + 1) if i != self.alpha)
-
-
-def read_header(scene: str | BandFiles) -> Header:
-    """Open a scene, look, and close it again. `SceneError` when it is no raster of real numbers."""
-    if isinstance(scene, str):
-        with open_raster(scene) as dataset:
-            return valid_header(dataset, scene)
-    with open_raster(scene.vrt, of=scene.name) as dataset:
-        return replace(valid_header(dataset, scene.name), files=scene)
-
-
-def valid_header(dataset: Any, path: str) -> Header:
-    """The header of an open dataset, called `path`. `SceneError` when it is no raster of real numbers."""
-    if dataset.count == 0:
-        parts = ", ".join(dataset.subdatasets[:3])
-        raise SceneError(f"{path} holds several rasters and no band of its own; name one of them: {parts}")
-    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
-        raise SceneError(f"{path} holds complex numbers; give amplitude or intensity instead.")
-    plain = dataset.crs is None and dataset.transform.is_identity
-    if plain and (dataset.gcps[0] or dataset.rpcs):
-        raise SceneError(
-            f"{path} is placed by ground control points or RPCs and has no grid of its own; bring it "
-            f"onto one first (gdalwarp {path} ...)."
-        )
-    grid = Grid(
-        dataset.crs.to_wkt() if dataset.crs else None,
-        PIXEL_GRID if plain else dataset.transform,
-        dataset.height,
-        dataset.width,
-    )
-    if not plain and grid.pixel_area == 0:
-        raise SceneError(f"{path} has pixels without area; its georeference is broken.")
-    colours = [colour.name for colour in dataset.colorinterp]
-    names = [
-        (text or (colour if colour in ("red", "green", "blue", "nir") else "")).strip().lower()
-        for text, colour in zip(dataset.descriptions, colours, strict=True)
-    ]
-    alpha = alpha_band(dataset)
-    return Header(
-        path=path,
-        grid=grid,
-        georeferenced=not plain,
-        dtypes=tuple(dataset.dtypes),
-        names=tuple(names),
-        alpha=alpha,
-        has_palette="palette" in colours,
-        nodata=dataset.nodata,
-        has_mask=alpha is not None
-        or has_mask_band(dataset)
-        or any(value is not None for value in dataset.nodatavals),
-        tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
-        block_shape=dataset.block_shapes[0],
-    )
 
 
 @with_gdal_environment

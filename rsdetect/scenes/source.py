@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
     from rsdetect.scenes.band_files import BandFiles
-    from rsdetect.scenes.scene import Header
+    from rsdetect.scenes.header import Header
 
 
 @runtime_checkable

@@ -23,8 +23,8 @@ from rsdetect.scenes.alignment import crs_name, offset_between, same_crs, window
 from rsdetect.scenes.band_files import BandFile, BandFiles, file_version, name_of_files
 from rsdetect.scenes.dates import acquisition_date
 from rsdetect.scenes.handles import has_mask_band, open_raster, with_gdal_environment
+from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.quality import MaskMeaning, known_mask
-from rsdetect.scenes.scene import Header, read_header
 from rsdetect.scenes.warping import warped_bands
 
 _VRT_TYPES = {

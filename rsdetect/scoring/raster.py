@@ -28,7 +28,7 @@ from rsdetect.scenes.handles import (
     thread_handle,
     with_gdal_environment,
 )
-from rsdetect.scenes.scene import read_header
+from rsdetect.scenes.header import read_header
 from rsdetect.scoring.store import WorkStore
 from rsdetect.tiles import TileWindow
 

@@ -10,9 +10,9 @@ from affine import Affine
 
 from rsdetect.errors import GridMismatch, SceneError
 from rsdetect.grid import Window
+from rsdetect.scenes.header import read_header
 from rsdetect.scenes.opening import open_source
 from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
-from rsdetect.scenes.scene import read_header
 from rsdetect.tiles import TileWindow
 from support.memory import data_array
 from support.scenes import TEN_METRES, UTM, random_scene, write_scene

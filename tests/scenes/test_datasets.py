@@ -13,9 +13,9 @@ from rasterio.vrt import WarpedVRT
 from rsdetect.errors import InputError, SceneError
 from rsdetect.grid import Window
 from rsdetect.scenes.datasets import DatasetSource
+from rsdetect.scenes.header import read_header
 from rsdetect.scenes.opening import open_source
 from rsdetect.scenes.pair import open_pair, read_tile
-from rsdetect.scenes.scene import read_header
 from rsdetect.tiles import TileWindow
 from support.scenes import random_scene, write_scene
 

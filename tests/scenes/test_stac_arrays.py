@@ -12,9 +12,9 @@ from rasterio.warp import transform_bounds
 from shapely.geometry import box, mapping
 
 from rsdetect.grid import Window
+from rsdetect.scenes.header import read_header
 from rsdetect.scenes.opening import open_source
 from rsdetect.scenes.pair import open_pair, read_tile
-from rsdetect.scenes.scene import read_header
 from rsdetect.tiles import TileWindow
 from support.scenes import random_scene, write_scene
 

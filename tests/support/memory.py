@@ -10,7 +10,7 @@ import xarray as xr
 from rasterio.crs import CRS
 
 from rsdetect.grid import Grid
-from rsdetect.scenes.scene import Header
+from rsdetect.scenes.header import Header
 from support.scenes import TEN_METRES, UTM
 
 

@@ -1,0 +1,115 @@
+"""The header of a scene: its grid, its bands, and what else the file says without pixels being read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from affine import Affine
+
+from rsdetect.doubts import Doubt
+from rsdetect.errors import SceneError
+from rsdetect.grid import Grid
+from rsdetect.scenes.alignment import crs_name
+from rsdetect.scenes.band_files import BandFiles
+from rsdetect.scenes.handles import alpha_band, has_mask_band, open_raster
+
+# GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
+# lets the polygons of a plain pixel grid lie on its picture.
+PIXEL_GRID = Affine(1, 0, 0, 0, -1, 0)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a scene's file, or another source, says of itself."""
+
+    path: str  # the source's name where it is no file
+    grid: Grid
+    georeferenced: bool
+    dtypes: tuple[str, ...]  # one a band
+    names: tuple[str, ...]  # one a band, lower case; "" where the file names none
+    alpha: int | None  # number of the band that says where the others count
+    has_palette: bool  # pixel values are the numbers of colours
+    nodata: float | None
+    has_mask: bool
+    tags: dict[str, str]
+    block_shape: tuple[int, int]  # (rows, columns) of the file's own blocks
+    # What a product's metadata say, where they are known. One entry a band, or empty.
+    scales: tuple[float, ...] = ()  # a physical value is number * scale + offset
+    offsets: tuple[float, ...] = ()
+    wavelengths: tuple[float | None, ...] = ()  # nm, centre of the band
+    date: str | None = None  # ISO date of acquisition
+    mask_kind: str | None = None  # what the scene's quality mask is
+    doubts: tuple[Doubt, ...] = ()  # what is not certain of its place, validity or units
+    files: BandFiles | None = None  # where each band is a file of its own
+
+    @property
+    def usable(self) -> tuple[int, ...]:
+        """Numbers of the bands that are not alpha."""
+        return tuple(i for i in range(1, len(self.names) + 1) if i != self.alpha)
+
+
+def read_header(scene: str | BandFiles) -> Header:
+    """Open a scene, look, and close it again. `SceneError` when it is no raster of real numbers."""
+    if isinstance(scene, str):
+        with open_raster(scene) as dataset:
+            return valid_header(dataset, scene)
+    with open_raster(scene.vrt, of=scene.name) as dataset:
+        return replace(valid_header(dataset, scene.name), files=scene)
+
+
+def valid_header(dataset: Any, path: str) -> Header:
+    """The header of an open dataset, called `path`. `SceneError` when it is no raster of real numbers."""
+    if dataset.count == 0:
+        parts = ", ".join(dataset.subdatasets[:3])
+        raise SceneError(f"{path} holds several rasters and no band of its own; name one of them: {parts}")
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+        raise SceneError(f"{path} holds complex numbers; give amplitude or intensity instead.")
+    plain = dataset.transform.is_identity  # which GDAL says of a file that has none
+    if plain and (dataset.gcps[0] or dataset.rpcs):
+        raise SceneError(
+            f"{path} is placed by ground control points or RPCs and has no grid of its own; bring it "
+            f"onto one first (gdalwarp {path} ...)."
+        )
+    grid = Grid(
+        dataset.crs.to_wkt() if dataset.crs and not plain else None,
+        PIXEL_GRID if plain else dataset.transform,
+        dataset.height,
+        dataset.width,
+    )
+    if not plain and grid.pixel_area == 0:
+        raise SceneError(f"{path} has pixels without area; its georeference is broken.")
+    colours = [colour.name for colour in dataset.colorinterp]
+    names = [
+        (text or (colour if colour in ("red", "green", "blue", "nir") else "")).strip().lower()
+        for text, colour in zip(dataset.descriptions, colours, strict=True)
+    ]
+    alpha = alpha_band(dataset)
+    return Header(
+        path=path,
+        grid=grid,
+        georeferenced=not plain,
+        dtypes=tuple(dataset.dtypes),
+        names=tuple(names),
+        alpha=alpha,
+        has_palette="palette" in colours,
+        nodata=dataset.nodata,
+        has_mask=alpha is not None
+        or has_mask_band(dataset)
+        or any(value is not None for value in dataset.nodatavals),
+        tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
+        block_shape=dataset.block_shapes[0],
+        doubts=_doubts(dataset, path) if plain and dataset.crs else (),
+    )
+
+
+def _doubts(dataset: Any, path: str) -> tuple[Doubt, ...]:
+    """Of a file that names a CRS and has no transform: GDAL would place it at the origin of the CRS."""
+    where = crs_name(dataset.crs.to_wkt())
+    return (
+        Doubt(
+            "no-place",
+            f"{path} names {where} and has no transform, so that its place is unknown; give it one "
+            "(gdal_edit.py -a_ullr LEFT TOP RIGHT BOTTOM ...), or take it as a plain pixel grid",
+        ),
+    )
