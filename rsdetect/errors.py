@@ -9,6 +9,7 @@
     │   ├── NothingToCompare    no overlap, or no pixel valid on both dates
     │   ├── DoubtError          place, validity or units are not certain; `accept` goes on
     │   ├── ModelError          a model file is unreadable or does not fit the pair
+    │   ├── DetectorError       a detector of others cannot be loaded, or breaks its contract
     │   └── OutputError         the output exists already or cannot be written
     ├── ReadError               a file is damaged; what was done stays    exit status 2
     └── JobInterrupted          the job stopped and can be resumed        exit status 3
@@ -54,6 +55,10 @@ class DoubtError(InputError):
 
 class ModelError(InputError):
     """A model file is unreadable, or the model does not fit the scenes."""
+
+
+class DetectorError(InputError):
+    """A detector of others cannot be loaded, fails, or breaks the contract of `rsdetect.detectors.base`."""
 
 
 class OutputError(InputError):

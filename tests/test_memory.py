@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rsdetect
+from rsdetect.detectors.base import TORCH_BYTES, Scorer
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.memory import MIB, MemoryBudget, _left_in_groups, free_memory, parse_memory, usual_memory
 from rsdetect.scenes.pair import open_pair
-from rsdetect.scoring import planning
 from rsdetect.scoring.core import push_height
 from rsdetect.scoring.decoding_cost import costly_layouts
 from rsdetect.scoring.planning import plan_for
@@ -23,8 +23,9 @@ from support.scenes import TEN_METRES, textured_scene, write_scene
 SIAMESE = {"detector": "siamese", "backend": "torch", "quiet": True}
 
 
-class Strips:
-    halo, stride, strips = 58, 8, True
+class Strips(Scorer):
+    name = "strips"
+    halo, stride, strips, bytes_per_pixel = 58, 8, True, 750
 
     def strip(self, height, width):
         raise NotImplementedError
@@ -172,11 +173,12 @@ def test_a_file_in_strips_is_told_of_with_the_command_that_mends_it(tmp_path):
     assert costly_layouts(replace(pair, before=squares, after=squares), plan, MemoryBudget(0, 0, 0, 0)) == []
 
 
-class Squares:
-    halo, stride = 58, 8
+class Squares(Scorer):
+    name = "squares"
+    halo, stride, import_bytes = 58, 8, 0
 
-    def __init__(self, backend):
-        self.backend = backend
+    def __init__(self, bytes_per_pixel):
+        self.bytes_per_pixel = bytes_per_pixel
 
     def score(self, tile):
         raise NotImplementedError
@@ -187,18 +189,19 @@ class Squares:
 @given(
     mib=st.integers(512, 8192), workers=st.integers(1, 16),
     shape=st.tuples(st.integers(50, 40_000), st.integers(50, 40_000)),
-    backend=st.sampled_from(["openvino", "onnx"]),
+    bytes_per_pixel=st.sampled_from([60, 190, 300]),
 )  # fmt: skip
-def test_tiles_that_are_scored_at_once_are_as_large_as_pays_and_fit(scenes, mib, workers, shape, backend):
+def test_tiles_that_are_scored_at_once_are_as_large_as_pays_and_fit(
+    scenes, mib, workers, shape, bytes_per_pixel
+):
     pair = open_pair(*scenes)
     pair = replace(pair, grid=replace(pair.grid, height=shape[0], width=shape[1]))
     memory = MemoryBudget.of(mib * MIB, workers)
-    plan = plan_for(pair, Squares(backend), memory, workers)
+    plan = plan_for(pair, Squares(bytes_per_pixel), memory, workers)
     edge = plan.tile_shape[0]
     assert plan.tile_shape == (edge, edge) and 128 <= edge <= 1024
-    room = memory.tile + planning._WITHOUT_TORCH // workers
-    pixel = planning._BYTES_BY_BACKEND.get(backend, planning._BYTES_A_TILE_PIXEL)
-    assert edge == 128 or (edge + 2 * plan.halo) ** 2 * pixel <= room
+    room = memory.tile + TORCH_BYTES // workers
+    assert edge == 128 or (edge + 2 * plan.halo) ** 2 * bytes_per_pixel <= room
 
     def cost(edge):
         tiles = -(-shape[0] // edge) * -(-shape[1] // edge)

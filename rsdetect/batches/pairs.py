@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rsdetect.detectors.own_file import full_name
 from rsdetect.errors import InputError
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.jobs.parse import parse_integers, parse_threshold
@@ -149,7 +150,7 @@ _OPTIONS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "align": ("pair", "align", _truth),
     "resampling": ("pair", "resampling", lambda text, _: text),
     "accept": ("pair", "accept", lambda text, _: tuple(part.strip() for part in text.split(","))),
-    "detector": ("score", "detector", lambda text, _: text),
+    "detector": ("score", "detector", full_name),
     "model": (
         "score",
         "model",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, say
-from rsdetect.commands.parameters import Align, Backend, Bands, Debug, GroupBy, Json, Quiet
+from rsdetect.commands.parameters import Align, Backend, Bands, Debug, DetectorName, GroupBy, Json, Quiet
 from rsdetect.jobs.parse import parse_shifts
 
 
@@ -18,7 +18,7 @@ def evaluate(
         typer.Argument(metavar="FOLDER[:BANDS]...", help="Folders of labelled pairs, one a source."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for evaluation.json and .html.")],
-    detector: Annotated[str, typer.Option(help="siamese or cva.")] = "siamese",
+    detector: DetectorName = None,
     model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
     bands: Bands = None,
     layout: Annotated[str, typer.Option(help="auto, folders, places, onera or csv.")] = "auto",

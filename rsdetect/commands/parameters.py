@@ -35,6 +35,14 @@ GroupBy = Annotated[
         help="Pairs of one place: nearer than 500m, or by a match in their names.",
     ),
 ]
+DetectorName = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        metavar="NAME|FILE.py:Class",
+        help="siamese (default), cva, ... as rsdetect detectors lists them, or one of your own.",
+    ),
+]
 Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]
 Resampling = Annotated[str, typer.Option(help="Resampling for --align: nearest, bilinear, cubic, ...")]
 Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-01,2021-06-03.")]

@@ -4,36 +4,54 @@ from __future__ import annotations
 
 from rsdetect.backends.select import EIGHT_BIT
 from rsdetect.detectors.base import Detector, Scorer
-from rsdetect.detectors.cva import CvaDetector
+from rsdetect.detectors.registry import DETECTORS, find_detector
 from rsdetect.devices import resolve_device
 from rsdetect.errors import InputError
 
-__all__ = ["DETECTORS", "CvaDetector", "Detector", "Scorer", "choose_device", "make_detector"]
+__all__ = ["DETECTORS", "Detector", "Scorer", "choose_device", "find_detector", "make_detector"]
 
-DETECTORS = ("siamese", "cva")
 DEFAULT_DETECTOR = "siamese"
+_OF_A_MODEL = "siamese"  # that runs what `--model` names
 
 
-def choose_device(detector: str, device: str, backend: str, *, on_cluster: bool = False) -> str:
-    """What `--device` means for a detector and what runs it, as `resolve_device` says it.
+def choose_device(
+    detector: str | Detector | None, device: str, backend: str, *, on_cluster: bool = False
+) -> str:
+    """What `--device` means for a detector and what runs it, as `resolve_device` gives it.
 
     Raises
     ------
     InputError
-        As `resolve_device`.
+        As `resolve_device` and `find_detector`.
     """
+    kind = detector if isinstance(detector, Detector) else find_detector(detector or DEFAULT_DETECTOR)
     # A GPU that nobody asked for by name is left alone where there is nothing to run on it.
-    on_processor = detector == "cva" or (backend in EIGHT_BIT and device == "auto")
+    on_processor = not kind.uses_device or (backend in EIGHT_BIT and device == "auto")
     return "cpu" if on_processor else resolve_device(device, on_cluster=on_cluster)
 
 
+def named(detector: str | None, model: str | None) -> str:
+    """What `--detector` and `--model` name together: a model alone is a network's.
+
+    >>> named(None, "siamese-buildings"), named("cva", None)
+    ('siamese', 'cva')
+    """
+    return detector or (DEFAULT_DETECTOR if model is None else _OF_A_MODEL)
+
+
 def make_detector(
-    name: str, model: str | None = None, device: str = "cpu", backend: str = "torch"
+    detector: str | Detector | None = None,
+    model: str | None = None,
+    device: str = "cpu",
+    backend: str = "torch",
 ) -> Detector:
-    """Make the detector that `--detector` names.
+    """Make the detector that `--detector` names; an object is taken as it is.
 
     Parameters
     ----------
+    detector
+        A name of `DETECTORS`, a file as `path/to/file.py:Class`, or an object; None = the default, or with
+        `model` the one that runs it.
     model
         Path or name of a model file, for detectors that use one; None = the default.
     device
@@ -47,16 +65,11 @@ def make_detector(
         Unknown name, a model for a detector that has none, or a backend that cannot run here.
     ModelError
         The model cannot be read, or cannot be run by this backend.
+    DetectorError
+        A file or package cannot be loaded.
     """
-    if name not in DETECTORS:
-        raise InputError(f"`detector` {name!r} is unknown; choose one of {', '.join(DETECTORS)}.")
-    if name == "cva":
+    if isinstance(detector, Detector):
         if model is not None:
-            raise InputError("`model` names a network, and `detector='cva'` has none; drop one of the two.")
-        return CvaDetector()
-    from rsdetect.backends.select import resolve_backend
-    from rsdetect.detectors.learned import DEFAULT_MODEL, SiameseDetector
-    from rsdetect.nets.checkpoint import read_card
-
-    model = model or DEFAULT_MODEL
-    return SiameseDetector(model, device, resolve_backend(backend, model, read_card(model), device))
+            raise InputError("`model` names a network, and `detector` is an object; drop one of the two.")
+        return detector
+    return find_detector(named(detector, model)).configure(model, device, backend)

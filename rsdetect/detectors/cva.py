@@ -9,15 +9,14 @@ histograms", IEEE Trans. SMC 9(1):62-66.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
+from rsdetect.detectors.base import Detector, Scorer
 from rsdetect.errors import NothingToCompare
-from rsdetect.scenes.bands import WantedBands
-from rsdetect.scenes.pair import Pair
 from rsdetect.stats import Histogram, robust_scale
 from rsdetect.tiles import Tile
 
@@ -37,7 +36,7 @@ _SHORTEST = 1e-3  # keeps the logarithm of an unmoved pixel finite
 
 
 @dataclass(frozen=True)
-class CvaScorer:
+class CvaScorer(Scorer):
     """A fitted change vector analysis."""
 
     before_centre: tuple[float, ...]  # one a band, raw pixel values
@@ -47,8 +46,8 @@ class CvaScorer:
     midpoint: float  # length of the change vector with probability 0.5, in standard deviations
     slope: float  # of the logit over the natural logarithm of the length
 
-    halo: ClassVar[int] = 0
-    stride: ClassVar[int] = 1
+    name = "cva"
+    import_bytes = 0
 
     def length(self, tile: Tile) -> Float32Array:
         """Length of the change vector, root of the sum over bands, (height, width) float32."""
@@ -80,14 +79,13 @@ class CvaScorer:
 
 
 @dataclass(frozen=True)
-class CvaDetector:
+class CvaDetector(Detector):
     """Change vector analysis with an automatic threshold; any number of any bands, no training."""
 
-    name: ClassVar[str] = "cva"
-    bands: ClassVar[WantedBands | None] = None
-
-    def load(self, pair: Pair) -> None:
-        """Nothing: there is no network."""
+    name = "cva"
+    description = "Change vector analysis: the length of the difference of the bands, threshold by Otsu."
+    passes = 2
+    seconds_per_mpx = 0.05
 
     def fit(self, scan: Scan) -> CvaScorer:
         """Two looks at the pair: the radiometric scale of each date, then the lengths of the vectors."""

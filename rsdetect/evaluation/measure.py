@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
+from rsdetect.detectors.identity import describe
 from rsdetect.devices import usable_cores
 from rsdetect.evaluation.objects import count_edges, count_objects
 from rsdetect.evaluation.shift import with_shift
@@ -103,7 +104,7 @@ def _score(pair: Pair, detector: Detector, progress: Progress) -> tuple[NDArray[
     for tile, probability in score_windows(pair, scorer, plan, workers=workers, threads=threads):
         percent[tile.core.slices_in(pair.grid.window)] = to_percent(probability)
         progress.advance(probability.size)
-    return percent, scorer.provenance()
+    return percent, describe(detector, scorer)
 
 
 def _counts(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Counts:

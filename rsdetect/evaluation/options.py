@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from rsdetect.detectors import DEFAULT_DETECTOR
+from rsdetect.detectors.base import Detector
 from rsdetect.errors import InputError
 from rsdetect.paths import split_path
 from rsdetect.scenes.bands import parse_bands
@@ -41,7 +41,7 @@ class EvaluateKeywords(TypedDict, total=False):
 class EvaluateOptions:
     """All options of `evaluate`."""
 
-    detector: str = DEFAULT_DETECTOR
+    detector: str | Detector | None = None  # as of `detect`
     model: str | None = None  # path or name of a model file; None = the detector's default
     device: str = "auto"  # auto, cpu, cuda, cuda:i
     backend: str = "auto"  # what runs a network: auto, torch, openvino, onnx

@@ -29,7 +29,9 @@ from rsdetect.progress import show_progress
 from rsdetect.validation import as_items, text
 
 _log = logging.getLogger(__name__)
-_TOLD = ("name", "model", "model_version", "model_sha256", "bands", "backend", "precision")  # of a detector
+# Of a detector; the first are always there.
+_TOLD = ("name", "model", "model_version", "model_sha256", "bands", "backend", "precision")
+_TOLD_OF_OTHERS = ("parameters", "source")
 
 
 def evaluate(
@@ -113,7 +115,8 @@ def _measure(
     provenance = measured[0].provenance
     several = [len(source.scenes) > 1 for source in found]
     return Evaluation(
-        detector={key: provenance.get(key) for key in _TOLD},
+        detector={key: provenance.get(key) for key in _TOLD}
+        | {key: provenance[key] for key in _TOLD_OF_OTHERS if key in provenance},
         threshold=measured[0].threshold,
         sources=tuple(found),
         macro=macro([source.figures for source in found], draws),

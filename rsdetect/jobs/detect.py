@@ -14,7 +14,9 @@ import rasterio
 
 from rsdetect.checks.report import CheckReport, check_pair
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import Scorer, choose_device, make_detector
+from rsdetect.detectors import Detector, Scorer, choose_device, make_detector
+from rsdetect.detectors.base import State
+from rsdetect.detectors.identity import describe
 from rsdetect.devices import usable_cores
 from rsdetect.jobs.change_map import ChangeMap
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
@@ -154,7 +156,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 warnings = (*report.warnings, *costly_layouts(pair, job.plan, memory))
                 for warning in warnings[len(report.warnings) :]:
                     _log.warning(warning)
-            provenance = scorer.provenance()
+            provenance = describe(detector, scorer)
             dates = report.before["date"], report.after["date"]
             asked = PolygonRequest.of(options.polygons, provenance, dates)
             inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
@@ -175,7 +177,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 kept = KeptDifferences(store, pair, job.plan, asked.level)
                 made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair, kept)
             record = plain(
-                _describe(job, options, asked, report)
+                _describe(job, options, asked, report, provenance)
                 | {
                     "inputs": inputs,
                     "fingerprint": key,
@@ -198,7 +200,7 @@ def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tup
     return pair, detector.fit(Scan(pair, usable_cores()))
 
 
-def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, str, Any]:
+def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, str, Detector]:
     asked = options.score
     on_cluster = asked.scheduler is not None
     device = choose_device(asked.detector, asked.device, asked.backend, on_cluster=on_cluster)
@@ -264,14 +266,17 @@ def _score(
 
 
 def _describe(
-    job: _Job, options: DetectOptions, asked: PolygonRequest, report: CheckReport
+    job: _Job, options: DetectOptions, asked: PolygonRequest, report: CheckReport, provenance: State
 ) -> dict[str, Any]:
+    detector = options.score.detector
+    if isinstance(detector, Detector):  # what it is, `provenance` says
+        options = replace(options, score=replace(options.score, detector=detector.name))
     return {
         "rsdetect": "run",
         "schema": RUN,
         "options": asdict(options) | {"pair": asdict(_with_full_paths(options.pair))},
         "bands": list(job.pair.bands),
-        "detector": job.scorer.provenance(),
+        "detector": provenance,
         **asked.as_record(),
         "check": report.as_json(),
     }

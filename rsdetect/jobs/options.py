@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TypedDict, TypeVar, Unpack
 
 from rsdetect.backends.select import require_known
-from rsdetect.detectors import DEFAULT_DETECTOR
+from rsdetect.detectors.base import Detector
 from rsdetect.errors import InputError
 from rsdetect.memory import parse_memory
 from rsdetect.percent import level_of
@@ -67,7 +67,8 @@ class ScoreKeywords(TypedDict, total=False):
 class ScoreOptions:
     """Which detector scores, and how the work is cut up."""
 
-    detector: str = DEFAULT_DETECTOR
+    # A name, a file as FILE.py:Class, or an object; None = the default, or the one that runs `model`.
+    detector: str | Detector | None = None
     model: str | None = None  # path or name of a model file; None = the detector's default
     tile_size: int | None = None  # edge of a tile in pixels, no part of the result; None = as memory allows
     device: str = "auto"  # auto, cpu, cuda, cuda:i

@@ -16,6 +16,7 @@ from typing import Any
 import pyogrio.raw
 import shapely
 
+from rsdetect.detectors import named
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
 from rsdetect.files import hash_json
@@ -103,6 +104,7 @@ class Comparer:
     def key(self, baseline: Baseline, scene: TakenScene) -> str:
         """16 hexadecimal digits that change with all that decides the result, but for `scoring`."""
         how = self._job.detector.model_dump(include={"name", "model", "threshold", "min_area"})
+        how["name"] = named(how["name"], how["model"])
         if self._job.detector.backend != "auto":  # which takes whatever hardly differs
             how["backend"] = self._job.detector.backend
         told = [baseline.key, scene.fingerprint, how, self._job.scenes.bands, self._site.aoi_hash]

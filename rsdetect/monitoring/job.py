@@ -170,7 +170,11 @@ BaselineSection = Annotated[
 class DetectorSection(Section):
     """How two scenes are compared; the options of `rsdetect detect`."""
 
-    name: str = Field(default="siamese", description="siamese, cva, ... as of rsdetect detect.")
+    name: str | None = Field(
+        default=None,
+        description="siamese, cva, FILE.py:Class, ... as of rsdetect detect; a relative path "
+        "counts from the job file.",
+    )
     model: str | None = Field(default=None, description="Model file or name; the detector's own by default.")
     threshold: Annotated[float | None, BeforeValidator(_none_of_auto)] = Field(
         default=None,

@@ -13,6 +13,7 @@ import rasterio
 
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
+from rsdetect.detectors.own_file import full_name
 from rsdetect.errors import InputError, JobInterrupted, OutputError
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
@@ -125,7 +126,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     JobInterrupted
         The source cannot be reached, or another run is at work.
     """
-    job = read_job(job_file)
+    job = _with_full_paths(read_job(job_file), job_file)
     require_hook(job.news, job_file.absolute().parent)
     folder = JobFolder(job.path(job.out, job_file))
     aoi = None if job.aoi is None else job.path(job.aoi, job_file)
@@ -149,6 +150,11 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
             if site is not None:
                 require_bands(site, job.scenes.bands, detector.bands)
             return _update(journal, job, folder, scoring, site, refs)
+
+
+def _with_full_paths(job: Job, job_file: Path) -> Job:
+    name = job.detector.name and full_name(job.detector.name, job_file.absolute().parent)
+    return job.model_copy(update={"detector": job.detector.model_copy(update={"name": name})})
 
 
 def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+from rsdetect.detectors.base import Scorer
 from rsdetect.devices import own_device
 from rsdetect.errors import JobInterrupted
 from rsdetect.scenes.band_files import file_version
@@ -50,15 +49,23 @@ def check_worker(pair: Pair, work: Path, wanted: str) -> None:
 
 
 _WAY_OUT = (
-    "scenes, masks and output folder must lie on storage that all workers see under the same path; mend that "
-    "and run the same command to carry on."
+    "scenes, masks, models and output folder must lie on storage that all workers see under the same path; "
+    "mend that and run the same command to carry on."
 )
 
 
-def on_own_device(scorer: Any) -> Any:
-    """The scorer on the device that this process has for it; one that has no device, as it is."""
-    asked = getattr(scorer, "device", None)
-    return scorer if asked is None else replace(scorer, device=own_device(asked))
+def ready_scorer(scorer: Scorer) -> Scorer:
+    """The scorer on the device that this process has for it; one that has no device, as it is.
+
+    Raises
+    ------
+    JobInterrupted
+        A file that it needs is not there, or no GPU is left.
+    """
+    for file in scorer.files:
+        if not Path(file).is_file():
+            raise JobInterrupted(f"the worker on {socket.gethostname()} does not see {file}; {_WAY_OUT}")
+    return scorer if scorer.device is None else scorer.on_device(own_device(scorer.device))
 
 
 def _local_files(pair: Pair) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.arraytypes import Float32Array
-from rsdetect.detectors.base import Scorer, Strip, StripScorer
+from rsdetect.arraytypes import BoolArray, Float32Array
+from rsdetect.detectors.base import Scorer, Strip
+from rsdetect.errors import DetectorError, RsdetectError
 from rsdetect.grid import Window
 from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.tiles import Tile, TileWindow
@@ -20,6 +20,7 @@ from rsdetect.tiles import Tile, TileWindow
 # top down and do not overlap. Where no window comes, the probability is 0 or NaN.
 Sink = Callable[[Tile, Window, Float32Array], None]
 
+_WAY_OUT = "rsdetect check-detector shows more."
 _PUSH_ROWS = 128  # of a strip at a time; half as many of a wide one, more where the halo is longer
 _WIDE = 3072  # pixels
 
@@ -27,8 +28,8 @@ _WIDE = 3072  # pixels
 def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None = None) -> Float32Array:
     """Change probability of the tile's core, (height, width) float32; NaN where not valid on both dates.
 
-    A network is not asked where everything within its halo is the same on both dates to the last bit: there
-    the probability is 0. That is settled pixel by pixel, and so does not depend on the tiles.
+    A scorer that `skips_equal` is not asked where everything within its halo is the same on both dates to the
+    last bit: there the probability is 0. That is settled pixel by pixel, and so does not depend on the tiles.
 
     Parameters
     ----------
@@ -37,10 +38,12 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None =
 
     Raises
     ------
+    DetectorError
+        The scorer failed, or gave something else than a probability for each pixel.
     ReadError, SourceUnavailable
         A file broke while it was read, or its server went away; the message names the file.
     """
-    if goes_down_strips(scorer):
+    if scorer.strips:
         return _score_down(pair, scorer, tile, sink)
     pixels = read_tile(pair, tile)
     rows, cols = tile.core.slices_in(tile.read)
@@ -48,11 +51,11 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None =
     if not valid.any():
         return np.full(tile.core.shape, np.nan, dtype=np.float32)
     still = None
-    if isinstance(scorer, StripScorer):
+    if scorer.skips_equal:
         still = _still(_live(pixels), tile.read, tile.core, scorer.halo)
     if still is not None and (still | ~valid).all():
         return np.where(valid, np.float32(0), np.float32(np.nan))
-    probability = pixels.crop_to_core(scorer.score(pixels))
+    probability = _core_scores(scorer, pixels, valid)
     if still is not None:
         probability = np.where(still, np.float32(0), probability)
     if sink is not None:
@@ -60,9 +63,41 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None =
     return np.where(valid, probability, np.float32(np.nan))
 
 
+def _core_scores(scorer: Scorer, pixels: Tile, valid: BoolArray) -> Float32Array:
+    """The scores of the core, (height, width) float32, refused where they are no probabilities.
+
+    Parameters
+    ----------
+    valid
+        (height, width) of the core; elsewhere scores may be any number.
+    """
+    name = f"the detector {scorer.name}"
+    try:
+        scored = np.asarray(scorer.score(pixels))
+    except RsdetectError:
+        raise
+    except Exception as error:
+        if type(scorer).__module__.partition(".")[0] == "rsdetect":
+            raise  # a defect of ours
+        raise DetectorError(f"{name} failed ({type(error).__name__}: {error}); {_WAY_OUT}") from error
+    if scored.shape != pixels.valid.shape or scored.dtype.kind != "f":
+        raise DetectorError(
+            f"{name} gave scores of shape {scored.shape} and type {scored.dtype} for a tile of shape "
+            f"{pixels.valid.shape}, where floats are needed, one a pixel; {_WAY_OUT}"
+        )
+    core = pixels.crop_to_core(scored.astype(np.float32, copy=False))
+    known = core if valid.all() else core[valid]
+    least, most = known.min(), known.max()  # NaN if any is
+    if not (least >= 0 and most <= 1):
+        found = f"values from {least:.4g} to {most:.4g}"
+        wrong = "NaN at valid pixels" if np.isnan(least) else found
+        raise DetectorError(f"{name} gave {wrong} where a probability of 0 to 1 is needed; {_WAY_OUT}")
+    return core
+
+
 def read_windows(scorer: Scorer, tile: TileWindow) -> list[Window]:
     """The windows, in order, that `score_core` reads for a tile."""
-    if not goes_down_strips(scorer):
+    if not scorer.strips:
         return [tile.read]
     height = push_height(scorer, tile.read.width)
     # Of a tile that is cut at the edge of the raster no more than its core needs.
@@ -73,18 +108,13 @@ def read_windows(scorer: Scorer, tile: TileWindow) -> list[Window]:
     ]
 
 
-def goes_down_strips(scorer: Scorer) -> TypeGuard[StripScorer]:
-    """Whether `score_core` reads and scores tiles by bands of rows, and not at once."""
-    return isinstance(scorer, StripScorer) and scorer.strips
-
-
 def push_height(scorer: Scorer, width: int) -> int:
     """Rows at a time of a strip `width` pixels wide: a multiple of the stride, and not below the halo."""
     rows = _PUSH_ROWS if width <= _WIDE else _PUSH_ROWS // 2
     return -(-max(rows, scorer.halo) // scorer.stride) * scorer.stride
 
 
-def _score_down(pair: Pair, scorer: StripScorer, tile: TileWindow, sink: Sink | None) -> Float32Array:
+def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None) -> Float32Array:
     """Read and score a tile by bands of rows, leaving out those in which nothing can have changed.
 
     Live is a band with a valid pixel that differs between the dates. What lies within the halo of one has a

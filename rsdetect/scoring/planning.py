@@ -5,22 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rsdetect.backends.select import EIGHT_BIT
-from rsdetect.detectors.base import Scorer
+from rsdetect.detectors.base import TORCH_BYTES, Scorer
 from rsdetect.grid import Window
-from rsdetect.memory import MIB, MemoryBudget
+from rsdetect.memory import MemoryBudget
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene
-from rsdetect.scoring.core import goes_down_strips, push_height, read_windows
+from rsdetect.scoring.core import push_height, read_windows
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 
-# Measured with the default model on four bands, peak over what the program holds anyway.
-_BYTES_A_PUSHED_PIXEL = 750  # of a strip, with what two threads leave unused between their arrays
 _BYTES_A_CORE_PIXEL = 10  # probability, percent, and what is valid, differs, or is still
-_BYTES_A_TILE_PIXEL = 300  # of the read window of a tile that is scored at once, as the next
-_BYTES_BY_BACKEND = {"openvino": 190}
-# Of the memory for the program, what a job in 8 bits leaves: it does not import torch.
-_WITHOUT_TORCH = 160 * MIB
 
 _MOST_PIXELS = 8 * 2**20  # of a tile: what is lost when a job is interrupted is seconds
 _EDGES = 128, 1024  # of a tile that is scored at once, in pixels: least and most
@@ -38,7 +31,7 @@ def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> 
     """
     rows, cols = pair.before.blocks
     halo = -(-scorer.halo // scorer.stride) * scorer.stride
-    if goes_down_strips(scorer):
+    if scorer.strips:
         shape = _strip_shape(pair.grid.shape, (rows, cols), halo, memory.tile, workers, scorer)
     else:
         edge = _edge(pair.grid.shape, halo, memory.tile, workers, scorer)
@@ -53,10 +46,10 @@ def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> 
 
 def _edge(grid: tuple[int, int], halo: int, most_bytes: int, workers: int, scorer: Scorer) -> int:
     """Edge of square cores by which all workers together have least to do."""
-    backend = getattr(scorer, "backend", "")
-    room = most_bytes + (_WITHOUT_TORCH // workers if backend in EIGHT_BIT else 0)
+    # The memory for the program counts with torch.
+    room = most_bytes + max(0, TORCH_BYTES - scorer.import_bytes) // workers
     least, highest = _EDGES
-    most = int((room / _BYTES_BY_BACKEND.get(backend, _BYTES_A_TILE_PIXEL)) ** 0.5) - 2 * halo
+    most = int((room / scorer.bytes_per_pixel) ** 0.5) - 2 * halo
     most = max(least, min(highest, most - most % scorer.stride))
 
     def cost(edge: int) -> int:
@@ -79,7 +72,7 @@ def _strip_shape(
     for wide in _even_shares(grid[1], blocks[1], _LEAST_EDGE):
         pushed = push_height(scorer, wide + 2 * halo)
         for high in _even_shares(grid[0], blocks[0], _ROWS_STEP):
-            taken = (wide + 2 * halo) * pushed * _BYTES_A_PUSHED_PIXEL + wide * high * _BYTES_A_CORE_PIXEL
+            taken = (wide + 2 * halo) * pushed * scorer.bytes_per_pixel + wide * high * _BYTES_A_CORE_PIXEL
             if taken > most_bytes or wide * high > _MOST_PIXELS:
                 continue
             tiles = math.ceil(grid[0] / high) * math.ceil(grid[1] / wide)

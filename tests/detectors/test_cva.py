@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import CvaDetector
-from rsdetect.detectors.cva import CvaScorer
+from rsdetect.detectors.cva import CvaDetector, CvaScorer
 from rsdetect.errors import NothingToCompare
 from rsdetect.percent import to_percent
 from rsdetect.scenes.pair import open_pair

@@ -1,13 +1,13 @@
 """Known figures of a known method on real sets come out of `evaluate` again."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_otsu
 
+from rsdetect.detectors import Detector, Scorer
 from rsdetect.evaluation import evaluate
 from rsdetect.evaluation.measure import measure_pair
 from rsdetect.evaluation.opening import open_source
@@ -30,14 +30,13 @@ KNOWN = {
 
 
 @dataclass(frozen=True)
-class DifferenceScorer:
+class DifferenceScorer(Scorer):
     """How far each pixel moved after every band of every image was standardised, smoothed (sigma 2)."""
 
     distance: np.ndarray  # of the whole pair
     otsu: float
 
-    halo: ClassVar[int] = 0
-    stride: ClassVar[int] = 1
+    name = "difference"
 
     def score(self, tile):
         probability = np.zeros(tile.valid.shape, np.float32)
@@ -53,9 +52,8 @@ class DifferenceScorer:
         return {"name": "difference", "threshold": 0.5}
 
 
-class DifferenceDetector:
+class DifferenceDetector(Detector):
     name = "difference"
-    bands = None
 
     def fit(self, scan):
         whole = scan.pair.grid.window

@@ -13,7 +13,7 @@ import pytest
 
 import rsdetect
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import CvaDetector
+from rsdetect.detectors.cva import CvaDetector
 from rsdetect.files import as_json
 from rsdetect.jobs.record import Stopwatch, describe_input, fingerprint, read_record, write_record
 from rsdetect.scenes.pair import PairOptions, open_pair

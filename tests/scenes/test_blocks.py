@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import rsdetect.scenes.scene
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import CvaDetector, make_detector
+from rsdetect.detectors import make_detector
+from rsdetect.detectors.cva import CvaDetector
 from rsdetect.grid import Window
 from rsdetect.memory import MIB, MemoryBudget
 from rsdetect.progress import Silence

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import CvaDetector
+from rsdetect.detectors.cva import CvaDetector
 from rsdetect.errors import NothingToCompare
 from rsdetect.grid import Window
 from rsdetect.scenes.pair import open_pair, read_tile

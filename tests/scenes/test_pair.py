@@ -14,7 +14,7 @@ import rasterio
 
 from rsdetect.checks.report import check_pair
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import CvaDetector
+from rsdetect.detectors.cva import CvaDetector
 from rsdetect.errors import (
     InputError,
     JobInterrupted,

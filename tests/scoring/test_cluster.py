@@ -16,6 +16,7 @@ import pyogrio
 import pytest
 
 import rsdetect
+from rsdetect.detectors import Scorer
 from rsdetect.errors import ReadError
 from rsdetect.jobs.options import DetectOptions
 from support import watched_jobs
@@ -79,7 +80,7 @@ def slowly(monkeypatch, seconds):
 
         scorer = context.scorer
 
-        class Slow:  # pickled by value
+        class Slow(Scorer):  # pickled by value
             halo, stride = scorer.halo, scorer.stride
 
             def score(self, tile):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import rsdetect
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import CvaDetector, make_detector
+from rsdetect.detectors import make_detector
+from rsdetect.detectors.cva import CvaDetector
 from rsdetect.grid import Grid, Window
 from rsdetect.jobs.vectorize import vectorize_run
 from rsdetect.percent import NOT_OBSERVED, to_percent

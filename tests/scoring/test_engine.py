@@ -7,7 +7,7 @@ import pytest
 
 import rsdetect.scoring.engine as engine
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import CvaDetector
+from rsdetect.detectors.cva import CvaDetector
 from rsdetect.errors import JobInterrupted, ReadError, SourceUnavailable
 from rsdetect.percent import to_percent
 from rsdetect.progress import Silence

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter
 
 from rsdetect.checks.scan import Scan
-from rsdetect.detectors import CvaDetector, make_detector
+from rsdetect.detectors import make_detector
 from rsdetect.detectors.base import Scorer
+from rsdetect.detectors.cva import CvaDetector
 from rsdetect.grid import Window
 from rsdetect.percent import to_percent
 from rsdetect.scenes.handles import close_handles

@@ -7,6 +7,7 @@ import numpy as np
 import shapely
 from hypothesis import strategies as st
 
+from rsdetect.detectors.base import Scorer
 from rsdetect.scenes.pair import PairOptions, open_pair
 from rsdetect.scoring.core import score_core
 from rsdetect.tiles import plan_tiles
@@ -57,9 +58,10 @@ def in_one_call(pair, scorer):
     return put_together(pair, scorer, max(pair.grid.shape))
 
 
-class Blur:
+class Blur(Scorer):
     """A scorer with a reach of 5 pixels and a stride of 4, whose right answer NumPy knows."""
 
+    name = "blur"
     halo, stride = 5, 4
 
     def score(self, tile):
@@ -67,9 +69,6 @@ class Blur:
         padded = np.pad(moved.astype(np.float64), 5)
         total = sum(padded[row : row + moved.shape[0]] for row in range(11))
         return (total / (1 + total)).astype(np.float32)
-
-    def provenance(self):
-        return {"name": "blur", "threshold": 0.5}
 
 
 pairs = st.fixed_dictionaries(

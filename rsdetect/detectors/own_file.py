@@ -1,0 +1,140 @@
+"""A detector in a file of the user's own: `path/to/file.py:Class`.
+
+The file is run once a process, under a module name made of its content. Instances of its classes pickle by
+the path and the hash of the file, so that a worker which does not have the module loads it from there, and
+refuses a file that is missing or another one.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import hashlib
+import importlib.util
+import socket
+import sys
+import threading
+from dataclasses import is_dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rsdetect.detectors.base import Detector, Scorer
+from rsdetect.errors import DetectorError, JobInterrupted
+
+_loading = threading.RLock()  # a file may load another one
+
+
+def is_own_file(name: str) -> bool:
+    """Whether `--detector` names a file and not a registered detector.
+
+    >>> is_own_file("cva"), is_own_file("my/detector.py:Mine"), is_own_file("detector.py")
+    (False, True, True)
+    """
+    return name.endswith(".py") or ".py:" in name
+
+
+def own_path(name: str) -> tuple[Path, str]:
+    """The file and the class that `FILE.py:Class` names; the class is empty where only a file is named."""
+    file, _, kind = name.rpartition(":") if not name.endswith(".py") else (name, "", "")
+    return Path(file), kind
+
+
+def full_name(name: str, folder: Path) -> str:
+    """`FILE.py:Class` with the file's full path, counted from `folder`; other names as they are.
+
+    >>> full_name("cva", Path("/lists"))
+    'cva'
+    """
+    if not is_own_file(name):
+        return name
+    file, kind = own_path(name)
+    return f"{(folder / file).absolute()}{kind and ':'}{kind}"
+
+
+def load_own(name: str) -> type[Detector]:
+    """The class of `FILE.py:Class`; the only `Detector` of the file where no class is named.
+
+    Raises
+    ------
+    DetectorError
+        The file cannot be read or run, or holds no such detector.
+    """
+    path, kind = own_path(name)
+    module = _load(path.absolute(), _read(path))
+    found = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Detector) and value.__module__ == module.__name__
+    }
+    if kind in found:
+        return found[kind]
+    if not kind and len(found) == 1:
+        return next(iter(found.values()))
+    there = f"it holds {', '.join(found)}" if found else "it holds no subclass of rsdetect's Detector"
+    raise DetectorError(
+        f"`detector`: {path}{kind and ':'}{kind} names no detector; {there}; write FILE.py:Class."
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DetectorError(
+            f"`detector`: {path} cannot be read ({error.strerror}); name a file as path/to/file.py:Class."
+        ) from error
+
+
+def _load(path: Path, source: bytes) -> ModuleType:
+    """The module of a file with this content."""
+    sha256 = hashlib.sha256(source).hexdigest()
+    # With the path: equal files in two places are two modules, each with its own `__file__`.
+    where = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    name = f"rsdetect_own_{where}_{sha256[:16]}"
+    with _loading:
+        if name in sys.modules:
+            return sys.modules[name]
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up
+        try:
+            exec(compile(source, str(path), "exec"), vars(module))  # noqa: S102, the user's own file
+        except Exception as error:
+            del sys.modules[name]
+            raise DetectorError(
+                f"`detector`: {path} cannot be run ({type(error).__name__}: {error}); mend that first."
+            ) from error
+    for kind in vars(module).values():
+        if not (isinstance(kind, type) and kind.__module__ == name):
+            continue
+        if is_dataclass(kind) or issubclass(kind, Detector | Scorer):
+            copyreg.pickle(kind, partial(_reduce, str(path), sha256))
+    return module
+
+
+def _reduce(path: str, sha256: str, thing: Any) -> tuple[Any, ...]:
+    return _rebuild, (path, sha256, type(thing).__qualname__, thing.__getstate__())
+
+
+def _rebuild(path: str, sha256: str, kind: str, state: Any) -> Any:
+    """An instance of a class of the file on this machine; `state` as `object.__getstate__` gives it."""
+    try:
+        source = Path(path).read_bytes()
+        found = hashlib.sha256(source).hexdigest()
+    except OSError:
+        found = None
+    if found != sha256:
+        seen = "does not see" if found is None else "sees another file under"
+        raise JobInterrupted(
+            f"the worker on {socket.gethostname()} {seen} the detector's {path}; it must lie on storage that "
+            "all workers see under the same path; mend that and run the same command to carry on."
+        )
+    made: Any = vars(_load(Path(path), source))[kind]
+    thing = made.__new__(made)
+    plain, slots = state if isinstance(state, tuple) else (state, None)
+    for attributes in (plain or {}, slots or {}):
+        for key, value in attributes.items():
+            object.__setattr__(thing, key, value)  # of a frozen instance, too
+    return thing

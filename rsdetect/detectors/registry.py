@@ -1,0 +1,88 @@
+"""Which detectors there are: built in, of installed packages, and of files of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+
+from rsdetect.detectors.base import Detector
+from rsdetect.detectors.own_file import is_own_file, load_own
+from rsdetect.errors import DetectorError, InputError
+
+GROUP = "rsdetect.detectors"
+_BUILT_IN = {
+    "siamese": "rsdetect.detectors.learned:SiameseDetector",
+    "cva": "rsdetect.detectors.cva:CvaDetector",
+}
+
+
+class Registry(Mapping[str, type[Detector]]):
+    """Names to classes of detectors, each imported when it is asked for.
+
+    Packages add theirs by an entry point of the group `rsdetect.detectors`. A built-in name cannot be taken.
+
+    >>> DETECTORS["cva"].name
+    'cva'
+    """
+
+    def __getitem__(self, name: str) -> type[Detector]:
+        """The class of a name.
+
+        Raises
+        ------
+        KeyError
+            No detector has this name.
+        DetectorError
+            The package that names it cannot be imported, or what it names is no `Detector`.
+        """
+        point = self._built_in.get(name) or self._points[name]
+        try:
+            found = point.load()
+        except Exception as error:
+            raise DetectorError(
+                f"`detector={name!r}` cannot be loaded from {point.value} ({type(error).__name__}: {error}); "
+                "mend or remove the package that brings it."
+            ) from error
+        if not (isinstance(found, type) and issubclass(found, Detector)):
+            raise DetectorError(f"`detector={name!r}`: {point.value} is no subclass of rsdetect's Detector.")
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._points)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    @cached_property
+    def _built_in(self) -> dict[str, EntryPoint]:
+        return {name: EntryPoint(name, value, GROUP) for name, value in _BUILT_IN.items()}
+
+    @cached_property
+    def _points(self) -> dict[str, EntryPoint]:
+        others = {point.name: point for point in entry_points(group=GROUP)}
+        return {**self._built_in, **{name: others[name] for name in sorted(others) if name not in _BUILT_IN}}
+
+
+DETECTORS = Registry()
+
+
+def find_detector(name: str) -> type[Detector]:
+    """The class that `--detector` names: a name of `DETECTORS`, or FILE.py:Class.
+
+    Raises
+    ------
+    InputError
+        No such name.
+    DetectorError
+        The file or package cannot be loaded.
+    """
+    if is_own_file(name):
+        return load_own(name)
+    try:
+        return DETECTORS[name]
+    except KeyError:
+        raise InputError(
+            f"`detector` {name!r} is unknown; choose one of {', '.join(DETECTORS)}, or name a file of your "
+            "own as path/to/file.py:Class."
+        ) from None
