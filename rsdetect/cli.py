@@ -17,6 +17,7 @@ from rsdetect.commands.batch import batch
 from rsdetect.commands.check import check
 from rsdetect.commands.compare import compare
 from rsdetect.commands.detect import detect
+from rsdetect.commands.detectors import check_detector, detectors
 from rsdetect.commands.evaluate import evaluate
 from rsdetect.commands.images import images
 from rsdetect.commands.info import info
@@ -40,7 +41,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (detect, batch, check, vectorize, simulate, images, train, evaluate, compare, quantise, info):
+for command in (
+    *(detect, batch, check, vectorize, simulate, images, train, evaluate, compare, quantise, info),
+    *(detectors, check_detector),
+):
     app.command()(command)
 app.add_typer(monitor)
 

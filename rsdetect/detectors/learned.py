@@ -105,6 +105,11 @@ class SiameseScorer(Scorer):
         """The model file, unless it ships with rsdetect."""
         return (self.model,) if Path(self.model).is_absolute() else ()
 
+    @property
+    def threshold(self) -> float:  # type: ignore[override]
+        """That of the card."""
+        return read_card(self.model).threshold
+
     def on_device(self, device: str) -> Self:
         """The same scorer on the device of a worker."""
         return replace(self, device=device)

@@ -1,0 +1,77 @@
+"""Which detectors there are, and whether one keeps the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rsdetect.commands.messages import print_json, say
+from rsdetect.commands.parameters import Debug, Json
+
+if TYPE_CHECKING:
+    from rsdetect.detectors.base import Detector
+
+
+def detectors(as_json: Json = False, debug: Debug = False) -> None:
+    """List the detectors that --detector takes: bands, passes over the pair, seconds a megapixel."""
+    from rich.table import Table
+
+    from rsdetect.commands.tables import print_table
+    from rsdetect.detectors import DETECTORS
+    from rsdetect.errors import RsdetectError
+
+    rows: list[dict[str, Any]] = []
+    for name in DETECTORS:
+        try:
+            rows.append(_row(name, DETECTORS[name].configure(None, "cpu", "auto")))
+        except RsdetectError as error:  # one package that is broken does not hide the others
+            say(f"Warning: {error}")
+    if as_json:
+        print_json({"detectors": rows})
+        return
+    table = Table("name", "what it finds", "bands", "passes", "s a Mpx")
+    for row in rows:
+        bands = "any" if row["bands"] is None else _in_words(row["bands"], row["bands_required"])
+        cost = row["seconds_per_mpx"]
+        table.add_row(
+            row["name"], row["description"], bands, str(row["passes"]), "" if cost is None else f"{cost:g}"
+        )
+    print_table(table)
+
+
+def check_detector(
+    detector: Annotated[
+        str, typer.Argument(metavar="NAME|FILE.py:Class", help="As --detector of rsdetect detect.")
+    ],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Test a detector against the contract, on small simulated pairs: seams, invariance, probabilities.
+
+    Status 0: it keeps all; 2: it does not, and the first sentence says what to mend.
+    """
+    from rsdetect.detectors import make_detector
+    from rsdetect.jobs.check_detector import check_contract
+
+    checked = make_detector(detector)
+    done = check_contract(checked, (lambda _: None) if as_json else say)
+    if as_json:
+        print_json({"detector": checked.name, "passed": done})
+
+
+def _row(name: str, detector: Detector) -> dict[str, Any]:
+    bands = detector.bands
+    return {
+        "name": name,
+        "description": detector.description,
+        "bands": None if bands is None else list(bands.names),
+        "bands_required": None if bands is None else bands.required,
+        "passes": detector.passes,
+        "seconds_per_mpx": detector.seconds_per_mpx,
+    }
+
+
+def _in_words(names: list[str], required: int) -> str:
+    needed, helpful = ", ".join(names[:required]), ", ".join(names[required:])
+    return f"{needed}; if there: {helpful}" if helpful else needed
