@@ -18,6 +18,7 @@ def detectors(as_json: Json = False, debug: Debug = False) -> None:
     from rich.table import Table
 
     from rsdetect.commands.tables import print_table
+    from rsdetect.commands.wording import as_options
     from rsdetect.detectors import DETECTORS
     from rsdetect.errors import RsdetectError
 
@@ -33,10 +34,8 @@ def detectors(as_json: Json = False, debug: Debug = False) -> None:
     table = Table("name", "what it finds", "bands", "passes", "s a Mpx")
     for row in rows:
         bands = "any" if row["bands"] is None else _in_words(row["bands"], row["bands_required"])
-        cost = row["seconds_per_mpx"]
-        table.add_row(
-            row["name"], row["description"], bands, str(row["passes"]), "" if cost is None else f"{cost:g}"
-        )
+        cost = "" if row["seconds_per_mpx"] is None else f"{row['seconds_per_mpx']:g}"
+        table.add_row(row["name"], as_options(row["description"]), bands, str(row["passes"]), cost)
     print_table(table)
 
 

@@ -60,7 +60,7 @@ class Scorer:
     ...         return np.clip((tile.after - tile.before).mean(axis=0) / self.scale, 0, 1)
     >>> scorer = Brighter(scale=50.0)
     >>> scorer.halo, scorer.threshold, scorer.provenance()
-    (0, 0.5, {'name': 'brighter', 'threshold': 0.5, 'scale': 50.0})
+    (0, 0.5, {'name': 'brighter', 'threshold': 0.5, 'fitted': {'scale': 50.0}})
     >>> window, valid = Window(0, 0, 1, 2), np.ones((1, 2), bool)
     >>> before, after = np.zeros((3, 1, 2), np.float32), np.full((3, 1, 2), 25, np.float32)
     >>> scorer.score(Tile(window, window, before, after, valid, valid)).tolist()
@@ -93,9 +93,9 @@ class Scorer:
         """What the record keeps of this scorer, JSON types only; `name` and `threshold` among it.
 
         The fingerprint of a job is made of it, so it must change whenever scores could. By default all
-        fields of the dataclass; of an array its hash.
+        fields of the dataclass, under `fitted`; of an array its hash.
         """
-        return {"name": self.name, "threshold": self.threshold} | parameters_of(self)
+        return {"name": self.name, "threshold": self.threshold, "fitted": parameters_of(self)}
 
     def on_device(self, device: str) -> Self:
         """The same scorer on the device of a worker; asked only where `device` is not None."""

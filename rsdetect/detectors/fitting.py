@@ -22,7 +22,6 @@ from rsdetect.errors import DetectorError, RsdetectError
 from rsdetect.files import atomic_path
 
 STORED_FROM_S = 10.0  # what took longer is stored; a resumed job need not wait for it again
-FIT = "fit.safetensors"  # in the work folder
 _KEY, _ARRAY = "state", "array:"
 
 _log = logging.getLogger(__name__)

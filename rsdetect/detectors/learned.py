@@ -171,7 +171,7 @@ class SiameseDetector(Detector):
     backend: str = "torch"
 
     name = "siamese"
-    description = "A Siamese network with trained weights; other weights with --model."
+    description = "A Siamese network with trained weights; `model` names others."
     passes = 1
     seconds_per_mpx = 1.0
     uses_device = True

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
+from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import describe
 from rsdetect.devices import usable_cores
 from rsdetect.evaluation.objects import count_edges, count_objects
@@ -96,7 +97,7 @@ def measure_pair(
 def _score(pair: Pair, detector: Detector, progress: Progress) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """Whole percent of the pair, as its raster would hold it, and what the scorer tells of itself."""
     cores = usable_cores()
-    scorer = detector.fit(Scan(pair, cores))
+    scorer = fit_detector(detector, Scan(pair, cores))
     plan = plan_windows(pair, scorer)
     percent = np.full(pair.grid.shape, NOT_OBSERVED, np.uint8)
     workers = min(cores, len(plan))

@@ -16,7 +16,8 @@ from rsdetect.checks.report import CheckReport, check_pair
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors import Detector, Scorer, choose_device, make_detector
 from rsdetect.detectors.base import State
-from rsdetect.detectors.identity import describe
+from rsdetect.detectors.fitting import fit_detector
+from rsdetect.detectors.identity import ScoringIdentity, describe
 from rsdetect.devices import usable_cores
 from rsdetect.jobs.change_map import ChangeMap
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
@@ -113,7 +114,7 @@ def score(before: SceneLike, after: SceneLike, **options: Unpack[ScoringKeywords
         pair, _, detector = _open(before, after, every)
         scan = Scan(pair, usable_cores())
         check_pair(pair, usable_cores(), scan)
-        scorer = detector.fit(scan)
+        scorer = fit_detector(detector, scan)
     return lazy_scores(pair, scorer, plan_windows(pair, scorer, every.score.tile_size))
 
 
@@ -146,8 +147,11 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 report = check_pair(pair, usable_cores(), scan)
             for warning in report.warnings:  # said now, while stopping still saves the hours of a large job
                 _log.warning(warning)
+            inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
             with watch.stage("fit"):
-                scorer = detector.fit(scan)
+                method = asdict(ScoringIdentity.of(detector, options.score.backend))
+                fit_key = fingerprint(inputs, pair, method, None)
+                scorer = fit_detector(detector, scan, outputs.fit_file(fit_key, resume=options.run.resume))
                 del scan  # and with it the pixels that it keeps
                 if loading is not None:
                     loading.result()
@@ -159,7 +163,6 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             provenance = describe(detector, scorer)
             dates = report.before["date"], report.after["date"]
             asked = PolygonRequest.of(options.polygons, provenance, dates)
-            inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
             # Tiles that follow from the memory may be cut in any way: how, stands in the work store.
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
@@ -197,7 +200,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
 def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, Scorer]:
     """Open a pair and fit its detector: all that is needed to score any window of it as `detect` does."""
     pair, _, detector = _open(before, after, options)
-    return pair, detector.fit(Scan(pair, usable_cores()))
+    return pair, fit_detector(detector, Scan(pair, usable_cores()))
 
 
 def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, str, Detector]:

@@ -31,6 +31,7 @@ class Outputs:
     POLYGONS: ClassVar[str] = "changes.gpkg"
     RECORD: ClassVar[str] = "run.json"  # appears last: a folder with a record is complete
     WORK: ClassVar[str] = ".work"
+    FIT: ClassVar[str] = ".fit.safetensors"  # in the work folder
 
     @classmethod
     def claim(cls, folder: Path, *, overwrite: bool) -> Outputs:
@@ -72,6 +73,14 @@ class Outputs:
             if entry.is_dir() and (alone if entry.name != key else not resume):
                 shutil.rmtree(entry)
         return self._work / key
+
+    def fit_file(self, key: str, *, resume: bool) -> Path:
+        """The file for a fit that is worth keeping; those of other keys go, and without `resume` this one."""
+        kept = self._work / f"{key}{self.FIT}"
+        for entry in self._work.glob(f"*{self.FIT}"):
+            if entry != kept or not resume:
+                entry.unlink()
+        return kept
 
     def publish(self, work: Path) -> None:
         """Move finished files to their final names, the record last, and remove the work folder."""
@@ -145,4 +154,5 @@ class Outputs:
                 entry.unlink(missing_ok=True)
 
     def _is_worth_keeping(self) -> bool:
-        return self._publishing.exists() or any(self._work.glob("*/tiles/*.tile"))
+        kept = ("*/tiles/*.tile", f"*{self.FIT}")
+        return self._publishing.exists() or any(any(self._work.glob(pattern)) for pattern in kept)

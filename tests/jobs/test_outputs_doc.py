@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rsdetect import detect
+from support import toy_detector
 from support.batches import batch, write_list
 from support.jobs import changed_pair, run_here
 from support.memory import memory_scene
@@ -102,13 +103,14 @@ def require_columns(title, *files):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders of a run by change vector analysis, of one by a network, and of one on arrays."""
+    """Folders of a run by change vector analysis, a network, a detector of others, and of one on arrays."""
     folder = tmp_path_factory.mktemp("runs")
     scenes = changed_pair(folder / "scenes", 120, 140)
     mask = write_scene(folder / "mask.tif", 0 * scenes.arrays[0][:1])
     common = [scenes.before, scenes.after, "--mask", f"{mask},{mask}", "--quiet", "--out"]
-    for detector in ("cva", "siamese"):
-        told = run_here("detect", *common, folder / detector, "--detector", detector)
+    toy = f"{toy_detector.__file__}:Greenness"
+    for name, detector in (("cva", "cva"), ("siamese", "siamese"), ("toy", toy)):
+        told = run_here("detect", *common, folder / name, "--detector", detector)
         assert told.status == 0, told.err
     arrays = [memory_scene(array, nodata=0) for array in scenes.arrays]
     detect(*arrays, out=folder / "memory", detector="cva", masks=(mask, mask), quiet=True)
@@ -134,7 +136,7 @@ def events(tmp_path_factory):
 
 
 def test_every_key_of_run_json_is_described(runs):
-    require_json("`run.json`", [runs / name / "run.json" for name in ("cva", "siamese", "memory")])
+    require_json("`run.json`", [runs / name / "run.json" for name in ("cva", "siamese", "memory", "toy")])
 
 
 def test_a_run_without_masks_has_null_for_them(batch_folder):

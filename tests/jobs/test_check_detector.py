@@ -1,0 +1,111 @@
+"""`rsdetect detectors` lists, and `check-detector` finds what breaks the contract."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from support import toy_detector
+from support.jobs import run_here
+
+DOCS = Path(__file__).parents[2] / "docs" / "detectors.md"
+BROKEN = """
+import numpy as np
+from dataclasses import dataclass
+from rsdetect.detectors import Detector, Scorer
+
+@dataclass(frozen=True)
+class BrokenScorer(Scorer):
+    mean: float
+    name = "broken"
+    {attributes}
+
+    def score(self, tile):
+        moved = np.abs(tile.after - tile.before).mean(axis=0) * tile.valid / 255
+        {score}
+
+class Broken(Detector):
+    name = "broken"
+
+    def fit(self, scan):
+        {fit}
+"""
+PLAIN = {"attributes": "", "score": "return moved", "fit": "return BrokenScorer(1.0)"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({}, None),
+        ({"score": "return moved[None]"}, "gave scores of shape"),
+        ({"score": "return np.where(tile.valid, np.nan, moved)"}, "gave NaN at valid pixels"),
+        ({"score": "return moved + 2"}, "gave values from 2"),
+        ({"score": "return moved.nothing"}, "failed"),
+        ({"score": "return moved / max(moved.max(), 1e-6)"}, "other scores in tiles of 64 pixels"),
+        (
+            {"score": "return np.clip(moved + np.random.default_rng().random(moved.shape) * 0.1, 0, 1)"},
+            "other scores for the same tile the second time",
+        ),
+        (
+            {"score": "from scipy.ndimage import uniform_filter as f; return f(moved, 9, mode='constant')"},
+            "other scores in tiles of",
+        ),
+        (
+            {
+                "score": "from scipy.ndimage import uniform_filter as f; return f(moved, 9, mode='constant')",
+                "attributes": "halo = 4",
+            },
+            None,
+        ),
+        ({"score": "tile.after[:] = 0; return moved"}, "changes the pixels that it is given"),
+        ({"score": "return np.full(moved.shape, 0.9)"}, "marks 100% of a pair of which both dates"),
+        ({"attributes": "threshold = 0.0"}, "no threshold in"),
+        ({"attributes": "name = 'other'"}, "a scorer of another name"),
+        (
+            {"fit": "return BrokenScorer(np.random.rand())", "score": "return moved * self.mean"},
+            "other scores after fitting the same pair again",
+        ),
+        ({"fit": "return BrokenScorer(lambda: 1)"}, "does not pickle"),
+    ],
+)
+def test_each_breach_is_one_sentence_with_status_2(tmp_path, parts, message):
+    (tmp_path / "own.py").write_text(BROKEN.format(**PLAIN | parts))
+    told = run_here("check-detector", f"{tmp_path / 'own.py'}:Broken")
+    last = told.err.splitlines()[-1]
+    if message is None:
+        assert (told.status, last) == (0, "passed: a stored fit is the fit")
+        return
+    assert told.status == 2 and re.match("Error: the detector broken .*" + message, last), told.err
+
+
+@pytest.mark.parametrize("name", ["cva", f"{toy_detector.__file__}:Greenness"])
+def test_what_is_sound_passes(name):
+    told = run_here("check-detector", name, "--json")
+    assert told.status == 0, told.err
+    assert len(json.loads(told.out)["passed"]) == 11
+
+
+def test_the_network_passes():
+    told = run_here("check-detector", "siamese", "--json")
+    assert told.status == 0, told.err
+
+
+def test_the_detector_of_the_manual_passes(tmp_path):
+    (source,) = re.findall(r"```python\n# brightness.py\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
+    (tmp_path / "brightness.py").write_text(source)
+    told = run_here("check-detector", f"{tmp_path / 'brightness.py'}:Brightness")
+    assert told.status == 0, told.err
+
+
+def test_detectors_are_listed_with_bands_passes_and_cost():
+    told = run_here("detectors", "--json")
+    rows = {row["name"]: row for row in json.loads(told.out)["detectors"]}
+    assert told.status == 0 and list(rows)[:2] == ["siamese", "cva"]
+    assert rows["cva"]["bands"] is None and rows["cva"]["passes"] == 2
+    assert rows["siamese"]["bands"][:3] == ["red", "green", "blue"] and rows["siamese"]["bands_required"] == 3
+    assert all(row["description"] and row["seconds_per_mpx"] > 0 for row in rows.values())
+    table = run_here("detectors")
+    assert table.status == 0 and "siamese" in table.out and "any" in table.out

@@ -1,0 +1,173 @@
+"""A fit that trains is stored in the work folder, and a resumed job takes that one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import rsdetect
+from rsdetect.detectors.fitting import fit_detector, read_fit, write_fit
+from rsdetect.errors import DetectorError
+from support.interruption import finished_tiles, interrupt
+from support.jobs import OUTPUTS, changed_pair, listing, run_here
+
+# Another fit each time: whatever a resumed job scores by another one, shows.
+TRAINED = """
+import os, time
+from dataclasses import dataclass
+import numpy as np
+from rsdetect.detectors import Detector, Scorer
+
+@dataclass(frozen=True)
+class TrainedScorer(Scorer):
+    weights: np.ndarray
+    note: dict
+    name = "trained"
+
+    def score(self, tile):
+        time.sleep(float(os.environ.get("SECONDS_A_TILE", 0)))
+        moved = np.abs(tile.after - tile.before) / 255
+        return np.clip((moved * self.weights[:, None, None]).mean(axis=0), 0, 1).astype(np.float32)
+
+    def state(self):
+        return {"weights": self.weights, "note": self.note}
+
+class Trained(Detector):
+    name = "trained"
+    trains = True
+
+    def fit(self, scan):
+        with open(__file__ + ".log", "a") as log:
+            log.write("fit\\n")
+        return TrainedScorer(np.random.default_rng().random(3).astype(np.float32), {"rounds": 3})
+
+    def restore(self, state):
+        return TrainedScorer(**state)
+"""
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return changed_pair(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "own.py").write_text(TRAINED)
+    return f"{tmp_path / 'own.py'}:Trained"
+
+
+def fits(tmp_path):
+    return (tmp_path / "own.py.log").read_text().count("fit")
+
+
+def scored(out):
+    return json.loads((out / "run.json").read_text())["counts"]["tiles_scored_in_this_run"]
+
+
+def resume(scenes, out, detector, **options):
+    options = {"detector": detector, "tile_size": 64, "quiet": True} | options
+    rsdetect.detect(scenes.before, scenes.after, out=out, **options)
+
+
+@pytest.mark.slow
+def test_a_killed_job_goes_on_with_the_fit_that_it_had(scenes, own, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "rsdetect.cli", "detect", scenes.before, scenes.after, "--out", str(out)]
+    options = ["--detector", own, "--tile-size", "64", "--workers", "1", "--quiet"]
+    with subprocess.Popen([*command, *options], env=os.environ | {"SECONDS_A_TILE": "0.2"}) as child:
+        while len(finished_tiles(out)) < 3:
+            assert child.poll() is None
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    kept = len(finished_tiles(out))
+    resume(scenes, out, own)
+    assert fits(tmp_path) == 1
+    assert scored(out) == 35 - kept
+    assert listing(out) == OUTPUTS
+    weights = json.loads((out / "run.json").read_text())["detector"]["fitted"]["weights"]
+    assert weights["dtype"] == "float32" and weights["shape"] == [3]
+
+
+def test_a_fit_is_kept_from_before_the_first_tile_and_not_with_no_resume(scenes, own, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rsdetect.jobs.detect.run_tiles", stop)
+        with pytest.raises(KeyboardInterrupt):
+            resume(scenes, tmp_path / "out", own)
+    assert any(name.endswith(".fit.safetensors") for name in listing(tmp_path / "out"))
+    with monkeypatch.context() as patch:
+        patch.setattr("rsdetect.jobs.detect.run_tiles", stop)
+        with pytest.raises(KeyboardInterrupt):
+            resume(scenes, tmp_path / "out", own)
+    assert fits(tmp_path) == 1
+    resume(scenes, tmp_path / "out", own, resume=False)
+    assert fits(tmp_path) == 2
+    assert listing(tmp_path / "out") == OUTPUTS
+
+
+def test_a_damaged_fit_is_made_again(scenes, own, tmp_path):
+    interrupt(scenes, tmp_path / "out", detector=own)
+    (stored,) = (tmp_path / "out" / ".work").glob("*.fit.safetensors")
+    stored.write_bytes(stored.read_bytes()[:20])
+    resume(scenes, tmp_path / "out", own)
+    assert fits(tmp_path) == 2 and scored(tmp_path / "out") == 35
+
+
+def test_another_version_of_the_file_is_fitted_anew(scenes, own, tmp_path):
+    interrupt(scenes, tmp_path / "out", detector=own)
+    (tmp_path / "own.py").write_text(TRAINED + "# another\n")
+    resume(scenes, tmp_path / "out", own)
+    assert fits(tmp_path) == 2
+
+
+def test_states_come_back_as_they_were(tmp_path):
+    from rsdetect.detectors import Detector, Scorer
+
+    given = {"a": np.arange(6.0).reshape(2, 3), "b": {"c": [np.uint8([1]), 2, "array:x"], "d": None}}
+
+    class Given(Scorer):
+        name = "given"
+
+        def state(self):
+            return given
+
+    class Takes(Detector):
+        name = "given"
+
+        def restore(self, state):
+            return state
+
+    write_fit(tmp_path / "fit", Given())
+    back = read_fit(tmp_path / "fit", Takes())
+    np.testing.assert_array_equal(back["a"], given["a"])
+    assert back["b"]["c"][0].dtype == np.uint8 and back["b"]["c"][1:] == [2, "array:x"]
+    assert back["b"]["d"] is None and read_fit(tmp_path / "none", Takes()) is None
+
+
+@pytest.mark.parametrize(("made", "message"), [("1 / 0", "failed to fit the pair .Zero"), ("3", "gave int")])
+def test_a_fit_that_fails_is_one_sentence(scenes, tmp_path, made, message):
+    source = "from rsdetect.detectors import Detector\nclass A(Detector):\n    name = 'a'\n"
+    (tmp_path / "own.py").write_text(f"{source}    def fit(self, scan):\n        return {made}\n")
+    how = ("--out", tmp_path / "out", "--detector", tmp_path / "own.py", "--quiet")
+    told = run_here("detect", scenes.before, scenes.after, *how)
+    assert (
+        told.status == 2 and told.err.splitlines()[-1].startswith("Error: ") and "the detector a" in told.err
+    )
+    from rsdetect.detectors import make_detector
+
+    with pytest.raises(DetectorError, match=message):
+        fit_detector(make_detector(str(tmp_path / "own.py")), None)
+
+
+def test_what_is_quick_is_not_stored(scenes, tmp_path):
+    interrupt(scenes, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.fit.safetensors"))
