@@ -5,9 +5,9 @@ One place for `batch` and `monitor`, which both keep results and ask whether the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import hashlib
 import inspect
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path

@@ -1,8 +1,8 @@
 """A detector in a file of the user's own: `path/to/file.py:Class`.
 
-The file is run once a process, under a module name made of its content. Instances of its classes pickle by
-the path and the hash of the file, so that a worker which does not have the module loads it from there, and
-refuses a file that is missing or another one.
+The file is run once a process, under a module name made of its path and content. Instances of its classes
+pickle by the path and the hash of the file: a worker runs the file that it finds there, and refuses one that
+is missing or has another content.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import importlib.util
 import socket
 import sys
 import threading
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from rsdetect.detectors.base import Detector, Scorer
-from rsdetect.errors import DetectorError, JobInterrupted
+from rsdetect.errors import DetectorError, JobInterrupted, RsdetectError
 
 _loading = threading.RLock()  # a file may load another one
 
@@ -118,23 +118,45 @@ def _reduce(path: str, sha256: str, thing: Any) -> tuple[Any, ...]:
     return _rebuild, (path, sha256, type(thing).__qualname__, thing.__getstate__())
 
 
+@dataclass(frozen=True)
+class Unloaded(Scorer):
+    """What stands for an instance in a process that cannot load its file, such as a cluster's scheduler.
+
+    It pickles as the instance does, so that the next process tries again.
+    """
+
+    reason: str  # a sentence on why
+    pickled: tuple[str, str, str, Any]  # arguments of `_rebuild`
+
+    name = "unloaded"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, self.pickled
+
+
 def _rebuild(path: str, sha256: str, kind: str, state: Any) -> Any:
     """An instance of a class of the file on this machine; `state` as `object.__getstate__` gives it."""
     try:
-        source = Path(path).read_bytes()
-        found = hashlib.sha256(source).hexdigest()
-    except OSError:
-        found = None
-    if found != sha256:
-        seen = "does not see" if found is None else "sees another file under"
-        raise JobInterrupted(
-            f"the worker on {socket.gethostname()} {seen} the detector's {path}; it must lie on storage that "
-            "all workers see under the same path; mend that and run the same command to carry on."
-        )
-    made: Any = vars(_load(Path(path), source))[kind]
+        made: Any = vars(_load(Path(path), _same_content(path, sha256)))[kind]
+    except RsdetectError as error:
+        return Unloaded(str(error), (path, sha256, kind, state))
     thing = made.__new__(made)
     plain, slots = state if isinstance(state, tuple) else (state, None)
     for attributes in (plain or {}, slots or {}):
         for key, value in attributes.items():
             object.__setattr__(thing, key, value)  # of a frozen instance, too
     return thing
+
+
+def _same_content(path: str, sha256: str) -> bytes:
+    try:
+        source = Path(path).read_bytes()
+    except OSError:
+        source = None
+    if source is not None and hashlib.sha256(source).hexdigest() == sha256:
+        return source
+    seen = "does not see" if source is None else "sees another file under"
+    raise JobInterrupted(
+        f"the worker on {socket.gethostname()} {seen} the detector's {path}; it must lie on storage that "
+        "all workers see under the same path; mend that and run the same command to carry on."
+    )

@@ -22,7 +22,7 @@ from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector, Scorer
 from rsdetect.errors import DetectorError
-from rsdetect.jobs.record import as_json
+from rsdetect.files import as_json
 from rsdetect.scenes.handles import close_handles
 from rsdetect.scenes.pair import Pair, open_pair, read_tile
 from rsdetect.scoring.core import score_core

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rsdetect.detectors.base import Scorer
+from rsdetect.detectors.own_file import Unloaded
 from rsdetect.devices import own_device
 from rsdetect.errors import JobInterrupted
 from rsdetect.scenes.band_files import file_version
@@ -60,8 +61,10 @@ def ready_scorer(scorer: Scorer) -> Scorer:
     Raises
     ------
     JobInterrupted
-        A file that it needs is not there, or no GPU is left.
+        A file that it needs is not there, the file of its detector cannot be loaded, or no GPU is left.
     """
+    if isinstance(scorer, Unloaded):
+        raise JobInterrupted(scorer.reason)
     for file in scorer.files:
         if not Path(file).is_file():
             raise JobInterrupted(f"the worker on {socket.gethostname()} does not see {file}; {_WAY_OUT}")

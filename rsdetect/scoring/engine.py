@@ -6,14 +6,13 @@ configuration, and what it leaves behind is a file in the work store, so that a 
 
 from __future__ import annotations
 
-import pickle
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -131,32 +130,10 @@ def _score(context: Context, tile: TileWindow) -> Float32Array:
         return score_core(context.pair, context.scorer, tile, sink)
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """A context on its way to a worker, packed so that nobody between needs the detector's code."""
-
-    pair: Pair
-    work: Path
-    wanted: str  # version of rsdetect
-    packed: bytes
-
-    @classmethod
-    def of(cls, context: Context) -> _Sent:
-        import cloudpickle  # classes of a notebook travel by value; it comes with dask
-
-        return cls(context.pair, context.store.folder, version("rsdetect"), cloudpickle.dumps(context))
-
-
-@lru_cache(maxsize=4)
-def _unpacked(packed: bytes) -> Context:
-    context: Context = pickle.loads(packed)  # noqa: S301, from the client, as all that Dask sends
-    return replace(context, scorer=ready_scorer(context.scorer))
-
-
-def _run_tile_on_worker(sent: _Sent, row: int, col: int) -> int:
-    """`_run_tile` in a worker process, which looks first whether it has what the job needs."""
-    check_worker(sent.pair, sent.work, sent.wanted)
-    return _run_tile(_unpacked(sent.packed), row, col)
+def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> int:
+    """`_run_tile` in a worker process, which checks first whether it has what the job needs."""
+    check_worker(context.pair, context.store.folder, wanted)
+    return _run_tile(replace(context, scorer=ready_scorer(context.scorer)), row, col)
 
 
 def _run_on_threads(
@@ -208,7 +185,7 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
     with _client(address) as client:
         from distributed import as_completed
 
-        run_tile = partial(_run_tile_on_worker, _Sent.of(_with_full_paths(context)))
+        run_tile = partial(_run_tile_on_worker, _with_full_paths(context), version("rsdetect"))
         futures = client.compute(_tasks(run_tile, tiles), optimize_graph=False)
         try:
             for future in as_completed(futures, loop=client.loop):

@@ -22,6 +22,7 @@ from rsdetect.detectors.learned import SiameseDetector
 from rsdetect.detectors.registry import Registry
 from rsdetect.errors import DetectorError, InputError, JobInterrupted
 from rsdetect.scenes.pair import open_pair
+from rsdetect.scoring.check_worker import ready_scorer
 from rsdetect.scoring.core import score_core
 from rsdetect.tiles import TileWindow
 from support import toy_detector
@@ -164,12 +165,18 @@ def test_its_scorer_pickles_by_the_path_and_hash_of_its_file(scenes, own):
     back = pickle.loads(packed)
     assert type(back) is not type(scorer) and dataclasses.astuple(back) == dataclasses.astuple(scorer)
     sys.modules[module.__name__] = module
-    own.write_text(own.read_text() + "# another version\n")
-    with pytest.raises(JobInterrupted, match=r"sees another file under .*own\.py"):
-        pickle.loads(packed)
-    own.unlink()
-    with pytest.raises(JobInterrupted, match=r"does not see .*own\.py; .* mend that"):
-        pickle.loads(packed)
+    for change, message in (
+        (
+            lambda: own.write_text(own.read_text() + "# another version\n"),
+            r"sees another file under .*own\.py",
+        ),
+        (own.unlink, r"does not see the detector's .*own\.py; .* mend that"),
+    ):
+        change()
+        unloaded = pickle.loads(packed)  # as in the scheduler of a cluster, which scores nothing
+        assert pickle.dumps(unloaded) == packed
+        with pytest.raises(JobInterrupted, match=message):
+            ready_scorer(unloaded)
 
 
 @pytest.mark.parametrize(
@@ -249,35 +256,55 @@ def test_a_class_without_a_source_is_refused():
         describe(made["Mine"](), toy_detector.GreennessScorer(0, 1, 1))
 
 
-@pytest.mark.slow
-@pytest.mark.xdist_group("cluster")
-def test_a_cluster_runs_the_file(scenes, by_file, own, tmp_path):
+@pytest.fixture(scope="module")
+def cluster():
+    """A worker that does not know the tests' folder: it has the file and nothing else."""
     distributed = pytest.importorskip("distributed")
-    # Workers that do not know the tests' folder: they have the file and nothing else.
-    environ = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if not p.endswith("tests"))}
     import dask
 
+    environ = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if not p.endswith("tests"))}
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1}),
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=2, dashboard_address=":0", memory_limit=0, env=environ
-        ) as cluster,
+        ) as one,
     ):
-        how = ("--tile-size", "64", "--scheduler", cluster.scheduler_address, "--quiet")
-        told = run_apart(
-            *(
-                "detect",
-                scenes.before,
-                scenes.after,
-                "--out",
-                tmp_path / "out",
-                "--detector",
-                f"{own}:Greenness",
-            ),
-            *how,
-        )
-        assert told.status == 0, told.err
-        np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(by_file))
+        yield one.scheduler_address
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+def test_a_cluster_runs_the_file(scenes, by_file, cluster, own, tmp_path):
+    how = ("--tile-size", "64", "--scheduler", cluster, "--detector", f"{own}:Greenness", "--quiet")
+    told = run_apart("detect", scenes.before, scenes.after, "--out", tmp_path / "out", *how)
+    assert told.status == 0, told.err
+    np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(by_file))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+@pytest.mark.parametrize("way", ["missing", "changed", "broken there"])
+def test_a_worker_without_the_file_says_so_in_a_sentence(scenes, cluster, own, tmp_path, monkeypatch, way):
+    """The file is taken away after this process has fitted it: what a worker elsewhere sees."""
+    import rsdetect.jobs.detect
+
+    genuine = rsdetect.jobs.detect.run_tiles
+    if way == "broken there":
+        own.write_text(own.read_text() + f"import os\nassert os.getpid() == {os.getpid()}, 'elsewhere'\n")
+
+    def without(*arguments, **keywords):
+        if way == "missing":
+            own.unlink()
+        elif way == "changed":
+            own.write_text(own.read_text() + "# another version\n")
+        return genuine(*arguments, **keywords)
+
+    monkeypatch.setattr(rsdetect.jobs.detect, "run_tiles", without)
+    how = ("--tile-size", "64", "--scheduler", cluster, "--detector", f"{own}:Greenness", "--quiet")
+    told = run_here("detect", scenes.before, scenes.after, "--out", tmp_path / "out", *how)
+    assert (told.status, told.err.count("\n")) == (3, 1), told.err
+    wanted = {"missing": "does not see the detector's", "changed": "sees another file under the detector's"}
+    assert wanted.get(way, "AssertionError: elsewhere") in told.err and str(own) in told.err
 
 
 @dataclasses.dataclass(frozen=True)

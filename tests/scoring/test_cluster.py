@@ -81,7 +81,7 @@ def slowly(monkeypatch, seconds):
         scorer = context.scorer
 
         class Slow(Scorer):  # pickled by value
-            halo, stride = scorer.halo, scorer.stride
+            name, halo, stride = scorer.name, scorer.halo, scorer.stride
 
             def score(self, tile):
                 import time
@@ -170,7 +170,7 @@ def test_a_worker_that_is_killed_costs_no_tile(scenes, on_threads, cluster, tmp_
             victims.append(next(iter(client.run(os.getpid).values())))
         os.kill(victims[0], signal.SIGKILL)
 
-    killer = threading.Thread(target=kill_one)
+    killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
     rsdetect.detect(
         scenes.before, scenes.after, out=tmp_path / "out", scheduler=cluster.scheduler_address, **CVA
@@ -227,7 +227,7 @@ def test_two_jobs_of_one_pair_on_one_cluster_do_not_mix(scenes, on_threads, clus
         except Exception as error:
             failures.append(error)
 
-    both = [threading.Thread(target=job, args=(number,)) for number in range(2)]
+    both = [threading.Thread(target=job, args=(number,), daemon=True) for number in range(2)]
     for thread in both:
         thread.start()
     for thread in both:
@@ -407,7 +407,7 @@ def test_the_cluster_holds_a_number_a_tile_while_the_job_runs_and_nothing_afterw
             tasks = list(cluster.scheduler.tasks.values())
             sizes.extend(task.nbytes for task in tasks if task.state == "memory")
 
-    looking = threading.Thread(target=look)
+    looking = threading.Thread(target=look, daemon=True)  # ends with the tests if the job fails
     looking.start()
     rsdetect.detect(
         scenes.before, scenes.after, out=tmp_path / "out", scheduler=cluster.scheduler_address, **CVA
@@ -465,7 +465,7 @@ def test_a_scheduler_that_goes_away_in_the_middle_is_said_and_the_job_resumes(
             wait_for_tiles(tmp_path, 3)
             other.close()
 
-        killer = threading.Thread(target=end)
+        killer = threading.Thread(target=end, daemon=True)
         killer.start()
         told = run_here(
             *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva"),

@@ -66,8 +66,10 @@ class Blur(Scorer):
 
     def score(self, tile):
         moved = np.abs(tile.after - tile.before).sum(axis=0) * tile.valid
-        padded = np.pad(moved.astype(np.float64), 5)
-        total = sum(padded[row : row + moved.shape[0]] for row in range(11))
+        height, width = moved.shape
+        rows = np.pad(moved.astype(np.float64), 5)
+        rows = sum(rows[row : row + height] for row in range(11))
+        total = sum(rows[:, col : col + width] for col in range(11))
         return (total / (1 + total)).astype(np.float32)
 
 
