@@ -14,6 +14,8 @@ GROUP = "rsdetect.detectors"
 _BUILT_IN = {
     "siamese": "rsdetect.detectors.learned:SiameseDetector",
     "cva": "rsdetect.detectors.cva:CvaDetector",
+    "sfa": "rsdetect.detectors.sfa:SfaDetector",
+    "texture": "rsdetect.detectors.texture:TextureDetector",
 }
 
 

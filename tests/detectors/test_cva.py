@@ -20,6 +20,7 @@ from rsdetect.scoring.core import score_core
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import plan_tiles
 from support.memory import memory_scene
+from support.odd_scenes import ODD
 from support.scenes import random_scene, textured_scene
 
 
@@ -76,38 +77,6 @@ def test_identical_dates_show_no_change_anywhere(dtype):
     array = random_scene(0, 3, 60, 70, dtype)
     _, probability = detected(array, array)
     assert probability.max() < 0.01 and (to_percent(probability) == 0).all()
-
-
-def one_valid_pixel():
-    array = np.full((2, 20, 20), np.nan, np.float32)
-    array[:, 7, 9] = 5
-    return array
-
-
-def far_out():
-    array = random_scene(0, 2, 20, 20, "float32")
-    array[:, 3, 3], array[:, 4, 4], array[:, 5, 5] = 1e30, -3e38, np.inf
-    return array
-
-
-def wide_integers():
-    return np.random.default_rng(0).integers(-(2**31), 2**31 - 1, (2, 20, 20)).astype(np.int32)
-
-
-ODD = {
-    "constant bands": np.full((2, 20, 20), 9, np.uint8),
-    "one constant band": np.stack([np.full((20, 20), 9.0), np.arange(400.0).reshape(20, 20)]).astype(
-        np.float32
-    ),
-    "one valid pixel": one_valid_pixel(),
-    "extreme values": far_out(),
-    "all values extreme": np.full((2, 20, 20), 3e38, np.float32) * np.eye(20, dtype=np.float32),
-    "hardly any spread": 1 + random_scene(1, 2, 20, 20, "float32") * 1e-7,
-    "spread below float32": random_scene(1, 2, 20, 20, "float32") * np.float32(1e-38),
-    "wide integers": wide_integers(),
-    "one pixel": np.full((1, 1, 1), 3, np.uint8),
-    "one row": random_scene(2, 1, 1, 500),
-}
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -1,0 +1,144 @@
+"""Detectors of which the result is a distance over a threshold: the shared part of their scorers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.arraytypes import Float32Array
+from rsdetect.checks.scan import Scan
+from rsdetect.detectors.base import Scorer
+from rsdetect.detectors.row_filters import Rows, filtered, pushed
+from rsdetect.detectors.thresholds import otsu
+from rsdetect.errors import NothingToCompare
+from rsdetect.stats import Histogram, PixelSample
+from rsdetect.tiles import Tile
+
+# Logarithms of distances in bins of 0.3 %.
+_LEAST_LOG, _MOST_LOG, _BINS = -12.0, 12.0, 8192
+_LEAST = np.float32(1e-5)  # keeps the logarithm of no distance finite
+_TOP = 1e-4  # share of the largest distances that Otsu counts as the largest but for these
+# Beyond this many standard deviations values count as equal: squares and differences stay finite.
+_FARTHEST = np.float32(1e3)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class RatioScorer(Scorer):
+    """A scorer of which the probability is 1 / (1 + (level / distance) ** slope).
+
+    A subclass has the fields `level`, the distance that counts as change, and `slope`, and gives the chain
+    of filters that measures distances.
+    """
+
+    level: float
+    slope: float = 1.0
+
+    import_bytes = 0
+    strips = True
+
+    def rows(self) -> Rows:
+        """The filters at the top of a strip; they give distances of 0 and more."""
+        raise NotImplementedError
+
+    def distance(self, tile: Tile) -> Float32Array:
+        """(height, width) float32, 0 and more; pixels beyond the tile count as invalid."""
+        return filtered(self.rows(), tile)
+
+    def log_ratio(self, tile: Tile) -> Float32Array:
+        """ln(distance / level), (height, width) float32, at least -20."""
+        return log_ratio(self.distance(tile), self.level)
+
+    def score(self, tile: Tile) -> Float32Array:
+        """Change probability over `tile.read`, (height, width) float32."""
+        return self.probability(self.distance(tile))
+
+    def strip(self, height: int, width: int) -> RatioStrip:
+        """The top of a strip."""
+        return RatioStrip(self)
+
+    def probability(self, distance: Float32Array) -> Float32Array:
+        """Change probability of distances, float32; its logit is `slope` times the logarithm of the ratio."""
+        ratio = np.float32(self.level) / np.maximum(distance, _LEAST)
+        return np.asarray(1 / (1 + ratio**self.slope), np.float32)
+
+
+class RatioStrip:
+    """A ratio scorer on its way down a strip."""
+
+    def __init__(self, scorer: RatioScorer) -> None:
+        self._scorer = scorer
+        self._rows = scorer.rows()
+
+    @property
+    def late(self) -> int:
+        """Rows by which what comes out is behind what goes in."""
+        return self._rows.late
+
+    def push(self, rows: Tile) -> Float32Array:
+        """(height, width) float32 probability of the rows `late` higher up."""
+        return self._scorer.probability(pushed(self._rows, rows))
+
+    def push_log_ratio(self, rows: Tile) -> Float32Array:
+        """ln(distance / level) in the place of the probability, for ensembles."""
+        return log_ratio(pushed(self._rows, rows), self._scorer.level)
+
+
+def log_ratio(distance: Float32Array, level: float) -> Float32Array:
+    """ln(distance / level), float32, at least -20."""
+    ratio = np.maximum(distance * np.float32(1 / level), np.float32(np.exp(-20)))
+    return np.asarray(np.log(ratio))
+
+
+@dataclass(frozen=True)
+class Standard:
+    """How each band of a date becomes standard deviations from its middle."""
+
+    centre: tuple[float, ...]  # one a band, raw pixel values
+    scale: tuple[float, ...]
+
+    def apply(self, pixels: Float32Array, band: int) -> Float32Array:
+        """A band of raw `pixels`, (bands, height, width), as (height, width) float32 within +-1000."""
+        with np.errstate(over="ignore"):
+            standard: Float32Array = pixels[band] - np.float32(self.centre[band])
+            standard *= np.float32(min(1.0 / self.scale[band], _LARGEST))
+            np.clip(standard, -_FARTHEST, _FARTHEST, out=standard)
+        return standard
+
+
+def require_pixels(scan: Scan) -> PixelSample:
+    """A sample of the pair that holds pixels.
+
+    Raises
+    ------
+    NothingToCompare
+        No pixel is valid on both dates.
+    """
+    sample = scan.sample_pixels()
+    if sample.count == 0:
+        raise NothingToCompare(
+            f"no pixel of {scan.pair.before.path} and {scan.pair.after.path} is valid on both dates."
+        )
+    return sample
+
+
+def otsu_level(scan: Scan, scorer: RatioScorer) -> float:
+    """The distance that Otsu's threshold parts; 0 where all distances are one."""
+
+    def measure(tile: Tile) -> Histogram:
+        logs = np.log(np.maximum(scorer.distance(tile)[tile.valid], _LEAST))
+        return Histogram.of(logs, _LEAST_LOG, _MOST_LOG, _BINS)
+
+    logs = scan.reduce(measure, Histogram.merge)
+    return otsu(_without_top(logs.counts), np.exp(logs.centres))
+
+
+def _without_top(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts with the largest in the bin of the quantile, so that a few odd pixels do not draw Otsu."""
+    total = counts.cumsum()
+    top = int(np.searchsorted(total, (1 - _TOP) * total[-1]))
+    kept = counts.copy()
+    kept[top] += kept[top + 1 :].sum()
+    kept[top + 1 :] = 0
+    return kept

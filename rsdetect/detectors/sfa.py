@@ -1,0 +1,208 @@
+"""Slow feature analysis: how far a pixel moved beside what did not change.
+
+Wu, Du and Zhang (2014), "Slow feature analysis for change detection in multispectral imagery", IEEE
+Transactions on Geoscience and Remote Sensing 52(5):2858-2874. The bands of both dates, smoothed by a
+Gaussian of one pixel and standardised, are combined so that their differences vary least; each combination
+counts in units of its own spread. The statistics are iterated with weights: the probability, by the
+chi-square distribution, that a pixel did not change. The root of the smoothed sum of squares is the
+distance, Otsu's threshold its level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rsdetect.arraytypes import Float32Array, Float64Array
+from rsdetect.checks.scan import Scan
+from rsdetect.detectors.base import Detector
+from rsdetect.detectors.ratio import RatioScorer, Standard, otsu_level, require_pixels
+from rsdetect.detectors.row_filters import BINOMIAL, Delay, Smooth, quotients, surrounded
+from rsdetect.stats import PixelSample, robust_scale
+from rsdetect.tiles import Tile
+
+_ROUNDS = 8
+_SAMPLED = 200_000  # pixels that the rounds are computed from, about, of up to 20 bands
+_SAMPLED_VALUES = 4_000_000  # of each date; with more bands fewer pixels
+_LEAST_WEIGHT = 1e-9
+# Spreads in units of the scene's own. A band that varies less on a date is constant there.
+_LEAST_SPREAD = 1e-3
+_LEAST_SHARE = 1e-5  # combinations of bands with a smaller part of the variance repeat others
+_LEAST_VARIANCE = 1e-4  # of a difference: below a hundredth of the spread nothing has moved
+_CERTAIN = 1e-3  # of pixels without change, so many lie beyond the least level that Otsu may give
+_GAUSSIAN = (BINOMIAL, BINOMIAL)  # of sigma 1 pixel
+
+
+@dataclass(frozen=True)
+class SfaScorer(RatioScorer):
+    """A fitted slow feature analysis."""
+
+    before: Standard
+    after: Standard
+    # (features, 1 + 2 bands): a constant, then the weights of the standardised bands before and after.
+    features: tuple[tuple[float, ...], ...]
+    level: float = 1.0
+    slope: float = 2.0
+
+    name = "sfa"
+    halo = 2 * len(_GAUSSIAN)
+
+    @property
+    def bytes_per_pixel(self) -> int:  # type: ignore[override]
+        """Of rows that are pushed: those of both dates, and the probability."""
+        return 8 * len(self.before.centre) + 40
+
+    def rows(self) -> SfaRows:
+        """The filters at the top of a strip."""
+        return SfaRows(self)
+
+
+class SfaRows:
+    """Rows of both dates to distances."""
+
+    reach = late = SfaScorer.halo
+    stride = 1
+
+    def __init__(self, scorer: SfaScorer) -> None:
+        self._dates = scorer.before, scorer.after
+        bands = len(scorer.before.centre)
+        features = np.asarray(scorer.features, np.float32).reshape(-1, 1 + 2 * bands)
+        self._constants, self._weights = features[:, 0], features[:, 1:]
+        self._bands, self._squares = Smooth(*_GAUSSIAN), Smooth(*_GAUSSIAN)
+        self._valid = Delay(len(_GAUSSIAN))
+
+    def push(self, rows: Tile) -> Float32Array:
+        """(height, width) float32, of the rows `late` higher up."""
+        valid = rows.valid.astype(np.float32)[None]
+        smoothed = quotients(self._bands.push(self._weighted(rows, valid)))
+        weight = self._valid.push(valid)[0]
+        squares = np.empty((2, *weight.shape), np.float32)
+        np.einsum("ijk,ijk->jk", smoothed, smoothed, out=squares[0])
+        squares[0] *= weight
+        squares[1] = weight
+        return np.asarray(np.sqrt(quotients(self._squares.push(squares))[0]))
+
+    def _weighted(self, rows: Tile, valid: Float32Array) -> Float32Array:
+        """The features, and what is valid, (features + 1, height, width)."""
+        bands = rows.before.shape[0]
+        out = np.empty((len(self._constants) + 1, *valid.shape[1:]), np.float32)
+        out[:-1] = self._constants[:, None, None]
+        out[-1] = valid[0]
+        for date, pixels in enumerate((rows.before, rows.after)):
+            for band in range(bands):
+                values = self._dates[date].apply(pixels, band)
+                for feature, weight in enumerate(self._weights[:, date * bands + band]):
+                    out[feature] += values * weight
+        out[:-1] *= valid
+        return out
+
+
+@dataclass(frozen=True)
+class SfaDetector(Detector):
+    """Slow feature analysis; any number of any bands, no training."""
+
+    name = "sfa"
+    description = "Slow features: change beside the differences of all that did not change, by Otsu."
+    passes = 3
+    seconds_per_mpx = 0.07
+
+    def fit(self, scan: Scan) -> SfaScorer:
+        """Three passes: the scale of each date, the slow features of a sample, and the level."""
+        sample = require_pixels(scan)
+        before, after = (Standard(*robust_scale(date)) for date in (sample.before, sample.after))
+        bands = sample.before.shape[0]
+        seen = sum(block.height * block.width for block in scan.blocks)
+        every = max(1, seen // min(_SAMPLED, _SAMPLED_VALUES // bands)) | 1
+        smooth = scan.reduce(lambda tile: _smoothed(tile, before, after, every), PixelSample.merge)
+        features = slow_features(smooth.before.astype(np.float64), smooth.after.astype(np.float64))
+        unfitted = SfaScorer(before, after, tuple(tuple(map(float, row)) for row in features))
+        level = max(otsu_level(scan, unfitted), _least_level(len(features)))
+        return SfaScorer(before, after, unfitted.features, level)
+
+
+def slow_features(before: Float64Array, after: Float64Array) -> Float64Array:
+    """Combinations of the bands of which the differences vary least.
+
+    Parameters
+    ----------
+    before, after
+        (bands, pixels) of about unit spread; gain and offset of each band do not matter.
+
+    Returns
+    -------
+    ndarray
+        (features, 1 + 2 bands): what, of a constant 1 and the bands of both dates, gives differences of
+        variance 1 and mean 0 where nothing changed. As many features as bands that are not constant and do
+        not repeat others.
+    """
+    from scipy.special import chdtrc
+
+    bands, count = before.shape
+    varied = np.flatnonzero((before.std(axis=1) > _LEAST_SPREAD) & (after.std(axis=1) > _LEAST_SPREAD))
+    features = np.zeros((0, 1 + 2 * bands))
+    if varied.size == 0:
+        return features
+    weight = np.ones(count)
+    for _ in range(_ROUNDS):
+        dates = [_standardised(date[varied], weight) for date in (before, after)]
+        (x, *_), (y, *_) = dates
+        combined, variance = _eigen(x, y, weight)
+        scaled = combined / np.sqrt(variance)
+        distance = ((scaled.T @ (x - y)) ** 2).sum(axis=0)
+        weight = np.maximum(chdtrc(len(variance), distance), _LEAST_WEIGHT)
+    features = np.zeros((len(variance), 1 + 2 * bands))
+    for sign, start, (_, mean, spread) in zip((1, -1), (1, 1 + bands), dates, strict=True):
+        part = sign * scaled.T / spread
+        features[:, start + varied] = part
+        features[:, 0] -= part @ mean
+    return features
+
+
+def _standardised(
+    values: Float64Array, weight: Float64Array
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """The bands less their weighted means and over their spreads, and both, (bands,) each."""
+    mean = np.average(values, axis=1, weights=weight)
+    away = values - mean[:, None]
+    spread = np.maximum(np.sqrt(np.average(away**2, axis=1, weights=weight)), _LEAST_SPREAD)
+    return away / spread[:, None], mean, spread
+
+
+def _eigen(x: Float64Array, y: Float64Array, weight: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """The directions in which differences vary apart from each other, (bands, features), and how much.
+
+    Of length 1 in the mean covariance of both dates. What that has hardly any of is left out: bands that are
+    linear in others.
+    """
+
+    def covariance(values: Float64Array) -> Float64Array:
+        return np.asarray((values * weight) @ values.T / weight.sum())
+
+    own, axes = np.linalg.eigh((covariance(x) + covariance(y)) / 2)
+    kept = own > _LEAST_SHARE * own.max()
+    whitened = axes[:, kept] / np.sqrt(own[kept])
+    variance, turned = np.linalg.eigh(whitened.T @ covariance(x - y) @ whitened)
+    return whitened @ turned, np.maximum(variance, _LEAST_VARIANCE)
+
+
+def _smoothed(tile: Tile, before: Standard, after: Standard, every: int) -> PixelSample:
+    """Each `every`-th valid pixel of the standardised, smoothed bands."""
+    reach = len(_GAUSSIAN)
+    grown = surrounded(tile, reach, 1)
+    bands = tile.before.shape[0]
+    weighted = np.empty((2 * bands + 1, *grown.valid.shape), np.float32)
+    for band in range(bands):
+        weighted[band] = before.apply(grown.before, band)
+        weighted[bands + band] = after.apply(grown.after, band)
+    weighted[:-1] *= grown.valid
+    weighted[-1] = grown.valid
+    smooth = quotients(Smooth(*_GAUSSIAN).push(weighted))[:, 2 * reach :, reach:-reach]
+    flags = tile.before_valid, tile.after_valid
+    return PixelSample.of(Tile(tile.core, tile.read, smooth[:bands], smooth[bands:], *flags), every)
+
+
+def _least_level(features: int) -> float:
+    from scipy.special import chdtri
+
+    return float(np.sqrt(chdtri(max(features, 1), _CERTAIN)))

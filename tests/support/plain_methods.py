@@ -1,0 +1,71 @@
+"""Detectors in plain NumPy and SciPy over whole scenes, (bands, height, width): distance and level."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.ndimage import gaussian_filter, sobel
+from scipy.stats import chi2
+from skimage.filters import threshold_otsu
+
+
+def standard(scene):
+    return (scene - scene.mean(axis=(1, 2), keepdims=True)) / scene.std(axis=(1, 2), keepdims=True)
+
+
+def otsu(distance):
+    counts, edges = np.histogram(distance, 512, (distance.min(), np.quantile(distance, 0.9999)))
+    return threshold_otsu(hist=(counts, (edges[1:] + edges[:-1]) / 2))
+
+
+def smooth_bands(scene, sigma=1):
+    return np.stack([gaussian_filter(band, sigma) for band in standard(scene)])
+
+
+def plain_sfa(before, after):
+    bands = len(before)
+    x, y = (smooth_bands(scene).reshape(bands, -1) for scene in (before, after))
+    weight = np.ones(x.shape[1])
+    for _ in range(8):
+        dates = []
+        for date in (x, y):
+            away = date - np.average(date, axis=1, weights=weight)[:, None]
+            dates.append(away / np.sqrt(np.average(away**2, axis=1, weights=weight))[:, None])
+        own = sum((date * weight) @ date.T for date in dates) / 2 / weight.sum()
+        apart = dates[0] - dates[1]
+        variance, axes = eigh((apart * weight) @ apart.T / weight.sum(), own + 1e-6 * np.eye(bands))
+        squares = ((axes.T @ apart) ** 2 / variance[:, None]).sum(axis=0)
+        weight = np.maximum(chi2.sf(squares, bands), 1e-9)
+    distance = np.sqrt(gaussian_filter(squares.reshape(before.shape[1:]), 1))
+    return distance, otsu(distance)
+
+
+def plain_texture(before, after):
+    distances = []
+    for sigma in (1, 2, 4):
+        first, second = (tensor_features(scene, sigma) for scene in (before, after))
+        apart = first - second
+        apart -= np.median(apart, axis=(1, 2), keepdims=True)
+        apart /= np.quantile(np.abs(apart), 0.75, axis=(1, 2), keepdims=True)
+        distances.append(np.sqrt((apart**2).mean(axis=0)))
+    distance = np.mean(distances, axis=0)
+    return distance, otsu(distance)
+
+
+def tensor_features(scene, sigma):
+    grey = gaussian_filter(standard(scene).mean(axis=0), sigma)
+    across, down = sobel(grey, 1) / 8, sobel(grey, 0) / 8
+    energy, first, second, mean, squares = (
+        gaussian_filter(values, 3 * sigma)
+        for values in (across**2 + down**2, across**2 - down**2, 2 * across * down, grey, grey**2)
+    )
+    deviation = np.sqrt(np.maximum(squares - mean**2, 0))
+    middle = np.median(energy)
+    return np.stack(
+        [
+            np.log(energy + 0.1 * middle),
+            np.log(deviation + 0.1 * np.median(deviation)),
+            first / (energy + middle),
+            second / (energy + middle),
+        ]
+    )
