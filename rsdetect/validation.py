@@ -47,6 +47,7 @@ _WORDS: dict[Callable[[Any], Any], str] = {
     number: "numbers",
     number_or_name: "numbers from 1 or names",
 }
+_OTHER = "numbers, 'auto' or 'none'"  # of `nodata`
 
 
 def as_items(option: str, given: Any, kind: Callable[[Any], Any]) -> tuple[Any, ...]:
@@ -72,7 +73,7 @@ def as_items(option: str, given: Any, kind: Callable[[Any], Any]) -> tuple[Any, 
     try:
         return tuple(kind(item) for item in items)
     except TypeError:
-        raise InputError(f"`{option}` takes {_WORDS[kind]}, and got {given!r}.") from None
+        raise InputError(f"`{option}` takes {_WORDS.get(kind, _OTHER)}, and got {given!r}.") from None
 
 
 def refuse_unknown(keywords: Mapping[str, object], known: type) -> None:

@@ -2,9 +2,9 @@
 
 Columns: `name` (the pair's folder), `before`, `after`, and any option of `rsdetect detect` that says what is
 compared or how, under its own name and in the words that the command line takes (`mask`, `mask_values`,
-`mask_bits`, `bands`, `dates`, `aoi`, `align`, `resampling`, `accept`, `detector`, `model`, `threshold`,
-`min_area`, `simplify`). An empty cell leaves the option as the batch has it. A relative path counts from the
-folder that the list lies in.
+`mask_bits`, `nodata`, `bands`, `dates`, `aoi`, `align`, `resampling`, `accept`, `detector`, `model`,
+`threshold`, `min_area`, `simplify`). An empty cell leaves the option as the batch has it. A relative path
+counts from the folder that the list lies in.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from rsdetect.detectors.own_file import full_name
 from rsdetect.errors import InputError
 from rsdetect.jobs.options import DetectOptions
-from rsdetect.jobs.parse import parse_integers, parse_threshold
+from rsdetect.jobs.parse import parse_integers, parse_nodata_list, parse_threshold
 from rsdetect.paths import from_folder
 from rsdetect.scenes.bands import parse_bands
 from rsdetect.scenes.dates import parse_dates
@@ -144,6 +144,7 @@ _OPTIONS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     ),
     "mask_values": ("pair", "mask_values", lambda text, _: parse_integers("mask_values", text)),
     "mask_bits": ("pair", "mask_bits", lambda text, _: parse_integers("mask_bits", text)),
+    "nodata": ("pair", "nodata", lambda text, _: parse_nodata_list(text)),
     "bands": ("pair", "bands", lambda text, _: parse_bands(text)),
     "dates": ("pair", "dates", lambda text, _: parse_dates(text)),
     "aoi": ("pair", "aoi", from_folder),

@@ -185,19 +185,23 @@ def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
         "date": taken,
         "band_numbers": list(scene.bands),
         "dtype": scene.dtype,
-        "nodata": _finite_or_text(scene.nodata),
-        "nodata_is_nan": scene.nodata is not None and bool(np.isnan(scene.nodata)),
+        **_describe_nodata(scene),
         "mask": without_query(scene.mask.path) if scene.mask else None,
         "warped_by": scene.warp,
         "grid": _describe_grid(scene.grid),
     }
 
 
-def _finite_or_text(nodata: float | None) -> float | str | None:
+def _describe_nodata(scene: Scene) -> dict[str, Any]:
     """JSON knows neither infinity nor NaN; the latter has a field of its own."""
-    if nodata is None or np.isnan(nodata):
-        return None
-    return nodata if np.isfinite(nodata) else str(nodata)
+    rule = scene.validity
+    nodata = next(iter(rule.values), scene.nodata)
+    number = None if nodata is None or np.isnan(nodata) else nodata
+    return {
+        "nodata": number if number is None or np.isfinite(number) else str(number),
+        "nodata_is_nan": nodata is not None and number is None,
+        "nodata_from": "mask" if rule.masked else rule.origin if rule.values else None,
+    }
 
 
 def _describe_grid(grid: Grid) -> dict[str, Any]:

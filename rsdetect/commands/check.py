@@ -18,6 +18,7 @@ from rsdetect.commands.parameters import (
     Mask,
     MaskBits,
     MaskValues,
+    NodataOption,
     Resampling,
 )
 from rsdetect.jobs.parse import parse_pair_options, parse_scenes
@@ -32,6 +33,7 @@ def check(
     mask: Mask = None,
     mask_values: MaskValues = None,
     mask_bits: MaskBits = None,
+    nodata: NodataOption = None,
     aoi: Aoi = None,
     align: Align = False,
     resampling: Resampling = "bilinear",
@@ -52,6 +54,7 @@ def check(
             mask=mask,
             mask_values=mask_values,
             mask_bits=mask_bits,
+            nodata=nodata,
             aoi=aoi,
             align=align,
             resampling=resampling,

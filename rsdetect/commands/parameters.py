@@ -27,6 +27,13 @@ Mask = Annotated[
 ]
 MaskValues = Annotated[str | None, typer.Option(help="Mask values that hide the ground, e.g. 3,8,9,10.")]
 MaskBits = Annotated[str | None, typer.Option(help="Mask bits that hide the ground, 0 = lowest, e.g. 3,4.")]
+NodataOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE[,VALUE]",
+        help="Pixel value that is no data, for both dates or one each; none: all is data; auto: as declared.",
+    ),
+]
 Aoi = Annotated[str | None, typer.Option(metavar="FILE", help="Polygons to which the job is limited.")]
 GroupBy = Annotated[
     str | None,

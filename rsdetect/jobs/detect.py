@@ -86,9 +86,9 @@ def detect(
     out
         Folder for the results; made where it is missing.
     **options
-        The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, aoi, align, resampling,
-        dates, accept; detector, model, tile_size, device, workers, scheduler, backend, memory; threshold,
-        min_area, simplify; overwrite, resume, quiet.
+        The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, nodata, aoi, align,
+        resampling, dates, accept; detector, model, tile_size, device, workers, scheduler, backend, memory;
+        threshold, min_area, simplify; overwrite, resume, quiet.
 
     Raises
     ------

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rsdetect.errors import InputError
+from rsdetect.validation import as_items
 
 if TYPE_CHECKING:
     from rsdetect.scenes.source import SceneLike
+    from rsdetect.scenes.validity import Nodata
 
 
 class PairTexts(TypedDict, total=False):
@@ -20,6 +22,7 @@ class PairTexts(TypedDict, total=False):
     mask: str | None
     mask_values: str | None
     mask_bits: str | None
+    nodata: str | None
     aoi: str | None
     align: bool
     resampling: str
@@ -87,12 +90,24 @@ def parse_pair_options(**given: Unpack[PairTexts]) -> Any:
         masks=tuple(mask.split(",")) if mask else (),
         mask_values=parse_integers("`mask_values`", given.get("mask_values")),
         mask_bits=parse_integers("`mask_bits`", given.get("mask_bits")),
+        nodata=parse_nodata_list(given.get("nodata")),
         aoi=given.get("aoi"),
         align=given.get("align", False),
         resampling=given.get("resampling", "bilinear"),
         dates=parse_dates(given.get("dates")),
         accept=tuple(given.get("accept") or ()),
     )
+
+
+def parse_nodata_list(text: str | None) -> tuple[Nodata, ...]:
+    """Read what `--nodata` takes, one value for both dates or one each.
+
+    >>> parse_nodata_list("0"), parse_nodata_list("-9999, none")
+    ((0.0,), (-9999.0, 'none'))
+    """
+    from rsdetect.scenes.validity import parse_nodata
+
+    return as_items("nodata", text.split(","), parse_nodata) if text else ()
 
 
 def parse_integers(option: str, text: str | None) -> tuple[int, ...]:

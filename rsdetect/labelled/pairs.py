@@ -103,7 +103,6 @@ def _label_scene(path: Path, pair: Pair) -> Scene:
         grid=header.grid,
         bands=(1,),
         dtype=header.dtypes[0],
-        nodata=header.nodata,
-        has_mask=header.has_mask,
+        validity=header.validity((1,)),
         offset=offset,
     )

@@ -8,7 +8,7 @@ mask burnt in. So an address that expires, or a catalogue that drops an item, ta
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
+from rsdetect.scenes.validity import Nodata
 
 USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 
@@ -105,7 +106,7 @@ def _look_at(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> d
     warp = _warp(ref, headers, site.grid, options)
     mask = _mask(ref, options)
     scenes = [
-        _scene(header, bands, site.grid, how, mask)
+        _scene(_declared(header, ref), bands, site.grid, how, mask, options.nodata)
         for header, how, bands in zip(headers, warp, _bands(headers), strict=True)
     ]
     content = {"files": list(ref.files), "source": ref.source, "names": list(names)}
@@ -166,8 +167,20 @@ def _warp(ref: SceneRef, headers: list[Header], grid: Grid, options: ScenesSecti
     return how
 
 
+def _declared(header: Header, ref: SceneRef) -> Header:
+    """The header with the nodata value of the catalogue, where the file declares none and has no mask."""
+    if ref.nodata is None or header.has_mask:
+        return header
+    return replace(header, nodata=ref.nodata, nodatas=(ref.nodata,) * len(header.dtypes))
+
+
 def _scene(
-    header: Header, bands: tuple[int, ...], grid: Grid, warp: str | None, mask: MaskFile | None
+    header: Header,
+    bands: tuple[int, ...],
+    grid: Grid,
+    warp: str | None,
+    mask: MaskFile | None,
+    nodata: Nodata,
 ) -> Scene:
     offset = offset_between(grid, header.grid) if warp is None else (0, 0)
     assert offset is not None
@@ -177,8 +190,7 @@ def _scene(
         grid=header.grid if warp is None else grid,
         bands=bands,
         dtype=header.dtypes[bands[0] - 1],
-        nodata=header.nodata,
-        has_mask=header.has_mask,
+        validity=header.validity(bands, nodata),
         offset=offset,
         warp=warp,
         mask=mask,
@@ -191,7 +203,7 @@ def open_taken(scene: TakenScene, site: Site, options: ScenesSection) -> Scene:
     mask = None
     if scene.mask is not None:
         mask = MaskFile(scene.mask, file_version(scene.mask), options.mask_values, options.mask_bits)
-    return _scene(header, header.usable, site.grid, None, mask)
+    return _scene(header, header.usable, site.grid, None, mask, options.nodata)
 
 
 def _bands(headers: list[Header]) -> list[tuple[int, ...]]:
@@ -220,7 +232,8 @@ def _needs_copy(
     )
     elsewhere = any(file_version(path) is None for path in (*ref.files, *([ref.mask] if ref.mask else ())))
     renamed = names != headers[0].names[: len(names)]
-    return len(headers) > 1 or any(warp) or own_mask or elsewhere or renamed
+    declared = ref.nodata is not None and not headers[0].has_mask
+    return len(headers) > 1 or any(warp) or own_mask or elsewhere or renamed or declared
 
 
 def _fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str:
@@ -232,7 +245,7 @@ def _fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str:
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude"})
     told = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
-    return hash_json([*told, site.aoi_hash])
+    return hash_json([*told, site.aoi_hash, ref.nodata])
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -238,6 +238,10 @@ class ScenesSection(Section):
     mask_bits: tuple[int, ...] = Field(
         default=(), description="Bits of the masks that hide the ground, 0 = lowest."
     )
+    nodata: float | Literal["auto", "none"] = Field(
+        default="auto",
+        description="Pixel value that is no data; auto: as files and catalogue declare; none: all is data.",
+    )
     min_valid: float = Field(
         default=0.1,
         ge=0,

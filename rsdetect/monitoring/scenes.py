@@ -19,6 +19,7 @@ class SceneRef:
     mask: str | None = None  # cloud or quality mask; None = only what the files themselves say
     mask_values: tuple[int, ...] = ()  # mask pixels with these values are not usable
     mask_bits: tuple[int, ...] = ()  # mask pixels with one of these bits set are not usable; 0 = lowest
+    nodata: float | None = None  # that the source declares of files which declare none
     source: str = ""  # where people find it: the item's address, the list's name and line
 
     def __post_init__(self) -> None:

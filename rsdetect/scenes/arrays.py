@@ -97,6 +97,7 @@ class DataArraySource:
             has_mask=nodata is not None,
             tags={str(key): value for key, value in self.array.attrs.items() if isinstance(value, str)},
             block_shape=self._block_shape(),
+            nodatas=(nodata,) * len(names),
             date=None if time is None or time.ndim or time.dtype.kind != "M" else _iso(time.values),
         )
 
@@ -110,10 +111,7 @@ class DataArraySource:
         values = part.compute(scheduler="synchronous").values
         if band is None:
             values = values[[0] * len(bands)] if values.ndim == 3 else np.stack([values] * len(bands))
-        nodata = self._nodata()
-        if nodata is None or np.isnan(nodata):
-            return values, np.ones(window.shape, dtype=bool)
-        return values, (values != nodata).all(axis=0)
+        return values, np.ones(window.shape, dtype=bool)  # nodata stands in the header
 
     def token(self) -> str:
         """Of a Dask array its name, which Dask makes from the graph; else a hash of every pixel.

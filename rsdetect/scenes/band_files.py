@@ -20,6 +20,7 @@ class BandFile:
     name: str  # lower case
     path: str  # absolute, or an address as GDAL takes it
     version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
+    moved: bool = False  # it comes from a coarser grid
 
     @property
     def shown(self) -> str:

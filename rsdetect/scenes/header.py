@@ -13,6 +13,7 @@ from rsdetect.grid import Grid
 from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.handles import alpha_band, has_mask_band, open_raster
+from rsdetect.scenes.validity import Nodata, Validity, validity_of
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
 # lets the polygons of a plain pixel grid lie on its picture.
@@ -40,8 +41,28 @@ class Header:
     wavelengths: tuple[float | None, ...] = ()  # nm, centre of the band
     date: str | None = None  # ISO date of acquisition
     mask_kind: str | None = None  # what the scene's quality mask is
+    # Nodata value of each band; () = the source itself leaves out what is not valid.
+    nodatas: tuple[float | None, ...] = ()
+    mask_band: bool = False  # a mask inside or beside the file says which pixels are valid
     doubts: tuple[Doubt, ...] = ()  # what is not certain of its place, validity or units
     files: BandFiles | None = None  # where each band is a file of its own
+
+    def validity(self, bands: tuple[int, ...], given: Nodata = "auto") -> Validity:
+        """The rule by which a pixel of the chosen `bands` is data; `given` = what the user says of nodata."""
+        return validity_of(
+            self.nodatas or (None,) * len(self.dtypes),
+            self.dtypes,
+            self._deciding(bands),
+            masked=self.mask_band or (self.alpha is not None and self.alpha not in bands),
+            given=given,
+        )
+
+    def _deciding(self, bands: tuple[int, ...]) -> tuple[int, ...]:
+        """Without the bands of a coarser grid, whose fill ends elsewhere than that of the others."""
+        if self.files is None:
+            return bands
+        own = tuple(band for band in bands if not self.files.files[band - 1].moved)
+        return own or bands
 
     @property
     def usable(self) -> tuple[int, ...]:
@@ -84,7 +105,7 @@ def valid_header(dataset: Any, path: str) -> Header:
         (text or (colour if colour in ("red", "green", "blue", "nir") else "")).strip().lower()
         for text, colour in zip(dataset.descriptions, colours, strict=True)
     ]
-    alpha = alpha_band(dataset)
+    alpha, mask_band = alpha_band(dataset), has_mask_band(dataset)
     return Header(
         path=path,
         grid=grid,
@@ -94,11 +115,11 @@ def valid_header(dataset: Any, path: str) -> Header:
         alpha=alpha,
         has_palette="palette" in colours,
         nodata=dataset.nodata,
-        has_mask=alpha is not None
-        or has_mask_band(dataset)
-        or any(value is not None for value in dataset.nodatavals),
+        has_mask=alpha is not None or mask_band or any(value is not None for value in dataset.nodatavals),
         tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
         block_shape=dataset.block_shapes[0],
+        nodatas=tuple(dataset.nodatavals),
+        mask_band=mask_band,
         doubts=_doubts(dataset, path) if plain and dataset.crs else (),
     )
 

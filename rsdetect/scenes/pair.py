@@ -27,6 +27,7 @@ from rsdetect.scenes.masks import masks_of_pair
 from rsdetect.scenes.opening import header_of, open_source
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.source import SceneLike, Source
+from rsdetect.scenes.validity import Nodata, Validity, parse_nodata
 from rsdetect.scenes.warping import BLOCK
 from rsdetect.tiles import Tile, TileWindow
 from rsdetect.validation import number_or_name, settle_sequences, text, whole_number
@@ -44,6 +45,7 @@ class PairKeywords(TypedDict, total=False):
     aoi: AoiLike | None
     align: bool
     resampling: str
+    nodata: Sequence[float | str] | float | str
     dates: tuple[str, str] | None
     accept: Sequence[str] | str
 
@@ -56,6 +58,8 @@ class PairOptions:
     masks: tuple[str, ...] = ()  # one file for both dates, or one for each; "" = none for that date
     mask_values: tuple[int, ...] = ()  # mask pixels with these values are not usable
     mask_bits: tuple[int, ...] = ()  # mask pixels with one of these bits set are not usable; 0 = lowest
+    # One for both dates or one for each: a number, "none" or "auto" (what the scene itself declares).
+    nodata: tuple[Nodata, ...] = ()
     aoi: AoiLike | None = None  # only pixels with their centre in its polygons are scored
     align: bool = False  # warp after onto before's grid where the grids differ
     resampling: str = "bilinear"  # one of RESAMPLINGS, used by align
@@ -73,7 +77,10 @@ class PairOptions:
             mask_bits=whole_number,
             dates=text,
             accept=text,
+            nodata=parse_nodata,
         )
+        if len(self.nodata) > 2:
+            raise InputError(f"`nodata` takes one value for both dates or two, and got {len(self.nodata)}.")
         require_known_doubts(self.accept)
         object.__setattr__(self, "aoi", settle_aoi(self.aoi))
         if self.dates is not None and len(self.dates) != 2:
@@ -152,10 +159,11 @@ def open_pair(
     choice = choose_bands(first, second, options.bands, wanted)
     grid, before_scene, after_scene, notes = _common_grid(first, second, sources, options)
     before_mask, after_mask = masks_of_pair(options, before_scene, after_scene)
+    nodata = options.nodata or ("auto",)
     before_date, after_date = options.dates or (acquisition_date(first), acquisition_date(second))
     return Pair(
-        before=_with_bands(before_scene, first, choice.before, before_mask),
-        after=_with_bands(after_scene, second, choice.after, after_mask),
+        before=_with_bands(before_scene, first, choice.before, before_mask, nodata[0]),
+        after=_with_bands(after_scene, second, choice.after, after_mask, nodata[-1]),
         grid=grid,
         bands=choice.names,
         slots=choice.slots,
@@ -262,17 +270,20 @@ def _scene(header: Header, source: str | BandFiles | Source) -> Scene:
         grid=header.grid,
         bands=(),
         dtype="",
+        validity=Validity(),
         nodata=header.nodata,
-        has_mask=header.has_mask,
         blocks=header.block_shape,
         source=None if isinstance(source, str | BandFiles) else source,
         files=header.files,
     )
 
 
-def _with_bands(scene: Scene, header: Header, bands: tuple[int, ...], mask: MaskFile | None) -> Scene:
+def _with_bands(
+    scene: Scene, header: Header, bands: tuple[int, ...], mask: MaskFile | None, nodata: Nodata
+) -> Scene:
     dtypes = {header.dtypes[band - 1] for band in bands}
-    return replace(scene, bands=bands, dtype=", ".join(sorted(dtypes)), mask=mask)
+    rule = header.validity(bands, nodata)
+    return replace(scene, bands=bands, dtype=", ".join(sorted(dtypes)), mask=mask, validity=rule)
 
 
 def _notes_of_files(*headers: Header) -> tuple[str, ...]:
@@ -297,12 +308,6 @@ def _warnings(first: Header, second: Header, choice: BandChoice) -> tuple[str, .
             warnings.append(
                 f"band {header.alpha} of {header.path} is marked as alpha: it says which pixels are valid "
                 "and is not compared (`bands` can name it as data)."
-            )
-    for one, other in ((first, second), (second, first)):
-        if one.nodata is not None and not other.has_mask and one.has_mask:
-            warnings.append(
-                f"{one.path} declares {one.nodata:g} as nodata and {other.path} declares nothing: all its "
-                "pixels are taken as valid."
             )
     return tuple(warnings)
 

@@ -28,6 +28,7 @@ from rsdetect.scenes.handles import (
     thread_handle,
     with_gdal_environment,
 )
+from rsdetect.scenes.validity import Validity
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class Scene:
     grid: Grid  # the grid that `offset` counts on: the file's own, or the one it is warped onto
     bands: tuple[int, ...]  # band numbers, 1 = first
     dtype: str  # of those bands in the file
-    nodata: float | None
-    has_mask: bool  # GDAL knows of invalid pixels: nodata value, mask band or alpha band
+    validity: Validity  # by which mask and numbers a pixel counts as data
+    nodata: float | None = None  # that the file declares
     offset: tuple[int, int] = (0, 0)  # (row, column) of the pair's first pixel on `grid`
     warp: str | None = None  # resampling by which the file is warped onto `grid`; None = read as it is
     blocks: tuple[int, int] = (BLOCK, BLOCK)  # (rows, columns) that are decoded at a time
@@ -192,6 +193,8 @@ def _decode(scene: Scene, inside: Window) -> Pixels:
             error,
             is_local=scene.version is not None,
         ) from error
+    if not scene.warp:
+        usable &= scene.validity.usable(raw, scene.bands)
     if raw.dtype.kind == "f":
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and so not usable
             raw = raw.astype(np.float32, copy=False)
@@ -206,25 +209,21 @@ def _raw(scene: Scene, inside: Window) -> tuple[NDArray[Any], BoolArray]:
     if scene.warp:
         raw = dataset.read(window=gdal_window(inside))
         return raw[:-1], raw[-1] != 0
-    return read_unmasked(dataset, scene.bands, gdal_window(inside), has_mask=scene.has_mask)
+    return read_unmasked(dataset, scene.bands, gdal_window(inside), masked=scene.validity.masked)
 
 
 def read_unmasked(
-    dataset: Any, bands: tuple[int, ...], place: Any, *, has_mask: bool = True
+    dataset: Any, bands: tuple[int, ...], place: Any, *, masked: bool = True
 ) -> tuple[NDArray[Any], BoolArray]:
-    """Pixels of an open dataset, and where nothing in it says that one of the bands is not valid.
+    """Pixels of an open dataset, and where its mask band, or else its alpha band, says that they are data.
 
-    GDAL's own mask would forget the nodata value where there is a mask band, and the alpha band where there
-    is a nodata value or where more or fewer than three bands stand beside it.
+    GDAL's own mask would forget the alpha band where there is a nodata value or where more or fewer than
+    three bands stand beside it.
     """
     raw: NDArray[Any] = dataset.read(list(bands), window=place)
     usable = np.ones(raw.shape[1:], dtype=bool)
-    if not has_mask:
+    if not masked:
         return raw, usable
-    for band, values in zip(bands, raw, strict=True):
-        nodata = dataset.nodatavals[band - 1]
-        if nodata is not None and not np.isnan(nodata):
-            usable &= values != nodata
     if (alpha := alpha_in_use(dataset, bands)) is not None:
         usable &= dataset.read(alpha, window=place) != 0
     elif has_mask_band(dataset):
@@ -236,7 +235,7 @@ def _open_scene(scene: Scene, stack: ExitStack) -> Any:
     place = scene.files.vrt if scene.files else scene.path
     dataset = keep_open(open_raster(place, of=scene.path), stack)
     if scene.warp:
-        view = warped_bands(dataset, scene.bands, scene.grid, scene.warp)
+        view = warped_bands(dataset, scene.bands, scene.grid, scene.warp, scene.validity)
         dataset = keep_open(open_raster(view, of=scene.path), stack)
     return dataset
 

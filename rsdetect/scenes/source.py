@@ -60,7 +60,8 @@ class Source(Protocol):
         -------
         values, valid
             (bands, height, width) of the source's dtype, or float32, and (height, width) bool, True where
-            no band holds nodata. What is not finite need not be marked; the caller does it.
+            the pixel is data. Neither what is not finite need be marked nor what `nodatas` of the header
+            says; the caller does both.
         """
 
     def token(self) -> str:

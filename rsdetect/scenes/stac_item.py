@@ -28,7 +28,7 @@ def stack_item(item: Any) -> BandFiles:
         No asset is a band.
     """
     bands: dict[str, str] = {}
-    mask = None
+    mask, nodata = None, set[float | None]()
     for key, asset in item.assets.items():
         href = asset.get_absolute_href() or asset.href
         meaning = known_mask(key)
@@ -37,6 +37,7 @@ def stack_item(item: Any) -> BandFiles:
         name = _band(asset)
         if name is None or name.startswith(_LEFT_OUT) or key.lower().endswith("-jp2"):
             continue
+        nodata.add(declared_nodata(asset))
         bands.setdefault(key.lower() if name in bands else name, href)
     if not bands:
         raise InputError(
@@ -47,7 +48,26 @@ def stack_item(item: Any) -> BandFiles:
         bands = {"nir" if name == "nir08" else name: href for name, href in bands.items()}
     taken = item.datetime or item.common_metadata.start_datetime
     date = None if taken is None else taken.date().isoformat()
-    return stack_files(bands, Known(name=str(item.id), date=date, mask=mask))
+    return stack_files(
+        bands,
+        Known(name=str(item.id), date=date, nodata=nodata.pop() if len(nodata) == 1 else None, mask=mask),
+    )
+
+
+def declared_nodata(asset: Any) -> float | None:
+    """The nodata value that a catalogue gives for all bands of an asset; None where it gives none.
+
+    By the raster extension (`raster:bands`) or STAC 1.1 (`bands`, or the asset itself).
+    """
+    told = asset.extra_fields
+    listed = told.get("raster:bands") or told.get("bands") or []
+    values = {each.get("nodata", told.get("nodata")) for each in listed} or {told.get("nodata")}
+    if len(values) != 1 or (value := values.pop()) is None:
+        return None
+    try:
+        return float(value)  # the extension writes NaN and infinity as text
+    except (TypeError, ValueError):
+        return None
 
 
 def _band(asset: Any) -> str | None:

@@ -22,9 +22,10 @@ from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.alignment import crs_name, offset_between, same_crs, window_of
 from rsdetect.scenes.band_files import BandFile, BandFiles, file_version, name_of_files
 from rsdetect.scenes.dates import acquisition_date
-from rsdetect.scenes.handles import has_mask_band, open_raster, with_gdal_environment
+from rsdetect.scenes.handles import open_raster, with_gdal_environment
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.quality import MaskMeaning, known_mask
+from rsdetect.scenes.validity import Validity, cannot_be_data, validity_of
 from rsdetect.scenes.warping import warped_bands
 
 _VRT_TYPES = {
@@ -49,7 +50,6 @@ class _Band:
     file: BandFile
     header: Header
     nodata: float | None
-    has_mask: bool
     resampling: str | None = None  # None = on the grid of the set
 
     @property
@@ -101,10 +101,8 @@ def _open(name: str, path: str, known: Known) -> _Band:
         )
     if header.dtypes[0] not in _VRT_TYPES:
         raise InputError(f"{file.shown} holds {header.dtypes[0]} values, which bands of a scene cannot have.")
-    with open_raster(path) as dataset:
-        has_mask = has_mask_band(dataset)
-    nodata = known.nodata if header.nodata is None and not has_mask else header.nodata
-    return _Band(file, header, nodata, has_mask)
+    nodata = known.nodata if header.nodata is None and not header.mask_band else header.nodata
+    return _Band(file, header, nodata)
 
 
 def _pixel_size(band: _Band, bands: list[_Band]) -> float:
@@ -144,7 +142,8 @@ def _placed(band: _Band, finest: _Band) -> _Band:
 
 
 def _with(band: _Band, grid: Grid, resampling: str | None) -> _Band:
-    return replace(band, header=replace(band.header, grid=grid), resampling=resampling)
+    file = replace(band.file, moved=resampling is not None)
+    return replace(band, file=file, header=replace(band.header, grid=grid), resampling=resampling)
 
 
 def _resampling(band: _Band) -> str:
@@ -198,7 +197,7 @@ def _vrt(bands: list[_Band], finest: _Band, date: str | None) -> str:
     dtype = str(np.result_type(*(band.header.dtypes[0] for band in bands), *(["float32"] if moved else [])))
     views = [_view(band, grid) for band in bands]
     drawn = "".join(
-        _raster_band(number, band, _VRT_TYPES[dtype], view, finest.header.block_shape)
+        _raster_band(number, band, _VRT_TYPES[dtype], view, grid, finest.header.block_shape)
         for number, (band, view) in enumerate(zip(bands, views, strict=True), 1)
     )
     return (
@@ -211,15 +210,46 @@ def _view(band: _Band, grid: Grid) -> str:
     """What GDAL opens as the band on the grid of the set."""
     if band.resampling is None:
         return band.file.path
-    nodata = math.nan if band.nodata is None else band.nodata  # so that what it does not cover is NaN
+    header = band.header
+    rule = validity_of((band.nodata,), header.dtypes, (1,), masked=header.mask_band)
+    if not rule.values:
+        rule = Validity(rule.masked, in_one=((1, math.nan),))  # so that what the file does not cover is NaN
+    filling = _filling(band, grid)
     with open_raster(band.file.path) as dataset:
-        return warped_bands(dataset, (1,), grid, band.resampling, own=band.header.grid, nodata=nodata)
+        return warped_bands(dataset, (1,), grid, band.resampling, rule, own=header.grid, filling=filling)
 
 
-def _raster_band(number: int, band: _Band, dtype: str, view: str, block: tuple[int, int]) -> str:
+def _filling(band: _Band, grid: Grid) -> float:
+    """What a warped band holds where it has no data of its own.
+
+    Its nodata value, where that may be data beside other bands; NaN, which never is, where the value cannot
+    be, and for a file that ends before the grid does.
+    """
+    value = band.nodata
+    if value is None or band.header.mask_band or not math.isfinite(value):
+        return math.nan
+    if cannot_be_data(value, band.header.dtypes[0]) or not _reaches(band.header.grid, grid):
+        return math.nan
+    return float(value)
+
+
+def _reaches(own: Grid, grid: Grid) -> bool:
+    """True when `own` covers all of `grid`, but for rounding."""
+    left, bottom, right, top = own.bounds
+    inner = grid.bounds
+    slack = 1e-3 * max(grid.pixel_size)
+    return (
+        left <= inner[0] + slack
+        and bottom <= inner[1] + slack
+        and right >= inner[2] - slack
+        and top >= inner[3] - slack
+    )
+
+
+def _raster_band(number: int, band: _Band, dtype: str, view: str, grid: Grid, block: tuple[int, int]) -> str:
     nodata = ""
     if band.nodata is not None:
-        value = band.nodata if band.resampling is None else np.nan  # a warped view knows no other
+        value = band.nodata if band.resampling is None else _filling(band, grid)
         nodata = f"<NoDataValue>{float(value)!r}</NoDataValue>"
     return (
         f'<VRTRasterBand dataType="{dtype}" band="{number}" blockXSize="{block[1]}" blockYSize="{block[0]}">'
@@ -232,7 +262,7 @@ def _mask_band(bands: list[_Band], views: list[str]) -> str:
     sources = "".join(
         _source(view, "mask,1" if band.resampling is None else "2")
         for band, view in zip(bands, views, strict=True)
-        if band.has_mask
+        if band.header.mask_band
     )
     if not sources:
         return ""

@@ -25,6 +25,7 @@ from rasterio.warp import transform as transform_points
 from rsdetect.grid import Grid
 from rsdetect.scenes.alignment import same_crs, window_of
 from rsdetect.scenes.handles import alpha_in_use
+from rsdetect.scenes.validity import Validity
 
 # GDAL's words for rasterio's.
 _ALGORITHMS = {
@@ -49,14 +50,16 @@ def warped_bands(
     bands: tuple[int, ...],
     grid: Grid,
     resampling: str,
+    validity: Validity,
     *,
     own: Grid | None = None,
-    nodata: float | None = None,
+    filling: float = math.nan,
 ) -> str:
     """What GDAL opens as `bands` of `source` on `grid`: float32, and last a band that is 0 where not valid.
 
     What is not valid has no weight: nodata and NaN of the band itself, and what mask band or alpha band hide.
     A band without any weight at a pixel is NaN there, or 0 where the mask or alpha band was to blame.
+    Nodata that hides a pixel where all bands hold it is weighed for all bands at once.
 
     Parameters
     ----------
@@ -64,22 +67,30 @@ def warped_bands(
         An open dataset; it may be closed afterwards. It has a CRS where the grid has one.
     resampling
         One of rasterio's names.
+    validity
+        By which numbers and mask a pixel of `source` is data.
     own
         The grid of `source` where the file itself does not say it.
-    nodata
-        Of bands for which the file declares none.
+    filling
+        What a band without weight holds instead of NaN.
     """
     own = own or grid_of(source)
-    empty = [_nodata(source, band, nodata) for band in bands]
+    values = dict(validity.in_one) | dict(validity.in_all)
+    # GDAL knows one rule for all bands. Where both kinds of nodata occur, or some bands have none, each band
+    # is weighed for itself, which hides more than need be and lets no fill into the kernel.
+    together = not validity.in_one and {band for band, _ in validity.in_all} == set(bands)
+    empty = [_nodata(source, band, values.get(band)) for band in bands]
     alpha = alpha_in_use(source, bands)
-    mapping = [_mapping(i, band, value) for i, (band, value) in enumerate(zip(bands, empty, strict=True), 1)]
+    mapping = [
+        _mapping(i, band, value, filling) for i, (band, value) in enumerate(zip(bands, empty, strict=True), 1)
+    ]
     count = len(bands) + 1
     return _vrt(
         _gdal_name(source),
         grid,
         bands="".join(_band(i, "Float32") for i in range(1, count)) + _band(count, "Float32", "Alpha"),
         options=_options(own, grid, resampling)
-        | {"INIT_DEST": "NO_DATA", "UNIFIED_SRC_NODATA": "NO", "SRC_ALPHA_MAX": "1"},
+        | {"INIT_DEST": "NO_DATA", "UNIFIED_SRC_NODATA": "YES" if together else "NO", "SRC_ALPHA_MAX": "1"},
         warp=f"<ResampleAlg>{_ALGORITHMS[resampling]}</ResampleAlg>"
         "<WorkingDataType>Float32</WorkingDataType>",
         transformer=_transformer(own, grid),
@@ -89,9 +100,7 @@ def warped_bands(
     )
 
 
-def _nodata(source: Any, band: int, otherwise: float | None) -> float | None:
-    declared = source.nodatavals[band - 1]
-    value = otherwise if declared is None else declared
+def _nodata(source: Any, band: int, value: float | None) -> float | None:
     return math.nan if value is None and source.dtypes[band - 1].startswith("float") else value
 
 
@@ -163,12 +172,12 @@ def _band(number: int, dtype: str, colour: str = "") -> str:
     )
 
 
-def _mapping(target: int, source: int, nodata: float | None) -> str:
+def _mapping(target: int, source: int, nodata: float | None, filling: float = math.nan) -> str:
     inner = ""
     if nodata is not None:
         inner = (
             f"<SrcNoDataReal>{nodata!r}</SrcNoDataReal><SrcNoDataImag>0</SrcNoDataImag>"
-            "<DstNoDataReal>nan</DstNoDataReal><DstNoDataImag>0</DstNoDataImag>"
+            f"<DstNoDataReal>{filling!r}</DstNoDataReal><DstNoDataImag>0</DstNoDataImag>"
         )
     return f'<BandMapping src="{source}" dst="{target}">{inner}</BandMapping>'
 

@@ -46,7 +46,7 @@ def path(tmp_path, request):
     step = 10 if request.param == UTM else 0.0001
     transform = Affine(step / 3, 0, 7.123456789, 0, -step / 7, 46.987654321)
     array = ARRAY.copy()
-    array[1, 2:4, 5] = 7
+    array[:, 2:4, 5] = 7
     return write_scene(
         tmp_path / "a.tif", array, names=NAMES, nodata=7, crs=request.param, transform=transform
     )

@@ -11,11 +11,12 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsdetect.checks.report import check_pair
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.cva import CvaDetector
-from rsdetect.errors import NothingToCompare
+from rsdetect.errors import InputError, NothingToCompare
 from rsdetect.grid import Window
-from rsdetect.scenes.pair import open_pair, read_tile
+from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
 from rsdetect.tiles import TileWindow
 from support.scenes import TEN_METRES, UTM, random_scene, write_plain, write_scene
 
@@ -75,17 +76,18 @@ def lowest_float(path, array, good):
 
 
 def in_the_last_band_only(path, array, good):
-    return write_scene(path, np.concatenate([array[:-1], np.where(good, array[-1:], 0)]), nodata=0)
+    """A value that no sensor measures; the types of bytes have none."""
+    nodata = {"uint8": -9999, "uint16": 65535, "int16": -32768, "float32": -9999}[str(array.dtype)]
+    if array.dtype == np.uint8:
+        array = array.astype("int16")
+    return write_scene(path, np.concatenate([array[:-1], np.where(good, array[-1:], nodata)]), nodata=nodata)
 
 
 def by_vrt_of_its_own_value_a_band(path, array, good):
     """Two bands with different nodata values, as only some formats have them."""
-    half = array.shape[2] // 2
     sided = array.copy()
-    left, right = ~good & (np.arange(array.shape[2]) < half), ~good & (np.arange(array.shape[2]) >= half)
-    sided[0][left], sided[1][right] = 7, 9
+    sided[0][~good], sided[1][~good] = 7, 9
     sided[0][good & (array[0] == 7)] = 8
-    sided[1][good & (array[1] == 9)] = 10
     source = write_scene(path.with_suffix(".src.tif"), sided)
     dtype = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "float32": "Float32"}[str(array.dtype)]
     bands = "".join(
@@ -163,18 +165,19 @@ def test_nodata_in_a_band_that_is_not_used_hides_nothing(tmp_path):
     array = random_scene(1, 2, *SHAPE)
     array[1][BEFORE_HOLE] = 0
     path = write_scene(tmp_path / "scene.tif", array, nodata=0)
-    from rsdetect.scenes.pair import PairOptions
-
     assert read_whole(open_pair(path, path, PairOptions(bands=(1,)))).valid.all()
     assert not read_whole(open_pair(path, path, PairOptions(bands=(2,)))).valid.all()
 
 
-def test_a_nodata_value_counts_beside_a_mask_band_too(tmp_path):
+@pytest.mark.parametrize("kind", [mask_inside, mask_beside, alpha])
+def test_where_a_file_carries_a_mask_it_alone_decides(tmp_path, kind):
     array = random_scene(1, 2, *SHAPE)
-    array[:, ~outside(AFTER_HOLE)] = 0
-    path = write_scene(tmp_path / "scene.tif", array, nodata=0, mask=outside(BEFORE_HOLE))
+    array[:, ~outside(AFTER_HOLE)] = 0  # true blacks, as new asphalt in a picture of bytes
+    path = kind(tmp_path / "scene.tif", array, outside(BEFORE_HOLE))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.nodata = 0
     tile = read_whole(open_pair(path, path))
-    np.testing.assert_array_equal(tile.valid, outside(BEFORE_HOLE) & outside(AFTER_HOLE))
+    np.testing.assert_array_equal(tile.valid, outside(BEFORE_HOLE))
 
 
 def test_a_nodata_value_that_the_type_cannot_hold_hides_nothing(tmp_path):
@@ -226,13 +229,97 @@ def test_a_pair_without_one_valid_pixel_in_common_is_refused(tmp_path, kind):
         CvaDetector().fit(Scan(open_pair(before, after)))
 
 
-def test_nodata_declared_on_one_date_only_is_said(tmp_path):
-    before = nodata_value(tmp_path / "before.tif", random_scene(1, 2, *SHAPE), outside(BEFORE_HOLE))
-    after = plain(tmp_path / "after.tif", random_scene(1, 2, *SHAPE), None)
-    (note,) = open_pair(before, after).notes
-    assert note == (
-        f"{before} declares 0 as nodata and {after} declares nothing: all its pixels are taken as valid."
-    )
+@pytest.mark.parametrize("warp", [False, True])
+@pytest.mark.parametrize(("dtype", "nodata"), [("uint8", 0), ("uint8", 255), ("uint16", 0), ("float32", 0)])
+def test_a_value_that_may_be_data_hides_a_pixel_only_where_all_bands_hold_it(tmp_path, dtype, nodata, warp):
+    """Near infrared is 0 over a lake whose other bands are dark; beyond the swath all bands are."""
+    array = random_scene(1, 3, *SHAPE, dtype)
+    array[array == nodata] = 7
+    array[2][BEFORE_HOLE] = nodata
+    array[:, ~outside(AFTER_HOLE)] = nodata
+    before = write_scene(tmp_path / "before.tif", random_scene(2, 3, *SHAPE, dtype))
+    offset = Affine.translation(0.5, 0.5) if warp else Affine.identity()
+    after = write_scene(tmp_path / "after.tif", array, nodata=nodata, transform=TEN_METRES @ offset)
+    pair = open_pair(before, after, PairOptions(align=warp, resampling="nearest"))
+    tile = read_whole(pair)
+    if not warp:
+        np.testing.assert_array_equal(tile.after_valid, outside(AFTER_HOLE))
+        np.testing.assert_array_equal(tile.after[:, BEFORE_HOLE[0], 8:20], array[:, BEFORE_HOLE[0], 8:20])
+    assert not tile.after_valid[12:31, 22:25].any()
+    assert tile.after_valid[6:14, 9:19].all() and (tile.after[2, 6:14, 9:19] == nodata).all()
+
+
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear", "cubic", "average"])
+@pytest.mark.parametrize("nodata", [-9999, 65535, -3.4028234663852886e38, np.inf, -np.inf, np.nan])
+def test_what_hides_enters_no_neighbour_by_a_warp(tmp_path, nodata, resampling):
+    array = np.full((2, 40, 50), 100, np.float32)
+    array[1, 10:20, 10:20] = nodata
+    half = TEN_METRES @ Affine.translation(0.4, 0.3)
+    declared = nodata if np.isfinite(nodata) else None
+    after = write_scene(tmp_path / "after.tif", array, nodata=declared, transform=half)
+    before = write_scene(tmp_path / "before.tif", np.full((2, 40, 50), 100, np.float32))
+    tile = read_whole(open_pair(before, after, PairOptions(align=True, resampling=resampling)))
+    np.testing.assert_allclose(tile.after[:, tile.after_valid], 100, rtol=1e-6)
+    assert not tile.after_valid[12:18, 12:18].any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("float32", -9999), ("uint16", 65535), ("int16", -32768), ("float32", np.inf), ("float32", np.nan)],
+)
+def test_what_hides_enters_no_statistic_and_no_distance(tmp_path, dtype, value):
+    """In one band alone, on one date alone."""
+    paths, hole = [], np.zeros((80, 90), bool)
+    hole[20:40, 30:60] = True
+    for seed, date in enumerate(("before", "after")):
+        array = random_scene(seed, 3, 80, 90, dtype)
+        if date == "after":
+            array[1][hole] = value
+        declared = value if np.isfinite(value) else None
+        paths.append(write_scene(tmp_path / f"{date}.tif", array, nodata=declared))
+    pair = open_pair(*paths)
+    assert not read_whole(pair).valid[hole].any()
+    scan = Scan(pair)
+    sample = scan.sample_pixels()
+    assert sample.count == int((~hole).sum())
+    assert np.abs(sample.after).max() < 4001
+    found = {(row.scene, row.band): row for row in check_pair(pair).bands}
+    assert all(0 < row.minimum < row.maximum < 4001 for row in found.values())
+    lengths = CvaDetector().fit(scan).length(read_whole(pair))
+    assert np.isfinite(lengths).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "hidden"),
+    [
+        ((), "declared"),
+        ((7,), "given"),
+        (("none",), "nothing"),
+        (("auto", 7), "each"),
+        ((7, "auto"), "other"),
+    ],
+)
+def test_what_the_user_says_of_nodata_stands_above_all(tmp_path, given, hidden):
+    array = random_scene(1, 2, *SHAPE)
+    array[array == 7] = 8
+    array[:, ~outside(BEFORE_HOLE)] = 0
+    array[:, ~outside(AFTER_HOLE)] = 7
+    path = write_scene(tmp_path / "scene.tif", array, nodata=0)
+    tile = read_whole(open_pair(path, path, PairOptions(nodata=given)))
+    zero, seven = (array != 0).any(axis=0), (array != 7).any(axis=0)
+    both = np.ones(SHAPE, bool)
+    expected = {
+        "declared": (zero, zero), "given": (seven, seven), "nothing": (both, both),
+        "each": (zero, seven), "other": (seven, zero),
+    }  # fmt: skip
+    np.testing.assert_array_equal(tile.before_valid, expected[hidden][0])
+    np.testing.assert_array_equal(tile.after_valid, expected[hidden][1])
+
+
+@pytest.mark.parametrize("given", ["seven", object(), [1, 2, 3]])
+def test_nodata_that_is_no_value_is_refused(given):
+    with pytest.raises(InputError, match="`nodata` takes"):
+        PairOptions(nodata=given)
 
 
 def test_the_transform_of_the_crop_starts_at_the_first_pixel_in_common(tmp_path):

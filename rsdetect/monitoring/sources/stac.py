@@ -20,6 +20,7 @@ from rsdetect.monitoring.sources.stac_client import CatalogueDoor, require_stac
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.handles import one_line
 from rsdetect.scenes.quality import mask_meaning
+from rsdetect.scenes.stac_item import declared_nodata
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class StacScenes:
             mask=_place(item, mask) if mask else None,
             mask_values=meaning.values,
             mask_bits=meaning.bits,
+            nodata=_nodata(item, self.section.assets),
             source=str(item.get_self_href() or f"{self.url}#{item.id}"),
         )
 
@@ -126,6 +128,12 @@ def _taken(item: Any) -> datetime | None:
     if found is None:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _nodata(item: Any, keys: Sequence[str]) -> float | None:
+    """The one value that the catalogue gives for all of these assets."""
+    values = {declared_nodata(item.assets[key]) for key in keys}
+    return values.pop() if len(values) == 1 else None
 
 
 def _place(item: Any, key: str) -> str:
