@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rsdetect.monitoring.run import Round
     from rsdetect.nets.card import Card
     from rsdetect.simulation.spec import SceneKeywords
-    from rsdetect.simulation.write import SimulatedPair
+    from rsdetect.simulation.write_pair import SimulatedPair
     from rsdetect.training.options import TrainKeywords
 
 
@@ -99,7 +99,7 @@ def simulate(
         Scenes are there already, or the folder cannot be written.
     """
     from rsdetect.simulation.spec import SceneKeywords, SceneSpec
-    from rsdetect.simulation.write import simulate_pair
+    from rsdetect.simulation.write_pair import simulate_pair
 
     refuse_unknown(options, SceneKeywords)
     return simulate_pair(Path(out), SceneSpec(**options), overwrite=overwrite, workers=workers or 1)

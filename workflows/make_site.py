@@ -11,8 +11,9 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-from rsdetect.simulation.series import Series, SeriesSpec
-from rsdetect.simulation.write_series import write_series
+from rsdetect.simulation.time_series import Series
+from rsdetect.simulation.time_series_spec import SeriesSpec
+from rsdetect.simulation.write_time_series import write_series
 
 DATES = tuple(date(2023, 1, 9) + timedelta(days=28 * number) for number in range(26))
 

@@ -45,7 +45,7 @@ def simulate(
     """Make a georeferenced pair of scenes with known change, and much that is no change."""
     from rsdetect.devices import usable_cores
     from rsdetect.simulation import SceneSpec
-    from rsdetect.simulation.write import simulate_pair
+    from rsdetect.simulation.write_pair import simulate_pair
 
     width, height = parse_size(size)
     spec = SceneSpec(

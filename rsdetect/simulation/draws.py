@@ -1,7 +1,7 @@
-"""A stream of random numbers that is the same on every processor and with every version of NumPy.
+"""Random draws that are the same on every processor and with every version of NumPy.
 
-NumPy promises the raw bits of a generator; what its distributions make of them depends on the C library and
-may change between versions. Here the distributions follow from the bits by exact operations.
+NumPy guarantees the raw bits of a generator. Its distributions depend on the C library and may change between
+versions; here they are computed from the bits by exact operations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Size = int | tuple[int, ...]
 
 
 class Draws:
-    """Draws from a seed, or from several whole numbers that seed together. None of them is negative."""
+    """Random draws, seeded by one integer or by a sequence of them, none negative."""
 
     def __init__(self, seed: int | Sequence[int]) -> None:
         self._bits = np.random.PCG64(np.random.SeedSequence(seed))
@@ -31,25 +31,25 @@ class Draws:
     @overload
     def random(self, size: Size) -> Float64Array: ...
     def random(self, size: Size | None = None) -> float | Float64Array:
-        """In [0, 1), multiples of 2^-53."""
+        """Uniform draws in [0, 1), multiples of 2^-53."""
         if size is None:
             return (int(self._bits.random_raw()) >> 11) * 2.0**-53
-        raw = np.asarray(self._bits.random_raw(math.prod(_shape(size))), dtype=np.uint64)
+        raw = np.asarray(self._bits.random_raw(math.prod(_draw_shape(size))), dtype=np.uint64)
         shares: Float64Array = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        return shares.reshape(_shape(size))
+        return shares.reshape(_draw_shape(size))
 
     @overload
     def uniform(self, low: float, high: float) -> float: ...
     @overload
     def uniform(self, low: float, high: float, size: Size) -> Float64Array: ...
     def uniform(self, low: float, high: float, size: Size | None = None) -> float | Float64Array:
-        """Evenly between `low` and `high`."""
+        """Uniform draws between `low` and `high`."""
         if size is None:
             return low + (high - low) * self.random()
         return low + (high - low) * self.random(size)
 
     def log_uniform(self, low: float, high: float) -> float:
-        """Between `low` and `high`, with a logarithm that is spread evenly."""
+        """Log-uniform draw between `low` and `high`."""
         return exact.exp(self.uniform(exact.log(float(low)), exact.log(float(high))))
 
     @overload
@@ -57,29 +57,31 @@ class Draws:
     @overload
     def normal(self, mean: float, deviation: float, size: Size) -> Float64Array: ...
     def normal(self, mean: float, deviation: float, size: Size | None = None) -> float | Float64Array:
-        """From a normal distribution, in 65 536 steps of equal probability: within 4.33 deviations."""
+        """Normal draws, quantized to 65 536 steps of equal probability: within 4.33 deviations."""
         if size is None:
-            return mean + deviation * float(_steps()[int(self._bits.random_raw()) >> 48])
-        steps: Float64Array = np.take(_steps(), self._short(math.prod(_shape(size)))).astype(np.float64)
-        return mean + deviation * steps.reshape(_shape(size))
+            return mean + deviation * float(_normal_steps()[int(self._bits.random_raw()) >> 48])
+        steps: Float64Array = np.take(
+            _normal_steps(), self._draw_uint16(math.prod(_draw_shape(size)))
+        ).astype(np.float64)
+        return mean + deviation * steps.reshape(_draw_shape(size))
 
     @overload
     def log_normal(self, mean: float, deviation: float) -> float: ...
     @overload
     def log_normal(self, mean: float, deviation: float, size: Size) -> Float64Array: ...
     def log_normal(self, mean: float, deviation: float, size: Size | None = None) -> float | Float64Array:
-        """The exponential of a normal draw."""
+        """Log-normal draws."""
         if size is None:
             return exact.exp(self.normal(mean, deviation))
         return exact.exp(self.normal(mean, deviation, size))
 
     def pixel_noise(self, shape: tuple[int, int]) -> Float32Array:
-        """Standard normal noise, as `normal` draws it; float32."""
-        noise: Float32Array = np.take(_steps(), self._short(math.prod(shape)))
+        """Standard normal noise for an image, with the steps of `normal`; float32."""
+        noise: Float32Array = np.take(_normal_steps(), self._draw_uint16(math.prod(shape)))
         return noise.reshape(shape)
 
-    def _short(self, count: int) -> NDArray[np.uint16]:
-        """(count,) numbers of 16 bits."""
+    def _draw_uint16(self, count: int) -> NDArray[np.uint16]:
+        """Draws of 16 bits, (count,)."""
         words = np.asarray(self._bits.random_raw(-(-count // 4)), dtype="<u8")
         return words.view("<u2")[:count]
 
@@ -88,23 +90,23 @@ class Draws:
     @overload
     def integers(self, low: int, high: int, size: Size) -> NDArray[np.int64]: ...
     def integers(self, low: int, high: int, size: Size | None = None) -> int | NDArray[np.int64]:
-        """Whole numbers from `low` up to, and without, `high`; with a `size`, their span is below 2^32."""
+        """Integer draws in [low, high); with a `size`, their span is below 2^32."""
         if size is None:
             return low + (int(self._bits.random_raw()) * (high - low) >> 64)
         return low + np.floor(self.random(size) * (high - low)).astype(np.int64)
 
     def index(self, odds: ArrayLike, size: int) -> NDArray[np.intp]:
-        """Indices into `odds`, each with a probability in proportion to what stands there; (size,)."""
+        """Indices into `odds`, drawn with probabilities proportional to its values; (size,)."""
         ends = np.cumsum(np.asarray(odds, dtype=np.float64))
         found = np.searchsorted(ends, self.random(size) * ends[-1], side="right")
         return np.asarray(np.minimum(found, len(ends) - 1), dtype=np.intp)
 
     def choice(self, options: Sequence[Any], odds: ArrayLike | None = None) -> Any:
-        """One of `options`, evenly or in proportion to `odds`."""
+        """One of `options`, drawn uniformly or in proportion to `odds`."""
         return options[self.index(np.ones(len(options)) if odds is None else odds, 1)[0]]
 
     def gamma(self, shape: float, scale: float) -> float:
-        """From a gamma distribution (Marsaglia, Tsang 2000)."""
+        """Gamma draw (Marsaglia, Tsang 2000)."""
         if shape < 1:
             lifted = self.gamma(shape + 1, scale)
             return lifted * exact.power(self.random() + 2.0**-54, 1 / shape)
@@ -117,26 +119,26 @@ class Draws:
                 return scale * d * v
 
     def beta(self, a: float, b: float) -> float:
-        """From a beta distribution."""
+        """Beta draw."""
         first, second = self.gamma(a, 1.0), self.gamma(b, 1.0)
         return first / (first + second)
 
     def shares(self, weights: Sequence[float]) -> Float64Array:
-        """From a Dirichlet distribution; positive, their sum is 1."""
+        """Dirichlet draw: positive shares with sum 1."""
         parts = np.array([self.gamma(weight, 1.0) for weight in weights])
         return np.asarray(parts / parts.sum())
 
     def permutation(self, values: ArrayLike) -> NDArray[Any]:
-        """The values in random order."""
+        """The values in random order, drawn."""
         values = np.asarray(values)
         return values[np.argsort(self.random(len(values)), kind="stable")]
 
 
-def _shape(size: Size) -> tuple[int, ...]:
+def _draw_shape(size: Size) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else size
 
 
 @lru_cache(maxsize=1)
-def _steps() -> Float32Array:
-    """(65536,) the middles of that many steps of the standard normal distribution."""
+def _normal_steps() -> Float32Array:
+    """Centres of the steps of equal probability that normal draws are quantized to, (65536,)."""
     return exact.normal_quantile((np.arange(65536) + 0.5) / 65536).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Elementary functions that give the same bits on every processor.
+"""Exact elementary functions: the same bits on every processor.
 
 Those of NumPy and of the C library differ in the last bit between processors and versions. These consist of
-additions, multiplications, divisions and square roots, which IEEE 754 rounds in one way only, and of scaling
-by powers of two. They are accurate to a few units in the last place of float64, `cos_turns` and `exp` of
+additions, multiplications, divisions and square roots, whose rounding IEEE 754 defines, and of scaling by
+powers of two. They are accurate to a few units in the last place of float64, `cos_turns` and `exp` of
 float32 arrays to a few of float32.
 """
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.floating[Any]]
 Real = TypeVar("Real", float, Float64Array, Floats)
 
 _LN2 = 0.6931471805599453
-# ln 2 in two parts; the product of the first with a small whole number is exact (fdlibm).
+# ln 2 in two parts; the product of the first with a small integer is exact (fdlibm).
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _EXP = [1 / math.factorial(k) for k in range(14)]
 _EXP32 = _EXP[:8]
@@ -53,8 +53,8 @@ _TAIL = (
 )  # fmt: skip
 
 
-def _polynomial(x: Real, coefficients: Sequence[float]) -> Real:
-    """Horner's scheme, lowest power first; at least two coefficients."""
+def _exact_polynomial(x: Real, coefficients: Sequence[float]) -> Real:
+    """Exact Horner evaluation, lowest power first; at least two coefficients."""
     total: Any = x * coefficients[-1]
     for coefficient in coefficients[-2:0:-1]:
         total += coefficient
@@ -64,18 +64,18 @@ def _polynomial(x: Real, coefficients: Sequence[float]) -> Real:
 
 
 def exp(x: Real) -> Real:
-    """The exponential of `x`, a float or an array, within the range of its type."""
+    """Exact exponential of `x`, a float or an array, within the range of its type."""
     if isinstance(x, float):
         times = round(x / _LN2)
-        return math.ldexp(_polynomial(x - times * _LN2_HIGH - times * _LN2_LOW, _EXP), times)
+        return math.ldexp(_exact_polynomial(x - times * _LN2_HIGH - times * _LN2_LOW, _EXP), times)
     shift = np.rint(x * (1 / _LN2))
     rest = x - shift * _LN2_HIGH - shift * _LN2_LOW
-    grown = _polynomial(rest, _EXP32 if x.dtype == np.float32 else _EXP)
+    grown = _exact_polynomial(rest, _EXP32 if x.dtype == np.float32 else _EXP)
     return cast(Real, np.ldexp(grown, shift.astype(np.int32)))
 
 
 def log(x: Real) -> Real:
-    """The natural logarithm of `x` > 0, a float or a float64 array."""
+    """Exact natural logarithm of `x` > 0, a float or a float64 array."""
     if isinstance(x, float):
         share, times = math.frexp(x)
         if share < 0.7071067811865476:
@@ -85,13 +85,13 @@ def log(x: Real) -> Real:
         low = share < 0.7071067811865476
         share, times = np.where(low, 2 * share, share), times - low
     ratio = (share - 1) / (share + 1)
-    series = 2 * ratio * _polynomial(ratio * ratio, _ATANH)
+    series = 2 * ratio * _exact_polynomial(ratio * ratio, _ATANH)
     total: Any = times * _LN2_HIGH + (series + times * _LN2_LOW)
     return cast(Real, total)
 
 
 def power(x: Real, exponent: float) -> Real:
-    """`x` >= 0, a float or a float64 array, to a power above 0."""
+    """Exact power of `x` >= 0, a float or a float64 array; the exponent is above 0."""
     if isinstance(x, float):
         return exp(exponent * log(x)) if x else 0.0
     zero = x == 0
@@ -99,35 +99,35 @@ def power(x: Real, exponent: float) -> Real:
 
 
 def cos_turns(turns: Real) -> Real:
-    """The cosine of an angle in full turns, a float or an array."""
+    """Exact cosine of an angle in full turns, a float or an array."""
     if isinstance(turns, float):
         quarter = (0.25 - abs(turns - round(turns))) * (2 * math.pi)
-        return quarter * _polynomial(quarter * quarter, _SIN)
+        return quarter * _exact_polynomial(quarter * quarter, _SIN)
     angle = turns - np.rint(turns)
     np.abs(angle, out=angle)
     np.subtract(0.25, angle, out=angle)
     angle *= 2 * math.pi
-    return angle * _polynomial(angle * angle, _SIN32 if angle.dtype == np.float32 else _SIN)
+    return angle * _exact_polynomial(angle * angle, _SIN32 if angle.dtype == np.float32 else _SIN)
 
 
 def sin_turns(turns: Real) -> Real:
-    """The sine of an angle in full turns, a float or an array."""
+    """Exact sine of an angle in full turns, a float or an array."""
     return cos_turns(turns - 0.25)
 
 
 def direction(turns: float) -> tuple[float, float]:
-    """(sine, cosine) of an angle in full turns."""
+    """Exact (sine, cosine) of an angle in full turns."""
     return sin_turns(turns), cos_turns(turns)
 
 
 def normal_quantile(share: Float64Array) -> Float64Array:
-    """Where the standard normal distribution reaches each `share`, in (0, 1)."""
+    """Exact quantiles of the standard normal distribution at each `share` in (0, 1)."""
     off = share - 0.5
-    near = off * _ratio(0.180625 - off * off, _MIDDLE)
+    near = off * _exact_ratio(0.180625 - off * off, _MIDDLE)
     far = np.sqrt(-log(np.minimum(share, 1 - share)))
-    away = np.where(far <= 5, _ratio(far - 1.6, _FLANK), _ratio(far - 5, _TAIL))
+    away = np.where(far <= 5, _exact_ratio(far - 1.6, _FLANK), _exact_ratio(far - 5, _TAIL))
     return np.where(np.abs(off) <= 0.425, near, np.where(off > 0, away, -away))
 
 
-def _ratio(x: Float64Array, parts: tuple[tuple[float, ...], tuple[float, ...]]) -> Float64Array:
-    return _polynomial(x, parts[0]) / _polynomial(x, parts[1])
+def _exact_ratio(x: Float64Array, parts: tuple[tuple[float, ...], tuple[float, ...]]) -> Float64Array:
+    return _exact_polynomial(x, parts[0]) / _exact_polynomial(x, parts[1])

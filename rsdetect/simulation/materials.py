@@ -1,8 +1,8 @@
-"""What the ground is made of: reflectance of each material in seven bands.
+"""Materials of the ground: their reflectance in seven bands.
 
 Typical broad-band values, in the range of the public spectral libraries (USGS splib07, ECOSTRESS) and of
 Sentinel-2 surface reflectance; each scene draws its own variants around them. Leaf water keeps plants dark
-beyond 1.4 micrometres, dry litter and soil are brighter there than in the near infrared.
+beyond 1.4 micrometres; dry litter and soil are brighter there than in the near infrared.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _SPECTRA: dict[str, tuple[tuple[float, ...], int, float, float]] = {
 }
 
 
-def _offsets() -> dict[str, tuple[int, int]]:
+def _material_offsets() -> dict[str, tuple[int, int]]:
     table, start = {}, 0
     for name, (_, count, _, _) in _SPECTRA.items():
         table[name] = (start, count)
@@ -63,41 +63,43 @@ def _offsets() -> dict[str, tuple[int, int]]:
     return table
 
 
-RANGES = _offsets()  # name -> (first row of the palette, number of variants)
+RANGES = _material_offsets()  # name -> (first row of the palette, number of variants)
 ROWS = sum(count for _, count in RANGES.values())
 
 
-def pick(rng: Draws, name: str, size: int) -> NDArray[np.uint8]:
-    """`size` palette rows of material `name`, drawn evenly among its variants."""
+def pick_material(rng: Draws, name: str, size: int) -> NDArray[np.uint8]:
+    """Palette rows of the material `name`, (size,), drawn uniformly among its variants."""
     first, count = RANGES[name]
     return rng.integers(first, first + count, size).astype(np.uint8)
 
 
-def pick_among(rng: Draws, shares: dict[str, float], size: int) -> NDArray[np.uint8]:
-    """`size` palette rows of several materials, drawn by their `shares` (any positive numbers)."""
-    rows = np.stack([pick(rng, name, size) for name in shares])
+def pick_materials(rng: Draws, shares: dict[str, float], size: int) -> NDArray[np.uint8]:
+    """Palette rows of several materials, (size,), drawn in proportion to their `shares`."""
+    rows = np.stack([pick_material(rng, name, size) for name in shares])
     which = rng.index(list(shares.values()), size)
     return np.asarray(rows[which, np.arange(size)], dtype=np.uint8)
 
 
 def world_palette(rng: Draws) -> Float32Array:
-    """The materials of one world: (ROWS, 7) reflectance, lush and dry plants still apart."""
+    """Material palette of one world: (ROWS, 7) reflectance, before seasons blend lush and dry plants."""
     rows = []
     for spectrum, count, brightness, hue in _SPECTRA.values():
         base = np.array(spectrum)
-        family = exact.exp(rng.normal(0, 0.5, 1) * brightness + 0.5 * _hues(rng, 1) * hue)
-        variant = exact.exp(rng.normal(0, 1.0, (count, 1)) * brightness + 0.6 * _hues(rng, count) * hue)
+        family = exact.exp(rng.normal(0, 0.5, 1) * brightness + 0.5 * _material_hues(rng, 1) * hue)
+        variant = exact.exp(
+            rng.normal(0, 1.0, (count, 1)) * brightness + 0.6 * _material_hues(rng, count) * hue
+        )
         rows.append(np.clip(base * family * variant, 0.003, 0.9))
     return np.concatenate(rows).astype(np.float32)
 
 
-def _hues(rng: Draws, count: int) -> NDArray[np.float64]:
-    """(count, 7) draws of standard deviation 1 that neighbours in the spectrum have mostly in common."""
+def _material_hues(rng: Draws, count: int) -> NDArray[np.float64]:
+    """Material hues: draws of standard deviation 1, correlated between neighbouring bands; (count, 7)."""
     draws = rng.normal(0, 1, (count, len(BANDS) + 1))
     return np.asarray((draws[:, 1:] + draws[:, :-1]) * sqrt(0.5))
 
 
-# Share of the light that rain-wet soil swallows besides what dry soil does: most where water absorbs.
+# Share of the light that wet soil absorbs in addition to dry soil: most where water absorbs.
 _WATER_TAKES = np.array([0.40, 0.40, 0.40, 0.40, 0.42, 0.52, 0.60], dtype=np.float32)
 
 
@@ -106,18 +108,18 @@ _SNOWED = ("soil", "sand", "straw", "grass", "crop", "ripe", "gravel", "ash")
 
 @dataclass(frozen=True)
 class Season:
-    """How plants, soil and water stand on one date. All are 0 to 1."""
+    """Season: state of plants, soil and water materials on one date. All are 0 to 1."""
 
     green: float  # 1 = lush grass, 0 = straw
     leaves: float  # 1 = broad-leaved trees in leaf, 0 = bare
     wet: float  # 1 = soil dark with rain
-    autumn: float = 0.0  # 1 = the leaves that are left are yellow and brown
+    autumn: float = 0.0  # 1 = the remaining leaves are yellow and brown
     snow: float = 0.0  # share of open ground under snow
-    glint: float = 0.0  # reflectance that the sun adds on water
+    glint: float = 0.0  # reflectance added by sun glint on water
 
 
 def dated_palette(world: Float32Array, season: Season, rng: Draws, drift: float) -> Float32Array:
-    """The palette of one date: grass and leaves by season, soils by moisture, and a small drift of all.
+    """Material palette of one date: grass and leaves by season, soils by moisture, and a small drift of all.
 
     Parameters
     ----------
@@ -149,5 +151,5 @@ def dated_palette(world: Float32Array, season: Season, rng: Draws, drift: float)
         first, count = RANGES[name]
         palette[first : first + count] += np.float32(season.glint)
     palette *= rng.log_normal(0, drift, (ROWS, 1)).astype(np.float32)
-    palette *= exact.exp(drift / 2 * _hues(rng, ROWS)).astype(np.float32)
+    palette *= exact.exp(drift / 2 * _material_hues(rng, ROWS)).astype(np.float32)
     return palette

@@ -1,4 +1,4 @@
-"""Random numbers that belong to a place: the same wherever the window that asks for them begins."""
+"""Noise that depends on the place only: the same for every window."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from rsdetect.simulation.salts import Salt
 
 _MOST_PARTS = 1 << 16
 _MOST_OCTAVES = 8
-_ROOT_12 = sqrt(12)  # of a uniform number, to a standard deviation of 1
+_ROOT_12 = sqrt(12)  # scales a uniform number to a standard deviation of 1
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The rectangle of pixels being drawn, margin included, in the scene's own pixel grid."""
+    """Frame of pixels for which noise and ground are drawn, margin included, in the scene's pixel grid."""
 
     row: int  # first row
     col: int  # first column
     height: int
     width: int
     gsd_m: float  # ground size of a pixel
-    seed: int  # 32 bits; of the world, not of the frame
+    seed: int  # 32 bits, of the world
 
     @property
     def y_m(self) -> Float32Array:
-        """(height, 1) metres southwards from the scene's corner to the pixels' centres."""
+        """Metres southwards from the scene's corner to the frame's pixel centres, (height, 1)."""
         return ((np.arange(self.height) + (self.row + 0.5)) * self.gsd_m).astype(np.float32)[:, None]
 
     @property
     def x_m(self) -> Float32Array:
-        """(1, width) metres eastwards from the scene's corner to the pixels' centres."""
+        """Metres eastwards from the scene's corner to the frame's pixel centres, (1, width)."""
         return ((np.arange(self.width) + (self.col + 0.5)) * self.gsd_m).astype(np.float32)[None, :]
 
 
 def hashed(seed: int, salt: Salt, *keys: ArrayLike, part: int = 0) -> UInt32Array:
-    """A 32-bit hash of each tuple of whole numbers (arrays that broadcast), murmur-like.
+    """Noise hash of 32 bits of each tuple of integers (arrays that broadcast), murmur-like.
 
     `part` tells apart several draws for the same purpose; 0 to 65 535.
     """
@@ -59,12 +59,12 @@ def hashed(seed: int, salt: Salt, *keys: ArrayLike, part: int = 0) -> UInt32Arra
 
 
 def uniform(seed: int, salt: Salt, *keys: ArrayLike, part: int = 0) -> Float32Array:
-    """A number in [0, 1) for each tuple of integer keys."""
+    """Uniform noise in [0, 1) for each tuple of integer keys."""
     return (hashed(seed, salt, *keys, part=part) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
 def white(frame: Frame, salt: Salt, part: int = 0) -> Float32Array:
-    """Uncorrelated noise, one number a pixel, mean 0 and standard deviation 1; (height, width)."""
+    """White noise, independent for each pixel, mean 0 and standard deviation 1; (height, width)."""
     rows = np.arange(frame.row, frame.row + frame.height)[:, None]
     cols = np.arange(frame.col, frame.col + frame.width)[None, :]
     return (uniform(frame.seed, salt, rows, cols, part=part) - np.float32(0.5)) * np.float32(_ROOT_12)
@@ -73,16 +73,16 @@ def white(frame: Frame, salt: Salt, part: int = 0) -> Float32Array:
 def smooth(
     frame: Frame, salt: Salt, scale_m: float, offset_m: tuple[float, float] = (0.0, 0.0), *, part: int = 0
 ) -> Float32Array:
-    """Smooth noise with bumps about `scale_m` metres apart, mean 0, standard deviation 1; (height, width).
+    """Smooth noise with a wavelength of about `scale_m` metres, mean 0, deviation 1; (height, width).
 
-    A random lattice under a quadratic B-spline: smooth, and local, so that a frame needs only its own
-    lattice points. `offset_m` (south, east) moves the place that is looked at.
+    A random lattice, interpolated by a quadratic B-spline: smooth and local, so that a frame needs only its
+    own lattice points. `offset_m` (south, east) displaces the sampled place.
     """
-    rows, row_weights = _spline(frame.row, frame.height, frame.gsd_m, scale_m, offset_m[0])
-    cols, col_weights = _spline(frame.col, frame.width, frame.gsd_m, scale_m, offset_m[1])
+    rows, row_weights = _noise_spline(frame.row, frame.height, frame.gsd_m, scale_m, offset_m[0])
+    cols, col_weights = _noise_spline(frame.col, frame.width, frame.gsd_m, scale_m, offset_m[1])
     i = np.arange(rows[0], rows[-1] + 3)
     j = np.arange(cols[0], cols[-1] + 3)
-    # A uniform number of variance 1/12 under weights whose mean square sum is 0.55 an axis.
+    # Uniform numbers have variance 1/12; the weights have a mean square sum of 0.55 per axis.
     lattice = uniform(frame.seed, salt, i[:, None], j[None, :], part=part) - np.float32(0.5)
     lattice *= np.float32(_ROOT_12 / 0.55)
     rows, cols = rows - rows[0], cols - cols[0]
@@ -94,10 +94,10 @@ def smooth(
     return out
 
 
-def _spline(
+def _noise_spline(
     start: int, count: int, gsd_m: float, scale_m: float, offset_m: float
 ) -> tuple[NDArray[np.intp], list[Float32Array]]:
-    """First lattice index of each pixel and the weights of the three points from there on."""
+    """B-spline of the noise lattice: first lattice index of each pixel, and the weights of three points."""
     at = ((np.arange(count) + (start + 0.5)) * gsd_m + offset_m) / scale_m
     first = np.floor(at)
     t = (at - first).astype(np.float32)
@@ -108,7 +108,7 @@ def _spline(
 def rough(
     frame: Frame, salt: Salt, scale_m: float, octaves: int = 3, gain: float = 0.6, *, part: int = 0
 ) -> Float32Array:
-    """Smooth noise at `scale_m` and at ever smaller scales, down to two pixels; standard deviation 1."""
+    """Rough (fractal) noise: octaves of smooth noise from `scale_m` down to two pixels; deviation 1."""
     assert octaves <= _MOST_OCTAVES, octaves
     total = smooth(frame, salt, scale_m, part=part * _MOST_OCTAVES)
     power, amplitude, scale = 1.0, 1.0, scale_m

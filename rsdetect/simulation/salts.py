@@ -1,4 +1,4 @@
-"""What each random number of the ground and of the sensor is for; no two uses share a number."""
+"""Salts of the simulation's random numbers: one for each use, and no two uses share one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import IntEnum, unique
 
 @unique
 class Salt(IntEnum):
-    """The uses of hashes and of noise fields.
+    """Salt of a hash or noise field, one for each use.
 
-    A use that is drawn several times (by date, band or octave) tells them apart by the `part` that
-    `noise.hashed` takes, so that no sum of two numbers can meet a third. Every number stands for good:
-    another one in its place would change all scenes.
+    A use that is drawn several times (by date, band or octave) distinguishes them by the `part` of
+    `noise.hashed`, so that no sum of two numbers can equal a third. The numbers are permanent: another value
+    would change all scenes.
     """
 
     # Districts, their borders and roads
@@ -47,7 +47,7 @@ class Salt(IntEnum):
     VEHICLE_TONE_ON_STREET = 30
     VEHICLE_TONE_IN_PARK = 31
 
-    # Plots and what is drawn of each
+    # Plots
     PLOT_KEY = 32
     PLOT_OFFSET = 33
     PLOT_BUSY = 34
@@ -94,7 +94,7 @@ class Salt(IntEnum):
     LAWN_SHEDS = 75
     LAWN_SHED = 76
     LAWN_LOOSE = 77
-    LAWN_LOOSE_THING = 78
+    LAWN_LOOSE_OBJECT = 78
     RANGE_DRY = 79
     RANGE_PLOT_DRY = 80
     RANGE_COVERED = 81

@@ -1,4 +1,4 @@
-"""A scene pair, block by block: any window of it, the same however it is cut."""
+"""Simulated scene pair, rendered block by block: pixels do not depend on the window that is requested."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from rsdetect.arraytypes import UInt8Array
 from rsdetect.simulation.exposure import (
-    Sensed,
-    coarseness,
-    develop,
-    sense,
+    Exposure,
+    band_coarseness,
+    develop_exposure,
+    expose,
     shadow_reach_px,
     stretch_limits,
 )
@@ -24,33 +24,32 @@ from rsdetect.simulation.noise import Frame
 from rsdetect.simulation.spec import Rendered, SceneSpec
 from rsdetect.simulation.world import build_world
 
-if TYPE_CHECKING:  # the machine that trains need not have what grids are made of
+if TYPE_CHECKING:  # training runs without the packages of grids
     from rsdetect.grid import Window
 
-_LARGEST_BLOCK = 512  # pixels; a wider one would hold more memory, a narrower one more margin
+_LARGEST_BLOCK = 512  # pixels; larger blocks take more memory, smaller ones more margin
 
 
 def render(spec: SceneSpec, window: Window) -> Rendered:
-    """The pixels of one window of the pair, which may be the whole.
+    """Render one window of the simulated scene pair.
 
     Parameters
     ----------
     window
-        Lies inside the scene. However a scene is cut into windows, and in whatever order they are asked
-        for, the pixels are the same.
+        Lies inside the scene. The pixels do not depend on the windows or their order.
     """
     assert window.row_off >= 0 and window.row_end <= spec.height, window
     assert window.col_off >= 0 and window.col_end <= spec.width, window
-    return _assemble(spec, (window.row_off, window.row_end), (window.col_off, window.col_end))
+    return _assemble_scene(spec, (window.row_off, window.row_end), (window.col_off, window.col_end))
 
 
 def render_whole(spec: SceneSpec) -> Rendered:
-    """The whole pair at once; for scenes that fit in memory."""
-    return _assemble(spec, (0, spec.height), (0, spec.width))
+    """Render the whole simulated scene pair at once; for scenes that fit in memory."""
+    return _assemble_scene(spec, (0, spec.height), (0, spec.width))
 
 
-def _assemble(spec: SceneSpec, rows: tuple[int, int], cols: tuple[int, int]) -> Rendered:
-    """The pixels from the first row and column up to, and without, the last; put together from blocks."""
+def _assemble_scene(spec: SceneSpec, rows: tuple[int, int], cols: tuple[int, int]) -> Rendered:
+    """Assemble the half-open range of rows and columns of a scene from its blocks."""
     shape = rows[1] - rows[0], cols[1] - cols[0]
     images = [np.zeros((len(spec.bands), *shape), spec.dtype) for _ in range(2)]
     codes = [np.zeros(shape, np.uint8) for _ in range(2)]
@@ -60,40 +59,40 @@ def _assemble(spec: SceneSpec, rows: tuple[int, int], cols: tuple[int, int]) -> 
     for row in range(rows[0] // block_rows, -(-rows[1] // block_rows)):
         for col in range(cols[0] // block_cols, -(-cols[1] // block_cols)):
             block = render_block(spec, row, col)
-            to_rows, from_rows = _overlap(row * block_rows, block_rows, *rows)
-            to_cols, from_cols = _overlap(col * block_cols, block_cols, *cols)
+            to_rows, from_rows = _block_overlap(row * block_rows, block_rows, *rows)
+            to_cols, from_cols = _block_overlap(col * block_cols, block_cols, *cols)
             for name in Rendered.__dataclass_fields__:
                 getattr(out, name)[..., to_rows, to_cols] = getattr(block, name)[..., from_rows, from_cols]
     return out
 
 
-def _overlap(start: int, length: int, first: int, end: int) -> tuple[slice, slice]:
-    """Of a block that begins at `start`: its place in [first, end), and the part of it that lies there."""
+def _block_overlap(start: int, length: int, first: int, end: int) -> tuple[slice, slice]:
+    """Overlap of a scene block at `start` with [first, end): slices of the range and of the block."""
     low, high = max(start, first), min(start + length, end)
     return slice(low - first, high - first), slice(low - start, high - start)
 
 
 def block_shape(spec: SceneSpec) -> tuple[int, int]:
-    """Rows and columns of the scene's blocks; a pixel is drawn as a part of its block and of no other frame.
+    """Rows and columns of the scene's blocks; a pixel is rendered only as part of its block.
 
-    Multiples of 8, as compression wants them; a small scene is one block.
+    Multiples of 8, as compression requires; a small scene is one block.
     """
     rows, cols = (min(_LARGEST_BLOCK, 8 * ceil(edge / 8)) for edge in (spec.height, spec.width))
     return rows, cols
 
 
 def margin_px(spec: SceneSpec) -> int:
-    """How far around a block ground is drawn for what reaches in: crowns, their shadows, blur, shift."""
-    looks = build_world(spec).looks
-    days = [day for look in looks for day in (look, look.beyond) if day]
-    kernel = max(day.optics.reach_px(max(coarseness(spec))) for day in days)
-    # A shadow whose tree stands beyond the margin is too rare to pay for: less than one pixel in 100 000.
+    """Margin around a scene block, for crowns, shadows, blur and shift that extend into the block."""
+    views = build_world(spec).views
+    days = [day for view in views for day in (view, view.beyond) if day]
+    kernel = max(day.optics.reach_px(max(band_coarseness(spec))) for day in days)
+    # Shadows of trees beyond the margin are ignored: they hit less than one pixel in 100 000.
     shadow = max(shadow_reach_px(spec.ground_m, day) for day in days)
     return kernel + max(shadow, ceil(CROWN_REACH_M / spec.ground_m))
 
 
-def _sense_block(spec: SceneSpec, row: int, col: int) -> tuple[Frame, tuple[Sensed, ...], UInt8Array]:
-    """A block before it becomes a product: its frame, what was measured on both dates, the kind of change."""
+def _expose_block(spec: SceneSpec, row: int, col: int) -> tuple[Frame, tuple[Exposure, ...], UInt8Array]:
+    """Frame of a scene block, the exposures of both dates, and the kind of change."""
     world = build_world(spec)
     rows, cols = block_shape(spec)
     frame = Frame(row * rows, col * cols, rows, cols, spec.ground_m, world.seed)
@@ -108,36 +107,36 @@ def _sense_block(spec: SceneSpec, row: int, col: int) -> tuple[Frame, tuple[Sens
     )
     landscape = draw_landscape(world, outer)
     sensed = tuple(
-        sense(spec, world, canvas, frame, margin, date) for date, canvas in enumerate(landscape.canvases)
+        expose(spec, world, canvas, frame, margin, date) for date, canvas in enumerate(landscape.canvases)
     )
     return frame, sensed, landscape.kind[margin:-margin, margin:-margin].copy()
 
 
-def _middle(spec: SceneSpec) -> tuple[int, int]:
-    """The block whose percentiles stand for those of the scene where a product is stretched by them."""
+def _middle_block(spec: SceneSpec) -> tuple[int, int]:
+    """Index of the block whose percentiles are used to stretch the whole scene."""
     rows, cols = block_shape(spec)
     return (spec.height // 2) // rows, (spec.width // 2) // cols
 
 
 @lru_cache(maxsize=4)
 def _scene_limits(spec: SceneSpec) -> tuple[tuple[Limits, ...], ...]:
-    """Black and white of both dates, measured in the middle of a scene of several blocks."""
-    _, sensed, _ = _sense_block(spec, *_middle(spec))
+    """Stretch limits of both dates, measured in the middle block of a scene of several blocks."""
+    _, sensed, _ = _expose_block(spec, *_middle_block(spec))
     return tuple(stretch_limits(spec, each) for each in sensed)
 
 
 @lru_cache(maxsize=2)
 def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
-    """One block of the pair, as large as `block_shape` says; it may run beyond the scene's edge."""
+    """Render one block of the scene pair, of `block_shape`; it may extend beyond the scene's edge."""
     world = build_world(spec)
-    frame, sensed, kind = _sense_block(spec, row, col)
-    days = [day for each in sensed for day in (each.look, each.look.beyond) if day]
-    if (row, col) == _middle(spec) or all(day.tone.stretch is Stretch.FIXED for day in days):
+    frame, sensed, kind = _expose_block(spec, row, col)
+    days = [day for each in sensed for day in (each.view, each.view.beyond) if day]
+    if (row, col) == _middle_block(spec) or all(day.tone.stretch is Stretch.FIXED for day in days):
         limits = tuple(stretch_limits(spec, each) for each in sensed)
     else:
         limits = _scene_limits(spec)
     before, after = (
-        develop(spec, world, each, limits[date], frame, date) for date, each in enumerate(sensed)
+        develop_exposure(spec, world, each, limits[date], frame, date) for date, each in enumerate(sensed)
     )
     done = Rendered(
         before=before,
@@ -150,5 +149,5 @@ def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
         shadow_after=sensed[1].shadowed,
     )
     for name in Rendered.__dataclass_fields__:
-        getattr(done, name).flags.writeable = False  # the cache hands out the same arrays again
+        getattr(done, name).flags.writeable = False  # the cache returns the same arrays
     return done

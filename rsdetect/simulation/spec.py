@@ -1,4 +1,4 @@
-"""What a simulated pair is asked to be, and what comes out of it."""
+"""Specification of a simulated scene pair, and the rendered result."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MAX_SHIFT_PX = 4.0
 
 
 class ChangeKind(IntEnum):
-    """What happened on the ground; the values of `Rendered.kind`."""
+    """Kind of change on the ground; the values of `Rendered.kind`."""
 
     NONE = 0
     BUILDING_NEW = 1
     BUILDING_REMOVED = 2
-    ROAD = 3  # a road or street that was not there
-    CLEARED = 4  # trees gone
-    PLANTED = 5  # trees where there were none
+    ROAD = 3  # a new road or street
+    CLEARED = 4  # trees removed
+    PLANTED = 5  # new trees
     WATER = 6  # flooded, dammed, dug or dried up
     EARTHWORK = 7  # opened ground, quarry, building site
     SOLAR = 8
@@ -38,7 +38,7 @@ class ChangeKind(IntEnum):
 
 
 class SceneKeywords(TypedDict, total=False):
-    """`SceneSpec` as the keywords of a call."""
+    """Keywords of `SceneSpec`, for typed calls."""
 
     kind: str
     height: int
@@ -54,20 +54,20 @@ class SceneKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class SceneSpec:
-    """One simulated pair. Equal specs give equal pixels; everything not said here follows from `seed`."""
+    """Specification of a simulated pair. Equal specs give equal pixels; the rest follows from `seed`."""
 
     kind: str = "vhr"  # one of `SENSORS`
     height: int = 1024  # pixels
     width: int = 1024  # pixels
     seed: int = 0
-    gsd_m: float | None = None  # ground size of a pixel; None = as usual for the kind
-    change: float = 0.08  # share of the ground to change, 0 to 0.5; a small scene strays from it by chance
+    gsd_m: float | None = None  # ground size of a pixel; None = typical of the kind
+    change: float = 0.08  # share of the ground to change, 0 to 0.5; small scenes deviate by chance
     cloud: float = 0.04  # share of each date under thick cloud, 0 to 0.6; its shadow comes on top
     shift_px: tuple[float, float] | None = (
         None  # (rows, columns) after is moved down and right; None = random
     )
     nodata_edge: bool = False  # slanted swath edges without data
-    contrast: float = 1.0  # how far the two dates' tone, season and light may differ; 0 = alike
+    contrast: float = 1.0  # how much tone, season and light of the dates may differ; 0 = equal
 
     def __post_init__(self) -> None:
         settle_sequences(self, shift_px=number)
@@ -93,7 +93,7 @@ class SceneSpec:
 
     @property
     def sensor(self) -> Sensor:
-        """What the scenes are taken with."""
+        """Sensor of the scenes."""
         return SENSORS[self.kind]
 
     @property
@@ -103,21 +103,21 @@ class SceneSpec:
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """Names of the bands, in order."""
+        """Band names of the scenes, in order."""
         return self.sensor.bands
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Data type of the sensor's numbers."""
+        """Data type of the scenes' digital numbers."""
         return self.sensor.dtype
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A window of a simulated pair. Pixels without data are 0 in every band; all others are at least 1.
+    """Rendered window of a simulated pair. Nodata pixels are 0 in every band; all others are at least 1.
 
-    The truth is about the ground, on the grid of `before`: it stands under clouds too, and `after` is
-    moved against it by the pair's shift.
+    The truth describes the ground on the grid of `before`, also under clouds; `after` is displaced from it by
+    the pair's shift.
     """
 
     before: NDArray[Any]  # (bands, height, width), uint8 or uint16
@@ -126,5 +126,5 @@ class Rendered:
     kind: UInt8Array  # (height, width); `ChangeKind`, 0 where not changed
     cloud_before: BoolArray  # (height, width); True = thick cloud or its shadow
     cloud_after: BoolArray  # (height, width), likewise
-    shadow_before: BoolArray  # (height, width); True = in cloud_before because of a cloud's shadow
+    shadow_before: BoolArray  # (height, width); True = cloud shadow in cloud_before
     shadow_after: BoolArray  # (height, width), likewise

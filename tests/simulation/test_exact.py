@@ -33,7 +33,8 @@ import hashlib
 from datetime import date, timedelta
 import numpy as np
 from rsdetect.simulation import render_whole, training_pair, SceneSpec
-from rsdetect.simulation.series import Series, SeriesSpec
+from rsdetect.simulation.time_series import Series
+from rsdetect.simulation.time_series_spec import SeriesSpec
 from rsdetect.simulation.imaging.sensors import SENSORS
 
 digest = hashlib.sha256()
@@ -170,7 +171,7 @@ def test_draws_follow_their_distribution(sample, distribution):
     assert scipy.stats.kstest(sample(Draws(5)), distribution.cdf).pvalue > 1e-3
 
 
-def test_draws_of_whole_numbers_are_even_and_in_range():
+def test_integer_draws_are_uniform_and_in_range():
     draws = Draws([1, 2])
     for values in (draws.integers(3, 9, 6000), np.array([draws.integers(3, 9) for _ in range(6000)])):
         assert values.min() == 3

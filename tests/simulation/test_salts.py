@@ -24,7 +24,7 @@ SALTED = {
     "white": 1,
     "smooth": 1,
     "rough": 1,
-    "strew": 3,
+    "strew_objects": 3,
     "lot": 0,
     "region": 0,
     "day": 0,
@@ -79,7 +79,7 @@ def test_parts_of_a_use_differ_from_every_other_use():
 
 
 def test_sources_name_every_salt():
-    """No bare number, and no sum with one, is passed for a salt; every salt is used, each for one thing."""
+    """No bare number, and no sum with one, is passed for a salt; every salt is used, each for one use."""
     bare, used = [], set()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):

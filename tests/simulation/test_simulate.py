@@ -1,4 +1,4 @@
-"""Simulated pairs: the same pixels however they are cut, a truth that holds, and looks as asked for."""
+"""Simulated pairs: the same pixels however they are cut, a correct truth, and views as requested."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def mosaic() -> SceneSpec:
     """An aerial mosaic that is stretched by percentiles and warped."""
     for seed in range(200):
         spec = SceneSpec(kind="aerial", height=HEIGHT, width=WIDTH, seed=seed, contrast=1.5, nodata_edge=True)
-        looks = build_world(spec).looks
-        if looks[1].seam and looks[1].optics.warp and looks[1].tone.stretch is not Stretch.FIXED:
+        views = build_world(spec).views
+        if views[1].seam and views[1].optics.warp and views[1].tone.stretch is not Stretch.FIXED:
             return spec
     raise AssertionError("No such scene was drawn.")
 
@@ -96,7 +96,7 @@ def test_ground_does_not_depend_on_the_frame_it_is_drawn_in():
     world = build_world(spec)
     first = draw_landscape(world, outer_frame(world, spec))
     second = draw_landscape(world, outer_frame(world, spec, row=37, col=150))
-    # Crowns are whole once their trunk lies in the frame.
+    # Crowns are complete once their trunk lies in the frame.
     edge = ceil(LARGEST_CROWN_M / spec.ground_m)
     here = slice(37 + edge, 400 - edge), slice(150 + edge, 400 - edge)
     there = slice(edge, 400 - edge - 37), slice(edge, 400 - edge - 150)
@@ -201,22 +201,22 @@ def test_cloud_share_is_about_what_was_asked_for(share):
     for seed in range(30):
         world = build_world(SceneSpec(seed=seed, cloud=share))
         frame = Frame(0, 0, 200, 200, world.cloud_m / 25, world.seed)
-        covered.append(cloud_cover(frame, world.looks[0], share, 0, world.cloud_m)[1].mean())
+        covered.append(cloud_cover(frame, world.views[0], share, 0, world.cloud_m)[1].mean())
     assert share / 1.7 < np.mean(covered) < 1.7 * share
 
 
 @pytest.mark.parametrize("shift", [(0.6, -1.3), (-0.35, 0.2), (0.0, 2.0)])
 def test_shift_is_the_one_asked_for(shift):
-    # Equal looks, so that only the shift is measured; detail that aliases or is resampled stays in its place.
+    # Equal views, so that only the shift is measured; aliased or resampled detail does not move.
     suited = [
         spec
         for spec in (
             SceneSpec(height=BLOCK, width=BLOCK, seed=seed, change=0, cloud=0, shift_px=shift, contrast=0)
             for seed in range(12, 60)
         )
-        if (look := build_world(spec).looks[0]).optics.native == 1
-        and look.optics.blur > 0.6
-        and look.compression == Compression()
+        if (view := build_world(spec).views[0]).optics.native == 1
+        and view.optics.blur > 0.6
+        and view.compression == Compression()
     ]
     measured = []
     for spec in suited[:7]:

@@ -1,4 +1,4 @@
-"""What lies on simulated ground: what counts as change, what only looks like it, and that nothing is flat."""
+"""What lies on simulated ground: what counts as change, what only resembles it, and that nothing is flat."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rsdetect.simulation.ground.catalogue import ENTRIES, draw_catalogue
 from rsdetect.simulation.ground.land import PLOT_RULES, Land, Use
 from rsdetect.simulation.ground.landscape import Landscape, draw_landscape
 from rsdetect.simulation.ground.painting import paint_ground
-from rsdetect.simulation.ground.patch import Patch, strew
+from rsdetect.simulation.ground.patch import Patch, strew_objects
 from rsdetect.simulation.ground.plots import Plots
 from rsdetect.simulation.ground.relief import Relief, shade_hills
-from rsdetect.simulation.ground.water import Waters, lay_water, paint_water
+from rsdetect.simulation.ground.water import Waters, map_water, paint_water
 from rsdetect.simulation.noise import Frame
 from rsdetect.simulation.salts import Salt
 from rsdetect.simulation.world import build_world
@@ -88,13 +88,13 @@ def test_a_building_that_stays_keeps_its_shape():
         np.testing.assert_array_equal(first[..., stays], second[..., stays], err_msg=name)
         assert (first[..., catalogue.rebuilt] != second[..., catalogue.rebuilt]).any(), name
     assert catalogue.rebuilt.any()
-    assert (catalogue.roof[0] != catalogue.roof[1])[stays].any()  # some are painted anew
+    assert (catalogue.roof[0] != catalogue.roof[1])[stays].any()  # some are repainted
 
 
 def test_a_water_line_that_moves_by_metres_is_no_change():
     frame = Frame(0, 0, 800, 800, 1.0, 5)
     waters = Waters(river_m=300.0, width_m=40.0, pond_m=0.0, level=2.0, flood=0.0, tide_m=(-3.0, 3.0))
-    shores = lay_water(waters, frame)
+    shores = map_water(waters, frame)
     np.testing.assert_array_equal(shores.lying[0], shores.lying[1])
     low, high = shores.seen
     assert (high & ~low).sum() > 50
@@ -108,7 +108,7 @@ def test_a_water_line_that_moves_by_metres_is_no_change():
         rows.append(canvas.first)
     np.testing.assert_array_equal(*covers)
     assert (rows[0] != rows[1])[high & ~low].all()
-    risen = lay_water(replace(waters, flood=0.5, tide_m=(0.0, 0.0)), frame)
+    risen = map_water(replace(waters, flood=0.5, tide_m=(0.0, 0.0)), frame)
     assert (risen.lying[0] != risen.lying[1]).any()
 
 
@@ -135,13 +135,13 @@ def test_slopes_that_face_the_sun_are_brighter():
     for sun in ((0.0, 1.0), (0.0, -1.0)):
         canvas = Canvas.blank((SIZE, SIZE))
         canvas.shade[:] = 1
-        shade_hills(canvas, Relief(600.0, 0.3, False), land, frame, replace(world.looks[0], sun=sun))
+        shade_hills(canvas, Relief(600.0, 0.3, False), land, frame, replace(world.views[0], sun=sun))
         shades.append(canvas.shade - 1)
     assert np.corrcoef(shades[0].ravel(), shades[1].ravel())[0, 1] < -0.95
     assert shades[0].std() > 0.03
     flat = Canvas.blank((SIZE, SIZE))
     flat.shade[:] = 1
-    shade_hills(flat, Relief(600.0, 0.0, False), land, frame, world.looks[0])
+    shade_hills(flat, Relief(600.0, 0.0, False), land, frame, world.views[0])
     assert (flat.shade == 1).all()
 
 
@@ -193,7 +193,7 @@ def test_every_use_comes_from_a_recipe():
 
 
 @pytest.mark.parametrize("moved", [True, False])
-def test_things_lie_elsewhere_only_where_they_are_moved(moved):
+def test_objects_are_displaced_only_where_they_are_moved(moved):
     frame = Frame(0, 0, 300, 300, 0.5, 7)
     plots = plots_of(frame, 0, street=False)
     texture = Texture.draw_pair(frame, 1.0)[0]
@@ -201,7 +201,7 @@ def test_things_lie_elsewhere_only_where_they_are_moved(moved):
     found = []
     for date in range(2):
         patch = Patch(**(flat | {"texture": texture, "date": date, "gsd_m": 0.5}))
-        found.append(strew(patch, (6.0, 5.0), 0.3, Salt.YARD_HEAP, moved))
+        found.append(strew_objects(patch, (6.0, 5.0), 0.3, Salt.YARD_HEAP, moved))
     share = found[0].on.mean()
     assert 0.05 < share < 0.3
     assert (found[0].on == found[1].on).all() != moved

@@ -16,7 +16,7 @@ from rsdetect.simulation.imaging.tone_curve import (
     Stretch,
     Tone,
     apply_tone,
-    colour_mix,
+    colour_matrix,
     measure_limits,
 )
 
@@ -44,7 +44,7 @@ def picture(seed: int = 0) -> list[np.ndarray]:
     return list((coarse + rng.normal(0, 4, coarse.shape)).astype(np.float32))
 
 
-def test_a_fixed_stretch_shows_black_and_white_where_it_says():
+def test_a_fixed_stretch_has_its_black_and_white_points():
     bands = [np.array([[0.02, 0.21, 0.4, 0.0]], np.float32)] * 3
     for shown in apply_tone(bands, LINEAR, measure_limits(bands, LINEAR)):
         np.testing.assert_allclose(shown, [[0, 127.5, 255, 0]], atol=1e-3)
@@ -99,7 +99,7 @@ def test_faded_film_has_no_black_and_no_white():
 
 @given(saturation=st.floats(0, 2), far=st.floats(0, 1.5))
 def test_colour_mixing_leaves_grey_grey(saturation, far):
-    mix = colour_mix(Draws(3), far, saturation)
+    mix = colour_matrix(Draws(3), far, saturation)
     np.testing.assert_allclose(mix @ np.full(3, 0.3), 0.3, atol=1e-5)
 
 

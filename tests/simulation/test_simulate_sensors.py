@@ -19,15 +19,16 @@ from rsdetect.simulation import SceneSpec, render_whole, training_spec
 from rsdetect.simulation.canvas import Canvas
 from rsdetect.simulation.draws import Draws
 from rsdetect.simulation.exposure import stretch_limits
-from rsdetect.simulation.imaging.atmosphere import veil
-from rsdetect.simulation.imaging.detector_noise import Flaws, add_flaws, encode, fall_off
+from rsdetect.simulation.imaging.atmosphere import apply_haze
+from rsdetect.simulation.imaging.detector_noise import Flaws, add_detector_noise, detector_falloff
+from rsdetect.simulation.imaging.digital_numbers import encode_product
 from rsdetect.simulation.imaging.illumination import cast_shadows
 from rsdetect.simulation.imaging.mosaic import draw_seam
 from rsdetect.simulation.imaging.optics import MOST_WARP_PX, Optics, form_image
 from rsdetect.simulation.imaging.sensors import SENSORS, Product
 from rsdetect.simulation.materials import BANDS, RANGES, Season, dated_palette, world_palette
 from rsdetect.simulation.noise import Frame
-from rsdetect.simulation.scene import _scene_limits, _sense_block, block_shape, render_block
+from rsdetect.simulation.scene import _expose_block, _scene_limits, block_shape, render_block
 from rsdetect.simulation.world import build_world
 
 CLEAR = Season(green=1.0, leaves=1.0, wet=0.0)
@@ -115,7 +116,7 @@ def test_every_sensor_has_red_green_blue_and_bands_that_materials_have():
         assert sensor.range_m[0] <= sensor.gsd_m <= sensor.range_m[1]
 
 
-def test_help_says_what_the_kinds_are():
+def test_help_lists_the_kinds():
     said = " ".join(CliRunner().invoke(app, ["simulate", "--help"], env={"COLUMNS": "400"}).output.split())
     for kind, sensor in SENSORS.items():
         assert f"{kind}: {sensor.about}." in said
@@ -141,12 +142,12 @@ def test_each_kind_gives_its_bands_in_its_numbers(kind):
 def test_numbers_of_landsat_follow_its_handbooks():
     # Landsat 5: L = rho E sin(elevation) / pi, and a number is (L - Lmin) / (Lmax - Lmin) x 255.
     # Red at a reflectance of 0.1, and 0.020 from the air, under the sun at 45 degrees.
-    (number,) = encode([np.full((1, 1), 0.1, np.float32)], ("red",), Product.RADIANCE, 1.0)
+    (number,) = encode_product([np.full((1, 1), 0.1, np.float32)], ("red",), Product.RADIANCE, 1.0)
     radiance = (0.1 + 0.020) * 1551 * sin(pi / 4) / pi
     assert number[0, 0] == pytest.approx((radiance + 1.17) / (264 + 1.17) * 255, rel=1e-4)
-    (scaled,) = encode([np.full((1, 1), 0.1, np.float32)], ("red",), Product.SCALED, 1.0)
+    (scaled,) = encode_product([np.full((1, 1), 0.1, np.float32)], ("red",), Product.SCALED, 1.0)
     assert scaled[0, 0] * 2.75e-5 - 0.2 == pytest.approx(0.1, abs=1e-4)
-    (plain,) = encode([np.full((1, 1), 0.1, np.float32)], ("red",), Product.REFLECTANCE, 1.0)
+    (plain,) = encode_product([np.full((1, 1), 0.1, np.float32)], ("red",), Product.REFLECTANCE, 1.0)
     assert plain[0, 0] == pytest.approx(1000)
 
 
@@ -182,7 +183,7 @@ def test_image_does_not_depend_on_the_frame(native, coarse, warp, nearest, top, 
     np.testing.assert_allclose(part, whole[top : top + 60, left : left + 60], atol=1e-5)
 
 
-def test_nothing_from_beyond_its_reach_enters_an_image():
+def test_nothing_beyond_the_radius_enters_an_image():
     optics = replace(
         PLAIN, native=1.9, warp=2.0, warp_scale=9.0, sharpen=1.0, shift=(3.0, -4.0), fringe=(0.3, 0.3)
     )
@@ -226,20 +227,20 @@ def test_larger_own_pixels_lose_detail_and_keep_the_level():
 def test_a_shadow_is_as_long_as_the_sun_is_low(tangent):
     canvas = Canvas.blank((80, 20))
     canvas.height_m[60:64] = 10.0
-    look = SimpleNamespace(sun=(1.0, 0.0), sun_tan=tangent)  # the sun stands in the south
-    shadow = cast_shadows(canvas.height_m, look, 1.0, 48)
+    view = SimpleNamespace(sun=(1.0, 0.0), sun_tan=tangent)  # the sun is in the south
+    shadow = cast_shadows(canvas.height_m, view, 1.0, 48)
     length = np.flatnonzero(shadow[:60, 10]).size
     assert length == pytest.approx(10 / tangent, abs=1.0)
     assert not shadow[64:].any()
-    assert not cast_shadows(canvas.height_m, look, 1.0, 3)[:57].any()
+    assert not cast_shadows(canvas.height_m, view, 1.0, 3)[:57].any()
 
 
 def test_air_whitens_and_is_the_same_in_any_frame():
-    look = SimpleNamespace(haze=np.linspace(0.05, 0.0, 7), haze_swing=0.8, cirrus=0.3)
+    view = SimpleNamespace(haze=np.linspace(0.05, 0.0, 7), haze_swing=0.8, cirrus=0.3)
     frame, moved = Frame(0, 0, 80, 80, 2.0, 4), Frame(30, 20, 40, 40, 2.0, 4)
     ground = [np.full((80, 80), 0.1, np.float32) for _ in range(3)]
-    seen = veil(ground, (0, 2, 5), look, frame, 0, 60.0)
-    part = veil([band[:40, :40] for band in ground], (0, 2, 5), look, moved, 0, 60.0)
+    seen = apply_haze(ground, (0, 2, 5), view, frame, 0, 60.0)
+    part = apply_haze([band[:40, :40] for band in ground], (0, 2, 5), view, moved, 0, 60.0)
     for band, cut in zip(seen, part, strict=True):
         np.testing.assert_allclose(cut, band[30:70, 20:60], atol=1e-4)
     assert all(band.min() > 0.0999 for band in seen)
@@ -263,11 +264,11 @@ def test_beyond_a_seam_another_day_is_shown_and_the_truth_stays():
     spec = next(
         spec
         for spec in (SceneSpec(seed=s, height=128, width=128, change=0.2, contrast=1.5) for s in range(60))
-        if build_world(spec).looks[1].seam
+        if build_world(spec).views[1].seam
     )
-    seam = build_world(spec).looks[1].seam
+    seam = build_world(spec).views[1].seam
     drawn = render_whole(spec)
-    frame, sensed, kind = _sense_block(spec, 0, 0)
+    frame, sensed, kind = _expose_block(spec, 0, 0)
     share = seam.share(frame)
     here, there = (np.stack(bands).mean(axis=0) for bands in (sensed[1].bands, sensed[1].beyond))
     assert np.abs(here - there).mean() > 0.002
@@ -280,7 +281,7 @@ def test_flaws_are_as_strong_as_asked_for():
     flat = [np.full((200, 200), 0.2, np.float32)]
 
     def flawed(**wanted: float) -> np.ndarray:
-        return add_flaws(flat, replace(FLAWLESS, **wanted), frame, 1, rng)[0] - 0.2
+        return add_detector_noise(flat, replace(FLAWLESS, **wanted), frame, 1, rng)[0] - 0.2
 
     assert np.abs(flawed()).max() < 1e-7
     for grain in (0.0, 0.8):
@@ -300,11 +301,13 @@ def test_flaws_are_as_strong_as_asked_for():
 
 def test_signal_falls_off_alike_in_any_frame():
     flaws = replace(FLAWLESS, slope=(0.2, -0.1), vignette=0.3, frame_px=150.0, uneven=0.1, tint=0.05)
-    whole = fall_off(Frame(0, 0, 200, 200, 1.0, 6), flaws, (200, 200), 1, 3)
-    part = fall_off(Frame(50, 60, 100, 90, 1.0, 6), flaws, (200, 200), 1, 3)
+    whole = detector_falloff(Frame(0, 0, 200, 200, 1.0, 6), flaws, (200, 200), 1, 3)
+    part = detector_falloff(Frame(50, 60, 100, 90, 1.0, 6), flaws, (200, 200), 1, 3)
     for band, cut in zip(whole, part, strict=True):
         np.testing.assert_allclose(cut, band[50:150, 60:150], rtol=1e-4)
-    (slope,) = fall_off(Frame(0, 0, 200, 200, 1.0, 6), replace(FLAWLESS, slope=(0.2, 0.0)), (200, 200), 1, 1)
+    (slope,) = detector_falloff(
+        Frame(0, 0, 200, 200, 1.0, 6), replace(FLAWLESS, slope=(0.2, 0.0)), (200, 200), 1, 1
+    )
     assert slope[-1, 0] - slope[0, 0] == pytest.approx(0.2, abs=0.01)
     tinted = whole[0] / whole[2]
     assert 0.02 < tinted.std() < 0.3
@@ -314,17 +317,17 @@ def test_blocks_of_a_stretched_scene_have_one_black_and_white():
     spec = next(
         spec
         for spec in (SceneSpec(seed=s, height=80, width=1030, contrast=1.5, cloud=0.0) for s in range(40))
-        if (tones := [look.tone for look in build_world(spec).looks])
+        if (tones := [view.tone for view in build_world(spec).views])
         and all(tone.stretch.name == "EACH" for tone in tones)
-        and not any(look.seam for look in build_world(spec).looks)
+        and not any(view.seam for view in build_world(spec).views)
     )
     assert block_shape(spec) == (80, 512)
     limits = _scene_limits(spec)
-    middle = tuple(stretch_limits(spec, each) for each in _sense_block(spec, 0, 1)[1])
+    middle = tuple(stretch_limits(spec, each) for each in _expose_block(spec, 0, 1)[1])
     for one, other in zip(limits, middle, strict=True):
         np.testing.assert_array_equal(one[0].high, other[0].high)
     # The first block alone would be stretched otherwise, and is not.
-    alone = stretch_limits(spec, _sense_block(spec, 0, 0)[1][0])
+    alone = stretch_limits(spec, _expose_block(spec, 0, 0)[1][0])
     assert np.abs(alone[0].high - limits[0][0].high).max() > 1e-3
     first, second = (render_block(spec, 0, number).before.astype(float) for number in (0, 1))
     across = np.abs(first[:, :, -1] - second[:, :, 0]).mean()

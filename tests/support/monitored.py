@@ -12,8 +12,9 @@ import rasterio
 import yaml
 from rasterio.features import rasterize
 
-from rsdetect.simulation.series import Series, SeriesSpec
-from rsdetect.simulation.write_series import write_series
+from rsdetect.simulation.time_series import Series
+from rsdetect.simulation.time_series_spec import SeriesSpec
+from rsdetect.simulation.write_time_series import write_series
 
 PATTERN, MASKS = "{date:%Y%m%d}.tif", "{date:%Y%m%d}_mask.tif"
 TEN_DAYS = tuple(date(2024, 4, 1) + timedelta(days=10 * i) for i in range(8))

@@ -6,8 +6,9 @@ from datetime import date, timedelta
 
 import yaml
 
-from rsdetect.simulation.series import Series, SeriesSpec
-from rsdetect.simulation.write_series import write_date
+from rsdetect.simulation.time_series import Series
+from rsdetect.simulation.time_series_spec import SeriesSpec
+from rsdetect.simulation.write_time_series import write_series_date
 
 DAYS = tuple(date(2024, 5, 3) + timedelta(days=10 * number) for number in range(5))
 
@@ -47,4 +48,4 @@ def deliver(folder, made, *numbers):
     """Write the dates of these numbers into `folder`/scenes."""
     (folder / "scenes").mkdir(exist_ok=True)
     for number in numbers:
-        write_date(made, number, folder / "scenes")
+        write_series_date(made, number, folder / "scenes")

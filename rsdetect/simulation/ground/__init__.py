@@ -1,1 +1,1 @@
-"""What is there: land, plots, buildings, roads, trees and water, before and after."""
+"""Simulated ground: land, plots, buildings, roads, trees and water, before and after."""

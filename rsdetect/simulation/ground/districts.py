@@ -1,7 +1,7 @@
-"""The districts of a world, and the borders between them, which carry the roads.
+"""Districts of a world, and the borders between them, which carry the roads.
 
-Districts are the cells of a jittered Voronoi diagram on warped ground, so their borders wind, and are a road
-network by themselves.
+Districts are the cells of a jittered Voronoi diagram on warped ground, so their borders wind and
+form a road network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rsdetect.simulation.ground.relief import Relief
 from rsdetect.simulation.noise import Frame, hashed, rough, uniform
 from rsdetect.simulation.salts import Salt
 
-# What a district may turn into; lakes rise, towns grow and are cleared.
+# Possible conversions of a district and their weights.
 _CONVERTS: dict[Land, dict[Land, int]] = {
     Land.FARM: {
         Land.SUBURB: 2, Land.INDUSTRY: 2, Land.BLOCKS: 1, Land.DENSE: 1, Land.LAKE: 1, Land.BARE: 1,
@@ -35,7 +35,7 @@ _CONVERTS: dict[Land, dict[Land, int]] = {
     Land.LAKE: {Land.BARE: 1, Land.FARM: 1},
     Land.BARE: {Land.INDUSTRY: 1, Land.BLOCKS: 1, Land.LAKE: 1, Land.SUBURB: 1},
 }  # fmt: skip
-# At fine pixels nearly all that converts is built up, or torn down and built again.
+# At fine pixels nearly all conversions are construction, or demolition and reconstruction.
 _BUILDS: dict[Land, dict[Land, int]] = {
     Land.FARM: {Land.SUBURB: 4, Land.BLOCKS: 2, Land.INDUSTRY: 2, Land.DENSE: 1, Land.BARE: 1},
     Land.FOREST: {Land.SUBURB: 3, Land.BLOCKS: 2, Land.INDUSTRY: 1, Land.RANGE: 1, Land.BARE: 1},
@@ -51,29 +51,29 @@ _RURAL = (Land.FARM, Land.FOREST, Land.RANGE, Land.LAKE, Land.BARE)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a world's layout is drawn from; one a scene."""
+class DistrictPlan:
+    """Parameters of the districts of one scene."""
 
     district_m: float  # mean distance between the middles of districts
     urban: float  # share of urban districts
     urban_weights: NDArray[np.float64]  # (4,) cumulative shares of the urban kinds
     rural_weights: NDArray[np.float64]  # (5,) cumulative shares of the rural kinds
-    scale: float  # size of the plots against the recipe's
-    change: float  # wanted share of changed ground
-    wander: float  # how winding borders are, share of a district
-    ragged_m: float  # how far natural borders stray
-    fine: bool  # pixels so small that single buildings are what changes
-    boom: float  # how much more than usual converts: a few scenes were developed as a whole
+    scale: float  # size of the plots relative to the rules
+    change: float  # target share of changed ground
+    wander: float  # amplitude of the winding borders, share of a district
+    ragged_m: float  # amplitude of the noise on natural borders
+    fine: bool  # pixels so small that single buildings change
+    boom: float  # factor on the share of conversions: a few scenes are developed as a whole
     relief: Relief
 
 
-def draw_plan(change: float, extent_m: float, gsd_m: float, rng: Draws) -> Plan:
-    """A layout with its own mixture of land, for a scene that is `extent_m` metres across."""
+def draw_district_plan(change: float, extent_m: float, gsd_m: float, rng: Draws) -> DistrictPlan:
+    """Parameters of the districts, with a random mixture of land, for a scene `extent_m` metres across."""
     rural = np.cumsum(rng.shares((0.9, 0.9, 0.8, 0.12, 0.15)))
     urban = np.cumsum(rng.shares((0.9, 0.5, 0.5, 0.5)))
     district_m = max(rng.log_uniform(170, 420), rng.uniform(45, 130) * gsd_m)
-    return Plan(
-        # A large scene shall show several districts.
+    return DistrictPlan(
+        # A large scene should contain several districts.
         district_m=min(district_m, max(extent_m / 3, 170.0)),
         urban=rng.beta(1.3, 0.9) if gsd_m < 3 else 0.7 * rng.beta(0.8, 0.9),
         urban_weights=urban,
@@ -89,22 +89,24 @@ def draw_plan(change: float, extent_m: float, gsd_m: float, rng: Draws) -> Plan:
 
 
 @dataclass(frozen=True)
-class Cells:
-    """The districts that a frame can see, as flat tables of n."""
+class DistrictCells:
+    """Table of the district cells near a frame; columns have length n."""
 
     y_m: Float32Array  # (n,) middle
     x_m: Float32Array
-    key: UInt32Array  # (n,) a hash to draw from
+    key: UInt32Array  # (n,) hash that seeds draws
     land: UInt8Array  # (2, n) kind of land by date, in the part that converts
-    converts: BoolArray  # (n,) a part of it changes
-    cut: Float32Array  # (3, n) that part: normal (away from the street, along it), and offset in metres
+    converts: BoolArray  # (n,) a part of it converts
+    cut: Float32Array  # (3, n) that half plane: normal (away from the street, along it), and offset in metres
     angle: Float32Array  # (2, 2, n) by date: cosine and sine of the street grid
     bend_m: Float32Array  # (n,) radius of curved streets, 0 = straight
-    size: Float32Array  # (n,) plots' size against the recipe's
-    busy: Float32Array  # (n,) share of plots on which something may change
+    size: Float32Array  # (n,) size of the plots relative to the rules
+    busy: Float32Array  # (n,) share of plots that may change
 
 
-def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) -> Cells:
+def _draw_district_cells(
+    plan: DistrictPlan, frame: Frame, rows: IndexArray, cols: IndexArray
+) -> DistrictCells:
     i, j = (grid.ravel() for grid in np.meshgrid(rows, cols, indexing="ij"))
 
     def draw(salt: Salt) -> Float32Array:
@@ -129,11 +131,11 @@ def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) ->
     )
     curved = draw(Salt.DISTRICT_BENDS) < 0.5
     side = np.where(draw(Salt.DISTRICT_BEND_SIDE) < 0.5, 1, -1)
-    # Change comes in clusters: nothing in a fifth of the districts, much in a few.
+    # Change is clustered: none in a fifth of the districts, much in a few.
     busy = np.clip(2.2 * (draw(Salt.DISTRICT_BUSY) - 0.2), 0, None)
     busy = busy * np.sqrt(busy) * plan.change * (3.8 if plan.fine else 2.5)
     cut_m = (draw(Salt.DISTRICT_CUT_OFFSET) - 0.5) * 0.8 * plan.district_m
-    return Cells(
+    return DistrictCells(
         y_m=((i + 0.2 + 0.6 * draw(Salt.DISTRICT_SOUTH)) * plan.district_m).astype(np.float32),
         x_m=((j + 0.2 + 0.6 * draw(Salt.DISTRICT_EAST)) * plan.district_m).astype(np.float32),
         key=hashed(frame.seed, Salt.DISTRICT_KEY, i, j),
@@ -151,41 +153,41 @@ def _draw_cells(plan: Plan, frame: Frame, rows: IndexArray, cols: IndexArray) ->
 
 @dataclass(frozen=True)
 class Districts:
-    """The district of each pixel of a frame; arrays are (height, width)."""
+    """District of each pixel of a frame; arrays are (height, width)."""
 
-    cells: Cells
+    cells: DistrictCells
     cell: IndexArray  # row of `cells`
     border_m: Float32Array  # distance to the nearest border
-    along_m: Float32Array  # place along that border
+    along_m: Float32Array  # position along that border
     rank: Float32Array  # of the road on that border: 0 = none, 1 = a main road
-    renewed: Float32Array  # a draw in [0, 1) for that road: low = built between the dates
+    renewed: Float32Array  # uniform draw in [0, 1) for that road: low = built between the dates
     south_m: Float32Array  # from the district's middle
     east_m: Float32Array
-    stray: Float32Array  # noise by which natural outlines stray; standard deviation 1
+    stray: Float32Array  # noise on natural outlines; standard deviation 1
 
 
-def lay_districts(plan: Plan, frame: Frame) -> Districts:
-    """Find each pixel's district, and the border nearest to it."""
+def map_districts(plan: DistrictPlan, frame: Frame) -> Districts:
+    """Map each pixel of a frame to its district and the nearest border."""
     size = plan.district_m
     wander = np.float32(plan.wander * size)
     y = frame.y_m + wander * rough(frame, Salt.BORDER_WANDER_SOUTH, 0.8 * size, 3, 0.4)
     x = frame.x_m + wander * rough(frame, Salt.BORDER_WANDER_EAST, 0.8 * size, 3, 0.4)
     rows = np.arange(int(np.floor(y.min() / size)) - 2, int(np.floor(y.max() / size)) + 3)
     cols = np.arange(int(np.floor(x.min() / size)) - 2, int(np.floor(x.max() / size)) + 3)
-    cells = _draw_cells(plan, frame, rows, cols)
+    cells = _draw_district_cells(plan, frame, rows, cols)
     home = (
         (np.floor(y / size).astype(np.intp) - rows[0]) * len(cols)
         + np.floor(x / size).astype(np.intp)
         - cols[0]
     )
-    cell, other, best, second = _two_nearest(cells, y, x, home, len(cols))
+    cell, other, best, second = _two_nearest_districts(cells, y, x, home, len(cols))
 
     gap_y, gap_x = cells.y_m[other] - cells.y_m[cell], cells.x_m[other] - cells.x_m[cell]
     gap = np.sqrt(gap_y * gap_y + gap_x * gap_x)
     south, east = y - cells.y_m[cell], x - cells.x_m[cell]
     sign = np.where(cell < other, 1, -1).astype(np.float32)
     along = sign * (south * gap_x - east * gap_y) / gap
-    # Borders wind, fields with them; streets and houses are laid out straight.
+    # Borders and fields wind; streets and houses are straight.
     ruled = np.asarray(np.isin(cells.land, URBAN).any(axis=0))[cell]
     south = np.where(ruled, frame.y_m - cells.y_m[cell], south)
     east = np.where(ruled, frame.x_m - cells.x_m[cell], east)
@@ -208,15 +210,17 @@ def lay_districts(plan: Plan, frame: Frame) -> Districts:
         east_m=east,
         stray=rough(frame, Salt.BORDER_STRAY, 9 * plan.ragged_m, 3, 0.65),
     )
-    # Shores and wood edges know no ruler; other borders stray little.
+    # Shores and forest edges are irregular; other borders are nearly straight.
     wild = shore | (cells.land[0][cell] == Land.FOREST) | (cells.land[0][other] == Land.FOREST)
-    return _fray(found, other, sign, np.where(wild, np.float32(0.05 * size), 0) + np.float32(plan.ragged_m))
+    return _fray_district_borders(
+        found, other, sign, np.where(wild, np.float32(0.05 * size), 0) + np.float32(plan.ragged_m)
+    )
 
 
-def _two_nearest(
-    cells: Cells, y: Float32Array, x: Float32Array, home: IndexArray, columns: int
+def _two_nearest_districts(
+    cells: DistrictCells, y: Float32Array, x: Float32Array, home: IndexArray, columns: int
 ) -> tuple[IndexArray, IndexArray, Float32Array, Float32Array]:
-    """The nearest and second nearest district of each pixel, and their squared distances."""
+    """Nearest and second nearest district of each pixel, and their squared distances."""
     best = np.full(y.shape, np.inf, dtype=np.float32)
     second = best.copy()
     cell, other = home.copy(), home.copy()
@@ -237,10 +241,12 @@ def _two_nearest(
 ROADLESS = 0.3  # borders of a lower rank have no road
 
 
-def _fray(found: Districts, other: IndexArray, sign: Float32Array, ragged_m: Float32Array) -> Districts:
-    """Let borders without a road wander: pixels beside them go to the other side where the noise says so."""
-    reach = ragged_m * sign * found.stray * 1.5
-    swap = (found.rank < ROADLESS) & (found.border_m < reach)
+def _fray_district_borders(
+    found: Districts, other: IndexArray, sign: Float32Array, ragged_m: Float32Array
+) -> Districts:
+    """Roughen district borders without a road: noise moves pixels beside them to the other side."""
+    shift_m = ragged_m * sign * found.stray * 1.5
+    swap = (found.rank < ROADLESS) & (found.border_m < shift_m)
     if not swap.any():
         return found
     cells = found.cells

@@ -1,17 +1,17 @@
-"""Painters of ground that is dug, paved, built on or under water."""
+"""Hardscape: painters of ground that is excavated, paved, built on or under water."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rsdetect.simulation.canvas import Cover
-from rsdetect.simulation.ground.patch import Paint, Patch, line, palette_row, seen, strew, stripes
+from rsdetect.simulation.ground.patch import Paint, Patch, line, palette_row, seen, strew_objects, stripes
 from rsdetect.simulation.noise import uniform
 from rsdetect.simulation.salts import Salt
 
 
 def paint_earthwork(p: Patch) -> Paint:
-    """Opened ground: ruts, heaps, benches of a pit, puddles, machines."""
+    """Hardscape of excavated ground: ruts, heaps, benches of a pit, puddles, machines."""
     t = p.texture
     ruts = (np.abs(t.patch) < 0.1) | (np.abs(t.lasting) < 0.06)
     shade = 1.05 + 0.05 * t.patch + 0.05 * t.fine + 0.06 * t.grain + 0.10 * ruts + 0.11 * t.leaves
@@ -19,8 +19,10 @@ def paint_earthwork(p: Patch) -> Paint:
     first, second = palette_row("soil", p.lot(Salt.SOIL)), palette_row("sand", p.lot(Salt.SAND))
     if p.gsd_m > 3:
         return Paint(first, second, mix, shade)
-    heaps = strew(p, (16.0, 14.0), 0.3 * (p.lot(Salt.EARTHWORK_HEAPS) < 0.6), Salt.EARTHWORK_HEAP, moved=True)
-    machines = strew(p, (11.0, 9.0), 0.04, Salt.EARTHWORK_MACHINE, moved=True)
+    heaps = strew_objects(
+        p, (16.0, 14.0), 0.3 * (p.lot(Salt.EARTHWORK_HEAPS) < 0.6), Salt.EARTHWORK_HEAP, moved=True
+    )
+    machines = strew_objects(p, (11.0, 9.0), 0.04, Salt.EARTHWORK_MACHINE, moved=True)
     puddle = t.lasting + t.leaves > 3.0
     first = np.where(puddle, palette_row("mud_water"), first)
     first = np.where(machines.on, palette_row("car", machines.tone), first).astype(np.uint8)
@@ -30,11 +32,11 @@ def paint_earthwork(p: Patch) -> Paint:
 
 
 def paint_site(p: Patch) -> Paint:
-    """A building site: slabs and foundations on dug ground, stacks of goods, huts, machines."""
+    """Hardscape of a building site: slabs and foundations on bare ground, stacks of goods, huts, machines."""
     t = p.texture
-    slab = strew(p, (34.0, 28.0), 0.8, Salt.SITE_SLAB, moved=False)
+    slab = strew_objects(p, (34.0, 28.0), 0.8, Salt.SITE_SLAB, moved=False)
     grid = line(p.along_m, 5.0, 0.4, p.gsd_m) + line(p.away_m, 5.0, 0.4, p.gsd_m)
-    goods = strew(p, (6.0, 5.0), 0.18, Salt.SITE_GOODS, moved=True)
+    goods = strew_objects(p, (6.0, 5.0), 0.18, Salt.SITE_GOODS, moved=True)
     first = np.where(slab.on, palette_row("concrete", slab.tone), palette_row("soil", p.lot(Salt.SOIL)))
     first = np.where(goods.on, palette_row("car", goods.tone), first).astype(np.uint8)
     shade = 1 + 0.08 * t.leaves + 0.06 * t.fine + 0.05 * t.grain + 0.1 * t.patch - 0.2 * grid * slab.on
@@ -46,7 +48,7 @@ def paint_site(p: Patch) -> Paint:
 
 
 def paint_rubble(p: Patch) -> Paint:
-    """What is left of buildings: heaps and crumbs of masonry on bare ground."""
+    """Hardscape of rubble: heaps and fragments of masonry on bare ground."""
     t = p.texture
     heap = np.clip(0.6 * t.lasting + 0.6 * t.leaves + 0.4 * t.patch, 0, 2)
     shade = 1 + 0.16 * t.grain + 0.14 * t.fine + 0.12 * t.leaves
@@ -62,7 +64,7 @@ def paint_rubble(p: Patch) -> Paint:
 
 
 def paint_yard(p: Patch) -> Paint:
-    """A paved or gravelled yard: joints, patches, stains, and goods or containers that come and go."""
+    """Hardscape of a paved or gravelled yard: joints, patches, stains, and movable goods or containers."""
     t = p.texture
     joints = line(p.along_m, 11.0, 0.3, p.gsd_m) + line(p.away_m, 13.0, 0.3, p.gsd_m)
     mix = np.clip(0.1 + 0.16 * t.patch + 0.1 * t.fine + 0.1 * t.leaves, 0, 0.6)
@@ -70,14 +72,14 @@ def paint_yard(p: Patch) -> Paint:
     first = p.paved
     if p.gsd_m > 3:
         return Paint(first, p.soil, mix, shade, Cover.PAVED)
-    heap = strew(
+    heap = strew_objects(
         p,
         (7.0, 6.0),
         0.4 * p.day(Salt.YARD_HEAPS) * (p.lot(Salt.YARD_HEAPED) < 0.5),
         Salt.YARD_HEAP,
         moved=True,
     )
-    box = strew(
+    box = strew_objects(
         p,
         (13.0, 2.9),
         0.9 * p.day(Salt.YARD_BOXES) * (p.lot(Salt.YARD_BOXED) > 0.85),
@@ -93,7 +95,7 @@ def paint_yard(p: Patch) -> Paint:
 
 
 def paint_parking(p: Patch) -> Paint:
-    """Asphalt with the marks of slots, patched here and there."""
+    """Hardscape of a car park: asphalt with marked slots and repaired patches."""
     t = p.texture
     lane = np.mod(p.away_m, 17.0)
     slots = 0.5 * (lane < 10.5) * (line(p.along_m, 2.6, 0.2, p.gsd_m) + line(lane - 5.2, 40.0, 0.2, p.gsd_m))
@@ -102,7 +104,7 @@ def paint_parking(p: Patch) -> Paint:
 
 
 def paint_sports(p: Patch) -> Paint:
-    """A pitch or a row of courts with its lines, on turf or on coloured ground."""
+    """Hardscape of sports grounds: a pitch or a row of courts with lines, on turf or coloured ground."""
     t = p.texture
     u, v = np.abs(p.along_m), np.abs(p.away_m - p.depth_m / 2)
     courts = p.lot(Salt.SPORTS_COURTS) < 0.4
@@ -131,7 +133,7 @@ def paint_sports(p: Patch) -> Paint:
 
 
 def paint_solar(p: Patch) -> Paint:
-    """Rows of panels over grass."""
+    """Hardscape of a solar plant: rows of panels over grass."""
     t = p.texture
     wave = stripes(p.away_m, 4.5 + 4 * p.lot(Salt.SOLAR_SPACING), p.gsd_m)
     gaps = 0.4 * line(p.along_m, 22.0, 1.5, p.gsd_m)
@@ -147,7 +149,7 @@ def paint_solar(p: Patch) -> Paint:
 
 
 def paint_greenhouse(p: Patch) -> Paint:
-    """Bays of glass or film, some whitened, some with the crop showing through."""
+    """Hardscape of greenhouses: bays of glass or film, some whitened, some transparent."""
     t = p.texture
     spacing = 7 + 4 * p.lot(Salt.GREENHOUSE_SPACING)
     bay = np.floor(p.along_m / spacing)
@@ -161,8 +163,8 @@ def paint_greenhouse(p: Patch) -> Paint:
     )
 
 
-def paint_water(p: Patch) -> Paint:
-    """A basin or lake."""
+def paint_basin(p: Patch) -> Paint:
+    """Hardscape of a basin or lake."""
     t = p.texture
     mix = np.clip(0.3 + 0.15 * t.broad, 0, 1)
     shade = 1 + 0.05 * t.broad + 0.015 * t.fine + 0.015 * t.grain
@@ -170,7 +172,7 @@ def paint_water(p: Patch) -> Paint:
 
 
 def paint_street(p: Patch) -> Paint:
-    """A street: carriageway, pavement, kerb, centre line, mended patches; a narrow one is a track."""
+    """Hardscape of a street: carriageway, pavement, kerb, centre line, repairs; a narrow one is a track."""
     t = p.texture
     rim = p.width_m / 2 - np.abs(p.street_m)
     track, wide = p.width_m < 5.2, p.width_m > 6.5
@@ -190,11 +192,11 @@ def paint_street(p: Patch) -> Paint:
 
 
 def paint_fabric(p: Patch) -> Paint:
-    """A settlement of houses smaller than a pixel: roofs, gardens and streets run together."""
+    """Hardscape of a settlement of houses smaller than a pixel: roofs, gardens and streets mixed."""
     t = p.texture
     mix = 0.3 + 0.25 * p.region(Salt.FABRIC_MIX) + 0.1 * (p.cover - 0.5)
     mix += 0.10 * t.patch + 0.12 * t.leaves + 0.10 * t.fine + 0.12 * t.grain
-    # Squares, halls and parks stand out.
+    # Squares, halls and parks remain visible.
     mix += 0.35 * (t.lasting > 1.8) - 0.3 * (t.lasting < -1.9)
     streets = line(p.along_m, 6.3 * p.gsd_m, 14.0, p.gsd_m) + line(p.away_m, 4.1 * p.gsd_m, 14.0, p.gsd_m)
     shade = 1.25 + 0.14 * t.leaves + 0.12 * t.fine + 0.13 * t.grain + 0.06 * t.broad

@@ -1,4 +1,4 @@
-"""The kinds of land, and how their plots are drawn."""
+"""Land: the kinds of land, and the rules of their plots."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import IntEnum
 
 
 class Land(IntEnum):
-    """Kinds of land of a district."""
+    """Kind of land of a district."""
 
     FARM = 0
     FOREST = 1
-    RANGE = 2  # rough grass and shrub
+    RANGE = 2  # rangeland: rough grass and shrub
     SUBURB = 3  # houses in gardens
     DENSE = 4  # village or old-town plots, wall to wall
     BLOCKS = 5  # rows of flats
@@ -24,7 +24,7 @@ URBAN = (Land.SUBURB, Land.DENSE, Land.BLOCKS, Land.INDUSTRY)
 
 
 class Use(IntEnum):
-    """Uses of the ground of a plot."""
+    """Land use of a plot."""
 
     LAWN = 0
     CROP = 1
@@ -46,28 +46,28 @@ class Use(IntEnum):
     SITE = 17  # under construction
     RUBBLE = 18
     SPORTS = 19
-    FABRIC = 20  # houses, gardens and streets together, where a pixel is larger than they are
+    FABRIC = 20  # houses, gardens and streets mixed, where they are smaller than a pixel
 
 
 @dataclass(frozen=True)
 class PlotRules:
-    """How the plots of one kind of land are drawn. Lengths in metres, as (least, most)."""
+    """Rules for the plots of one kind of land. Lengths in metres, as (least, most)."""
 
     length: tuple[float, float]  # along the street
     depth: tuple[float, float]  # away from the street
     street: tuple[float, float] = (0.0, 0.0)
     per_block: int = 1  # plots between two cross streets
     uses: dict[Use, float] = field(default_factory=lambda: {Use.LAWN: 1.0})
-    turns: dict[Use, float] = field(default_factory=dict)  # what a plot's ground may become
+    turns: dict[Use, float] = field(default_factory=dict)  # possible new uses of a plot and their weights
     built: float = 0.0  # share of the plots with a building
     house: tuple[float, float] = (8.0, 16.0)  # length of the building
     aspect: tuple[float, float] = (0.5, 0.9)  # width over length
-    fill: float = 0.7  # most of the plot's length and depth that a building takes
+    fill: float = 0.7  # largest share of the plot's length and depth that a building takes
     height: tuple[float, float] = (3.5, 8.0)
     flat: float = 0.2  # share of flat roofs
     roofs: dict[str, float] = field(default_factory=lambda: {"roof_grey": 1.0})
     wings: float = 0.5  # share of buildings with a wing
-    trees: tuple[float, float] = (0.0, 0.2)  # share of tree places taken
+    trees: tuple[float, float] = (0.0, 0.2)  # share of tree positions with a tree
 
 
 PLOT_RULES: dict[Land, PlotRules] = {

@@ -1,4 +1,4 @@
-"""Painting the ground by the use of its plots."""
+"""Painting of the ground by the land use of its plots."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _PAINTERS: dict[Use, Callable[[Patch], Paint]] = {
     Use.SPORTS: hardscape.paint_sports,
     Use.SOLAR: hardscape.paint_solar,
     Use.GREENHOUSE: hardscape.paint_greenhouse,
-    Use.WATER: hardscape.paint_water,
+    Use.WATER: hardscape.paint_basin,
     Use.STREET: hardscape.paint_street,
     Use.FABRIC: hardscape.paint_fabric,
 }
 
-# Uses that go on over the borders of plots without a step.
+# Uses that continue across the borders of plots without a step.
 _SEAMLESS = (Use.WATER, Use.FOREST, Use.RANGE, Use.WETLAND, Use.FABRIC)
 
 
 def paint_ground(
     canvas: Canvas, plots: Plots, catalogue: Catalogue, texture: Texture, date: int, gsd_m: float
 ) -> UInt8Array:
-    """Paint every pixel by the use of its plot on `date`; returns that use, (height, width)."""
+    """Paint every pixel of the ground by the use of its plot on `date`; returns the use, (height, width)."""
     use = catalogue.use[date][plots.entry]
     use = np.where(plots.street, np.uint8(Use.STREET), use)
     flat_use, entry = use.ravel(), plots.entry.ravel()
@@ -75,7 +75,7 @@ def paint_ground(
             area=plots.area.ravel()[at],
         )
         done = painter(patch)
-        # No two plots are equally bright, whatever they are made of.
+        # No two plots are equally bright, even of the same material.
         tone = 1.0 if code in _SEAMLESS else 0.9 + 0.2 * patch.lot(Salt.PLOT_TONE)
         mix, shade = (np.asarray(part, dtype=np.float32) for part in (done.mix, tone * done.shade))
         canvas.paint(at, done.first, done.second, mix, shade, done.cover)

@@ -1,4 +1,4 @@
-"""What a painter of the ground is given and gives back, and the patterns painters share."""
+"""Patches of ground: the arguments and results of painters, and their common patterns."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rsdetect.simulation.salts import Salt
 
 Numbers = NDArray[np.floating[Any]]
 
-_ALWAYS = 2  # in the place of a date: on both
+_ALWAYS = 2  # used instead of a date: on both dates
 
 
 @dataclass(frozen=True)
 class Patch:
-    """The pixels of one use, flat (n,), and what their painter needs to know."""
+    """Patch of pixels of one land use, flat (n,), with the arguments of its painter."""
 
     texture: Texture
     gsd_m: float
@@ -31,8 +31,8 @@ class Patch:
     away_m: Float32Array  # from the plot's front
     length_m: Float32Array
     depth_m: Float32Array
-    street_m: Float32Array  # place across the street, from its middle
-    run_m: Float32Array  # place along the street
+    street_m: Float32Array  # position across the street, from its middle
+    run_m: Float32Array  # position along the street
     width_m: Float32Array  # of the street
     soil: UInt8Array
     plant: UInt8Array
@@ -43,27 +43,27 @@ class Patch:
     area: UInt32Array  # of the district
 
     def lot(self, salt: Salt) -> Float32Array:
-        """A number in [0, 1) for the pixel's plot; those of different salts are independent."""
+        """Uniform draw in [0, 1) for the plot of each pixel of a patch; salts are independent."""
         return uniform(0, salt, self.key)
 
     def region(self, salt: Salt) -> Float32Array:
-        """A number in [0, 1) for the pixel's district, likewise."""
+        """Uniform draw in [0, 1) for the district of each pixel of a patch."""
         return uniform(0, salt, self.area)
 
     def day(self, salt: Salt) -> Float32Array:
-        """A number in [0, 1) for the pixel's plot on this date, likewise."""
+        """Uniform draw in [0, 1) for the plot of each pixel of a patch on this date."""
         return uniform(0, salt, self.key, part=self.date)
 
     @property
     def edge_m(self) -> Float32Array:
-        """Distance to the plot's edge."""
+        """Distance of each pixel of a patch to the edge of its plot."""
         sides = self.length_m / 2 - np.abs(self.along_m)
         return np.asarray(np.minimum(sides, np.minimum(self.away_m, self.depth_m - self.away_m)))
 
 
 @dataclass(frozen=True)
 class Paint:
-    """What a painter gives back; arrays as long as the patch, or of length 1."""
+    """Paint for a patch, as returned by a painter; arrays have the length of the patch, or 1."""
 
     first: UInt8Array
     second: UInt8Array
@@ -74,25 +74,27 @@ class Paint:
 
 
 @dataclass(frozen=True)
-class Things:
-    """Small things strewn over the patch, one or none in each cell of a grid; flat (n,)."""
+class StrewnObjects:
+    """Small objects strewn over a patch, at most one in each cell of a grid; flat (n,)."""
 
-    on: BoolArray  # the pixel lies on one
-    tone: Float32Array  # a draw in [0, 1) for the thing
-    middle: Float32Array  # 1 in its middle, 0 at its rim; meaningful where `on`
+    on: BoolArray  # the pixel lies on an object
+    tone: Float32Array  # uniform draw in [0, 1) for the object
+    middle: Float32Array  # 1 in its middle, 0 at its rim; valid where `on`
 
 
-def strew(p: Patch, cell_m: tuple[float, float], share: Numbers | float, salt: Salt, moved: bool) -> Things:
-    """Strew boxes over plots.
+def strew_objects(
+    p: Patch, cell_m: tuple[float, float], share: Numbers | float, salt: Salt, moved: bool
+) -> StrewnObjects:
+    """Strew box-shaped objects over a patch.
 
     Parameters
     ----------
     cell_m
-        Size of a cell along the street and away from it; a thing fills a third to nearly all of it.
+        Size of a cell along the street and away from it; an object fills a third to nearly all of it.
     share
-        Share of cells that hold a thing, at most 1.
+        Share of cells with an object, at most 1.
     moved
-        Whether the things lie elsewhere on each date.
+        Whether the objects move between the dates.
     """
     column, row = np.floor(p.along_m / cell_m[0]), np.floor(p.away_m / cell_m[1])
     draw = hashed(0, salt, column, row, p.key, part=p.date if moved else _ALWAYS)
@@ -106,11 +108,11 @@ def strew(p: Patch, cell_m: tuple[float, float], share: Numbers | float, salt: S
     u = np.abs(p.along_m - (column + 0.5) * cell_m[0] - shift * (cell_m[0] - 2 * half_u)) / half_u
     v = np.abs(p.away_m - (row + 0.5) * cell_m[1] + shift * (cell_m[1] - 2 * half_v)) / half_v
     far = np.maximum(u, v)
-    return Things((far < 1) & (part(0) < share), part(24), np.clip(1 - far, 0, 1))
+    return StrewnObjects((far < 1) & (part(0) < share), part(24), np.clip(1 - far, 0, 1))
 
 
 def palette_row(name: str, lot: Numbers | None = None) -> UInt8Array:
-    """Palette rows of a material: its first variant, or one by lot."""
+    """Palette rows of a patch's material: its first variant, or one chosen by `lot`."""
     start, count = RANGES[name]
     if lot is None:
         return np.array([start], dtype=np.uint8)
@@ -118,17 +120,17 @@ def palette_row(name: str, lot: Numbers | None = None) -> UInt8Array:
 
 
 def stripes(at: Numbers, spacing: Numbers | float, gsd_m: float) -> Float32Array:
-    """A wave of -1 to 1 across rows, fading where a pixel no longer resolves them."""
+    """Stripe pattern of a patch: a cosine wave that fades where pixels no longer resolve it."""
     visible = np.clip(np.asarray(spacing) / (2.2 * gsd_m) - 0.6, 0, 1)
     return np.asarray(cos_turns(np.asarray(at / spacing, dtype=np.float32)) * visible, dtype=np.float32)
 
 
 def line(at: Numbers, spacing: float, width: float, gsd_m: float) -> Float32Array:
-    """1 on lines `spacing` apart, fading where they are thinner than a pixel."""
+    """Line pattern of a patch: 1 on lines `spacing` apart, fading where they are thinner than a pixel."""
     inside = np.abs(at - spacing * np.round(at / spacing)) < max(width, gsd_m) / 2
     return np.asarray(inside * np.float32(min(1.0, width / gsd_m)), dtype=np.float32)
 
 
 def seen(size_m: float, gsd_m: float) -> float:
-    """How much of a thing's contrast is left where it is `size_m` across: 1 = all, 0 = none."""
+    """Remaining contrast of a patch's detail that is `size_m` across: 1 = all, 0 = none."""
     return float(np.clip(size_m / gsd_m - 0.5, 0, 1))

@@ -1,4 +1,4 @@
-"""Painting the roads between districts, and the vehicles on roads, streets and car parks."""
+"""Roads between districts, and vehicles on roads, streets and car parks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from rsdetect.simulation.spec import ChangeKind
 
 _WIDEST_M = 18.0
 _PAVED = 0.5  # roads of a lower rank are tracks
-_CAR_M = (5.2, 2.1)  # length of a vehicle's place, and its width
+_CAR_M = (5.2, 2.1)  # length of a vehicle's parking place, and its width
 _SLOT_M, _AISLE_M = 2.6, 17.0  # of car parks: width of a slot, from one aisle to the next
 _SEEN_M = 1.6  # vehicles are not drawn in larger pixels
 
 
 @dataclass(frozen=True)
 class _Traffic:
-    """How many places for vehicles are taken, and what that is drawn with."""
+    """Traffic density of the roads: share of occupied places, and the salts to draw them."""
 
     share: float
     taken: Salt
@@ -40,7 +40,7 @@ _IN_PARK = _Traffic(0.55, Salt.VEHICLE_IN_PARK, Salt.VEHICLE_TONE_IN_PARK)
 
 
 class Roads:
-    """The border roads of a frame: which pixels they may cover, and what lies there by date."""
+    """Roads on the district borders of a frame: the pixels that they may cover, by date."""
 
     def __init__(self, districts: Districts, change: float, frame: Frame) -> None:
         widest = max(_WIDEST_M, 1.6 * frame.gsd_m)
@@ -48,34 +48,34 @@ class Roads:
         self.rank = rank = districts.rank.ravel()[self.at]
         steps = [rank < ROADLESS, rank < _PAVED, rank < 0.85, rank < 0.95]
         self.width_m = np.select(steps, [0.0, 3.5, 6.5, 11.0], 17.0).astype(np.float32)
-        if frame.gsd_m > 5:  # a lane far narrower than a pixel is seen as a faint line of a pixel's width
+        if frame.gsd_m > 5:  # a lane far narrower than a pixel appears as a faint line, one pixel wide
             self.width_m = np.where(self.width_m > 5, np.maximum(self.width_m, 1.05 * frame.gsd_m), 0)
         self.rail = (rank > 0.88) & (rank < 0.92)
         renewed = districts.renewed.ravel()[self.at]
-        self.key: UInt32Array = (renewed * np.float32(2**24)).astype(np.uint32)  # one a road
+        self.key: UInt32Array = (renewed * np.float32(2**24)).astype(np.uint32)  # one per road
         self.new = renewed < min(0.5, (0.7 if frame.gsd_m < 3 else 1.6) * change)
         self.across_m = districts.border_m.ravel()[self.at]
         self.along_m = districts.along_m.ravel()[self.at]
 
     def clear_of(self, border_m: NDArray[np.floating]) -> BoolArray:
-        """Where buildings may stand: they keep away from main roads, and from the next district."""
+        """Pixels clear of roads, where buildings are allowed; (height, width)."""
         clear = np.ones(border_m.shape, dtype=np.bool_)
         clear.reshape(-1)[self.at] = self.across_m > self.width_m / 2 + 2.5
         return clear
 
     def on(self, date: int) -> BoolArray:
-        """Which of `at` lie on a road on `date`."""
+        """Mask of the pixels `at` that lie on a road on `date`."""
         there = self.across_m < self.width_m / 2
         return np.asarray(there if date else there & ~self.new)
 
     def mark(self, kind: NDArray[np.integer]) -> None:
-        """Enter the roads into the kinds of change (height, width): an old road is none, a new one is."""
+        """Mark new roads in the kinds of change (height, width); old roads are no change."""
         flat = kind.reshape(-1)
         flat[self.at[self.on(0)]] = ChangeKind.NONE
         flat[self.at[self.on(1) & ~self.on(0)]] = ChangeKind.ROAD
 
     def paint(self, canvas: Canvas, texture: Texture, date: int, gsd_m: float) -> None:
-        """Paint carriageway, markings and verge."""
+        """Paint the roads: carriageway, markings and verge."""
         on = self.on(date)
         verge = ~on & (self.across_m < self.width_m / 2 + 2.5) & (self.width_m > 0)
         if not date:
@@ -86,7 +86,7 @@ class Roads:
         t = texture.at(at)
         rail = self.rail[on]
         asphalt, variants = RANGES["asphalt"]
-        # A new surface on some roads: no change of the ground.
+        # Resurfacing of some roads is no change.
         road = self.key[on]
         renewed = uniform(0, Salt.ROAD_RESURFACED, road) < 0.29
         surface = hashed(0, Salt.ROAD_SURFACE, road, renewed & (date > 0)) % np.uint32(variants)
@@ -102,15 +102,17 @@ class Roads:
         canvas.height_m.reshape(-1)[at] = 0
 
     def paint_vehicles(self, canvas: Canvas, frame: Frame, date: int) -> None:
-        """Put vehicles on the lanes; they are others on each date."""
+        """Paint vehicles on the lanes of roads, independent on each date."""
         on = self.on(date) & (self.width_m > 5) & ~self.rail
         lane = np.floor(self.across_m[on] / 3.2)
         in_lane = self.across_m[on] - lane * 3.2 - 1.6
-        _park(canvas, frame, self.at[on], (self.along_m[on], in_lane), lane, _ON_ROAD, date)
+        _paint_vehicles_in_places(
+            canvas, frame, self.at[on], (self.along_m[on], in_lane), lane, _ON_ROAD, date
+        )
         self._paint_trains(canvas, frame, date)
 
     def _paint_trains(self, canvas: Canvas, frame: Frame, date: int) -> None:
-        """Put trains on the rails: coaches of one colour, many in a row."""
+        """Paint trains on the rails: coaches of one colour in a row."""
         if frame.gsd_m > _SEEN_M:
             return
         place = np.floor(self.along_m / 160)
@@ -124,24 +126,26 @@ class Roads:
 
 
 def park_vehicles(canvas: Canvas, plots: Plots, use: UInt8Array, frame: Frame, date: int) -> None:
-    """Put vehicles along the streets and into the car parks, where these are not built over or flooded."""
+    """Paint parked vehicles along streets and in car parks that are not built over or flooded."""
     if frame.gsd_m > _SEEN_M:
         return
     paved = canvas.cover == Cover.PAVED
     streets = np.flatnonzero(plots.street & (plots.land >= Land.SUBURB) & paved)
     across, run = plots.street_m.ravel()[streets], plots.run_m.ravel()[streets]
-    _park(canvas, frame, streets, (run, np.abs(across) - 2.4), np.sign(across), _ON_STREET, date)
+    _paint_vehicles_in_places(
+        canvas, frame, streets, (run, np.abs(across) - 2.4), np.sign(across), _ON_STREET, date
+    )
 
-    # Two banks of slots on either side of an aisle, again and again.
+    # Two rows of slots on either side of each aisle.
     slots = np.flatnonzero((use == Use.PARKING) & paved)
     away = np.mod(plots.away_m.ravel()[slots], _AISLE_M)
     slots, away = slots[away < 2 * _CAR_M[0]], away[away < 2 * _CAR_M[0]]
     slot = np.floor(plots.along_m.ravel()[slots] / _SLOT_M)
     beside = plots.along_m.ravel()[slots] - (slot + 0.5) * _SLOT_M
-    _park(canvas, frame, slots, (away, beside), slot, _IN_PARK, date)
+    _paint_vehicles_in_places(canvas, frame, slots, (away, beside), slot, _IN_PARK, date)
 
 
-def _park(
+def _paint_vehicles_in_places(
     canvas: Canvas,
     frame: Frame,
     at: IndexArray,
@@ -150,14 +154,14 @@ def _park(
     traffic: _Traffic,
     date: int,
 ) -> None:
-    """Paint vehicles where a place is taken.
+    """Paint vehicles on roads or car parks where a place is occupied.
 
     Parameters
     ----------
     place
-        (along, across) metres: along the vehicle from anywhere, across it from its middle.
+        (along, across) metres: along the vehicle from any origin, across it from its middle.
     lane
-        Whole number of the row of places; all rows of one number hold the same vehicles.
+        Integer of the row of places; all rows of one number have the same vehicles.
     """
     if not at.size or frame.gsd_m > _SEEN_M:
         return

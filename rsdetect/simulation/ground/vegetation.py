@@ -1,4 +1,4 @@
-"""Painters of what grows: crops, orchards, grass, scrub, wood, wetland."""
+"""Vegetation: painters of crops, orchards, grass, scrub, forest, wetland."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import numpy as np
 
 from rsdetect.simulation.canvas import Cover
 from rsdetect.simulation.exact import cos_turns
-from rsdetect.simulation.ground.patch import Paint, Patch, line, palette_row, seen, strew, stripes
+from rsdetect.simulation.ground.patch import Paint, Patch, line, palette_row, seen, strew_objects, stripes
 from rsdetect.simulation.noise import uniform
 from rsdetect.simulation.salts import Salt
 
 
 def paint_crop(p: Patch) -> Paint:
-    """A field at its own stage: rows, tramlines, beds, a part of it cut already, bales."""
+    """Vegetation of a field at a random stage: rows, tramlines, beds, partial harvest, bales."""
     t = p.texture
     turned = p.lot(Salt.CROP_TURNED) < 0.35
     across = np.where(turned, p.along_m, p.away_m)
-    # The headland is worked the other way round.
+    # The headland is worked in the other direction.
     across = np.where(p.edge_m < 7 * (p.lot(Salt.CROP_HEADLAND) < 0.5), p.along_m + p.away_m - across, across)
     beds = np.floor(across / (3 + 9 * p.lot(Salt.CROP_BED_WIDTH)))
-    # Some fields are worked in beds that stand at different stages.
+    # Some fields have beds at different stages.
     stage = cos_turns(uniform(0, Salt.CROP_BED_TONE, p.key, beds, part=p.date))
     bed_tone = stage * (p.lot(Salt.CROP_BEDS) < 0.25) * 0.35
-    # Harvest and drilling go on for days: a part of some fields is a step further.
+    # Harvest and drilling take days: a part of some fields is ahead.
     front = (p.day(Salt.CROP_FRONT) - 0.5) * np.where(turned, p.depth_m, p.length_m)
     along = np.where(turned, p.away_m - p.depth_m / 2, p.along_m)
     cover = np.where(
         (p.day(Salt.CROP_HARVEST) < 0.2) & (along > front), 0.1 + 0.2 * p.day(Salt.CROP_STUBBLE), p.cover
     )
-    # Under a pivot only the circle is watered.
+    # A centre pivot irrigates only a circle.
     radius = np.minimum(p.length_m, p.depth_m) / 2
     pivot = (p.lot(Salt.CROP_PIVOT) < 0.15) & (radius > 0.3 * np.maximum(p.length_m, p.depth_m))
     pivot &= np.square(p.along_m) + np.square(p.away_m - p.depth_m / 2) > np.square(0.97 * radius)
@@ -43,13 +43,13 @@ def paint_crop(p: Patch) -> Paint:
     shade *= 1 + 0.06 * stripes(across, 3.1, p.gsd_m)
     if p.gsd_m > 1.5:
         return Paint(p.soil, p.plant, mix, shade)
-    bales = strew(p, (17.0, 13.0), 0.5, Salt.CROP_BALE, moved=True)
+    bales = strew_objects(p, (17.0, 13.0), 0.5, Salt.CROP_BALE, moved=True)
     on = bales.on & (bales.middle > 0.65) & (cover < 0.3) & (p.day(Salt.CROP_BALES) < 0.2)
     return Paint(p.soil, p.plant, mix, np.where(on, 1.3, shade), height_m=1.3 * on)
 
 
 def paint_orchard(p: Patch) -> Paint:
-    """Trees on a square or oblong grid over grass or bare soil; a place stays empty here and there."""
+    """Vegetation of an orchard: trees on a square or oblong grid over grass or bare soil, with gaps."""
     t = p.texture
     gap = 3.5 + 6 * p.lot(Salt.ORCHARD_GAP)
     away = gap * (1 + 0.6 * (p.lot(Salt.ORCHARD_OBLONG) < 0.4))
@@ -70,7 +70,7 @@ def paint_orchard(p: Patch) -> Paint:
 
 
 def paint_vineyard(p: Patch) -> Paint:
-    """Close rows of vines or bushes over tilled soil or grass."""
+    """Vegetation of a vineyard: close rows of vines or bushes over tilled soil or grass."""
     t = p.texture
     gap = 1.8 + 1.6 * p.lot(Salt.VINEYARD_GAP)
     across = np.where(p.lot(Salt.VINEYARD_TURNED) < 0.5, p.along_m, p.away_m)
@@ -81,7 +81,7 @@ def paint_vineyard(p: Patch) -> Paint:
 
 
 def paint_meadow(p: Patch) -> Paint:
-    """Pasture and hay: trodden paths, patches, mown in swaths on some dates."""
+    """Vegetation of pasture and hay: trodden paths, patches, mown in swaths on some dates."""
     t = p.texture
     mix = 0.55 + 0.3 * p.cover + 0.13 * t.patch + 0.12 * t.broad + 0.06 * t.fine + 0.12 * t.leaves
     swaths = (p.day(Salt.MEADOW_MOWN) < 0.3) * stripes(p.along_m, 6 + 6 * p.day(Salt.MEADOW_SWATH), p.gsd_m)
@@ -91,7 +91,7 @@ def paint_meadow(p: Patch) -> Paint:
 
 
 def paint_lawn(p: Patch) -> Paint:
-    """A garden: grass, beds, hedge or fence, drive, terrace, pool, and things that come and go."""
+    """Vegetation of a garden: lawn, beds, hedge, drive, terrace, pool, and movable objects."""
     t = p.texture
     mix = (
         0.2 + 0.45 * p.lot(Salt.LAWN_COVER) + 0.35 * p.cover + 0.14 * t.patch + 0.1 * t.fine + 0.14 * t.leaves
@@ -99,7 +99,7 @@ def paint_lawn(p: Patch) -> Paint:
     shade = 1 + 0.1 * t.fine + 0.08 * t.grain + 0.05 * t.leaves
     if p.gsd_m > 2.5:
         return Paint(p.soil, palette_row("grass", p.lot(Salt.GRASS)), mix, shade)
-    # Beds and paths: a finer pattern than the plot.
+    # Beds and paths: a pattern finer than the plot.
     mix -= 0.5 * line(p.along_m, 7 + 6 * float(p.gsd_m < 1), 0.8, p.gsd_m) * (p.lot(Salt.LAWN_BEDS) < 0.3)
     drive = np.abs(p.along_m - 9 * (p.lot(Salt.LAWN_DRIVE_PLACE) - 0.5)) < 1.6 + p.lot(Salt.LAWN_DRIVE_WIDTH)
     drive &= (p.away_m < 9) & (p.lot(Salt.LAWN_DRIVE) < 0.7)
@@ -110,9 +110,9 @@ def paint_lawn(p: Patch) -> Paint:
     first = np.where(pool, palette_row("pool"), np.where(paved, p.paved, p.soil))
     mix = np.where(pool | paved, np.float32(0.05), mix)
     hedge = (p.edge_m < 0.9) & (p.away_m > 3) & (p.lot(Salt.LAWN_HEDGE) < 0.45)
-    # Sheds stay, trampolines and cars and covers do not; neither is a building on a map.
-    shed = strew(p, (9.0, 11.0), 0.16 * (p.lot(Salt.LAWN_SHEDS) < 0.6), Salt.LAWN_SHED, moved=False)
-    loose = strew(p, (5.0, 5.0), 0.10 * p.day(Salt.LAWN_LOOSE), Salt.LAWN_LOOSE_THING, moved=True)
+    # Sheds are permanent, trampolines, cars and covers are not; neither counts as a building.
+    shed = strew_objects(p, (9.0, 11.0), 0.16 * (p.lot(Salt.LAWN_SHEDS) < 0.6), Salt.LAWN_SHED, moved=False)
+    loose = strew_objects(p, (5.0, 5.0), 0.10 * p.day(Salt.LAWN_LOOSE), Salt.LAWN_LOOSE_OBJECT, moved=True)
     on_shed, on_loose = shed.on & (p.away_m > 15), loose.on & ~pool
     second = np.where(hedge, palette_row("leaf", p.lot(Salt.LEAF)), palette_row("grass", p.lot(Salt.GRASS)))
     first = np.where(on_shed, palette_row("roof_grey", shed.tone), first)
@@ -123,7 +123,7 @@ def paint_lawn(p: Patch) -> Paint:
 
 
 def paint_range(p: Patch) -> Paint:
-    """Rough grass, heath, steppe or near-desert: patches at every scale, paths, gullies."""
+    """Vegetation of rangeland, heath, steppe or near-desert: patches at every scale, paths, gullies."""
     t = p.texture
     dry = 0.5 * (p.region(Salt.RANGE_DRY) - 0.5) + 0.12 * (p.lot(Salt.RANGE_PLOT_DRY) - 0.5)
     mix = (
@@ -142,9 +142,9 @@ def paint_range(p: Patch) -> Paint:
 
 
 def paint_forest(p: Patch) -> Paint:
-    """The floor and understory between the crowns; coarse pixels see the stands themselves."""
+    """Vegetation of a forest: floor and understory between the crowns, or the canopy at coarse pixels."""
     t = p.texture
-    # Stands differ, and know no plots but where they were planted.
+    # Forests vary independently of plots, except where they were planted.
     stand = (
         p.region(Salt.FOREST_STAND)
         + 0.12 * t.lasting
@@ -157,7 +157,7 @@ def paint_forest(p: Patch) -> Paint:
     )
     mix = 0.3 + 0.2 * t.fine + 0.2 * t.patch + 0.25 * t.leaves
     shade = 0.72 + 0.14 * t.fine + 0.12 * t.grain + 0.06 * t.patch + 0.07 * t.leaves
-    # Glades with the ground in sight.
+    # Glades with visible ground.
     glade = t.lasting > 2.1
     first = np.where(glade, palette_row("straw", p.lot(Salt.STRAW)), kind)
     return Paint(
@@ -166,7 +166,7 @@ def paint_forest(p: Patch) -> Paint:
 
 
 def paint_wetland(p: Patch) -> Paint:
-    """Reed, grass and open pools that come and go with the season."""
+    """Vegetation of a wetland: reed, grass and seasonal pools."""
     t = p.texture
     pool = t.lasting + 0.5 * t.leaves + 0.7 * t.patch > 1.0 + 1.2 * p.day(Salt.WETLAND_LEVEL)
     first = np.where(pool, palette_row("mud_water"), palette_row("straw", p.lot(Salt.STRAW)))
@@ -180,7 +180,7 @@ def paint_wetland(p: Patch) -> Paint:
 
 
 def paint_golf(p: Patch) -> Paint:
-    """Smooth mown ground with rougher parts and sand: a golf course or a park."""
+    """Vegetation of a golf course or park: smooth mown ground with rougher parts and sand."""
     t = p.texture
     smooth = t.lasting + 0.1 * t.fine > 0.2
     sand = (np.abs(t.lasting - 0.75) < 0.16) & (t.fine + t.patch > 1.5)
@@ -195,7 +195,7 @@ def paint_golf(p: Patch) -> Paint:
 
 
 def paint_burnt(p: Patch) -> Paint:
-    """Ash and scorched ground, with islands that the fire spared."""
+    """Vegetation after a fire: ash and scorched ground, with unburnt islands."""
     t = p.texture
     mix = 0.25 + 0.2 * t.patch + 0.15 * t.fine + 0.08 * t.grain + 0.2 * t.leaves
     return Paint(palette_row("ash", p.lot(Salt.ASH)), p.soil, mix, 1 + 0.15 * t.fine)

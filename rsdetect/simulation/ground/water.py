@@ -1,4 +1,4 @@
-"""Rivers and ponds: water that follows the ground and not the plots, its floods, its ups and downs."""
+"""Water: rivers and ponds that follow the ground and not the plots, their floods and changing levels."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from rsdetect.simulation.salts import Salt
 
 @dataclass(frozen=True)
 class Waters:
-    """What a world's free water is drawn from; one a scene."""
+    """Parameters of the rivers and ponds of one scene."""
 
     river_m: float  # distance between rivers, 0 = none
     width_m: float  # of the rivers
     pond_m: float  # size of ponds and their basins, 0 = none
     level: float  # in standard deviations of the ground: higher = fewer ponds
-    flood: float  # share of the ground where the water rose or fell
-    tide_m: tuple[float, float]  # by date: how far the water line stands above its mean, on the bank
+    flood: float  # share of the ground where the water level changed
+    tide_m: tuple[float, float]  # by date: displacement of the water line from its mean, on the bank
 
     @staticmethod
     def draw(change: float, district_m: float, gsd_m: float, rng: Draws) -> Waters:
-        """The waters of a world; a third have ponds, and most large ones a river."""
+        """Parameters of the waters of a scene, drawn; a third have ponds, and most large scenes a river."""
         river, pond = rng.random() < (0.35 if gsd_m < 5 else 0.65), rng.random() < 0.35
         share = 0.4 if gsd_m < 3 else 1.2
         return Waters(
@@ -43,21 +43,21 @@ class Waters:
 
 @dataclass(frozen=True)
 class Shores:
-    """Where water is; (height, width)."""
+    """Shores: masks of the water and its banks; (height, width)."""
 
-    lying: tuple[BoolArray, BoolArray]  # by date: covered at the usual level
-    seen: tuple[BoolArray, BoolArray]  # by date: covered on the day
+    lying: tuple[BoolArray, BoolArray]  # by date: covered at the mean level
+    seen: tuple[BoolArray, BoolArray]  # by date: covered on the acquisition date
     bank: BoolArray  # nothing is built here
-    dry: BoolArray  # of the bank, high enough for trees
+    dry: BoolArray  # part of the bank, high enough for trees
 
 
-def lay_water(waters: Waters, frame: Frame) -> Shores:
-    """Where water stands before and after."""
+def map_water(waters: Waters, frame: Frame) -> Shores:
+    """Map the water and its banks before and after."""
     shape = (frame.height, frame.width)
     nowhere = np.zeros(shape, dtype=np.bool_)
     if not (waters.river_m or waters.pond_m):
         return Shores((nowhere, nowhere), (nowhere, nowhere), nowhere, nowhere)
-    depth = np.full(shape, -9.0, dtype=np.float32)  # in widths of the bank below the water line
+    depth = np.full(shape, -9.0, dtype=np.float32)  # in bank widths below the water line
     bank_m = max(0.35 * waters.width_m, 12.0)
     if waters.river_m:
         course = rough(frame, Salt.RIVER, waters.river_m, 3, 0.3)
@@ -70,9 +70,9 @@ def lay_water(waters: Waters, frame: Frame) -> Shores:
     swell = np.zeros(shape, dtype=np.float32)
     if waters.flood > 0:
         where = smooth(frame, Salt.FLOOD, 2.0 * power(max(waters.river_m, waters.pond_m, 1.0), 0.9))
-        # Half of what changes rose, half fell.
+        # Half of the changes rise, half fall.
         rise = 1.5 * np.clip((np.abs(where) - np.float32(1.7 - 2 * waters.flood)) * 2, 0, 1)
-        # What is a few metres, or a pixel, is the usual up and down.
+        # A few metres, or a pixel, are normal variation.
         rise *= rise * bank_m > max(8.0, 2 * frame.gsd_m)
         swell = (np.sign(where) * rise).astype(np.float32)
     after = depth + swell
@@ -87,9 +87,9 @@ def lay_water(waters: Waters, frame: Frame) -> Shores:
 
 
 def paint_water(canvas: Canvas, shores: Shores, date: int, texture: Texture, frame: Frame) -> None:
-    """Paint the water of one date, the strip it left or took, and grass and trees on its banks.
+    """Paint the water of one date, the strip between levels, and the vegetation on its banks.
 
-    The cover goes by the usual level: a water line that moves by a few metres is no change.
+    The cover uses the mean level: a water line that moves by a few metres is no change.
     """
     lying, seen = shores.lying[date], shores.seen[date]
     bank = np.flatnonzero(shores.bank & ~lying & ~seen)
@@ -105,7 +105,7 @@ def paint_water(canvas: Canvas, shores: Shores, date: int, texture: Texture, fra
         at = np.flatnonzero(where)
         t = texture.at(at)
         clear, mud = palette_row("water", np.full(1, 0.3)), palette_row("mud_water")
-        # On some days the wind roughens it, and the sun glints on the waves.
+        # On some dates wind roughens the surface, with sun glint on the waves.
         draw = float(uniform(frame.seed, Salt.WIND, date)[0])
         wind = draw * draw * draw
         waves: Float32Array = (0.015 + 0.22 * wind) * (
@@ -120,7 +120,7 @@ def paint_water(canvas: Canvas, shores: Shores, date: int, texture: Texture, fra
 
 
 def _paint_ships(canvas: Canvas, water: BoolArray, frame: Frame, date: int) -> None:
-    """Put boats and ships on the water, others on each date."""
+    """Paint boats and ships on the water, independent on each date."""
     cell = 45.0
     if frame.gsd_m > 3 or not water.any():
         return

@@ -1,1 +1,1 @@
-"""How it is seen: sensor, season, atmosphere, light, optics, tone and compression."""
+"""Simulated imaging: sensor, season, atmosphere, light, optics, tone and compression."""

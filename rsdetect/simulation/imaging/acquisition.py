@@ -1,4 +1,4 @@
-"""When and with what each date was taken: the looks of a scene, drawn."""
+"""Acquisition of both dates: random views (season, sun, atmosphere, sensor, tone) of a scene."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from rsdetect.simulation.draws import Draws
 from rsdetect.simulation.exact import direction, exp
 from rsdetect.simulation.imaging.compression import Compression
 from rsdetect.simulation.imaging.detector_noise import Flaws
-from rsdetect.simulation.imaging.look import Look
 from rsdetect.simulation.imaging.mosaic import draw_seam
 from rsdetect.simulation.imaging.optics import Optics
 from rsdetect.simulation.imaging.sensors import Product, Sensor
-from rsdetect.simulation.imaging.tone_curve import Stretch, Tone, colour_mix
+from rsdetect.simulation.imaging.tone_curve import Stretch, Tone, colour_matrix
+from rsdetect.simulation.imaging.view import View
 from rsdetect.simulation.materials import Season, dated_palette
 from rsdetect.simulation.spec import SceneSpec
 
-_HAZE = np.array([1.25, 1.0, 0.8, 0.5, 0.35, 0.08, 0.04])  # by band: the finer the wave, the less
-_SKY = np.array([1.25, 1.05, 0.92, 0.85, 0.8, 0.6, 0.5])  # what lights a shadow, likewise
-_NIR_WHITE = 2.2  # plants are that much brighter there, so that pictures show it that much darker
+_HAZE = np.array([1.25, 1.0, 0.8, 0.5, 0.35, 0.08, 0.04])  # by band: less at longer wavelengths
+_SKY = np.array([1.25, 1.05, 0.92, 0.85, 0.8, 0.6, 0.5])  # light in a shadow, by band
+_NIR_WHITE = 2.2  # plants are brighter in near infrared by this factor; pictures compensate it
 
 
-def draw_looks(spec: SceneSpec, world: Float32Array, rng: Draws) -> tuple[Look, Look]:
-    """The looks of both dates: a common base, and differences that grow with `spec.contrast`."""
+def draw_views(spec: SceneSpec, world: Float32Array, rng: Draws) -> tuple[View, View]:
+    """Acquisition views of both dates: a common base, and differences that grow with `spec.contrast`."""
     far = float(min(spec.contrast, 1.5))
     shift = spec.shift_px
     if shift is None:
         (down, right), length = direction(rng.random()), 0.7 * rng.random()
         shift = (length * down, length * right)
-    draw = _Draw(spec, world, _Base.draw(spec.sensor, rng), far, rng)
-    before, after = draw.look((0.0, 0.0)), draw.look(shift)
+    draw = _ViewSampler(spec, world, _BaseView.draw(spec.sensor, rng), far, rng)
+    before, after = draw.view((0.0, 0.0)), draw.view(shift)
     if far and rng.random() < 0.35:
-        # The truth lies on the grid of before, so only after is warped.
+        # The truth is on the grid of before, so only after is warped.
         warp, scale = rng.uniform(0.2, 0.8) * min(far, 1), exp(rng.uniform(3.0, 5.5))
         after = replace(after, optics=replace(after.optics, warp=warp, warp_scale=scale))
     return draw.maybe_mosaic(before, 0), draw.maybe_mosaic(after, 1)
 
 
 @dataclass(frozen=True)
-class _Base:
-    """What both dates of a scene have in common before each strays from it."""
+class _BaseView:
+    """Acquisition parameters that both dates of a scene have in common."""
 
     green: float
     azimuth: float  # of the sun, in full turns
     tangent: float
     film: bool
     stretch: Stretch
-    percent: float  # of the scene that a stretch shows as black, and as white
+    percent: float  # percentage of pixels that a stretch saturates at either end
     gamma: float
     brightness: float
     gain: NDArray[np.float64]
@@ -61,9 +61,9 @@ class _Base:
     compressed: bool
 
     @staticmethod
-    def draw(sensor: Sensor, rng: Draws) -> _Base:
+    def draw(sensor: Sensor, rng: Draws) -> _BaseView:
         picture = sensor.product is Product.PICTURE
-        return _Base(
+        return _BaseView(
             green=rng.beta(1.3, 0.9),
             azimuth=rng.random(),
             tangent=rng.uniform(0.5, 2.0),
@@ -81,12 +81,12 @@ class _Base:
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """Draws looks of one scene."""
+class _ViewSampler:
+    """Sampler of the acquisition views of one scene."""
 
     spec: SceneSpec
     world: Float32Array
-    base: _Base
+    base: _BaseView
     far: float
     rng: Draws
 
@@ -95,10 +95,10 @@ class _Draw:
         return self.spec.sensor.product is Product.PICTURE
 
     def _chance(self, share: float) -> bool:
-        """True with a probability that grows with the contrast asked for."""
+        """True with a probability that grows with the requested contrast."""
         return self.rng.random() < share * min(self.far, 1)
 
-    def look(self, shift: tuple[float, float]) -> Look:
+    def view(self, shift: tuple[float, float]) -> View:
         base, far, rng = self.base, self.far, self.rng
         film = base.film != self._chance(0.5 * self.spec.sensor.film)
         season = self._season()
@@ -108,9 +108,9 @@ class _Draw:
             rng.normal(0, 1, 2) * self.spec.sensor.lean * min(far, 1) * (1.7 if rng.random() < 0.2 else 0.8)
         )
         swings = rng.uniform(0.0, 0.5) if rng.random() < 0.7 else rng.uniform(0.5, 1.2)
-        # Most products are near neutral; some have a strong cast.
+        # Most products are nearly neutral; some have a strong colour cast.
         cast = 0.02 if not self._picture else 0.10 if film or rng.random() < 0.1 else 0.045
-        return Look(
+        return View(
             season=season,
             palette=dated_palette(self.world, season, rng, drift=0.07 * far),
             sun=direction(azimuth),
@@ -127,16 +127,16 @@ class _Draw:
             compression=self._compression(),
         )
 
-    def maybe_mosaic(self, look: Look, date: int) -> Look:
-        """The look, or one that shows another day beyond a seam."""
+    def maybe_mosaic(self, view: View, date: int) -> View:
+        """The view, or a mosaic of it with another day beyond a seam."""
         if not self._chance(0.12 if self._picture else 0.06):
-            return look
-        other = self.look(look.shift_px)
-        # One instrument took both, they were toned to fit each other, and the buildings are painted once.
-        black = other.tone.low - look.tone.low
-        tone = replace(look.tone, low=look.tone.low + black, high=look.tone.high + black)
+            return view
+        other = self.view(view.shift_px)
+        # Both days share the instrument, a matched tone, and the painted buildings.
+        black = other.tone.low - view.tone.low
+        tone = replace(view.tone, low=view.tone.low + black, high=view.tone.high + black)
         other = replace(
-            look,
+            view,
             tone=tone,
             season=other.season,
             palette=other.palette,
@@ -144,10 +144,10 @@ class _Draw:
             sun_tan=other.sun_tan,
             skylight=other.skylight,
             haze=other.haze,
-            gain=0.5 * (look.gain + other.gain),
+            gain=0.5 * (view.gain + other.gain),
         )
         size = (self.spec.height, self.spec.width)
-        return replace(look, seam=draw_seam(size, date, self.rng), beyond=other)
+        return replace(view, seam=draw_seam(size, date, self.rng), beyond=other)
 
     def _season(self) -> Season:
         rng, far = self.rng, self.far
@@ -214,7 +214,7 @@ class _Draw:
         saturation = rng.log_normal(-0.1 * far, 0.16 * far)
         lift, top = np.zeros(4), np.ones(4)
         if film:
-            # Dyes fade unevenly: blacks turn grey and brown, whites dull and yellow.
+            # Film dyes fade unevenly: black turns grey and brown, white dull and yellow.
             saturation *= rng.uniform(0.35, 0.9) if rng.random() < 0.85 else 0.0
             warm = rng.uniform(-0.3, 1.0) * np.array([1.0, 0.3, -0.8, 0.0])
             lift = np.clip(rng.uniform(0.0, 0.22) + 0.05 * warm, 0, 0.4)
@@ -227,7 +227,7 @@ class _Draw:
             room=rng.uniform(0.0, 0.25),
             weight=rng.uniform(0.4, 0.95),
             gamma=float(np.clip(base.gamma * rng.log_normal(0, 0.15 * far), 0.4, 1.3)),
-            mix=colour_mix(rng, far, saturation),
+            mix=colour_matrix(rng, far, saturation),
             lift=lift.astype(np.float32),
             top=top.astype(np.float32),
         )

@@ -1,4 +1,4 @@
-"""Air: clouds and their shadows, thin cirrus, haze."""
+"""Atmosphere: clouds and their shadows, thin cirrus, haze."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 
 from rsdetect.arraytypes import BoolArray, Float32Array
-from rsdetect.simulation.imaging.look import Look
+from rsdetect.simulation.imaging.view import View
 from rsdetect.simulation.noise import Frame, rough, smooth
 from rsdetect.simulation.salts import Salt
 
@@ -16,30 +16,30 @@ from rsdetect.simulation.salts import Salt
 _CLOUD = np.array([0.78, 0.76, 0.75, 0.75, 0.74, 0.52, 0.38], dtype=np.float32)
 _CIRRUS = np.array([0.62, 0.62, 0.62, 0.62, 0.62, 0.30, 0.22], dtype=np.float32)
 
-# The share of the sky that cloud noise fills when it counts from each level upwards; as measured.
+# Share of the sky where cloud noise exceeds each level, as measured.
 _SHARES = (0.0, 0.02, 0.05, 0.10, 0.20, 0.40, 0.60)
 _LEVELS = (9.0, 2.05, 1.65, 1.28, 0.84, 0.25, -0.25)
 
 
 def cloud_cover(
-    frame: Frame, look: Look, share: float, date: int, scale_m: float
+    frame: Frame, view: View, share: float, date: int, scale_m: float
 ) -> tuple[Float32Array, BoolArray, BoolArray, Float32Array]:
-    """Clouds over a frame on one date.
+    """Cloud cover of a frame on one date.
 
     Returns
     -------
     tuple
-        Opacity of the clouds (0 to 1), thick cloud, its shadow, and the light left under it (0 to 1);
+        Opacity of the clouds (0 to 1), thick cloud, its shadow, and the remaining light under it (0 to 1);
         all (height, width).
     """
     if share <= 0:
         clear = np.zeros((frame.height, frame.width), dtype=np.bool_)
         return np.zeros(clear.shape, np.float32), clear, clear, np.ones(clear.shape, np.float32)
-    level = np.float32(_level(share))
+    level = np.float32(_cloud_level(share))
     height_m = 0.35 * scale_m
-    away = (look.sun[0] * height_m / look.sun_tan, look.sun[1] * height_m / look.sun_tan)
+    away = (view.sun[0] * height_m / view.sun_tan, view.sun[1] * height_m / view.sun_tan)
     body = _cloud_noise(frame, date, scale_m, (0.0, 0.0)) - level
-    # The cloud that shades a pixel stands between it and the sun.
+    # The cloud that shades a pixel is in the direction of the sun.
     above = _cloud_noise(frame, date, scale_m, away) - level
     opacity = np.clip(body * 2.2 + 0.12, 0, 1)
     thick = body > 0.05
@@ -47,8 +47,8 @@ def cloud_cover(
     return opacity, thick, shadow, 1 - 0.6 * np.clip(above * 2.2 + 0.1, 0, 1)
 
 
-def _level(share: float) -> float:
-    """The level from which on clouds fill `share` of the sky; linear between what was measured."""
+def _cloud_level(share: float) -> float:
+    """Cloud noise level above which clouds fill `share` of the sky; interpolated between measurements."""
     upper = max(bisect_left(_SHARES, share), 1)
     low, high = _SHARES[upper - 1], _SHARES[upper]
     part = (share - low) / (high - low)
@@ -68,31 +68,31 @@ def _cloud_noise(frame: Frame, date: int, scale_m: float, offset_m: tuple[float,
     return np.asarray(total * np.float32(1 / sqrt(power)), dtype=np.float32)
 
 
-def veil(
-    ground: list[Float32Array], bands: tuple[int, ...], look: Look, frame: Frame, date: int, scale_m: float
+def apply_haze(
+    ground: list[Float32Array], bands: tuple[int, ...], view: View, frame: Frame, date: int, scale_m: float
 ) -> list[Float32Array]:
-    """Ground seen through haze, thicker in some places than in others, and through thin cirrus.
+    """Apply the atmosphere's haze, of variable thickness, and thin cirrus to the ground.
 
-    `bands` are places in `materials.BANDS`; `scale_m` is the size of the clouds.
+    `bands` are indices into `materials.BANDS`; `scale_m` is the size of the clouds.
     """
     thickness = np.float32(1)
-    if look.haze_swing > 0.02:
-        swing = 1 + np.float32(look.haze_swing) * rough(frame, Salt.HAZE, 3 * scale_m, 2, part=date)
+    if view.haze_swing > 0.02:
+        swing = 1 + np.float32(view.haze_swing) * rough(frame, Salt.HAZE, 3 * scale_m, 2, part=date)
         thickness = np.clip(swing, 0, 3)
-    seen = [band + look.haze[b] * thickness for band, b in zip(ground, bands, strict=True)]
-    if look.cirrus:
+    seen = [band + view.haze[b] * thickness for band, b in zip(ground, bands, strict=True)]
+    if view.cirrus:
         wisps = rough(frame, Salt.CIRRUS, 0.8 * scale_m, 4, part=date)
-        share = np.float32(look.cirrus) * np.clip(0.4 + 0.5 * wisps, 0, 1)
+        share = np.float32(view.cirrus) * np.clip(0.4 + 0.5 * wisps, 0, 1)
         seen = [band + share * (_CIRRUS[b] - band) for band, b in zip(seen, bands, strict=True)]
     return seen
 
 
-def cover(
+def apply_clouds(
     ground: list[Float32Array],
     bands: tuple[int, ...],
     sky: tuple[Float32Array, Float32Array],
 ) -> list[Float32Array]:
-    """Ground under clouds; `sky` is their opacity and the light left under them, each (height, width)."""
+    """Apply clouds to the ground; `sky` is their opacity and the remaining light, each (height, width)."""
     opacity, light = sky
     shaded = [band * light for band in ground]
     return [band + opacity * (_CLOUD[b] - band) for band, b in zip(shaded, bands, strict=True)]

@@ -1,4 +1,4 @@
-"""Mosaics: a part of a scene that was seen on another day."""
+"""Mosaics: scenes with a part that was acquired on another day."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from rsdetect.simulation.salts import Salt
 
 @dataclass(frozen=True)
 class Seam:
-    """The line behind which a date's mosaic shows another day; lengths in pixels."""
+    """Seam of a mosaic, with another day on its far side; lengths in pixels."""
 
     across: tuple[float, float]  # unit vector across the line (down, to the right)
     offset: float  # of the line from the scene's corner
-    wander: float  # how far the line strays, as one laid along roads and fields does
-    feather: float  # width over which the two days are blended
+    wander: float  # amplitude of the line's deviations, as along roads and fields
+    feather: float  # width of the blend between the days
     date: int
 
     def share(self, frame: Frame) -> Float32Array:
-        """Share of the other day, 0 to 1; (height, width)."""
+        """Share of the other day in a mosaic, 0 to 1; (height, width)."""
         rows = np.arange(frame.row, frame.row + frame.height, dtype=np.float32)[:, None]
         cols = np.arange(frame.col, frame.col + frame.width, dtype=np.float32)[None, :]
         behind = rows * np.float32(self.across[0]) + cols * np.float32(self.across[1])
@@ -37,7 +37,7 @@ class Seam:
 
 
 def draw_seam(size: tuple[int, int], date: int, rng: Draws) -> Seam:
-    """A seam through a scene of `size` (height, width) pixels."""
+    """Seam of a mosaic through a scene of `size` (height, width) pixels, drawn."""
     across = direction(rng.random())
     down, right = (rng.uniform(0.2, 0.8) * edge for edge in size)
     return Seam(

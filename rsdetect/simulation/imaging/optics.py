@@ -1,4 +1,4 @@
-"""The image on the detector: point spread, the product's own resampling, shift and warp."""
+"""Optics: point spread, resampling, shift and warp of the image."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from rsdetect.simulation.exact import exp
 from rsdetect.simulation.noise import Frame, smooth
 from rsdetect.simulation.salts import Salt
 
-# Along an axis: by the offset of the ground's pixel, its weight for each of the image's pixels, (count,).
+# Sparse operator along an axis: offset of the ground pixel -> its weight for each image pixel, (count,).
 _Taps = tuple[tuple[int, Float32Array], ...]
 
 MOST_WARP_PX = 2.0  # on either axis
-_WARP_REACH_PX = 3  # MOST_WARP_PX, and the neighbour that is interpolated with
+_WARP_REACH_PX = 3  # MOST_WARP_PX, and the neighbour for interpolation
 
 
 @dataclass(frozen=True)
 class Optics:
-    """How one date's image is formed; lengths in pixels of the product."""
+    """Optics of one date; lengths in pixels of the product."""
 
     blur: float  # standard deviation of the point spread
     sharpen: float  # strength of the producer's sharpening, 0 = none
-    native: float  # size of the detector's own pixels, which the product was resampled from; 1 = as it is
-    nearest: bool  # bands with larger pixels are repeated instead of interpolated
-    shift: tuple[float, float]  # (rows, columns) the image is moved down and right
-    fringe: tuple[float, float]  # (rows, columns) by which each band lies further on than the one before
-    warp: float  # standard deviation of the shift that changes slowly from place to place
-    warp_scale: float  # from one bump of it to the next
+    native: (
+        float  # size of the detector's native pixels, from which the product was resampled; 1 = not resampled
+    )
+    nearest: bool  # nearest neighbour resampling of bands with larger pixels, else linear
+    shift: tuple[float, float]  # (rows, columns) of the image, down and right
+    fringe: tuple[float, float]  # (rows, columns) of each band relative to the previous one
+    warp: float  # standard deviation of the local shift
+    warp_scale: float  # wavelength of the local shift
 
     def reach_px(self, coarse: int = 1) -> int:
-        """How far away the ground is that a pixel may see."""
+        """Radius of the ground that contributes to a pixel."""
         native = self.native * coarse
         spread = 3 * (self.blur + (0.6 if self.sharpen else 0.0)) + 0.5
         resampling = 1.5 * native if native > 1 else 0.0
-        # A sensor has up to seven bands, the middle one in its place.
+        # A sensor has up to seven bands, the middle one unshifted.
         moved = max(abs(shift) + 3 * abs(step) for shift, step in zip(self.shift, self.fringe, strict=True))
         return ceil(spread + resampling + moved) + (_WARP_REACH_PX if self.warp else 0)
 
@@ -47,31 +49,31 @@ class Optics:
 def form_image(
     ground: Float32Array, optics: Optics, frame: Frame, margin: int, coarse: int = 1, step: float = 0.0
 ) -> Float32Array:
-    """What the detector sees of `ground` in one band.
+    """Image of `ground` in one band, formed by the optics.
 
     Parameters
     ----------
     ground
-        Reaches `margin` pixels beyond `frame` on every side.
+        Extends `margin` pixels beyond `frame` on every side.
     coarse
-        How many times larger the band's own pixels are than those of the product.
+        Pixel size of the band, as a multiple of the product's pixel size.
     step
-        The band's place in the order of the sensor, 0 = the middle.
+        The band's position in the order of the sensor, 0 = the middle.
     """
     native = optics.native * coarse
     assert margin >= optics.reach_px(coarse)
     pad = _WARP_REACH_PX if optics.warp else 0
-    # Only whole ratios are repeated: at others the image would be moved by a part of a pixel.
+    # Nearest neighbour only at integer ratios: at others the image would be shifted by a part of a pixel.
     spread = (optics.blur, optics.sharpen, native, optics.nearest and optics.native == 1)
     down, right = (shift + step * fringe for shift, fringe in zip(optics.shift, optics.fringe, strict=True))
-    rows = _operator(frame.row - pad, frame.height + 2 * pad, margin - pad, down, spread)
-    cols = _operator(frame.col - pad, frame.width + 2 * pad, margin - pad, right, spread)
-    image = _across(_down(ground, rows), cols)
-    return _warp(image, optics, frame, pad) if optics.warp else image
+    rows = _optics_operator(frame.row - pad, frame.height + 2 * pad, margin - pad, down, spread)
+    cols = _optics_operator(frame.col - pad, frame.width + 2 * pad, margin - pad, right, spread)
+    image = _convolve_rows(_convolve_columns(ground, rows), cols)
+    return _warp_image(image, optics, frame, pad) if optics.warp else image
 
 
-def _down(ground: Float32Array, taps: _Taps) -> Float32Array:
-    """Form the image along the columns."""
+def _convolve_columns(ground: Float32Array, taps: _Taps) -> Float32Array:
+    """Apply the optics' operator along the columns."""
     count = len(taps[0][1])
     image = np.zeros((count, ground.shape[1]), dtype=np.float32)
     part = np.empty_like(image)
@@ -80,8 +82,8 @@ def _down(ground: Float32Array, taps: _Taps) -> Float32Array:
     return image
 
 
-def _across(ground: Float32Array, taps: _Taps) -> Float32Array:
-    """Form the image along the rows."""
+def _convolve_rows(ground: Float32Array, taps: _Taps) -> Float32Array:
+    """Apply the optics' operator along the rows."""
     count = len(taps[0][1])
     image = np.zeros((ground.shape[0], count), dtype=np.float32)
     part = np.empty_like(image)
@@ -91,17 +93,17 @@ def _across(ground: Float32Array, taps: _Taps) -> Float32Array:
 
 
 @lru_cache(maxsize=32)
-def _operator(
+def _optics_operator(
     start: int, count: int, margin: int, shift: float, spread: tuple[float, float, float, bool]
 ) -> _Taps:
-    """How the image along one axis follows from the ground.
+    """Operator of the optics along one axis, from ground to image.
 
-    `count` pixels from `start` on of the scene's own grid are formed out of `count + 2 * margin`.
+    `count` pixels of the scene's grid, from `start` on, are computed from `count + 2 * margin`.
     """
     blur, sharpen, native, nearest = spread
-    weights = _kernel(blur, shift, sharpen)
+    weights = _point_spread_kernel(blur, shift, sharpen)
     half = len(weights) // 2
-    own = {0: np.ones(count)} if native <= 1 else _resample(start, count, native, nearest)
+    own = {0: np.ones(count)} if native <= 1 else _native_pixel_weights(start, count, native, nearest)
     taps: dict[int, NDArray[np.float64]] = {}
     for away, shares in own.items():
         for number, weight in enumerate(weights.tolist()):
@@ -112,19 +114,21 @@ def _operator(
     return tuple(sorted(used.items()))
 
 
-def _resample(start: int, count: int, native: float, nearest: bool) -> dict[int, NDArray[np.float64]]:
-    """Averages over the detector's own pixels, then the product's pixels out of these.
+def _native_pixel_weights(
+    start: int, count: int, native: float, nearest: bool
+) -> dict[int, NDArray[np.float64]]:
+    """Resampling by the optics: averages over native detector pixels, resampled to the product's pixels.
 
-    The own pixels lie at multiples of their size from the scene's corner, wherever the frame begins.
-    Returned is, by the distance to a pixel from the one that is formed, its share; (count,).
+    Native pixels are aligned to the scene's corner, independent of the frame. Returns the weight of the
+    ground pixel at each distance from the image pixel; (count,).
     """
     pixel = start + np.arange(count)
     place = (pixel + 0.5) / native - 0.5
     below = np.floor(place + 0.5 if nearest else place)
     share = np.zeros(count) if nearest else place - below
     taken = {}
-    reach = ceil(1.5 * native) + 1
-    for away in range(-reach, reach + 1):
+    radius = ceil(1.5 * native) + 1
+    for away in range(-radius, radius + 1):
         near = pixel + away
         parts = [
             np.clip(np.minimum((own + 1) * native, near + 1) - np.maximum(own * native, near), 0, None)
@@ -134,14 +138,14 @@ def _resample(start: int, count: int, native: float, nearest: bool) -> dict[int,
     return taken
 
 
-def _kernel(blur_px: float, shift_px: float, sharpen: float) -> NDArray[np.float64]:
-    """Weights of a Gaussian point spread whose middle is moved by `shift_px`, with some unsharp masking."""
+def _point_spread_kernel(blur_px: float, shift_px: float, sharpen: float) -> NDArray[np.float64]:
+    """Kernel of a Gaussian point spread, shifted by `shift_px`, with optional unsharp masking."""
     wide = blur_px + 0.6
     half = ceil(3 * (wide if sharpen else blur_px) + 0.5 + abs(shift_px))
     at = np.arange(-half, half + 1) - shift_px
 
     def bell(sigma: float) -> NDArray[np.float64]:
-        # Integrated over the pixel by its mean at five places, so that narrow kernels stay true.
+        # Integrated over the pixel as a mean of five samples, so that narrow kernels are accurate.
         parts = [exp(-0.5 * np.square((at + d) / sigma)) for d in (-0.4, -0.2, 0.0, 0.2, 0.4)]
         total = np.asarray(sum(parts))
         return np.asarray(total / total.sum())
@@ -150,8 +154,10 @@ def _kernel(blur_px: float, shift_px: float, sharpen: float) -> NDArray[np.float
 
 
 @lru_cache(maxsize=2)
-def _places(optics: Optics, frame: Frame, pad: int) -> tuple[NDArray[np.intp], Float32Array, Float32Array]:
-    """Where each pixel of a frame is taken from: flat index of its upper left neighbour, and shares."""
+def _warp_sources(
+    optics: Optics, frame: Frame, pad: int
+) -> tuple[NDArray[np.intp], Float32Array, Float32Array]:
+    """Warp of the optics: flat index of each pixel's upper left source, and the weights of the others."""
     wide = frame.width + 2 * pad
     moved = [
         np.clip(
@@ -168,9 +174,9 @@ def _places(optics: Optics, frame: Frame, pad: int) -> tuple[NDArray[np.intp], F
     return index, row - above, col - left
 
 
-def _warp(image: Float32Array, optics: Optics, frame: Frame, pad: int) -> Float32Array:
-    """Take each pixel from where the slow part of the shift has moved it to; linear between neighbours."""
-    index, down, right = _places(optics, frame, pad)
+def _warp_image(image: Float32Array, optics: Optics, frame: Frame, pad: int) -> Float32Array:
+    """Warp the image by the optics' local shift, with bilinear interpolation."""
+    index, down, right = _warp_sources(optics, frame, pad)
     flat, wide = np.ascontiguousarray(image).ravel(), image.shape[1]
     upper = flat[index] * (1 - right) + flat[index + 1] * right
     lower = flat[index + wide] * (1 - right) + flat[index + wide + 1] * right

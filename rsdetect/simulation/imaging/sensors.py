@@ -1,4 +1,4 @@
-"""The sensors that scenes can be taken with: a table, one row a kind."""
+"""Sensors of simulated scenes: a table with one row per kind."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 
 class Product(Enum):
-    """What a sensor's numbers mean."""
+    """Product of a sensor: the meaning of its digital numbers."""
 
-    PICTURE = "8 bit, toned for the eye"
+    PICTURE = "8 bit, toned for display"
     REFLECTANCE = "16 bit, reflectance x 10 000"
     SCALED = "16 bit, (reflectance + 0.2) / 0.0000275, as Landsat's Collection 2"
     RADIANCE = "8 bit, radiance at the sensor, as Landsat 5's TM"
@@ -20,20 +20,20 @@ class Product(Enum):
 
 @dataclass(frozen=True)
 class Sensor:
-    """One kind of scene."""
+    """Sensor of one kind of scene."""
 
-    about: str  # a few words for the command line
-    bands: tuple[str, ...]  # names out of `materials.BANDS`, in the file's order
+    about: str  # short description for the command line
+    bands: tuple[str, ...]  # names from `materials.BANDS`, in the order of the file
     product: Product
-    gsd_m: float  # usual ground size of a pixel
-    range_m: tuple[float, float]  # least and most that training scenes are drawn with
-    film: float = 0.0  # share of dates taken on film, faded since
-    lean: float = 0.0  # standard deviation of metres that a roof leans per metre of height
-    coarse: tuple[str, ...] = ()  # bands whose own pixels are twice as large
+    gsd_m: float  # typical ground size of a pixel
+    range_m: tuple[float, float]  # least and greatest pixel size of training scenes
+    film: float = 0.0  # share of dates on faded film
+    lean: float = 0.0  # standard deviation of the relief displacement, metres per metre of height
+    coarse: tuple[str, ...] = ()  # bands with pixels of twice the size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Data type of the numbers."""
+        """Data type of the sensor's digital numbers."""
         return np.dtype(np.uint8 if self.product in (Product.PICTURE, Product.RADIANCE) else np.uint16)
 
 

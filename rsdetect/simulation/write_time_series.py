@@ -1,4 +1,4 @@
-"""A simulated series as files: a scene and a mask for each date, and the truth in time."""
+"""Writing a simulated time series: a scene and a mask for each date, and the truth with its dates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shapely.geometry import shape
 from rsdetect.files import atomic_path, move, scratch_folder
 from rsdetect.grid import Grid
 from rsdetect.scenes.geotiff import geotiff_profile
-from rsdetect.simulation.series import BANDS, GSD_M, Series
+from rsdetect.simulation.time_series import BANDS, GSD_M, Series
 
 CRS = "EPSG:32632"
 TRANSFORM = Affine(GSD_M, 0, 500_000, 0, -GSD_M, 5_300_000)
@@ -23,28 +23,28 @@ TRUTH = "truth.gpkg"
 
 
 def write_series(series: Series, folder: Path) -> tuple[Path, ...]:
-    """Write every date, and `truth.gpkg` with the planted changes and their dates; the scenes' paths.
+    """Write a time series: every date, and `truth.gpkg` with the planted changes and their dates.
 
-    Scenes are named by their date, `20240503.tif`, and their masks `20240503_mask.tif`.
+    Scenes are named by date, `20240503.tif`, and masks `20240503_mask.tif`. Returns the scenes' paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = tuple(write_date(series, number, folder) for number in range(len(series.spec.dates)))
-    with scratch_folder(folder) as scratch:  # GDAL goes by the suffix of a GeoPackage
-        _write_truth(series, scratch / TRUTH)
+    paths = tuple(write_series_date(series, number, folder) for number in range(len(series.spec.dates)))
+    with scratch_folder(folder) as scratch:  # GDAL requires the suffix of a GeoPackage
+        _write_series_truth(series, scratch / TRUTH)
         move(scratch / TRUTH, folder / TRUTH)
     return paths
 
 
-def write_date(series: Series, number: int, folder: Path) -> Path:
-    """Write the scene and the mask of one date; the scene's path."""
+def write_series_date(series: Series, number: int, folder: Path) -> Path:
+    """Write the scene and the mask of one date of a time series; returns the scene's path."""
     image, mask = series.draw(number)
     name = f"{series.spec.dates[number]:%Y%m%d}"
-    _write(folder / f"{name}_mask.tif", mask[None], ("mask",))
-    _write(folder / f"{name}.tif", image, BANDS)
+    _write_series_raster(folder / f"{name}_mask.tif", mask[None], ("mask",))
+    _write_series_raster(folder / f"{name}.tif", image, BANDS)
     return folder / f"{name}.tif"
 
 
-def _write(path: Path, array: Any, names: tuple[str, ...]) -> None:
+def _write_series_raster(path: Path, array: Any, names: tuple[str, ...]) -> None:
     count, height, width = array.shape
     profile = geotiff_profile(Grid(CRS, TRANSFORM, height, width), array.dtype, count=count)
     profile |= {"compress": "deflate", "predictor": 2}
@@ -53,7 +53,7 @@ def _write(path: Path, array: Any, names: tuple[str, ...]) -> None:
         dataset.write(array)
 
 
-def _write_truth(series: Series, path: Path) -> None:
+def _write_series_truth(series: Series, path: Path) -> None:
     dates = series.spec.dates
     rows = []
     for change in series.planted:

@@ -12,9 +12,9 @@ import rasterio
 from rasterio.features import rasterize
 
 from rsdetect.errors import OutputError
-from rsdetect.simulation import ChangeKind, SceneSpec, render, render_whole, write
+from rsdetect.simulation import ChangeKind, SceneSpec, render, render_whole, write_pair
 from rsdetect.simulation.truth import write_truth_polygons
-from rsdetect.simulation.write import pair_grid, simulate_pair
+from rsdetect.simulation.write_pair import pair_grid, simulate_pair
 
 VHR = SceneSpec(kind="vhr", height=300, width=560, seed=6, change=0.3, cloud=0.2, nodata_edge=True)
 S2 = SceneSpec(kind="s2", height=520, width=200, seed=8, change=0.3, cloud=0.2, nodata_edge=True, gsd_m=20)
@@ -63,7 +63,7 @@ def test_bands_beyond_red_green_blue_are_named_in_the_files(tmp_path, kind):
 
 
 @pytest.mark.parametrize("date", ["before", "after"])
-def test_masks_tell_cloud_from_shadow(written, date):
+def test_masks_distinguish_cloud_from_shadow(written, date):
     _, out, _, drawn = written
     with rasterio.open(out / f"{date}_mask.tif") as file:
         assert file.nodata is None
@@ -125,7 +125,7 @@ def test_only_windows_are_drawn(tmp_path):
         return render(spec, window)
 
     spec = SceneSpec(kind="s2", height=600, width=1100, seed=2)
-    with mock.patch.object(write, "render", traced):
+    with mock.patch.object(write_pair, "render", traced):
         simulate_pair(tmp_path, spec)
     assert max(window.height for window in asked) == max(window.width for window in asked) == 512
     assert sum(window.height * window.width for window in asked) == 600 * 1100
@@ -150,13 +150,13 @@ def test_existing_files_stay(tmp_path):
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path):
-    full = mock.patch.object(write, "write_truth_polygons", side_effect=OSError("disk full"))
+    full = mock.patch.object(write_pair, "write_truth_polygons", side_effect=OSError("disk full"))
     with full, pytest.raises(OutputError, match="disk full"):
         simulate_pair(tmp_path, SceneSpec(height=30, width=30))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_the_way_is_said(tmp_path):
+def test_an_existing_file_is_refused(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match="cannot be made: File exists"):
         simulate_pair(tmp_path / "out", SceneSpec(height=30, width=30))
@@ -165,7 +165,7 @@ def test_a_file_in_the_way_is_said(tmp_path):
 @pytest.mark.parametrize("band_rows", [4, 24])
 def test_polygons_do_not_depend_on_the_bands_they_are_traced_in(tmp_path, band_rows):
     rng = np.random.default_rng(band_rows)
-    # Thick noise: holes, corners that touch, regions over many bands, and pixels that nobody saw.
+    # Thick noise: holes, corners that touch, regions over many bands, and unobserved pixels.
     truth = (rng.random((61, 50)) < 0.55).astype(np.uint8)
     truth[rng.random(truth.shape) < 0.1] = 255
     kinds = np.where(truth == 1, rng.integers(1, 4, truth.shape), 0).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How one date looks: season, sun, haze, lens, tone; one draw for the whole scene, or two in a mosaic."""
+"""View of one date: season, sun, haze, optics, tone; one for the whole scene, or two in a mosaic."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rsdetect.simulation.materials import Season
 
 
 @dataclass(frozen=True)
-class Look:
-    """One date's season, light and sensor. Per-band arrays are in the order of `materials.BANDS`."""
+class View:
+    """View of one date: season, light and sensor. Per-band arrays are in the order of `materials.BANDS`."""
 
     season: Season
     palette: Float32Array  # (materials, 7) reflectance
     sun: tuple[float, float]  # unit vector on the ground towards the sun (south, east)
     sun_tan: float  # tangent of the sun's elevation
-    skylight: Float32Array  # (7,) light left in a shadow, share of full light
-    lean: tuple[float, float]  # metres (south, east) that a roof leans per metre of height
+    skylight: Float32Array  # (7,) light in a shadow, share of full light
+    lean: tuple[float, float]  # relief displacement, metres (south, east) per metre of height
     haze: Float32Array  # (7,) reflectance added by clear air and haze
     haze_swing: float  # relative change of haze over kilometres
     cirrus: float  # opacity of the thickest cirrus, 0 = none
@@ -31,10 +31,10 @@ class Look:
     flaws: Flaws
     tone: Tone  # of 8-bit pictures
     compression: Compression
-    seam: Seam | None = None  # where the mosaic goes over to another day
-    beyond: Look | None = None  # that other day; the buildings lean as on this one
+    seam: Seam | None = None  # where the mosaic changes to another day
+    beyond: View | None = None  # view of the other day, with the same relief displacement
 
     @property
     def shift_px(self) -> tuple[float, float]:
-        """(rows, columns) the image is moved down and right."""
+        """Shift of the image, (rows, columns) down and right."""
         return self.optics.shift

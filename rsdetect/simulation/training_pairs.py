@@ -1,4 +1,4 @@
-"""Training pairs: one small window of one random world, every option drawn widely."""
+"""Training pairs: small simulated pairs with randomised options, each of a world of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rsdetect.simulation.imaging.sensors import SENSORS
 from rsdetect.simulation.scene import render_whole
 from rsdetect.simulation.spec import Rendered, SceneSpec
 
-# How often each sensor is drawn: most scenes that people compare are pictures in red, green and blue.
+# Frequency of each sensor: most scenes in practice are pictures in red, green and blue.
 _SHARES = {
     "vhr": 0.36,
     "aerial": 0.20,
@@ -29,27 +29,27 @@ _UNCHANGED = 0.25  # share of pairs in which nothing changes
 
 
 def training_pair(seed: int, size: int = 256, kind: str | None = None) -> Rendered:
-    """A pair of `size` x `size` pixels to learn from. Equal arguments give equal pixels.
+    """Training pair of `size` x `size` simulated pixels. Equal arguments give equal pixels.
 
-    Sensor and pixel size differ from pair to pair unless a `kind` is asked for; `training_spec(...).bands`
-    names the bands. A quarter of the pairs holds no change at all; of the others, the mean share of
-    changed pixels is about a sixth. Dates differ in tone, season, sun and shift more than in
+    Sensor and pixel size vary from pair to pair unless a `kind` is given; `training_spec(...).bands` lists
+    the bands. A quarter of the pairs has no change at all; in the others, the mean share of changed pixels
+    is about a sixth. Dates differ in tone, season, sun and shift more than in
     `SceneSpec`'s defaults.
     """
     return render_whole(training_spec(seed, size, kind))
 
 
 def training_spec(seed: int, size: int = 256, kind: str | None = None) -> SceneSpec:
-    """The spec that `training_pair` draws its pixels from."""
+    """Specification of the simulated training pair of a seed."""
     rng = Draws([seed, 7])
     drawn = str(rng.choice(list(_SHARES), list(_SHARES.values())))
     kind = drawn if kind is None else kind
-    least, most = SENSORS[kind].range_m if kind in SENSORS else (1.0, 1.0)  # SceneSpec says what is wrong
+    least, most = SENSORS[kind].range_m if kind in SENSORS else (1.0, 1.0)  # SceneSpec raises
     if kind == "vhr" and rng.random() < _EXPORTED:
         least, most = _EXPORT_M
     unchanged = rng.random() < _UNCHANGED
     change = float(np.clip(rng.gamma(2.0, 0.14), 0.06, 0.5))
-    # Most pairs are registered within a pixel; some are not.
+    # Most pairs are registered within a pixel; a tenth is misregistered further.
     far = 2.0 if rng.random() < 0.1 else 0.8
     (down, right), length = direction(rng.random()), rng.random()
     length *= far * sqrt(length)

@@ -1,4 +1,4 @@
-"""A simulated pair as files: two scenes, their cloud masks, and the truth; written window by window."""
+"""Writing a simulated pair: two scenes, their cloud masks and the truth, window by window."""
 
 from __future__ import annotations
 
@@ -36,13 +36,16 @@ _CRS = "EPSG:32632"
 _ORIGIN = (500000.0, 5300000.0)
 _TILE = 512  # edge of the files' blocks and of the windows drawn, in pixels
 _CACHE_BYTES = 64 << 20  # GDAL's own default is a share of the machine's memory
-_COLOURS = {"swir1": ColorInterp.swir, "swir2": ColorInterp.swir}  # the others go by their own names
+_COLOURS = {
+    "swir1": ColorInterp.swir,
+    "swir2": ColorInterp.swir,
+}  # other bands have interpretations of the same name
 _RASTERS = ("before.tif", "after.tif", "before_mask.tif", "after_mask.tif", "truth.tif")
 _POLYGONS = "truth.gpkg"
-_KINDS = "kinds.tif"  # `ChangeKind` by pixel; only until the polygons are made
+_KINDS = "kinds.tif"  # `ChangeKind` per pixel; removed once the polygons are written
 
 
-class _Made(TypedDict):
+class _PairSummary(TypedDict):
     kind: str
     size: list[int]  # height, width
     seed: int
@@ -57,26 +60,26 @@ class _Made(TypedDict):
     regions: int
 
 
-class SimulatedPair(_Made):
-    """What was written."""
+class SimulatedPair(_PairSummary):
+    """Summary of a written simulated pair."""
 
     files: list[str]
 
 
 def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, workers: int = 1) -> SimulatedPair:
-    """Write a simulated pair into the folder `out`, and say what was written.
+    """Write a simulated pair into the folder `out`, and return a summary.
 
-    - `before.tif`, `after.tif`: the scenes; no data is 0 in every band.
+    - `before.tif`, `after.tif`: the scenes; nodata is 0 in every band.
     - `before_mask.tif`, `after_mask.tif`: 0 clear, 1 cloud, 2 cloud shadow; no value means nodata.
     - `truth.tif`: 1 changed, 0 not changed, also under clouds; 255 where a date has no data.
-    - `truth.gpkg`: the changed regions of `truth.tif` (4-connected), each with the kind that most of it is.
+    - `truth.gpkg`: the changed regions of `truth.tif` (4-connected), each with its most frequent kind.
 
-    Memory does not grow with the scene. Files appear under their names only when all are whole.
+    Memory does not grow with the scene. Files appear under their names only when all are complete.
 
     Parameters
     ----------
     workers
-        Processes that draw; the pixels do not depend on it.
+        Number of processes; the pixels do not depend on it.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
     try:
         with scratch_folder(out) as scratch:
             parts = {name: scratch / name for name in (*names, _KINDS)}
-            summary = _write_parts(spec, parts, workers)
+            summary = _write_pair_files(spec, parts, workers)
             for name in names:
                 move(parts[name], out / name)
     except _WRITE_ERRORS as error:
@@ -104,22 +107,22 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
 
 
 def pair_grid(spec: SceneSpec) -> Grid:
-    """Where the pixels of the written files lie: UTM zone 32 north."""
+    """Grid of a simulated pair's files, in UTM zone 32 north."""
     size = spec.ground_m
     crs = str(rasterio.crs.CRS.from_string(_CRS).to_wkt())
     return Grid(crs, Affine(size, 0, _ORIGIN[0], 0, -size, _ORIGIN[1]), spec.height, spec.width)
 
 
-def _write_parts(spec: SceneSpec, parts: dict[str, Path], workers: int) -> _Made:
+def _write_pair_files(spec: SceneSpec, parts: dict[str, Path], workers: int) -> _PairSummary:
     grid, dates = pair_grid(spec), acquisition_dates(spec)
     counts = np.zeros(len(ChangeKind), dtype=np.int64)
     observed = 0
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         with ExitStack() as stack:
-            files = _create(stack, spec, parts, dates)
-            for window, drawn in _drawn(spec, workers):
+            files = _create_pair_rasters(stack, spec, parts, dates)
+            for window, drawn in _rendered_windows(spec, workers):
                 valid = np.asarray(drawn.before.any(axis=0) & drawn.after.any(axis=0))
-                _put(files, window, drawn, valid)
+                _write_pair_window(files, window, drawn, valid)
                 counts += np.bincount(drawn.kind[valid], minlength=len(ChangeKind))
                 observed += int(valid.sum())
         regions = write_truth_polygons(parts["truth.tif"], parts[_KINDS], grid, parts[_POLYGONS])
@@ -132,7 +135,7 @@ def _write_parts(spec: SceneSpec, parts: dict[str, Path], workers: int) -> _Made
         "bands": list(spec.bands),
         "before_date": dates[0].date().isoformat(),
         "after_date": dates[1].date().isoformat(),
-        "shift_px": list(build_world(spec).looks[1].shift_px),
+        "shift_px": list(build_world(spec).views[1].shift_px),
         "observed_share": observed / (spec.height * spec.width),
         "changed_share": changed / max(observed, 1),
         "changed_pixels": {
@@ -143,16 +146,16 @@ def _write_parts(spec: SceneSpec, parts: dict[str, Path], workers: int) -> _Made
 
 
 def acquisition_dates(spec: SceneSpec) -> tuple[datetime, datetime]:
-    """When the scenes were taken: days on which plants stand as they do in them, years apart."""
+    """Acquisition dates of a simulated pair: days of the year that match the seasons, years apart."""
     rng = Draws([spec.seed, 11])
     years = (rng.integers(2015, 2019), rng.integers(2020, 2024))
-    looks = build_world(spec).looks
-    days = [165 + round(150 * (1 - look.season.green) * rng.choice((-1, 1))) for look in looks]
+    views = build_world(spec).views
+    days = [165 + round(150 * (1 - view.season.green) * rng.choice((-1, 1))) for view in views]
     first, second = (datetime(y, 1, 1, 10, 20) + timedelta(d) for y, d in zip(years, days, strict=True))
     return first, second
 
 
-def _create(
+def _create_pair_rasters(
     stack: ExitStack, spec: SceneSpec, parts: dict[str, Path], dates: tuple[datetime, datetime]
 ) -> dict[str, Any]:
     grid = pair_grid(spec)
@@ -177,7 +180,9 @@ def _create(
     return files
 
 
-def _put(files: dict[str, Any], window: Window, drawn: Rendered, valid: NDArray[np.bool_]) -> None:
+def _write_pair_window(
+    files: dict[str, Any], window: Window, drawn: Rendered, valid: NDArray[np.bool_]
+) -> None:
     place = gdal_window(window)
     files["before.tif"].write(drawn.before, window=place)
     files["after.tif"].write(drawn.after, window=place)
@@ -188,18 +193,18 @@ def _put(files: dict[str, Any], window: Window, drawn: Rendered, valid: NDArray[
     files[_KINDS].write(drawn.kind, 1, window=place)
 
 
-def _drawn(spec: SceneSpec, workers: int) -> Iterator[tuple[Window, Rendered]]:
-    """Every window of the scene, drawn, in the order of the files' blocks."""
+def _rendered_windows(spec: SceneSpec, workers: int) -> Iterator[tuple[Window, Rendered]]:
+    """Rendered windows of a simulated pair, in the order of the files' blocks."""
     windows = Window(0, 0, spec.height, spec.width).blocks(_TILE)
     if workers <= 1:
         yield from ((window, render(spec, window)) for window in windows)
         return
     waiting: deque[tuple[Window, Future[Rendered]]] = deque()
-    # Spawned, because a process forked while other threads hold locks may never get them.
+    # Spawned, because a process that is forked while other threads hold locks may deadlock.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for window in windows:
             waiting.append((window, pool.submit(render, spec, window)))
-            # A bounded queue, or finished windows would pile up in memory.
+            # A bounded queue, so that finished windows do not accumulate in memory.
             if len(waiting) > 2 * workers:
                 window, future = waiting.popleft()
                 yield window, future.result()
