@@ -32,7 +32,7 @@ import torch
 from rsdetect.backends.select import load_network
 from rsdetect.detectors.learned import DEFAULT_MODEL
 from rsdetect.nets.checkpoint import load_weights
-from rsdetect.nets.fold import fold
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
 from rsdetect.nets.siamese import SiameseNet
 
 SHAPES = ((640, 640), (640, 2176), (1152, 1152))  # read windows, (height, width)
@@ -101,7 +101,7 @@ def _rates(ways: dict[str, Forward], dates: np.ndarray, repeats: int) -> dict[st
 
 
 def _bfloat16(net: Any) -> Forward:
-    half = copy.deepcopy(fold(net)).to(torch.bfloat16)
+    half = copy.deepcopy(fold_batchnorm(net)).to(torch.bfloat16)
 
     def forward(dates: np.ndarray) -> np.ndarray:
         torch.set_num_threads(1)

@@ -38,7 +38,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where nobody has installed rsdetect
 
 from rsdetect.backends.cuda import CudaNetwork
-from rsdetect.nets.fold import fold
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
 from rsdetect.nets.siamese import SiameseNet
 
 BANDS = 6
@@ -89,7 +89,7 @@ def _forward(net: SiameseNet, device: str, edge: int, repeats: int) -> dict[str,
     """Way and batch to Mpx/s."""
     rates = {}
     for precision in (torch.float32, torch.float16):
-        folded = fold(net).to(device, precision, memory_format=torch.channels_last)
+        folded = fold_batchnorm(net).to(device, precision, memory_format=torch.channels_last)
         for batch in BATCHES:
             before, after = (
                 torch.randn(batch, net.bands, edge, edge, device=device, dtype=precision).contiguous(
@@ -176,7 +176,7 @@ def _differences(net: SiameseNet, device: str) -> dict[str, float]:
     network = CudaNetwork(net, device)
     half = network.logits(dates)
     with torch.inference_mode():
-        exact = fold(net)(*torch.from_numpy(dates).split(1))[0].numpy()
+        exact = fold_batchnorm(net)(*torch.from_numpy(dates).split(1))[0].numpy()
     swapped = network.logits(np.ascontiguousarray(dates[::-1]))
     return {
         "largest_logit_difference": float(np.abs(half - exact).max()),

@@ -23,7 +23,7 @@ from rasterio.windows import Window
 
 from rsdetect.memory import keep_freed_memory
 from rsdetect.nets.checkpoint import load_model
-from rsdetect.nets.fold import fold
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
 
 CORES = len(os.sched_getaffinity(0))
 HALO, TILE = 64, 512
@@ -31,7 +31,7 @@ HALO, TILE = 64, 512
 
 def bare() -> dict[str, float]:
     """By windows, threads and allocators; the allocator that keeps memory comes last, as it stays."""
-    net = fold(load_model("siamese")[0])
+    net = fold_batchnorm(load_model("siamese")[0])
     rates = {}
     for allocator in ("as it comes", "keeps what is freed"):
         if allocator != "as it comes":
@@ -87,7 +87,7 @@ def rsdetect(folder: str, store: str) -> float:
 
 def plain(folder: str, store: str) -> float:
     """A loop over windows with rasterio and torch as people write it: all cores inside each operator."""
-    net = fold(load_model("siamese")[0])
+    net = fold_batchnorm(load_model("siamese")[0])
     torch.set_num_threads(CORES)
     with rasterio.open(f"{folder}/before.tif") as before, rasterio.open(f"{folder}/after.tif") as after:
         profile = before.profile | {"count": 1, "dtype": "float32", "nodata": None}
@@ -114,7 +114,7 @@ def overlap(folder: str, store: str) -> float:
     import dask.array as da
     import rioxarray
 
-    net = fold(load_model("siamese")[0])
+    net = fold_batchnorm(load_model("siamese")[0])
     torch.set_num_threads(1)
     dates = [
         rioxarray.open_rasterio(f"{folder}/{name}.tif", chunks={"x": 1024, "y": 1024}, lock=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from rsdetect.arraytypes import Float32Array
 
 if TYPE_CHECKING:  # the command line reads the names of backends, and shall not wait for torch
-    from rsdetect.nets.streaming import NetRows
+    from rsdetect.nets.streaming import StreamingNet
 
 
 class Network(Protocol):
@@ -34,7 +34,7 @@ class Network(Protocol):
 class RowNetwork(Network, Protocol):
     """A network that can also take a strip of the scene row by row."""
 
-    def rows(self, height: int, width: int, slots: tuple[int, ...]) -> NetRows:
+    def rows(self, height: int, width: int, slots: tuple[int, ...]) -> StreamingNet:
         """The network at the top of a strip `width` pixels wide, `height` rows a push; for one thread.
 
         Parameters

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.steps import walk
-from rsdetect.nets.fold import fold
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
 from rsdetect.nets.layout import Layers
 from rsdetect.nets.siamese import ConvNorm, SiameseNet
 
@@ -59,7 +59,7 @@ class Measuring:
 
 def folded_layers(net: SiameseNet) -> Layers[nn.Conv2d]:
     """The convolutions of `net`, folded; the network itself is left as it is."""
-    folded = fold(net)
+    folded = fold_batchnorm(net)
     convs: dict[str, nn.Conv2d] = {}
     for convolution in net.layout.convolutions():
         module = folded.get_submodule(convolution.module)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.batching import Owner
-from rsdetect.nets.fold import fold
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
 from rsdetect.nets.siamese import SiameseNet
 
 MOST_TILES = 16  # in a batch; beyond that a GPU has enough to do, and tiles would only wait for each other
@@ -51,7 +51,7 @@ class HalfPrecision:
 
     def __init__(self, net: SiameseNet, device: str) -> None:
         self._device = torch.device(device)
-        self._net = fold(net).to(self._device, torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._net = fold_batchnorm(net).to(self._device, torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._is_cuda = self._device.type == "cuda"
         self._in, self._compute, self._out = (
             torch.cuda.Stream(self._device) if self._is_cuda else None for _ in range(3)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from rsdetect.arraytypes import Float32Array
-from rsdetect.nets.fold import fold
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
 from rsdetect.nets.siamese import SiameseNet
-from rsdetect.nets.streaming import NetRows
+from rsdetect.nets.streaming import StreamingNet
 
 
 class TorchNetwork:
@@ -17,7 +17,7 @@ class TorchNetwork:
     """
 
     def __init__(self, net: SiameseNet) -> None:
-        self._net = fold(net)
+        self._net = fold_batchnorm(net)
 
     def logits(self, dates: Float32Array) -> Float32Array:
         """As `Network.logits`."""
@@ -26,6 +26,6 @@ class TorchNetwork:
             logits: Float32Array = self._net(x[:1], x[1:])[0].numpy()
             return logits
 
-    def rows(self, height: int, width: int, slots: tuple[int, ...]) -> NetRows:
+    def rows(self, height: int, width: int, slots: tuple[int, ...]) -> StreamingNet:
         """As `RowNetwork.rows`."""
-        return NetRows(self._net, height, width, slots)
+        return StreamingNet(self._net, height, width, slots)

@@ -9,7 +9,7 @@ import torch
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.nets.card import Card
-from rsdetect.nets.streaming import NetRows
+from rsdetect.nets.streaming import StreamingNet
 from rsdetect.tiles import Tile
 
 
@@ -24,7 +24,7 @@ class Normalises(Protocol):
 class SiameseStrip:
     """Rows of raw pixels to rows of probability; `dates` normalise the before date and the after date."""
 
-    def __init__(self, net: NetRows, card: Card, dates: tuple[Normalises, Normalises]) -> None:
+    def __init__(self, net: StreamingNet, card: Card, dates: tuple[Normalises, Normalises]) -> None:
         self._net = net
         self._card = card
         self._normalise = dates

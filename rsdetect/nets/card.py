@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what it wants, what it was trained on, how well it does."""
+"""Card of a model: architecture, required input, training data and scores."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rsdetect.nets.layout import Difference, Layout
 
-if TYPE_CHECKING:  # a card is read where nobody wants to wait for torch
+if TYPE_CHECKING:  # reading a card does not import torch
     from rsdetect.nets.siamese import SiameseNet
 
-_Width = Annotated[int, Field(ge=1, le=1024)]  # a card cannot ask for all the memory
+_Width = Annotated[int, Field(ge=1, le=1024)]  # bounds the memory that a card can request
 
 
 _Blocks = Annotated[int, Field(ge=0, le=16)]
 
 
-class _Part(BaseModel):
+class _CardPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Architecture(_Part):
-    """Which network, and its widths."""
+class Architecture(_CardPart):
+    """Architecture of a model: kind of network and its widths."""
 
     kind: Literal["siamese"] = "siamese"
-    bands: Annotated[int, Field(ge=1, le=256)]  # a date
+    bands: Annotated[int, Field(ge=1, le=256)]  # per date
     widths: Annotated[tuple[_Width, ...], Field(min_length=2, max_length=4)]  # channels at 1/2, 1/4, ...
     evidence: _Width  # decoder channels at the coarsest level
     blocks: tuple[_Blocks, ...] = (1, 1)  # residual blocks at 1/4, 1/8, ...
@@ -41,87 +41,89 @@ class Architecture(_Part):
 
     @property
     def stride_px(self) -> int:
-        """Total stride; chips and tiles are multiples of it."""
+        """Total stride of the architecture; chips and tiles are multiples of it."""
         return 1 << len(self.widths)
 
     @property
     def layout(self) -> Layout:
-        """The same without the card around it."""
+        """Layout of the network, without the card."""
         return Layout(self.bands, self.widths, self.evidence, self.blocks, self.difference)
 
     def build(self) -> SiameseNet:
-        """The network, freshly initialised."""
+        """Network of this architecture, randomly initialised."""
         from rsdetect.nets.siamese import SiameseNet
 
         return SiameseNet(self.bands, self.widths, self.evidence, self.blocks, self.difference)
 
 
-class Scaling(_Part):
-    """How raw pixel values become what the network wants: clip((value - centre) / scale)."""
+class Scaling(_CardPart):
+    """Scaling of raw pixel values to network input: clip((value - centre) / scale)."""
 
-    centre: Literal["median"] = "median"  # of each date and band, over the pixels valid on both dates
+    centre: Literal["median"] = "median"  # per date and band, over pixels valid on both dates
     scale: Literal["(p98-p2)/4.1"] = "(p98-p2)/4.1"  # likewise
-    clip: Annotated[float, Field(gt=0)] = 6.0  # values beyond +-clip are cut
-    invalid: Literal[0] = 0  # what pixels that are not valid on both dates are set to, after scaling
+    clip: Annotated[float, Field(gt=0)] = 6.0  # values are clipped to +-clip
+    invalid: Literal[0] = 0  # value after scaling of pixels that are not valid on both dates
 
 
-class Calibration(_Part):
-    """How a logit becomes a probability: sigmoid((logit + offset) / temperature)."""
+class Calibration(_CardPart):
+    """Calibration of logits to probabilities: sigmoid((logit + offset) / temperature)."""
 
     temperature: Annotated[float, Field(gt=0)]
     offset: float
-    change_share: Annotated[float, Field(gt=0, lt=1)]  # of changed pixels, for which it was fitted
+    change_share: Annotated[float, Field(gt=0, lt=1)]  # share of changed pixels that it was fitted for
 
     def probability(self, logit: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Probability of change in [0, 1], of any shape and of the logits' type."""
+        """Calibrated probability of change in [0, 1], of the logits' shape and dtype."""
         p = logit + logit.dtype.type(self.offset)
         p /= logit.dtype.type(-self.temperature)
-        with np.errstate(over="ignore"):  # of an infinite power the reciprocal is 0, as it should be
+        with np.errstate(over="ignore"):  # the reciprocal of infinity is 0, as required
             np.exp(p, out=p)
         p += 1
         return np.reciprocal(p, out=p)
 
 
-class EightBit(_Part):
-    """What running the network in 8-bit integers takes, and what it costs (`rsdetect quantise`)."""
+class EightBit(_CardPart):
+    """Int8 post-training quantization: activation ranges, and the loss of F1 (`rsdetect quantise`)."""
 
-    ranges: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]  # step -> largest magnitude
-    data: str  # what they were measured on
+    ranges: dict[
+        str, Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    ]  # step -> largest magnitude of its activations
+    data: str  # data of the measurement
     f1: dict[str, dict[str, float]] = {}  # data set -> backend, "torch" (float32) among them -> F1
 
     def f1_lost(self, backend: str) -> float | None:
-        """F1 of float32 minus that of `backend`, mean over the data sets; None where nobody measured it."""
+        """F1 of float32 minus that of int8 on `backend`, mean over the data sets; None if not measured."""
         lost = [scores["torch"] - scores[backend] for scores in self.f1.values() if backend in scores]
         return sum(lost) / len(lost) if lost else None
 
 
-class Training(_Part):
-    """How the weights came about."""
+class Training(_CardPart):
+    """Training of the weights: data, seed, steps and time."""
 
     data: str
     seed: int
     steps: int
-    chips: int  # chip pairs seen, repetitions counted
+    chips: int  # number of chip pairs, including repetitions
     minutes: float  # wall time
 
 
-class Card(_Part):
-    """Everything that a user of a model file must know; stored in the file itself."""
+class Card(_CardPart):
+    """Card of a model, stored in the model file."""
 
     name: str
     version: str
     architecture: Architecture
     bands: tuple[str, ...]  # names of the bands, in the order of the input
-    # The first so many must be there; of the others those that a pair lacks are 0. None = all must.
+    # Number of first bands that are required; missing others are 0. None = all are required.
     bands_required: Annotated[int, Field(ge=1)] | None = None
     scaling: Scaling
-    reach_px: Annotated[int, Field(ge=0)]  # measured, see `reach`
+    reach_px: Annotated[int, Field(ge=0)]  # radius of the receptive field, as measured
     stride_px: Annotated[int, Field(ge=1)]
     parameters: int
     macs_per_pixel_pair: float  # multiply-adds
     calibration: Calibration
-    threshold: Annotated[float, Field(gt=0, lt=1)]  # change is a probability at or above it
-    eight_bit: EightBit | None = None  # None = nobody has measured the ranges
+    threshold: Annotated[float, Field(gt=0, lt=1)]  # probabilities at or above it are change
+    eight_bit: EightBit | None = None  # None = activation ranges were not measured
     training: Training
     scores: dict[str, dict[str, float]]  # data set -> figure -> value
     known_failures: tuple[str, ...]
@@ -129,5 +131,5 @@ class Card(_Part):
 
     @property
     def required(self) -> int:
-        """How many of `bands`, counted from the first, a pair must have."""
+        """Number of the first `bands` that a pair must have."""
         return len(self.bands) if self.bands_required is None else self.bands_required

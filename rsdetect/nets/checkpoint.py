@@ -1,4 +1,4 @@
-"""Model files: safetensors with the card in the header. Nothing is ever unpickled."""
+"""Model files (checkpoints): safetensors with the card in the header. Nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rsdetect.files import atomic_path
 from rsdetect.nets.card import Card
 from rsdetect.nets.layout import Layout, Weights
 
-if TYPE_CHECKING:  # torch is imported where it computes, and not where a card is read
+if TYPE_CHECKING:  # reading a card does not import torch
     from rsdetect.nets.siamese import SiameseNet
 
 SUFFIX = ".safetensors"
@@ -28,12 +28,12 @@ _TYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float6
 
 
 def find_model(model: str | os.PathLike[str]) -> Path:
-    """The file of a model, given by path or by the name of one that ships with rsdetect.
+    """Path of a model file, given by path or by the name of a shipped model.
 
     Raises
     ------
     ModelError
-        No such file, or no such name.
+        There is no such file or name.
     """
     path = Path(model)
     if path.is_file():
@@ -51,12 +51,12 @@ def find_model(model: str | os.PathLike[str]) -> Path:
 
 
 def shipped_models() -> tuple[str, ...]:
-    """Names of the models that come with rsdetect."""
+    """Names of the model files that are shipped with rsdetect."""
     return tuple(sorted(path.stem for path in _SHIPPED.glob(f"*{SUFFIX}")))
 
 
 def model_hash(model: str | os.PathLike[str]) -> str:
-    """SHA-256 of the model file, hexadecimal."""
+    """SHA-256 of a model file, hexadecimal."""
     path = find_model(model)
     try:
         with path.open("rb") as file:
@@ -66,12 +66,12 @@ def model_hash(model: str | os.PathLike[str]) -> str:
 
 
 def read_card(model: str | os.PathLike[str]) -> Card:
-    """The card alone; the weights stay on disk.
+    """Read the card of a model file without the weights.
 
     Raises
     ------
     ModelError
-        The file is missing, unreadable, not safetensors, or carries no card that rsdetect knows.
+        The file is missing, unreadable, not safetensors, or has no card of a known version.
     """
     path = find_model(model)
     try:
@@ -92,19 +92,19 @@ def read_card(model: str | os.PathLike[str]) -> Card:
 
 
 def load_weights(model: str | os.PathLike[str]) -> tuple[Weights, Card]:
-    """The weights and the card.
+    """Load the weights and the card of a model file.
 
     Raises
     ------
     ModelError
-        As `read_card`, or the weights are not those that the card describes.
+        As `read_card`, or the weights do not match the card.
     """
     card = read_card(model)
     path = find_model(model)
     layout = card.architecture.layout
     try:
         with safe_open(path, framework="numpy") as file:
-            _check_shapes(path, layout, file)
+            _check_tensor_shapes(path, layout, file)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, the file is no mapping
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} is not a readable safetensors file: {error}.") from error
@@ -115,7 +115,7 @@ def load_weights(model: str | os.PathLike[str]) -> tuple[Weights, Card]:
 
 
 def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
-    """The network in eval mode on the CPU, with its card; `ModelError` as `load_weights`."""
+    """Load the network of a model file, in eval mode on the CPU, with its card; errors as `load_weights`."""
     from rsdetect.nets.siamese import SiameseNet
 
     weights, card = load_weights(model)
@@ -123,15 +123,15 @@ def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
 
 
 def save_model(path: str | os.PathLike[str], net: SiameseNet, card: Card) -> None:
-    """Write weights and card as one file, which appears under its name only when whole."""
+    """Save weights and card as a model file, atomically."""
     path = Path(path)
-    # Not `save_file`, whose files only their owner may read, whatever the umask.
+    # Not `save_file`, which ignores the umask: only the owner could read the file.
     content = save(dict(net.weights().tensors), metadata={_CARD_KEY: card.model_dump_json()})
     with atomic_path(path) as unfinished:
         unfinished.write_bytes(content)
 
 
-def _check_shapes(path: Path, layout: Layout, file: Any) -> None:
+def _check_tensor_shapes(path: Path, layout: Layout, file: Any) -> None:
     wanted = layout.tensors()
     for key in sorted(wanted.keys() ^ set(file.keys())):
         there = "has no" if key in wanted else "has an unexpected"
@@ -139,12 +139,12 @@ def _check_shapes(path: Path, layout: Layout, file: Any) -> None:
     for key, (shape, dtype) in wanted.items():
         found = file.get_slice(key)
         kind = _TYPES.get(found.get_dtype(), found.get_dtype())
-        there, wants = _words(found.get_shape(), kind), _words(shape, dtype.name)
+        there, wants = _describe_tensor(found.get_shape(), kind), _describe_tensor(shape, dtype.name)
         if there != wants:
             raise ModelError(
                 f"In {path} the tensor '{key}' is {there}, but by its card it should be {wants}."
             )
 
 
-def _words(shape: Sequence[int], kind: str) -> str:
+def _describe_tensor(shape: Sequence[int], kind: str) -> str:
     return f"{' x '.join(str(edge) for edge in shape) or 'one number'} {kind}"

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and multiply-adds for a pixel of the pair."""
+"""Cost of a network: parameters, and multiply-adds per pixel of the pair."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rsdetect.nets.siamese import SiameseNet
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Trained numbers; the stored statistics of batch norm are not among them."""
+    """Number of trained parameters, without the stored statistics of batch norm."""
     return sum(p.numel() for p in net.parameters())
 
 

@@ -1,6 +1,6 @@
-"""A network without torch: which convolutions it has, and their weights as NumPy arrays.
+"""Layout of a network without torch: its convolutions, and their weights as NumPy arrays.
 
-Names are those of `SiameseNet.state_dict`, so that a model file is read by both.
+Names are those of `SiameseNet.state_dict`, so that both read the same model files.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Difference = Literal["absolute", "absolute+mean"]  # how the features of both dates are compared
+Difference = Literal["absolute", "absolute+mean"]  # comparison of the features of both dates
 C = TypeVar("C")
 
-_EPSILON = 1e-5  # of batch norm, as torch.nn.BatchNorm2d has it
+_EPSILON = 1e-5  # of batch norm, as in torch.nn.BatchNorm2d
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _COUNT = "num_batches_tracked"
 
 
 class Convolution(NamedTuple):
-    """Where a convolution stands."""
+    """Convolution of a layout: name, module and shape."""
 
-    step: str  # what its result is called
+    step: str  # name of its output
     module: str  # its path in `SiameseNet`
-    shape: tuple[int, int, int, int]  # of its weight: channels out, channels in, kernel, kernel
+    shape: tuple[int, int, int, int]  # of its weight: output channels, input channels, kernel, kernel
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which network: the arguments of `SiameseNet`."""
+    """Layout of a network: the arguments of `SiameseNet`."""
 
     bands: int
     widths: tuple[int, ...]
@@ -40,7 +40,7 @@ class Layout:
     difference: Difference
 
     def convolutions(self) -> Iterator[Convolution]:
-        """Every convolution, in the order in which they are computed."""
+        """Convolutions of the layout, in the order of computation."""
         parts, first = self.difference.count("+") + 1, self.widths[0]
         yield Convolution("stem", "encoder.stem", (first, self.bands, 4, 4))
         yield Convolution("at_half", "encoder.at_half", (first, first, 3, 3))
@@ -60,7 +60,7 @@ class Layout:
         yield Convolution("head", "head", (4, first, 3, 3))
 
     def tensors(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape and type of every tensor of a model file."""
+        """Shape and dtype of every tensor of a model file with this layout."""
         found: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
         real = np.dtype(np.float32)
         for conv in self.convolutions():
@@ -76,30 +76,30 @@ class Layout:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with its batch norm folded in."""
+    """Convolution of a layout with its batch norm folded in."""
 
-    weight: NDArray[np.float32]  # (channels out, channels in, kernel, kernel)
-    bias: NDArray[np.float32]  # (channels out,)
+    weight: NDArray[np.float32]  # (output channels, input channels, kernel, kernel)
+    bias: NDArray[np.float32]  # (output channels,)
 
     @property
     def kernel(self) -> int:
-        """Edge of the kernel in pixels."""
+        """Edge of the convolution's kernel in pixels."""
         return int(self.weight.shape[2])
 
     @property
     def stride(self) -> int:
-        """Even kernels bring the resolution down by two."""
+        """Stride of the convolution: 2 for even kernels, else 1."""
         return 2 - self.kernel % 2
 
     @property
     def padding(self) -> int:
-        """Pixels of 0 on each side."""
+        """Zero padding of the convolution on each side, in pixels."""
         return (self.kernel - 1) // 2
 
 
 @dataclass(frozen=True)
 class Layers(Generic[C]):
-    """The convolutions of a network, batch norm folded in."""
+    """Convolutions of a network layout, batch norm folded in."""
 
     layout: Layout
     convs: Mapping[str, C]  # by step
@@ -107,29 +107,29 @@ class Layers(Generic[C]):
 
 @dataclass(frozen=True)
 class Weights:
-    """All that a model file holds beside the card."""
+    """Weights of a network layout, as stored in a model file."""
 
     layout: Layout
-    tensors: Mapping[str, NDArray[Any]]  # as `Layout.tensors` says
+    tensors: Mapping[str, NDArray[Any]]  # as in `Layout.tensors`
 
     def narrow(self, slots: tuple[int, ...]) -> Weights:
-        """Those of a network that takes the bands `slots` alone, in that order, and scores as if the others
-        were 0."""
+        """Weights of a network for the bands `slots` only, in that order, as if the others were 0."""
         stem = "encoder.stem.conv.weight"
         narrowed = np.ascontiguousarray(self.tensors[stem][:, list(slots)])
         return Weights(replace(self.layout, bands=len(slots)), {**self.tensors, stem: narrowed})
 
     def folded(self) -> Layers[Conv]:
-        """The same function without batch norm, as `nets.fold.fold` does it with torch."""
+        """Layers without batch norm, equal to `nets.fold_batchnorm` with torch."""
         return Layers(
-            self.layout, {conv.step: self._folded(conv.module) for conv in self.layout.convolutions()}
+            self.layout,
+            {conv.step: self._fold_convolution(conv.module) for conv in self.layout.convolutions()},
         )
 
-    def _folded(self, module: str) -> Conv:
+    def _fold_convolution(self, module: str) -> Conv:
         if module == "head":
             return Conv(self.tensors["head.weight"], self.tensors["head.bias"])
         weight, bias, mean, variance = (self.tensors[f"{module}.norm.{name}"] for name in _NORM)
-        # In this order, the numbers are torch's to the last bit.
+        # In this order of operations, results are bit-identical to torch.
         inverse = 1 / np.sqrt(variance + np.float32(_EPSILON))
         kernels = self.tensors[f"{module}.conv.weight"] * (weight * inverse)[:, None, None, None]
         shift = -mean * inverse * weight + bias

@@ -1,12 +1,13 @@
 """The Siamese change network: one encoder for both dates, feature differences, a light decoder.
 
-It keeps the tile contract (docs/architecture.md). Every operator looks at a fixed neighbourhood:
-convolutions, batch norm with stored statistics, nearest upsampling. None sees the size of its input,
-so a pixel scored in a tile equals the same pixel scored in the whole scene, as long as the window
-holds `reach` pixels around it and starts at a multiple of `stride`.
+It satisfies the tile contract (docs/architecture.md). Every operator has a fixed neighbourhood:
+convolutions, batch norm with stored statistics, nearest upsampling. None depends on the size of its input,
+so a pixel scored in a tile equals the same pixel scored in the whole scene, if the window contains its
+receptive field and starts at a multiple of `stride`.
 
-Downsampling is by 2 x 2 blocks that do not overlap (Liu et al. 2022, ConvNeXt, section 2.2): unlike a
-strided 3 x 3 kernel it spends no reach and is centred, so that a flipped scene gives a flipped map.
+Downsampling uses 2 x 2 blocks without overlap (Liu et al. 2022, ConvNeXt, section 2.2): unlike a strided
+3 x 3 kernel it does not widen the receptive field and is centred, so that a flipped scene gives a flipped
+map.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from torch.nn import functional
 
 from rsdetect.nets.layout import Difference, Layout, Weights
 
-MOST_STRIDE = 16  # of the deepest network; chips are multiples of it, whichever network they are for
+MOST_STRIDE = 16  # of the deepest network; chips of all networks are multiples of it
 
 
 class ConvNorm(nn.Module):
-    """A convolution and its batch norm, which inference folds into one (see `fold`)."""
+    """Convolution and batch norm of a Siamese network; inference folds them (`fold_batchnorm`)."""
 
     def __init__(self, width_in: int, width_out: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -32,13 +33,13 @@ class ConvNorm(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(width_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, width_in, h, w) to (n, width_out, h / stride, w / stride)."""
+        """Map (n, width_in, h, w) to (n, width_out, h / stride, w / stride)."""
         out: Tensor = self.norm(self.conv(x))
         return out
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions beside the identity (He et al. 2016); the shape stays."""
+    """Residual block of a Siamese network: two 3 x 3 convolutions and the identity (He et al. 2016)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -46,12 +47,12 @@ class Residual(nn.Module):
         self.second = ConvNorm(width, width, kernel=3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, width, h, w) to the same."""
+        """Map (n, width, h, w) to the same shape."""
         return functional.relu(x + self.second(functional.relu(self.first(x))))
 
 
 class Encoder(nn.Module):
-    """Features of one date at a half of the resolution, a quarter, and so on."""
+    """Encoder of a Siamese network: features of one date at 1/2 of the resolution, 1/4, and so on."""
 
     def __init__(self, bands: int, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
@@ -66,7 +67,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """From (n, bands, h, w) to one feature map a level, fine to coarse."""
+        """Map (n, bands, h, w) to one feature map per level, fine to coarse."""
         x = functional.relu(self.stem(x))  # (n, c2, h/2, w/2)
         levels = [functional.relu(self.at_half(x))]
         for down, deepen in zip(self.down, self.deepen, strict=True):
@@ -76,7 +77,7 @@ class Encoder(nn.Module):
 
 
 class Merge(nn.Module):
-    """Brings coarse evidence up by two and joins it with the difference found at that resolution."""
+    """Decoder step of a Siamese network: upsample by two and merge with the difference at that resolution."""
 
     def __init__(self, coarse: int, skip: int, width: int) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class Merge(nn.Module):
         self.smooth = ConvNorm(width, width, kernel=3)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """(n, coarse, h, w) and (n, skip, 2 h, 2 w) to (n, width, 2 h, 2 w)."""
+        """Map (n, coarse, h, w) and (n, skip, 2 h, 2 w) to (n, width, 2 h, 2 w)."""
         x = functional.interpolate(coarse, scale_factor=2, mode="nearest")  # (n, coarse, 2 h, 2 w)
         x = torch.cat([x, skip], dim=1)  # (n, coarse + skip, 2 h, 2 w)
         x = functional.relu(self.mix(x))  # (n, width, 2 h, 2 w)
@@ -92,22 +93,22 @@ class Merge(nn.Module):
 
 
 class SiameseNet(nn.Module):
-    """Two dates in, one logit of change a pixel out; swapping the dates changes nothing.
+    """Siamese network from two dates to a logit of change per pixel, symmetric in the dates.
 
     Parameters
     ----------
     bands
-        Bands a date.
+        Bands per date.
     widths
-        Feature channels at a half of the resolution, at a quarter, and so on, in the encoder and in the
-        decoder alike, but for `evidence`.
+        Feature channels at 1/2 of the resolution, at 1/4, and so on, in the encoder and in the decoder,
+        except for `evidence`.
     evidence
         Channels of the decoder at the coarsest level.
     blocks
-        Residual blocks of the encoder at each level below a half.
+        Residual blocks of the encoder at each level below 1/2.
     difference
-        "absolute": how far the features moved. "absolute+mean": that, and beside it their mean, which says
-        what kind of ground it is.
+        "absolute": absolute difference of the features. "absolute+mean": also their mean, which identifies
+        the kind of ground.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class SiameseNet(nn.Module):
 
     @classmethod
     def of(cls, weights: Weights) -> SiameseNet:
-        """The network with these weights, in eval mode on the CPU."""
+        """Siamese network with these weights, in eval mode on the CPU."""
         layout = weights.layout
         with torch.device("meta"):  # shapes without memory, and without drawing random weights
             net = cls(layout.bands, layout.widths, layout.evidence, layout.blocks, layout.difference)
@@ -142,12 +143,12 @@ class SiameseNet(nn.Module):
         return net.eval()
 
     def weights(self) -> Weights:
-        """Its weights, as NumPy arrays; on the CPU they share their memory."""
+        """Weights of the network as NumPy arrays; on the CPU they share its memory."""
         tensors = {key: value.detach().cpu().contiguous().numpy() for key, value in self.state_dict().items()}
         return Weights(self.layout, tensors)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        """Logit of change at every pixel.
+        """Logits of change of every pixel.
 
         Parameters
         ----------
@@ -161,7 +162,7 @@ class SiameseNet(nn.Module):
         """
         both = torch.cat([before, after])  # (2 n, bands, h, w): one batch is faster than two calls
         *finer, coarsest = [self._compare(level) for level in self.encoder(both)]  # n again
-        x = functional.relu(self.evidence(coarsest))  # (n, evidence, h/8, w/8) where there are three levels
+        x = functional.relu(self.evidence(coarsest))  # (n, evidence, h/8, w/8) with three levels
         x = functional.relu(self.context(x))
         for merge, level in zip(self.merge, reversed(finer), strict=True):
             x = merge(x, level)  # (n, c4, h/4, w/4), then (n, c2, h/2, w/2)
@@ -169,7 +170,7 @@ class SiameseNet(nn.Module):
         return functional.pixel_shuffle(x, 2).squeeze(1)  # (n, 1, h, w), then (n, h, w)
 
     def _compare(self, both: Tensor) -> Tensor:
-        """(2 n, c, h, w) to (n, c or 2 c, h, w), whichever date comes first."""
+        """Compare the features of both dates symmetrically: (2 n, c, h, w) to (n, c or 2 c, h, w)."""
         before, after = both.chunk(2)
         moved = (after - before).abs()  # (n, c, h, w)
         if self.difference == "absolute":

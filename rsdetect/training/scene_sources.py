@@ -64,9 +64,9 @@ class Simulated:
     def __call__(self, seed: int, size: int) -> TrainingScene:
         """A scene of `size` x `size` pixels."""
         # Only here, so that prepared scenes need no simulator.
-        from rsdetect.simulation.pairs import training_spec
         from rsdetect.simulation.scene import render_whole
         from rsdetect.simulation.spec import ChangeKind
+        from rsdetect.simulation.training_pairs import training_spec
 
         spec = training_spec(seed, size, self.sensors[seed % len(self.sensors)] if self.sensors else None)
         made = render_whole(spec)

@@ -34,8 +34,8 @@ from rsdetect.jobs import detect as change
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.nets.card import Architecture, EightBit
 from rsdetect.nets.checkpoint import load_model, read_card, save_model, shipped_models
-from rsdetect.nets.fold import fold
-from rsdetect.nets.reach import measure_reach
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
+from rsdetect.nets.receptive_field import measure_receptive_field
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.percent import to_percent
 from support.jobs import changed_pair, run_here
@@ -66,7 +66,7 @@ def ranged(net, architecture=ARCHITECTURES[0], **card):
     """The card of a network with ranges."""
     ranges = measure_ranges(net, [dates(seed, bands=architecture.bands) for seed in range(4)])
     eight_bit = EightBit(ranges=ranges, data="noise")
-    update = {"reach_px": measure_reach(net), "eight_bit": eight_bit} | card
+    update = {"reach_px": measure_receptive_field(net), "eight_bit": eight_bit} | card
     return card_of(net, architecture).model_copy(update=update)
 
 
@@ -152,7 +152,7 @@ class Rounding(Measuring):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_steps_are_those_of_the_network(architecture):
     net = trained_looking(architecture)
-    folded = fold(net)
+    folded = fold_batchnorm(net)
     both = torch.from_numpy(dates(1, bands=architecture.bands))
     with torch.inference_mode():
         assert torch.equal(walk(Measuring(), folded_layers(net), both)[0], folded(both[:1], both[1:]))

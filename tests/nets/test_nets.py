@@ -20,8 +20,8 @@ from rsdetect.nets.checkpoint import (
     shipped_models,
 )
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
-from rsdetect.nets.fold import fold
-from rsdetect.nets.reach import measure_reach, measure_stride
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
+from rsdetect.nets.receptive_field import measure_receptive_field, measure_stride
 from support.models import SMALL, card_of, trained_looking
 
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
@@ -57,7 +57,7 @@ def test_a_shipped_model_is_within_budget_and_its_card_is_true(name):
     assert card.stride_px == net.stride
     assert count_parameters(net) == card.parameters <= 500_000
     assert macs_per_pixel_pair(net) == card.macs_per_pixel_pair <= 30_000
-    assert measure_reach(net) == card.reach_px
+    assert measure_receptive_field(net) == card.reach_px
     assert measure_stride(net, card.reach_px) == card.stride_px
     assert find_model(name).stat().st_size < 4_000_000
     assert len(card.bands) == net.bands
@@ -67,7 +67,7 @@ def test_reach_is_where_the_output_stops_moving():
     # Measured a second way: change one input pixel of a small network of real weights, see who moves.
     net = trained_looking()
     before, after = dates(192, 192)
-    reach = measure_reach(net)
+    reach = measure_receptive_field(net)
     with torch.inference_mode():
         still = net(before, after)[0]
         widest = 0
@@ -81,7 +81,7 @@ def test_reach_is_where_the_output_stops_moving():
 
 
 def test_the_stride_is_eight_and_not_less():
-    assert measure_stride(trained_looking(), reach=58) == 8
+    assert measure_stride(trained_looking(), radius=58) == 8
 
 
 def test_swapping_the_dates_changes_nothing():
@@ -99,7 +99,7 @@ def test_every_pixel_gets_a_logit():
 def test_folding_changes_nothing_but_rounding():
     net = trained_looking(Architecture(bands=3, widths=(24, 48, 96), evidence=64))
     before, after = dates(96, 64)
-    folded = fold(net)
+    folded = fold_batchnorm(net)
     with torch.inference_mode():
         torch.testing.assert_close(folded(before, after), net(before, after), rtol=0, atol=1e-5)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
@@ -144,7 +144,7 @@ def test_an_unknown_name_lists_the_names_there_are():
         load_model("nonesuch")
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path):
+def test_a_missing_file_is_reported_as_missing(tmp_path):
     with pytest.raises(ModelError, match=r"no model file at .*nowhere\.safetensors"):
         load_model(tmp_path / "nowhere.safetensors")
 

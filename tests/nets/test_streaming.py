@@ -1,4 +1,4 @@
-"""Down a scene by rows, the network says what it says of the whole scene at once."""
+"""Streaming down the rows of a scene gives the logits of the whole scene."""
 
 import pytest
 import torch
@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsdetect.nets.checkpoint import load_model
-from rsdetect.nets.fold import fold
-from rsdetect.nets.reach import measure_reach
+from rsdetect.nets.fold_batchnorm import fold_batchnorm
+from rsdetect.nets.receptive_field import measure_receptive_field
 from rsdetect.nets.siamese import SiameseNet
-from rsdetect.nets.streaming import NetRows
+from rsdetect.nets.streaming import StreamingNet
 
 
 def random_net(seed, **architecture):
@@ -24,7 +24,7 @@ def random_net(seed, **architecture):
 
 def by_rows(net, both, height):
     """Logits of every row of (2, bands, h, w), pushed by `height` rows; rows of zeros follow the last."""
-    rows = NetRows(net, height, both.shape[-1])
+    rows = StreamingNet(net, height, both.shape[-1])
     tall = both.shape[2]
     pushes = -(-(tall + rows.late) // height)
     padded = torch.nn.functional.pad(both, (0, 0, 0, pushes * height - tall))
@@ -57,19 +57,19 @@ LEVELS = (((4, 8), (1,)), ((4, 6, 8), (1, 1)), ((4, 6, 8), (0, 2)), ((4, 6, 6, 8
 def test_every_architecture_gives_the_same_logits_by_rows(seed, levels, difference, height):
     widths, blocks = levels
     net = random_net(seed, bands=3, widths=widths, evidence=8, blocks=blocks, difference=difference)
-    reach = measure_reach(net)
+    reach = measure_receptive_field(net)
     both = torch.randn(2, 3, 2 * reach + 2 * height + 32 - (2 * reach) % 16, 64)
-    assert_same_inside(fold(net), both, height, reach)
+    assert_same_inside(fold_batchnorm(net), both, height, reach)
 
 
 @pytest.mark.parametrize("height", [16, 64])
 def test_the_model_that_ships_gives_the_same_logits_by_rows(height):
     net, card = load_model("siamese")
     both = torch.randn(2, len(card.bands), 256, 96, generator=torch.Generator().manual_seed(1))
-    assert_same_inside(fold(net), both, height, card.reach_px)
+    assert_same_inside(fold_batchnorm(net), both, height, card.reach_px)
 
 
 def test_the_delay_of_the_model_that_ships_is_no_longer_than_its_halo():
     net, card = load_model("siamese")
     halo = -(-card.reach_px // card.stride_px) * card.stride_px
-    assert NetRows(fold(net), 64, 64).late <= halo
+    assert StreamingNet(fold_batchnorm(net), 64, 64).late <= halo

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rsdetect.errors import InputError
 from rsdetect.nets.siamese import SiameseNet
-from rsdetect.simulation.pairs import training_spec
 from rsdetect.simulation.scene import render_whole
+from rsdetect.simulation.training_pairs import training_spec
 from rsdetect.training.augment import CLIP
 from rsdetect.training.batches import PlainChips, mix, stack
 from rsdetect.training.calibration import calibrate, count_logits, recount

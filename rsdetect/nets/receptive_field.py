@@ -1,8 +1,7 @@
-"""How far a network looks (reach) and on which grid it stands (stride), measured and not derived.
+"""Receptive field and stride of a network, measured by gradient instead of derived.
 
-Both are properties of the structure and not of the weights. They are measured on a copy whose weights
-are all positive: no unit is ever off and nothing cancels, so that every path from an input pixel to an
-output pixel shows.
+Both are properties of the structure, not of the weights. They are measured on a copy with positive weights:
+no unit is inactive and nothing cancels, so that every path from an input pixel to an output pixel counts.
 """
 
 from __future__ import annotations
@@ -15,46 +14,46 @@ from torch import Tensor, nn
 from rsdetect.nets.siamese import SiameseNet
 
 
-def measure_reach(net: SiameseNet, most: int = 256) -> int:
-    """The largest distance, along rows or columns, from an output pixel to an input that moves it.
+def measure_receptive_field(net: SiameseNet, most: int = 256) -> int:
+    """Radius of a network's receptive field: largest distance, along rows or columns, from output to input.
 
     Parameters
     ----------
     most
-        Pixels looked at on each side; a larger reach is an `AssertionError`.
+        Pixels examined on each side; a larger receptive field is an `AssertionError`.
     """
-    probe = _all_paths_open(net)
+    probe = _positive_copy(net)
     stride = net.stride  # the output is probed at every phase of it
     margin = -(-most // stride) * stride
     edge = 2 * margin + stride
-    reach = 0
-    # A strip one stride wide is enough: how far the paths lead along it does not depend on its width.
+    radius = 0
+    # A strip one stride wide is sufficient: the extent along it does not depend on its width.
     for across, shape in ((1, (edge, stride)), (0, (stride, edge))):
         for at in range(margin, margin + stride):
-            before, after = _dates(net.bands, shape, seed=at)
+            before, after = _probe_dates(net.bands, shape, seed=at)
             before.requires_grad_(True)
             probe(before, after)[0].select(across, 0)[at].backward()
             assert before.grad is not None
             moved = before.grad[0].sum(dim=0).sum(dim=across) > 0  # (edge,)
-            reach = max(reach, int((moved.nonzero() - at).abs().max()))
-    assert reach < most, f"the network reaches {most} px or more"
-    return reach
+            radius = max(radius, int((moved.nonzero() - at).abs().max()))
+    assert radius < most, f"the receptive field has a radius of {most} px or more"
+    return radius
 
 
-def measure_stride(net: SiameseNet, reach: int, most: int = 64) -> int:
-    """The smallest shift of the input, in pixels, under which the output shifts along unchanged.
+def measure_stride(net: SiameseNet, radius: int, most: int = 64) -> int:
+    """Stride of the network: smallest shift of the input, in pixels, that only shifts the output.
 
     Parameters
     ----------
-    reach
-        Reach in pixels; closer to the border than that the output is not compared.
+    radius
+        Radius of the receptive field in pixels; the output is not compared closer to the border.
     most
         Shifts tried; a larger stride is an `AssertionError`.
     """
-    probe = _all_paths_open(net)
-    margin = -(-reach // most) * most
+    probe = _positive_copy(net)
+    margin = -(-radius // most) * most
     edge = 2 * margin + 2 * most
-    before, after = _dates(net.bands, (edge + most, edge + most), seed=0)
+    before, after = _probe_dates(net.bands, (edge + most, edge + most), seed=0)
     with torch.inference_mode():
         still = probe(before[..., :edge, :edge], after[..., :edge, :edge])
         for shift in range(1, most):
@@ -67,8 +66,8 @@ def measure_stride(net: SiameseNet, reach: int, most: int = 64) -> int:
     raise AssertionError(f"the network's stride is {most} px or more")
 
 
-def _all_paths_open(net: SiameseNet) -> SiameseNet:
-    """A float64 copy with positive weights that keep the scale of the signal; batch norm set to identity."""
+def _positive_copy(net: SiameseNet) -> SiameseNet:
+    """Copy of a network in float64 with positive weights that preserve the signal's scale; no batch norm."""
     probe = copy.deepcopy(net).double().eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -84,8 +83,8 @@ def _all_paths_open(net: SiameseNet) -> SiameseNet:
     return probe
 
 
-def _dates(bands: int, shape: tuple[int, int], seed: int) -> tuple[Tensor, Tensor]:
-    """Two positive (1, bands, *shape) float64 dates; before is brighter everywhere."""
+def _probe_dates(bands: int, shape: tuple[int, int], seed: int) -> tuple[Tensor, Tensor]:
+    """Probe dates for the receptive field, (1, bands, *shape) float64, positive; before is brighter."""
     generator = torch.Generator().manual_seed(seed)
     after = torch.rand(1, bands, *shape, generator=generator, dtype=torch.float64)
     before = after + 1 + torch.rand(after.shape, generator=generator, dtype=torch.float64)
