@@ -12,7 +12,7 @@ from rsdetect.evaluation.options import EvaluateOptions, LabelledSet
 from rsdetect.evaluation.split import Split
 from rsdetect.grid import Window
 from rsdetect.labelled import LabelledPair, find_pairs
-from rsdetect.labelled.grouping import ADJOINING_M, GroupBy, adjoining
+from rsdetect.labelled.grouping import ADJOINING_M, GroupBy, adjoining_places
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def _warn_of_neighbours(
     mine = {each.labelled.name for each in opened}
     others = [_open(labelled, source, detector) for labelled in found if labelled.name not in mine]
     grids = [each.pair.grid for each in (*opened, *others)]
-    near = adjoining([each.labelled.name for each in (*opened, *others)], grids)
+    near = adjoining_places([each.labelled.name for each in (*opened, *others)], grids)
     for name in sorted(mine & near.keys()):
         if strangers := sorted(near[name] - mine):
             _log.warning(

@@ -1,8 +1,8 @@
-"""Labelled pairs of scenes: found in the layouts that people keep them in, read through `open_pair`."""
+"""Labelled pairs of scenes in their usual folder layouts, read through `open_pair`."""
 
 from __future__ import annotations
 
-from rsdetect.labelled.codes import NOT_LABELLED
+from rsdetect.labelled.label_coding import NOT_LABELLED
 from rsdetect.labelled.layouts import LAYOUTS, find_pairs
 from rsdetect.labelled.pairs import LabelledPair
 from rsdetect.labelled.unlabelled import UnlabelledPair, find_unlabelled

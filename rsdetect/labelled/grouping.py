@@ -1,4 +1,4 @@
-"""Which pairs lie so near each other that they are of one place."""
+"""Grouping of labelled pairs into places, by distance or by name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rsdetect.errors import InputError
 from rsdetect.grid import Grid
 from rsdetect.labelled.pairs import LabelledPair
 
-ADJOINING_M = 500.0  # footprints that lie nearer are neighbours, whatever their pixel size
+ADJOINING_M = 500.0  # footprints within this distance are neighbours, at any pixel size
 
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?)\s*(m|km)")
 _METRES_PER_DEGREE = 111_200.0  # of latitude, to half a percent
@@ -28,15 +28,15 @@ _METRES_PER_DEGREE = 111_200.0  # of latitude, to half a percent
 
 @dataclass(frozen=True, kw_only=True)
 class GroupBy:
-    """What pairs of one place have in common: a part of their names, or ground within a distance."""
+    """Grouping rule of labelled pairs: a part of their names, or footprints within a distance."""
 
-    text: str  # as the option was written
+    text: str  # the option as given
     distance_m: float | None = None
     pattern: re.Pattern[str] | None = None
 
     @classmethod
     def parse(cls, text: str) -> GroupBy:
-        """From a distance ("500m", "2 km"), or a regular expression that finds the place in a name.
+        """Parse a grouping rule: a distance ("500m", "2 km"), or a regular expression that matches the place.
 
         Raises
         ------
@@ -56,12 +56,12 @@ class GroupBy:
             ) from error
 
     def apply(self, pairs: Sequence[LabelledPair], grids: Sequence[Grid]) -> list[LabelledPair]:
-        """The pairs, with the places that they then have.
+        """Apply the grouping to pairs; returns them with new places.
 
         Raises
         ------
         InputError
-            A name without match, or a distance and a pair without georeference.
+            A name does not match, or a pair without georeference is to be grouped by distance.
         """
         if self.pattern is not None:
             return [replace(pair, place=self._place_in(pair.name)) for pair in pairs]
@@ -72,7 +72,7 @@ class GroupBy:
                     f"`group_by` {self.text}: {pair.before} has no georeference, so distances to it are "
                     "unknown; a regular expression groups pairs by their names."
                 )
-        places = together([pair.place for pair in pairs], grids, self.distance_m)
+        places = group_neighbours([pair.place for pair in pairs], grids, self.distance_m)
         return [replace(pair, place=place) for pair, place in zip(pairs, places, strict=True)]
 
     def _place_in(self, name: str) -> str:
@@ -84,13 +84,14 @@ class GroupBy:
         return place
 
 
-def together(places: Sequence[str], grids: Sequence[Grid], distance_m: float) -> list[str]:
-    """The place of each pair once neighbours count as one, named after the first of its members.
+def group_neighbours(places: Sequence[str], grids: Sequence[Grid], distance_m: float) -> list[str]:
+    """Group neighbouring pairs: the place of each pair, named after the first place of its group.
 
-    Chains are followed: of three pairs in a row, each `distance_m` from the next, the ends are together too.
+    Groups are transitive: of three pairs in a row, each `distance_m` from the next, the ends are in one
+    group.
     """
     number = {place: i for i, place in enumerate(sorted(set(places)))}
-    edges = [(number[places[i]], number[places[j]]) for i, j in neighbours(grids, distance_m)]
+    edges = [(number[places[i]], number[places[j]]) for i, j in neighbouring_footprints(grids, distance_m)]
     rows, cols = np.array(edges, np.int64).reshape(-1, 2).T
     graph = coo_array((np.ones(len(edges)), (rows, cols)), shape=(len(number), len(number)))
     _, groups = connected_components(graph, directed=False)
@@ -100,33 +101,33 @@ def together(places: Sequence[str], grids: Sequence[Grid], distance_m: float) ->
     return [first[int(groups[number[place]])] for place in places]
 
 
-def adjoining(places: Sequence[str], grids: Sequence[Grid]) -> dict[str, set[str]]:
-    """Place -> the other places with ground within `ADJOINING_M`; without georeference there is none."""
+def adjoining_places(places: Sequence[str], grids: Sequence[Grid]) -> dict[str, set[str]]:
+    """Adjoining places of each place, with footprints within `ADJOINING_M`; none without georeference."""
     found: dict[str, set[str]] = defaultdict(set)
-    for i, j in neighbours(grids, ADJOINING_M):
+    for i, j in neighbouring_footprints(grids, ADJOINING_M):
         if places[i] != places[j]:
             found[places[i]].add(places[j])
             found[places[j]].add(places[i])
     return dict(found)
 
 
-def neighbours(grids: Sequence[Grid], distance_m: float) -> Iterator[tuple[int, int]]:
-    """Pairs of numbers, the first one the lower, of grids whose footprints lie within a distance."""
+def neighbouring_footprints(grids: Sequence[Grid], distance_m: float) -> Iterator[tuple[int, int]]:
+    """Index pairs (lower first) of grids whose footprints are within a distance, for grouping."""
     numbers = [i for i, grid in enumerate(grids) if grid.crs is not None]
-    footprints = [_footprint(grids[i]) for i in numbers]
+    footprints = [_footprint_degrees(grids[i]) for i in numbers]
     tree = shapely.STRtree(footprints)
     for a, footprint in enumerate(footprints):
         for turned in (affinity.translate(footprint, turn) for turn in _TURNS):
-            for b in tree.query(_widened(turned, distance_m)):
-                if b > a and _distance_m(turned, footprints[b]) <= distance_m:
+            for b in tree.query(_buffered_box(turned, distance_m)):
+                if b > a and _footprint_distance_m(turned, footprints[b]) <= distance_m:
                     yield numbers[a], numbers[b]
 
 
-_TURNS = (-360.0, 0.0, 360.0)  # degrees of longitude: what lies on both sides of the antimeridian is near
+_TURNS = (-360.0, 0.0, 360.0)  # degrees of longitude: footprints across the antimeridian are neighbours
 
 
-def _footprint(grid: Grid) -> shapely.Polygon:
-    """The corners in degrees of longitude and latitude; across the antimeridian they go on beyond 180."""
+def _footprint_degrees(grid: Grid) -> shapely.Polygon:
+    """Footprint of a grid in degrees of longitude and latitude, continuous across the antimeridian."""
     assert grid.crs is not None
     corners = ((0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height))
     xs, ys = zip(*(grid.transform @ corner for corner in corners), strict=True)
@@ -142,22 +143,22 @@ def _to_degrees(crs: str) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
 
 
-def _widened(footprint: shapely.Polygon, distance_m: float) -> shapely.Polygon:
-    """A box in degrees that holds all that is within the distance."""
+def _buffered_box(footprint: shapely.Polygon, distance_m: float) -> shapely.Polygon:
+    """Bounding box in degrees of all ground within a distance of a footprint."""
     west, south, east, north = footprint.bounds
     up = 1.01 * distance_m / _METRES_PER_DEGREE
-    aside = up / _shrink(max(abs(south), abs(north)) + up)
+    aside = up / _longitude_scale(max(abs(south), abs(north)) + up)
     return shapely.box(west - aside, south - up, east + aside, north + up)
 
 
-def _distance_m(one: shapely.Polygon, other: shapely.Polygon) -> float:
-    """On a plane that fits the ground between the two: exact to a percent below some tens of km."""
+def _footprint_distance_m(one: shapely.Polygon, other: shapely.Polygon) -> float:
+    """Distance between footprints on a local plane, accurate to a percent below some tens of km."""
     middle = (one.centroid.y + other.centroid.y) / 2
-    scale = np.array([_METRES_PER_DEGREE * _shrink(middle), _METRES_PER_DEGREE])
+    scale = np.array([_METRES_PER_DEGREE * _longitude_scale(middle), _METRES_PER_DEGREE])
     flat = [shapely.transform(footprint, lambda xy: xy * scale) for footprint in (one, other)]
     return float(shapely.distance(*flat))
 
 
-def _shrink(latitude: float) -> float:
-    """Length of a degree of longitude over that of one of latitude; never 0."""
+def _longitude_scale(latitude: float) -> float:
+    """Length of a degree of longitude relative to one of latitude; never 0."""
     return max(math.cos(math.radians(min(abs(latitude), 90.0))), 1e-3)

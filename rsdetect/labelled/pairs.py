@@ -1,4 +1,4 @@
-"""One labelled pair: two scenes and what is known to have changed between them."""
+"""Labelled pair: two scenes and the label of the changes between them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from rsdetect.errors import GridMismatch, InputError
 from rsdetect.grid import Window
-from rsdetect.labelled.codes import Coding
-from rsdetect.labelled.files import RASTERS
-from rsdetect.labelled.polygons import draw_labels
-from rsdetect.labelled.stacks import stack_bands
+from rsdetect.labelled.band_folders import stack_band_folder
+from rsdetect.labelled.file_listing import RASTERS
+from rsdetect.labelled.label_coding import Coding
+from rsdetect.labelled.label_polygons import rasterize_labels
 from rsdetect.scenes.alignment import describe_mismatch, offset_between
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.bands import WantedBands
@@ -24,28 +24,28 @@ from rsdetect.scenes.scene import Scene, read_scene
 
 @dataclass(frozen=True)
 class LabelledPair:
-    """Where the two scenes and the label of a pair are. A description: it pickles, and opens nothing."""
+    """Labelled pair: paths of two scenes and their label. It can be pickled, and opens no file."""
 
     name: str  # unique in its set
     place: str  # pairs of one place are never split between training and testing
-    before: Path  # a raster, or a folder with a raster a band
-    after: Path  # likewise
+    before: Path  # a raster, or a folder with one raster per band
+    after: Path  # as `before`
     label: Path  # a raster or a vector file
-    coding: Coding | None = None  # of a label that is a raster
-    masks: tuple[Path, ...] = ()  # of both dates; where one is not 0, the ground is hidden
+    coding: Coding | None = None  # of a raster label
+    masks: tuple[Path, ...] = ()  # of both dates; nonzero where the ground is hidden
 
     def open(self, options: PairOptions | None = None, *, wanted: WantedBands | None = None) -> Pair:
-        """Look at the headers of both scenes, as `rsdetect.open_pair` does.
+        """Open the labelled pair: read the headers of both scenes, as `rsdetect.open_pair`.
 
         Parameters
         ----------
         options
-            Masks that are named there are taken in the place of the pair's own.
+            Masks given there replace the pair's own.
         wanted
-            The bands that the detector wants; None = any.
+            The bands that the detector requires; None = any.
         """
         before, after = (
-            stack_bands(scene, RASTERS) if scene.is_dir() else str(scene)
+            stack_band_folder(scene, RASTERS) if scene.is_dir() else str(scene)
             for scene in (self.before, self.after)
         )
         options = options or PairOptions()
@@ -54,14 +54,14 @@ class LabelledPair:
         return open_pair(before, after, options, wanted=wanted)
 
     def truth(self, pair: Pair, window: Window | None = None) -> NDArray[np.uint8]:
-        """What is known to have changed.
+        """Read the label of the pair.
 
         Parameters
         ----------
         pair
-            What `open` gave.
+            Result of `open`.
         window
-            Counted on the pair's grid; None = all of it.
+            On the pair's grid; None = the whole grid.
 
         Returns
         -------
@@ -74,13 +74,13 @@ class LabelledPair:
         """
         window = window or pair.grid.window
         if self.coding is None:
-            return draw_labels(str(self.label), pair.grid, window)
+            return rasterize_labels(str(self.label), pair.grid, window)
         values, valid = read_scene(_label_scene(self.label, pair), window)
         return self.coding.decode(values[0], valid)
 
 
 def _label_scene(path: Path, pair: Pair) -> Scene:
-    """The label as a scene on the pair's grid: by its own georeference, else by its size."""
+    """Label raster as a scene on the pair's grid: by its georeference, else by its size."""
     header = read_header(str(path))
     scene_grid = pair.before.grid
     if header.grid.crs is not None and pair.grid.crs is not None:

@@ -16,7 +16,7 @@ from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import InputError
 from rsdetect.grid import Window
 from rsdetect.labelled import NOT_LABELLED, LabelledPair, find_pairs, find_unlabelled
-from rsdetect.labelled.grouping import GroupBy, adjoining
+from rsdetect.labelled.grouping import GroupBy, adjoining_places
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair, read_tile
@@ -58,7 +58,7 @@ def prepare_labelled(
     with Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         found = _open(folders, options)
         places = [labelled.place for _, labelled, _ in found]
-        near = adjoining(places, [pair.grid for _, _, pair in found])
+        near = adjoining_places(places, [pair.grid for _, _, pair in found])
         for source, labelled, pair in found:
             names = (source, labelled.name, labelled.place)
             others = tuple(sorted(near.get(labelled.place, ())))

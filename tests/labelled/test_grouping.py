@@ -1,4 +1,4 @@
-"""Which labelled pairs are of one place: by distance and by name."""
+"""Grouping of labelled pairs into places, by distance and by name."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rsdetect.errors import InputError
 from rsdetect.evaluation import evaluate
 from rsdetect.grid import Grid
 from rsdetect.labelled import LabelledPair
-from rsdetect.labelled.grouping import GroupBy, adjoining, neighbours, together
+from rsdetect.labelled.grouping import GroupBy, adjoining_places, group_neighbours, neighbouring_footprints
 from support.jobs import run_here
 from support.labelled_sets import write_set
 from support.scenes import TEN_METRES
@@ -31,11 +31,11 @@ def pair(name, place):
 
 def test_chains_of_neighbours_are_one_place_named_after_the_first():
     row = [grid(500_000 + x, 5_000_000) for x in (0, 1400, 2800, 9000)]
-    assert together(["b", "a", "c", "d"], row, 500) == ["a", "a", "a", "d"]
-    assert together(["b", "a", "c", "d"], row, 300) == ["b", "a", "c", "d"]
-    assert together(["b", "a", "b", "d"], row, 0) == ["b", "a", "b", "d"]
-    assert adjoining(["b", "a", "c", "d"], row) == {"a": {"b", "c"}, "b": {"a"}, "c": {"a"}}
-    assert adjoining(["a", "a", "a", "d"], row) == {}
+    assert group_neighbours(["b", "a", "c", "d"], row, 500) == ["a", "a", "a", "d"]
+    assert group_neighbours(["b", "a", "c", "d"], row, 300) == ["b", "a", "c", "d"]
+    assert group_neighbours(["b", "a", "b", "d"], row, 0) == ["b", "a", "b", "d"]
+    assert adjoining_places(["b", "a", "c", "d"], row) == {"a": {"b", "c"}, "b": {"a"}, "c": {"a"}}
+    assert adjoining_places(["a", "a", "a", "d"], row) == {}
 
 
 def test_what_touches_is_near_whatever_its_crs():
@@ -45,8 +45,8 @@ def test_what_touches_is_near_whatever_its_crs():
     other_zone = grid(*to_other.transform(x + 1300, y), crs=UTM_32)
     degrees = grid(*to_degrees.transform(x - 600, y), edge=0.004, crs=DEGREES)  # 316 m from west to east
     grids = [grid(x, y), other_zone, degrees]
-    assert set(neighbours(grids, 400)) == {(0, 1), (0, 2)}
-    assert set(neighbours(grids, 200)) == set()
+    assert set(neighbouring_footprints(grids, 400)) == {(0, 1), (0, 2)}
+    assert set(neighbouring_footprints(grids, 200)) == set()
 
 
 @given(st.floats(-75, 75), st.floats(-180, 180), st.floats(0, 360), st.floats(1, 30_000), st.booleans())
@@ -54,13 +54,13 @@ def test_distances_are_those_of_the_ellipsoid(latitude, longitude, azimuth, dist
     there = Geod(ellps="WGS84").fwd(longitude, latitude, azimuth, distance)
     small = {"edge": 1e-7, "crs": DEGREES, "pixels": 10}
     grids = [grid(longitude, latitude, **small), grid(there[0], there[1], **small)]
-    found = list(neighbours(grids, distance * (1.015 if nearer else 0.985)))
+    found = list(neighbouring_footprints(grids, distance * (1.015 if nearer else 0.985)))
     assert found == ([(0, 1)] if nearer else [])
 
 
 def test_grids_without_georeference_have_no_neighbours():
-    assert list(neighbours([grid(0, 0, crs=None), grid(0, 0, crs=None), grid(0, 0)], 1e6)) == []
-    assert list(neighbours([], 100)) == []
+    assert list(neighbouring_footprints([grid(0, 0, crs=None), grid(0, 0, crs=None), grid(0, 0)], 1e6)) == []
+    assert list(neighbouring_footprints([], 100)) == []
 
 
 def test_places_by_a_match_in_names():

@@ -14,8 +14,8 @@ from shapely.geometry import Point, box
 from rsdetect.errors import GridMismatch, InputError
 from rsdetect.grid import Window
 from rsdetect.labelled import NOT_LABELLED, find_pairs
-from rsdetect.labelled.places import places_of
-from rsdetect.labelled.stacks import band_files
+from rsdetect.labelled.band_folders import band_folder_files
+from rsdetect.labelled.place_names import places_from_names
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import PairOptions
 from rsdetect.scenes.scene import read_scene
@@ -141,7 +141,7 @@ def test_a_label_follows_scenes_of_other_extents(tmp_path):
     np.testing.assert_array_equal(truths(tmp_path)["a"], square(1)[3:, 8:])
 
 
-# --- a folder a place, with polygons ----------------------------------------------------------------------
+# --- one folder per place, with polygons -------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_polygons_mark_the_pixels_whose_centre_they_hold(place, suffix, crs):
     np.testing.assert_array_equal(truths(place)["ulm"], square(1))  # the place's own folder will do
 
 
-def test_a_layer_says_where_nobody_looked(place):
+def test_a_layer_marks_what_is_not_labelled(place):
     draw(place / "labels.gpkg", [ground(10, 5, 20, 10)])
     draw(place / "labels.gpkg", [ground(0, 0, 15, H)], layer="not_labelled")
     wanted = square(1)
@@ -171,12 +171,12 @@ def test_a_layer_says_where_nobody_looked(place):
     np.testing.assert_array_equal(truths(place)["ulm"], wanted)
 
 
-def test_a_field_says_what_each_polygon_means(place):
+def test_a_field_gives_the_label_of_each_polygon(place):
     polygons = [ground(10, 5, 20, 10), ground(0, 20, 50, 10), ground(0, 25, 5, 5), ground(40, 0, 5, 5)]
     words = ["changed", "Unchanged", "not_labelled", None]
     draw(place / "labels.gpkg", polygons, label=words)
     truth = truths(place)["ulm"]
-    wanted = np.full((H, W), NOT_LABELLED, np.uint8)  # some are drawn as unchanged: the rest nobody knows
+    wanted = np.full((H, W), NOT_LABELLED, np.uint8)  # some are drawn as unchanged: the rest is not labelled
     wanted[5:15, 10:30] = wanted[0:5, 40:45] = 1
     wanted[20:30] = 0
     wanted[25:30, :5] = NOT_LABELLED
@@ -184,7 +184,7 @@ def test_a_field_says_what_each_polygon_means(place):
     draw(place / "labels.gpkg", polygons, label=[1, 0, 255, 1])
     np.testing.assert_array_equal(truths(place)["ulm"], wanted)
     draw(place / "labels.gpkg", polygons, label=["changed", "perhaps", "0", "1"])
-    with pytest.raises(InputError, match="says 'perhaps'; it says changed, unchanged or not labelled"):
+    with pytest.raises(InputError, match="has 'perhaps'; its values are changed, unchanged or not labelled"):
         truths(place)
 
 
@@ -314,7 +314,7 @@ def test_two_files_of_one_band_are_refused(tmp_path):
     for name in ("x_B02.tif", "y_B02.tif"):
         write_plain(tmp_path / name, random_scene(1, 1), driver="GTiff")
     with pytest.raises(InputError, match="the same band, blue"):
-        band_files(tmp_path, frozenset({".tif"}))
+        band_folder_files(tmp_path, frozenset({".tif"}))
 
 
 # --- a list --------------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def test_a_list_names_files_and_places(tmp_path):
         ("before,after,label\nnowhere.png,b.png,c.png\n", "line 2 of .* names nowhere.png"),
     ],
 )
-def test_a_bad_list_is_told_by_its_line(tmp_path, text, said):
+def test_a_bad_list_is_reported_with_its_line(tmp_path, text, said):
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(InputError, match=said):
         find_pairs(tmp_path)
@@ -351,13 +351,13 @@ def test_a_bad_list_is_told_by_its_line(tmp_path, text, said):
 
 
 def test_places_by_file_names():
-    assert places_of(["img_1", "img_2", "img_10"]) == ["img_1", "img_2", "img_10"]
-    assert places_of(["00001", "00002"]) == ["00001", "00002"]
-    assert places_of(["ottawa", "yellow_A"]) == ["ottawa", "yellow_A"]
-    assert places_of(["nanjing"]) == ["nanjing"]
-    assert places_of(["a_0_0", "a_0_256", "b_0_0"]) == ["a", "a", "b"]
-    assert places_of(["a_0_0", "a_0_256"]) == ["a", "a"], "tiles of one scene stay together"
-    assert places_of([]) == []
+    assert places_from_names(["img_1", "img_2", "img_10"]) == ["img_1", "img_2", "img_10"]
+    assert places_from_names(["00001", "00002"]) == ["00001", "00002"]
+    assert places_from_names(["ottawa", "yellow_A"]) == ["ottawa", "yellow_A"]
+    assert places_from_names(["nanjing"]) == ["nanjing"]
+    assert places_from_names(["a_0_0", "a_0_256", "b_0_0"]) == ["a", "a", "b"]
+    assert places_from_names(["a_0_0", "a_0_256"]) == ["a", "a"], "tiles of one scene stay together"
+    assert places_from_names([]) == []
 
 
 # --- what is refused -----------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""What the numbers in label rasters mean.
+"""Label coding: the meaning of the values in label rasters.
 
-Nobody writes it down, so it is read off the values that a whole set of labels holds. One file is not enough:
-a chip without change of a set that is coded 0, 1 and 255 = not labelled holds 0 and 255, like a chip of a set
-in which 255 is change.
+It is usually undocumented, so it is inferred from the values of a whole set of labels. One file is not
+enough: in a set coded 0, 1 and 255 = not labelled, a chip without change has the values 0 and 255, like a
+chip of a set in which 255 is change.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from rsdetect.scenes.handles import GDAL_ERRORS, gdal_window, open_raster, read_
 CHANGED, UNCHANGED, NOT_LABELLED = 1, 0, 255
 
 _LOSSY = {".jpg", ".jpeg"}
-_MOST_VALUES = 8  # more than any coding has, enough for a message
+_MOST_VALUES = 8  # more than any coding has; limits the message
 _BLOCK_ROWS = 1024
 
 
 @dataclass(frozen=True)
 class Coding:
-    """Values of a label raster that say something; all others say nothing."""
+    """Label coding: values of changed and unchanged pixels; all others are not labelled."""
 
     changed: tuple[int, int]  # lowest and highest value of change
     unchanged: tuple[int, int]
 
     def decode(self, values: Float32Array, valid: BoolArray) -> NDArray[np.uint8]:
-        """(height, width) uint8: 1 changed, 0 unchanged, 255 not labelled or not `valid`."""
+        """Decode label values to uint8: 1 changed, 0 unchanged, 255 not labelled or not `valid`."""
         truth = np.full(values.shape, NOT_LABELLED, np.uint8)
         for meaning, (low, high) in ((UNCHANGED, self.unchanged), (CHANGED, self.changed)):
             truth[valid & (values >= low) & (values <= high)] = meaning
         return truth
 
 
-def coding_of(labels: Sequence[Path]) -> Coding:
-    """The coding of a set of label rasters of one kind, by all values in them.
+def detect_label_coding(labels: Sequence[Path]) -> Coding:
+    """Label coding of a set of label rasters of one kind, by all values in them.
 
     ====================  ===========================================
     values                meaning
@@ -54,19 +54,19 @@ def coding_of(labels: Sequence[Path]) -> Coding:
     anything, in JPEG     128 and above changed
     ====================  ===========================================
 
-    What a file itself declares as nodata or hides by a mask is not labelled, and not counted here.
+    Pixels that a file declares as nodata or masks are not labelled, and not counted here.
 
     Raises
     ------
     InputError
-        Other values, a colour picture, or nothing that is labelled.
+        Other values, a colour picture, or no labelled pixel.
     ReadError
         A label is damaged.
     """
     lossy = {path.suffix.lower() in _LOSSY for path in labels}
     if lossy == {True}:
         return Coding((128, 255), (0, 127))
-    values = _values(labels)
+    values = _label_values(labels)
     where = f"{labels[0]}" if len(labels) == 1 else f"the labels in {labels[0].parent}"
     if values <= {255}:
         raise InputError(
@@ -87,7 +87,7 @@ def coding_of(labels: Sequence[Path]) -> Coding:
     )
 
 
-def _values(labels: Iterable[Path]) -> set[float]:
+def _label_values(labels: Iterable[Path]) -> set[float]:
     values: set[float] = set()
     for path in labels:
         with open_raster(str(path)) as dataset:

@@ -1,4 +1,4 @@
-"""Labels that are polygons, as drawn in QGIS."""
+"""Label polygons, as drawn in QGIS, rasterized."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid, Window
-from rsdetect.labelled.codes import CHANGED, NOT_LABELLED, UNCHANGED
+from rsdetect.labelled.label_coding import CHANGED, NOT_LABELLED, UNCHANGED
 from rsdetect.scenes.aoi import inside_aoi, polygons_on
 from rsdetect.scenes.handles import one_line
 
@@ -28,13 +28,13 @@ _MEANINGS = {
 }
 
 
-def draw_labels(path: str, grid: Grid, window: Window) -> NDArray[np.uint8]:
-    """The polygons of a vector file on `window` of `grid`, a pixel by its centre.
+def rasterize_labels(path: str, grid: Grid, window: Window) -> NDArray[np.uint8]:
+    """Rasterize the label polygons of a vector file on `window` of `grid`, by pixel centres.
 
-    Polygons are taken from the layer `labels`, else from the first; each is change, unless a field `label`
-    says changed, unchanged or not labelled (or 1, 0, 255). What a layer `not_labelled` covers is not labelled
-    either. Outside all polygons nothing changed; but where some are drawn as unchanged, only what lies in a
-    polygon is labelled. Not labelled outranks changed, and changed outranks unchanged.
+    Polygons are read from the layer `labels`, else from the first; each is change, unless a field `label` is
+    changed, unchanged or not labelled (or 1, 0, 255). Polygons of a layer `not_labelled` are not labelled
+    either. Pixels outside all polygons are unchanged; but if some polygons are unchanged, only pixels in
+    polygons are labelled. Not labelled overrides changed, and changed overrides unchanged.
 
     Returns
     -------
@@ -43,18 +43,18 @@ def draw_labels(path: str, grid: Grid, window: Window) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        Not a vector file, no polygons where there is something else, a word in `label` that means nothing.
+        Not a vector file, other geometries than polygons, or an unknown value of `label`.
     """
-    layers = _layers(path)
-    frame = _read(path, LAYER if LAYER in layers else layers[0])
-    meanings = _meanings(path, frame)
+    layers = _label_layers(path)
+    frame = _read_label_layer(path, LAYER if LAYER in layers else layers[0])
+    meanings = _label_meanings(path, frame)
     drawn = {
-        meaning: _inside(path, frame[meanings == meaning], grid, window)
+        meaning: _inside_label_polygons(path, frame[meanings == meaning], grid, window)
         for meaning in (UNCHANGED, CHANGED, NOT_LABELLED)
     }
     if NOT_LABELLED_LAYER in layers:
-        hidden = _read(path, NOT_LABELLED_LAYER)
-        drawn[NOT_LABELLED] = drawn[NOT_LABELLED] | _inside(path, hidden, grid, window)
+        hidden = _read_label_layer(path, NOT_LABELLED_LAYER)
+        drawn[NOT_LABELLED] = drawn[NOT_LABELLED] | _inside_label_polygons(path, hidden, grid, window)
     outside = NOT_LABELLED if (meanings == UNCHANGED).any() else UNCHANGED
     truth = np.full(window.shape, outside, np.uint8)
     for meaning, inside in drawn.items():
@@ -62,7 +62,7 @@ def draw_labels(path: str, grid: Grid, window: Window) -> NDArray[np.uint8]:
     return truth
 
 
-def _layers(path: str) -> list[str]:
+def _label_layers(path: str) -> list[str]:
     try:
         found = pyogrio.list_layers(path)
     except Exception as error:
@@ -74,7 +74,7 @@ def _layers(path: str) -> list[str]:
     return [*drawn, *(name for name in layers if name == NOT_LABELLED_LAYER)]
 
 
-def _read(path: str, layer: str) -> Any:
+def _read_label_layer(path: str, layer: str) -> Any:
     try:
         frame = geopandas.read_file(path, layer=layer)
     except Exception as error:
@@ -85,21 +85,21 @@ def _read(path: str, layer: str) -> Any:
     return frame
 
 
-def _meanings(path: str, frame: Any) -> NDArray[np.int64]:
+def _label_meanings(path: str, frame: Any) -> NDArray[np.int64]:
     if FIELD not in frame:
         return np.full(len(frame), CHANGED)
-    words = [_word(value) for value in frame[FIELD]]
+    words = [_label_word(value) for value in frame[FIELD]]
     unknown = sorted({word for word in words if word not in _MEANINGS})
     if unknown:
         raise InputError(
-            f"the field {FIELD!r} of {path} says {', '.join(map(repr, unknown[:3]))}; it says changed, "
+            f"the field {FIELD!r} of {path} has {', '.join(map(repr, unknown[:3]))}; its values are changed, "
             "unchanged or not labelled (or 1, 0, 255)."
         )
     return np.array([_MEANINGS[word] for word in words], dtype=np.int64)
 
 
-def _word(value: Any) -> str:
-    """A field's value as a word; numbers come as floats where a row has none, and none means changed."""
+def _label_word(value: Any) -> str:
+    """Word for the value of a label field; numbers are floats if a row has none, and none means changed."""
     if value is None or value != value:
         return "changed"
     if isinstance(value, str):
@@ -107,7 +107,7 @@ def _word(value: Any) -> str:
     return f"{value:g}"
 
 
-def _inside(path: str, frame: Any, grid: Grid, window: Window) -> NDArray[np.bool_]:
+def _inside_label_polygons(path: str, frame: Any, grid: Grid, window: Window) -> NDArray[np.bool_]:
     filled = frame.geometry[frame.geometry.notna()]
     if filled.empty:
         return np.zeros(window.shape, np.bool_)
