@@ -27,9 +27,9 @@ def images(
 
     Files on one grid with the same bands count as dates of one place.
     """
-    from rsdetect.training.compositing.prepare import prepare_images, read_sources
+    from rsdetect.training.compositing.prepare_images import prepare_images, read_image_list
 
-    written = prepare_images(read_sources(sources), out)
+    written = prepare_images(read_image_list(sources), out)
     if as_json:
         print_json({"images": [str(path) for path in written]})
         return

@@ -1,4 +1,4 @@
-"""Train a model."""
+"""The command `rsdetect train`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _AverageWith = Annotated[
     list[str] | None,
-    typer.Option(metavar="FILE|NAME", help="Average what was learned with the weights of this model."),
+    typer.Option(metavar="FILE|NAME", help="Average the trained weights with those of this model."),
 ]
 
 
@@ -34,48 +34,54 @@ def train(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another value in the recipe: schedule.steps=500."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe: schedule.steps=500."),
     ] = None,
     base: Annotated[
         str | None, typer.Option("--from", metavar="FILE|NAME", help="Model to start from (fine-tuning).")
     ] = None,
     average_with: _AverageWith = None,
     folds: Annotated[
-        int | None, typer.Option(help="Also train this many models, each tested on places it never saw.")
+        int | None,
+        typer.Option(help="Cross-validation: also train this many models, each tested on held-out places."),
     ] = None,
     group_by: GroupBy = None,
-    pseudo_labels: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Pairs without labels, to learn consistency from.")
+    unlabelled: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Unlabelled pairs, for a consistency loss.")
     ] = None,
+    pseudo_labels: Annotated[str | None, typer.Option(hidden=True)] = None,
     bands: Bands = None,
     layout: Annotated[str, typer.Option(help="auto, folders, places, onera or csv.")] = "auto",
     images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="What rsdetect images made, for recipes that cut scenes from it."),
+        typer.Option(metavar="DIR", help="Output of rsdetect images, for recipes with composite scenes."),
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for scenes, state and log; default: beside MODEL."),
+        typer.Option(metavar="DIR", help="Folder for scenes, state and log; default: next to MODEL."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, scenes, chips and splits.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, scenes, chips and splits.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the run in steps.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Length of the run in minutes instead.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Length of the run in minutes, instead of steps.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda (all GPUs) or cuda:i.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(help="Processes that make scenes and chips; default: all cores but one.")
+        int | None, typer.Option(help="Processes that generate scenes and chips; default: all cores but one.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier model file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model file.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train a model by a recipe, on labelled pairs or on simulated ones. The same command carries on."""
+    """Train a model by a recipe, on labelled or simulated pairs. The same command resumes a stopped run."""
     require_training()
     from rsdetect.scenes.bands import parse_bands
     from rsdetect.training.options import TrainOptions
     from rsdetect.training.run import train as train_model
 
     log_to_stderr(quiet=quiet)
+    if pseudo_labels is not None and not quiet:  # until 0.6
+        say("Warning: --pseudo-labels is deprecated; use --unlabelled.")
     card = train_model(
         TrainOptions(
             out=out,
@@ -88,7 +94,7 @@ def train(
             group_by=group_by,
             bands=parse_bands(bands),
             layout=layout,
-            unlabelled=pseudo_labels,
+            unlabelled=unlabelled or pseudo_labels,
             images=images,
             work=work,
             device=device,
@@ -97,17 +103,17 @@ def train(
             quiet=quiet or as_json,
         )
     )
-    if card is not None:  # one of several processes that train together; the first one tells
-        _tell(card, out, as_json=as_json)
+    if card is not None:  # None in all but the first process of distributed training
+        _report(card, out, as_json=as_json)
 
 
 def _as_changes(seed: int | None, steps: int | None, minutes: float | None) -> list[str]:
-    """The options that stand for keys of the recipe, as --set takes them."""
+    """Options that are keys of the recipe, as for --set."""
     keys = {"seed": seed, "schedule.steps": steps, "schedule.minutes": minutes}
     return [f"{key}={value}" for key, value in keys.items() if value is not None]
 
 
-def _tell(card: Card, out: Path, *, as_json: bool) -> None:
+def _report(card: Card, out: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(card.model_dump(mode="json"))
     else:

@@ -11,7 +11,6 @@ OPTIONS = {
     "masks": "mask",
     "shifts_px": "shifts",
     "stop_at_defects": "debug",
-    "unlabelled": "pseudo-labels",
 }
 _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]+))?`")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rsdetect.errors import InputError
 from rsdetect.labelled.file_listing import list_files
-from rsdetect.scenes.band_folder_files import BandFiles
+from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.band_names import band_name, place_in_order
 from rsdetect.scenes.stacking import stack_files
 

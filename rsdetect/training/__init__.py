@@ -1,1 +1,1 @@
-"""Training of the networks: scenes, chips, losses, the run, calibration. Needs `rsdetect[train]`."""
+"""Training of networks: scenes, chips, losses, loop, calibration. Requires `rsdetect[train]`."""

@@ -1,6 +1,6 @@
-"""What sensors and years may do to a date: tones, colours, sharpness, noise, missing bands, missing corners.
+"""Augmentation of a date: tones, colours, sharpness, noise, missing bands, nodata corners.
 
-Everything is drawn from one generator, so that a chip is known by its seed.
+Everything is drawn from one generator, so that a chip is determined by its seed.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.stats import robust_scale
-from rsdetect.training.cropping import Cut
-from rsdetect.training.scenes import TrainingScene
+from rsdetect.training.cropping import Crop
+from rsdetect.training.training_scenes import TrainingScene
 
-CLIP = 6.0  # standardised values beyond are cut, as in the card's scaling
+CLIP = 6.0  # standardised values are clipped, as in the card's scaling
 VISIBLE = ("red", "green", "blue")
-SPARSE = 4  # every so many rows and columns enter the statistics of a varied scene
+SPARSE = 4  # sampling interval of rows and columns for the statistics of an augmented scene
 
 
 def drop_bands(scene: TrainingScene, rng: np.random.Generator) -> TrainingScene:
-    """The scene with all its bands, with near infrared as the only one beyond the visible, or without."""
+    """Augmentation by dropping bands: all bands, visible and near infrared, or only visible ones."""
     if not set(VISIBLE) <= set(scene.bands):
-        return scene  # a network for other bands, which may all be needed
+        return scene  # a network for other bands, which may all be required
     kept = (scene.bands, (*VISIBLE, "nir"), VISIBLE)[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
     rows = [number for number, name in enumerate(scene.bands) if name in kept]
     return replace(
@@ -35,11 +35,13 @@ def drop_bands(scene: TrainingScene, rng: np.random.Generator) -> TrainingScene:
     )
 
 
-def vary(date: NDArray[np.generic], valid: BoolArray, cut: Cut, rng: np.random.Generator) -> Float32Array:
-    """Another tone curve, colour balance, sharpness and noise; then standardised with small errors.
+def augment_date(
+    date: NDArray[np.generic], valid: BoolArray, cut: Crop, rng: np.random.Generator
+) -> Float32Array:
+    """Augment a date by tone curve, colour balance, sharpness and noise; then standardise with small errors.
 
-    Tones are changed in the window and in a sparse sample of the scene alike: the statistics are those
-    of the whole scene, and changing all of it would take longer than training on the chip.
+    Tones are changed in the window and in a sparse sample of the scene: the statistics are those of the whole
+    scene, and changing all of it would take longer than training on the chip.
     """
     bands = date.shape[0]
     sample = date[:, ::SPARSE, ::SPARSE][:, valid[::SPARSE, ::SPARSE]].astype(np.float32)
@@ -49,7 +51,7 @@ def vary(date: NDArray[np.generic], valid: BoolArray, cut: Cut, rng: np.random.G
     top = max(float(np.percentile(sample, 99.9)), 1.0)
     gamma = np.float32(np.exp(rng.normal(0, 0.18)))
     most = np.float32(rng.uniform(0.6, 1.0)) if rng.random() < 0.15 else np.float32(1)  # saturation
-    mixing = _mixing(bands, rng)
+    mixing = _spectral_mixing(bands, rng)
 
     def tone(values: Float32Array) -> Float32Array:
         return np.tensordot(mixing, np.minimum(np.clip(values / top, 0, 1) ** gamma, most), axes=1)
@@ -63,13 +65,13 @@ def vary(date: NDArray[np.generic], valid: BoolArray, cut: Cut, rng: np.random.G
     offset = rng.normal(0, 0.1, (bands, 1, 1))
     noise = rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.exponential(0.04))
     if rng.random() < 0.3:
-        noise += _patches(x.shape[1:], rng) * np.float32(rng.exponential(0.12))
+        noise += _patch_noise(x.shape[1:], rng) * np.float32(rng.exponential(0.12))
     return np.asarray(np.clip(x * gain + offset + noise, -CLIP, CLIP), dtype=np.float32)
 
 
-def _mixing(bands: int, rng: np.random.Generator) -> Float32Array:
-    """Other spectral responses, and visible bands that fade to grey as in old photographs."""
-    alike = 0.05 if bands == len(VISIBLE) else 0.03  # beyond the visible, bands are less alike
+def _spectral_mixing(bands: int, rng: np.random.Generator) -> Float32Array:
+    """Augmentation matrix: other spectral responses, and visible bands faded to grey as in old photos."""
+    alike = 0.05 if bands == len(VISIBLE) else 0.03  # bands beyond the visible are less similar
     mixing = np.eye(bands) + rng.normal(0, alike, (bands, bands))
     if bands == len(VISIBLE) and rng.random() < 0.15:
         fade = rng.uniform(0, 0.6)
@@ -77,16 +79,16 @@ def _mixing(bands: int, rng: np.random.Generator) -> Float32Array:
     return mixing.astype(np.float32)
 
 
-def _patches(shape: tuple[int, ...], rng: np.random.Generator) -> Float32Array:
-    """Grey texture of a random grain, (height, width): real ground never looks twice the same."""
+def _patch_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Float32Array:
+    """Augmentation noise: grey texture of a random grain size, (height, width)."""
     grain = 2 ** int(rng.integers(1, 7))  # pixels
     coarse = rng.standard_normal([edge // grain + 2 for edge in shape], dtype=np.float32)
     texture: Float32Array = zoom(coarse, grain, order=1)
     return texture[: shape[0], : shape[1]]
 
 
-def wedge(shape: tuple[int, ...], rng: np.random.Generator) -> BoolArray:
-    """A half plane without data, as at the slanted edge of a swath; (height, width), True = no data."""
+def nodata_wedge(shape: tuple[int, ...], rng: np.random.Generator) -> BoolArray:
+    """Augmentation mask of a nodata half plane, as at a swath edge; (height, width), True = nodata."""
     angle = rng.uniform(0, 2 * np.pi)
     rows, cols = np.ogrid[: shape[0], : shape[1]]
     across = np.cos(angle) * (rows - shape[0] / 2) + np.sin(angle) * (cols - shape[1] / 2)

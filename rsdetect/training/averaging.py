@@ -1,8 +1,8 @@
-"""The mean of the weights of models that began as one.
+"""Weight averaging of models that were fine-tuned from the same weights.
 
-Networks that were trained on from the same weights, each on something else, can be averaged weight by weight:
-the mean costs no more than one of them, and holds better than any where none has been (Wortsman et al. 2022,
-"Model soups", section 3; every model counts alike, none is chosen).
+Networks fine-tuned on different data from the same weights can be averaged weight by weight: the mean costs
+no more than one of them, and generalises better than each (Wortsman et al. 2022, "Model soups", section 3;
+all models have equal weight).
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from rsdetect.nets.checkpoint import load_model
 from rsdetect.nets.siamese import SiameseNet
 
 
-def load_like(model: str, architecture: Architecture, bands: tuple[str, ...]) -> tuple[SiameseNet, Card]:
-    """Load a model that can be averaged with a network of this architecture for these bands.
+def load_for_averaging(
+    model: str, architecture: Architecture, bands: tuple[str, ...]
+) -> tuple[SiameseNet, Card]:
+    """Load a model for weight averaging with a network of this architecture and bands.
 
     Raises
     ------
     InputError
-        It is built in another way, or wants other bands.
+        It has another architecture or other bands.
     ModelError
         There is no such model, or it cannot be read.
     """
@@ -31,13 +33,13 @@ def load_like(model: str, architecture: Architecture, bands: tuple[str, ...]) ->
     if (card.architecture, card.bands) != (architecture, bands):
         raise InputError(
             f"`average_with` {model}: the weights of {card.name} {card.version} cannot be averaged with "
-            "those of this run, because its network is another one or wants other bands."
+            "those of this run, because it has another architecture or other bands."
         )
     return net, card
 
 
-def mean_of(nets: Sequence[SiameseNet], architecture: Architecture) -> SiameseNet:
-    """The network, in eval mode, whose weights and batch norm statistics are the mean of those of `nets`."""
+def average_weights(nets: Sequence[SiameseNet], architecture: Architecture) -> SiameseNet:
+    """Average the weights and batch norm statistics of `nets`; returns a network in eval mode."""
     states = [net.state_dict() for net in nets]
     mean = {
         key: torch.stack([state[key] for state in states]).mean(dim=0) if value.is_floating_point() else value

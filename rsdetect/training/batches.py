@@ -1,4 +1,4 @@
-"""Batches that are known by seed and step alone, so that a resumed run draws the same ones."""
+"""Batches of training chips, determined by seed and step, so that a resumed run draws the same ones."""
 
 from __future__ import annotations
 
@@ -11,54 +11,68 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from rsdetect.nets.siamese import MOST_STRIDE
-from rsdetect.training.chips import Chip, Variation, plain_chip, same_day, training_chip, two_views
+from rsdetect.training.chips import (
+    Chip,
+    Variation,
+    plain_chip,
+    same_day_scene,
+    training_chip,
+    unlabelled_chip_views,
+)
 from rsdetect.training.recipe import Recipe
 from rsdetect.training.scene_sources import Mixture, SceneSource
 
-# before, after (n, bands, h, w); truth, weight (n, h, w); and, where there are unlabelled pairs, two views of
-# them, before, after, before, after (m, bands, h, w), and which pixels are valid, (m, h, w).
+# before, after (n, bands, h, w); truth, weight (n, h, w); and, with unlabelled pairs, two views of them:
+# before, after, before, after (m, bands, h, w), and the valid pixels, (m, h, w).
 Batch = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
 class TrainingBatches(Dataset[Batch]):
-    """The batch of each step."""
+    """Training batches, one per step."""
 
     recipe: Recipe
     mixture: Mixture
-    unlabelled: SceneSource | None = None  # pairs of which nobody knows what changed
-    rank: int = 0  # of this process among those that train together; each draws chips of its own
+    unlabelled: SceneSource | None = None  # pairs without labels
+    rank: int = 0  # of this process in distributed training; each rank draws different chips
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of step `step`."""
+        """Training batch of step `step`."""
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, step, self.rank))
-        chips = mix([self._chip(step, rng) for _ in range(recipe.chips.batch)], recipe.chips.mixed, rng)
-        return (*stack(chips), *(self._views(step, rng) if self.unlabelled is not None else ()))
+        chips = cutmix(
+            [self._draw_chip(step, rng) for _ in range(recipe.chips.batch)], recipe.chips.mixed, rng
+        )
+        return (
+            *stack_chips(chips),
+            *(self._unlabelled_views(step, rng) if self.unlabelled is not None else ()),
+        )
 
-    def _views(self, step: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """Unlabelled chips: before, after as seen; before, after varied; which pixels are valid."""
+    def _unlabelled_views(self, step: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Batch of unlabelled chips: weak before, after; strong before, after; valid pixels."""
         assert self.unlabelled is not None
         recipe, source = self.recipe, self.unlabelled
         views = [
-            two_views(source.load(source.draw(step, rng)), recipe.chips.size_px, recipe.bands, rng)
+            unlabelled_chip_views(
+                source.load(source.draw(step, rng)), recipe.chips.size_px, recipe.bands, rng
+            )
             for _ in range(recipe.unlabelled.batch)
         ]
-        weak, strong = (stack(chips) for chips in zip(*views, strict=True))
+        weak, strong = (stack_chips(chips) for chips in zip(*views, strict=True))
         return (*weak[:2], *strong[:2], strong[3])
 
-    def _chip(self, step: int, rng: np.random.Generator) -> Chip:
+    def _draw_chip(self, step: int, rng: np.random.Generator) -> Chip:
         chips = self.recipe.chips
         scene = self.mixture.draw(step, rng)
         if rng.random() < chips.same_day:
-            scene = same_day(scene, rng)
+            scene = same_day_scene(scene, rng)
         how = Variation(chips.around_change, chips.as_is, chips.resized)
         return training_chip(scene, chips.size_px, self.recipe.bands, rng, how)
 
 
 @dataclass(frozen=True)
 class PlainChips(Dataset[Batch]):
-    """Whole scenes as inference sees them, one a batch."""
+    """Batches of one whole scene, preprocessed as in inference."""
 
     scenes: Sequence[tuple[SceneSource, int]]
     bands: tuple[str, ...]
@@ -67,9 +81,9 @@ class PlainChips(Dataset[Batch]):
         return len(self.scenes)
 
     def __getitem__(self, index: int) -> Batch:
-        """Scene `index` as a batch of one."""
+        """Batch of the scene `index`."""
         source, number = self.scenes[index]
-        return stack([_padded(plain_chip(source.load(number), self.bands))])
+        return stack_chips([_pad_chip_to_stride(plain_chip(source.load(number), self.bands))])
 
     def __iter__(self) -> Iterator[Batch]:
         return (self[index] for index in range(len(self)))
@@ -77,7 +91,7 @@ class PlainChips(Dataset[Batch]):
 
 @dataclass(frozen=True)
 class VariedChips:
-    """Scenes as training varies them, several times each, one a batch: what other sensors make of them."""
+    """Batches of one augmented scene, several for each scene, to represent other sensors."""
 
     scenes: Sequence[tuple[SceneSource, int]]
     recipe: Recipe
@@ -89,17 +103,17 @@ class VariedChips:
             scene = source.load(number)
             for time in range(self.times):
                 rng = np.random.default_rng((self.recipe.seed, index, time))
-                yield stack([training_chip(scene, size, bands, rng)])
+                yield stack_chips([training_chip(scene, size, bands, rng)])
 
 
 class Steps(Sampler[int]):
-    """The steps of one stretch of a run, from where it stands when it is asked."""
+    """Sampler of the next `length` steps of a run, from its current step."""
 
-    def __init__(self, standing: Callable[[], int], length: int) -> None:
-        self._standing, self._length = standing, length
+    def __init__(self, current: Callable[[], int], length: int) -> None:
+        self._current, self._length = current, length
 
     def __iter__(self) -> Iterator[int]:
-        first = self._standing()
+        first = self._current()
         return iter(range(first, first + self._length))
 
     def __len__(self) -> int:
@@ -107,8 +121,8 @@ class Steps(Sampler[int]):
 
 
 @dataclass(frozen=True)
-class EachRanksShare(Sampler[int]):
-    """Every so many of `count` indices, so that the ranks validate each index once."""
+class RankSampler(Sampler[int]):
+    """Sampler of every n-th of `count` indices, so that the n ranks validate each index once."""
 
     count: int
     rank: int
@@ -121,10 +135,10 @@ class EachRanksShare(Sampler[int]):
         return len(range(self.rank, self.count, self.ranks))
 
 
-def mix(chips: Sequence[Chip], share: float, rng: np.random.Generator) -> list[Chip]:
-    """Paste into a share of the chips a rectangle of the next one: both dates, truth and weight.
+def cutmix(chips: Sequence[Chip], share: float, rng: np.random.Generator) -> list[Chip]:
+    """CutMix of a batch (Yun et al. 2019, section 3.1) for pairs, applied to a share of the chips.
 
-    CutMix (Yun et al. 2019, section 3.1) for pairs: the area of the rectangle is drawn evenly from 0 to 1.
+    A rectangle of the next chip replaces both dates, truth and weight; its area is uniform in [0, 1].
     """
     mixed = []
     for chip, other in zip(chips, [*chips[1:], chips[0]], strict=True):
@@ -143,8 +157,8 @@ def mix(chips: Sequence[Chip], share: float, rng: np.random.Generator) -> list[C
     return mixed
 
 
-def _padded(chip: Chip) -> Chip:
-    """The chip with rows and columns added, of no data and no weight, up to multiples of the stride."""
+def _pad_chip_to_stride(chip: Chip) -> Chip:
+    """Pad a chip with nodata of weight 0 to multiples of the stride."""
     margins = [(0, -edge % MOST_STRIDE) for edge in chip.truth.shape]
     if not any(after for _, after in margins):
         return chip
@@ -152,8 +166,8 @@ def _padded(chip: Chip) -> Chip:
     return Chip(before, after, np.pad(chip.truth, margins), np.pad(chip.weight, margins))
 
 
-def stack(chips: Sequence[Chip]) -> Batch:
-    """before, after (n, bands, h, w); truth, weight (n, h, w)."""
+def stack_chips(chips: Sequence[Chip]) -> Batch:
+    """Stack chips to a batch: before, after (n, bands, h, w); truth, weight (n, h, w)."""
     before, after, truth, weight = (
         torch.from_numpy(np.stack([getattr(chip, field) for chip in chips]))
         for field in ("before", "after", "truth", "weight")

@@ -1,4 +1,4 @@
-"""Makes the number in the raster mean what it says, on scenes that were not trained on."""
+"""Calibration of probabilities on held-out scenes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rsdetect.nets.card import Calibration
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.batches import Batch
 
-_MOST = 24.0  # logits are counted in bins over +-24; beyond, a probability is 0 or 1
+_MOST = 24.0  # range of the bins of logits; beyond, a probability is 0 or 1
 
 
-def count_logits(net: SiameseNet, batches: Iterable[Batch], device: str = "cpu") -> Counts:
-    """What the network says of scenes, counted in bins of its logits; see `calibrate` and `recount`."""
+def count_logits_in_bins(net: SiameseNet, batches: Iterable[Batch], device: str = "cpu") -> Counts:
+    """Histogram of a network's logits on scenes, for `fit_calibration` and `calibrated_counts`."""
     parts = []
     net.eval().to(device)
     with torch.inference_mode():
@@ -30,26 +30,26 @@ def count_logits(net: SiameseNet, batches: Iterable[Batch], device: str = "cpu")
     return Counts.total(parts)
 
 
-def calibrate(logits: Counts, change_share: float | None = None) -> Calibration:
-    """Fit the scale and offset of the logits (Platt 1999) for scenes with a given share of change.
+def fit_calibration(logits: Counts, change_share: float | None = None) -> Calibration:
+    """Fit the calibration of logits, scale and offset (Platt 1999), for a given share of change.
 
-    The offset also carries the step from the share of change in the scenes to `change_share` (Saerens et
-    al. 2002, section 2.2), because unchanged pixels are weighted until the shares agree.
+    The offset also corrects the prior from the share of change in the scenes to `change_share` (Saerens et
+    al. 2002, section 2.2), because unchanged pixels are weighted to make the shares equal.
 
     Parameters
     ----------
     logits
-        From `count_logits`, with changed and unchanged pixels.
+        From `count_logits_in_bins`; both classes must occur.
     change_share
-        None = the share that the scenes have.
+        None = the share in the scenes.
 
     Returns
     -------
     Calibration
-        Temperature and offset of least cross-entropy.
+        Temperature and offset that minimise the cross-entropy.
     """
     share = share_of(logits) if change_share is None else change_share
-    middle = _middle()
+    middle = _logit_bins()
     changed = logits.changed / logits.changed.sum() * share
     unchanged = logits.unchanged / logits.unchanged.sum() * (1 - share)
 
@@ -61,9 +61,9 @@ def calibrate(logits: Counts, change_share: float | None = None) -> Calibration:
     return Calibration(temperature=float(np.exp(log_temperature)), offset=float(offset), change_share=share)
 
 
-def recount(logits: Counts, calibration: Calibration, change_share: float | None = None) -> Counts:
-    """Counts of the calibrated probabilities, weighted to a share of change; None = as it is."""
-    p = calibration.probability(_middle())
+def calibrated_counts(logits: Counts, calibration: Calibration, change_share: float | None = None) -> Counts:
+    """Counts of the calibrated probabilities, weighted to a share of change; None = unweighted."""
+    p = calibration.probability(_logit_bins())
     target = np.rint(p * STEPS).astype(np.int64)
     weighted = logits if change_share is None else logits.at_share(change_share)
     changed, unchanged = (
@@ -74,11 +74,11 @@ def recount(logits: Counts, calibration: Calibration, change_share: float | None
 
 
 def share_of(counts: Counts) -> float:
-    """Share of changed pixels."""
+    """Share of changed pixels in the counts for calibration."""
     changed = int(counts.changed.sum())
     return changed / max(changed + int(counts.unchanged.sum()), 1)
 
 
-def _middle() -> NDArray[np.float64]:
-    """The logit of each bin, (STEPS + 1,)."""
+def _logit_bins() -> NDArray[np.float64]:
+    """Logit of each bin of the calibration's histogram, (STEPS + 1,)."""
     return np.arange(STEPS + 1) / STEPS * 2 * _MOST - _MOST

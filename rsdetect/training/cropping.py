@@ -1,4 +1,4 @@
-"""Windows that chips are cut from, and how they are brought to a chip's size."""
+"""Cropping of chips: square windows of a scene, resampled to the chip's size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rsdetect.arraytypes import Float32Array
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A square window of a scene, brought to another number of pixels."""
+class Crop:
+    """Crop: a square window of a scene, resampled to another number of pixels."""
 
     row: int
     col: int
@@ -22,17 +22,17 @@ class Cut:
     size: int  # pixels of the chip
     scene: tuple[int, int]  # height and width in pixels
 
-    def moved(self, by: NDArray[np.integer]) -> Cut:
-        """The window some pixels further, as far as the scene goes: a shift between the dates."""
+    def moved(self, by: NDArray[np.integer]) -> Crop:
+        """Crop moved by some pixels within the scene: synthetic misregistration of the dates."""
         row, col = np.clip((self.row + by[0], self.col + by[1]), 0, np.array(self.scene) - self.edge)
         return replace(self, row=int(row), col=int(col))
 
     def of(self, x: NDArray[np.generic]) -> NDArray[np.generic]:
-        """(..., height, width) of the scene to (..., edge, edge)."""
+        """Crop an array of the scene: (..., height, width) to (..., edge, edge)."""
         return x[..., self.row : self.row + self.edge, self.col : self.col + self.edge]
 
     def resized(self, x: NDArray[np.generic]) -> Float32Array:
-        """(bands, edge, edge) to (bands, size, size)."""
+        """Resample a crop: (bands, edge, edge) to (bands, size, size)."""
         plain: Float32Array = np.ascontiguousarray(x, dtype=np.float32)
         if self.edge == self.size:
             return plain
@@ -42,33 +42,32 @@ class Cut:
         return smooth[0].numpy()
 
     def share_of(self, mask: NDArray[np.generic]) -> Float32Array:
-        """(height, width) of 0 and 1 to the share of ones under each pixel of the chip, (size, size)."""
+        """Crop a mask of the scene to the share of ones in each pixel of the chip, (size, size)."""
         inside = torch.from_numpy(np.asarray(self.of(mask), dtype=np.float32))[None, None]
         if self.edge != self.size:
             inside = functional.interpolate(inside, size=(self.size, self.size), mode="area")
         return inside[0, 0].numpy()
 
 
-def draw_cut(
+def draw_crop(
     truth: NDArray[np.uint8],
     size: int,
     rng: np.random.Generator,
     around_change: float = 0.0,
     resized: float = 0.8,
-) -> Cut:
-    """A random window, enlarged up to twice, or reduced as far as the scene reaches, or left as it is.
+) -> Crop:
+    """Random crop, enlarged up to twice, reduced as far as the scene allows, or not resampled.
 
-    The same kind of ground comes in all pixel sizes, and a network that has seen it in all of them
-    depends less on the one that it meets.
+    Varied pixel sizes make the network less dependent on the pixel size of a scene.
 
     Parameters
     ----------
     truth
         (height, width), 1 = changed.
     around_change
-        How often the window holds a changed pixel drawn at random, where there is one.
+        Share of crops that contain a random changed pixel, if there is one.
     resized
-        How often the pixels get another size.
+        Share of crops with another pixel size.
     """
     most = min(truth.shape)
     factor = 2 ** rng.uniform(-1, max(0.0, np.log2(most / size))) if rng.random() < resized else 1.0
@@ -81,4 +80,4 @@ def draw_cut(
             at = np.array(np.unravel_index(changed[rng.integers(changed.size)], truth.shape))
             low, high = np.clip(at - edge + 1, 0, room), np.clip(at, 0, room)
     row, col = rng.integers(low, high + 1)
-    return Cut(int(row), int(col), edge, size, (truth.shape[0], truth.shape[1]))
+    return Crop(int(row), int(col), edge, size, (truth.shape[0], truth.shape[1]))

@@ -1,4 +1,4 @@
-"""One run of Lightning over a recipe: resumable, with its log and its best weights in a work folder."""
+"""Training loop: a resumable Lightning run of a recipe, with log and best weights in a work folder."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from torch.utils.data import DataLoader
 from rsdetect.errors import JobInterrupted
 from rsdetect.files import move
 from rsdetect.nets.siamese import SiameseNet
-from rsdetect.training.batches import Batch, EachRanksShare, PlainChips, Steps, TrainingBatches
+from rsdetect.training.batches import Batch, PlainChips, RankSampler, Steps, TrainingBatches
 from rsdetect.training.checkpoints import SafetensorsIO
-from rsdetect.training.log import TrainingLog
 from rsdetect.training.machine import Machine
 from rsdetect.training.recipe import Recipe
 from rsdetect.training.scene_sources import Mixture, SceneSource
 from rsdetect.training.task import ChangeTask
+from rsdetect.training.training_log import TrainingLog
 
 STATE, BEST, FINISHED, LOG = "state", "best", "finished", "log.csv"
 SUFFIX = ".safetensors"
@@ -36,9 +36,9 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a finished run leaves."""
+    """Result of a finished training loop."""
 
-    net: SiameseNet  # averaged weights of the best validation, or the last; in eval mode on the CPU
+    net: SiameseNet  # averaged weights of the best or last validation; in eval mode on the CPU
     steps: int
     minutes: float
     validation_f1: float
@@ -46,7 +46,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Feed:
-    """Where the scenes of a run come from."""
+    """Sources of scenes for the training loop."""
 
     train: Mixture
     validation: PlainChips
@@ -54,14 +54,14 @@ class Feed:
 
 
 class _Loaders(pl.LightningDataModule):
-    """The batches of a run."""
+    """Data loaders of the training loop."""
 
     def __init__(self, recipe: Recipe, feed: Feed, machine: Machine) -> None:
         super().__init__()
         self._recipe, self._feed, self._machine = recipe, feed, machine
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Training batches; an epoch is what lies between two validations."""
+        """Loader of training batches; an epoch ends with a validation."""
         trainer = self.trainer
         assert trainer is not None
         steps = Steps(lambda: trainer.global_step, self._recipe.validation.every)
@@ -70,20 +70,20 @@ class _Loaders(pl.LightningDataModule):
         return self._loader(batches, steps)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Validation scenes, whole."""
+        """Loader of whole validation scenes."""
         assert self.trainer is not None
         scenes = self._feed.validation
-        share = EachRanksShare(len(scenes), self.trainer.global_rank, self.trainer.world_size)
+        share = RankSampler(len(scenes), self.trainer.global_rank, self.trainer.world_size)
         return self._loader(scenes, share)
 
     def _loader(self, dataset: Any, sampler: Any) -> DataLoader[Batch]:
         workers = self._machine.workers
         return DataLoader(
             dataset,
-            batch_size=None,  # the dataset gives whole batches
+            batch_size=None,  # the dataset returns batches
             sampler=sampler,
             num_workers=workers,
-            # Not by forking: a process with threads, such as torch's, may not be forked safely.
+            # Not forked: a process with threads, such as torch's, cannot be forked safely.
             multiprocessing_context="spawn" if workers else None,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
@@ -92,59 +92,60 @@ class _Loaders(pl.LightningDataModule):
 
 
 def fit(net: SiameseNet, recipe: Recipe, feed: Feed, work: Path, machine: Machine) -> Fitted | None:
-    """Train `net`, or carry on with the run that `work` holds, and give back its best.
+    """Run the training loop for `net`, or resume the run in `work`; returns the best weights.
 
-    Writes into `work`: state.safetensors (all that the run carries), best.safetensors, log.csv, and the
-    logs of TensorBoard where it is installed.
+    Writes into `work`: state.safetensors (the state of the run), best.safetensors, log.csv, and the logs of
+    TensorBoard if it is installed.
 
     Returns
     -------
     Fitted
-        None in all but the first of several processes that train together.
+        None except in the first process of distributed training.
 
     Raises
     ------
     JobInterrupted
-        Ctrl-C or a signal; the same call carries on from the last validation.
+        Ctrl-C or a signal; the same call resumes from the last validation.
     InputError
-        `work` holds a state that cannot be read.
+        The state in `work` cannot be read.
     """
     work.mkdir(parents=True, exist_ok=True)
     task = ChangeTask(net, recipe)
     finished, state = work / f"{FINISHED}{SUFFIX}", work / f"{STATE}{SUFFIX}"
     if not finished.exists():
-        with _without_chatter():
+        with _quiet_lightning():
             options = _trainer_options(recipe, feed.train, work, machine)
             trainer = pl.Trainer(**machine.trainer_options(), **options)
-            _run(trainer, task, _Loaders(recipe, feed, machine), state)
+            _run_trainer(trainer, task, _Loaders(recipe, feed, machine), state)
         if not trainer.is_global_zero:
             return None
         move(state, finished)
-    return _result(task, finished, work / f"{BEST}{SUFFIX}")
+    return _load_fitted(task, finished, work / f"{BEST}{SUFFIX}")
 
 
-def _run(trainer: pl.Trainer, task: ChangeTask, loaders: _Loaders, state: Path) -> None:
+def _run_trainer(trainer: pl.Trainer, task: ChangeTask, loaders: _Loaders, state: Path) -> None:
     handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(task, datamodule=loaders, ckpt_path=state if state.exists() else None)
-    except SystemExit as stopped:  # how Lightning ends after Ctrl-C
+    except SystemExit as stopped:  # raised by Lightning after Ctrl-C
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)  # which Lightning has set to be ignored
+            signal.signal(signal.SIGINT, handler)  # Lightning ignores the signal from here on
         raise JobInterrupted(
-            f"interrupted at step {task.global_step}; the same command carries on from the last validation."
+            f"interrupted at step {task.global_step}; the same command resumes from the last validation."
         ) from stopped
     except OSError as error:
         raise JobInterrupted(
-            f"training stopped at step {task.global_step}: {_last_line(error)}; the same command carries on."
+            f"training stopped at step {task.global_step}: {_error_summary(error)}; "
+            "the same command resumes it."
         ) from error
 
 
-def _last_line(error: OSError) -> str:
-    """What went wrong; of an error from another process, whose text is a traceback, its end."""
+def _error_summary(error: OSError) -> str:
+    """Summary of an error in the training loop; of a traceback from another process, the last line."""
     return str(error).strip().rpartition("\n")[2]
 
 
-def _result(task: ChangeTask, finished: Path, best: Path) -> Fitted:
+def _load_fitted(task: ChangeTask, finished: Path, best: Path) -> Fitted:
     disk = SafetensorsIO()
     run, chosen = disk.load_checkpoint(finished), disk.load_checkpoint(best)
     prefix = "average.module."
@@ -162,7 +163,7 @@ def _trainer_options(recipe: Recipe, mixture: Mixture, work: Path, machine: Mach
     bar = not machine.quiet and sys.stderr.isatty() and find_spec("rich") is not None
     written: dict[str, Any] = {"dirpath": work, "enable_version_counter": False}
     callbacks: list[Callback] = [
-        TrainingLog(work / LOG, mixture, tell=not machine.quiet and not bar),
+        TrainingLog(work / LOG, mixture, verbose=not machine.quiet and not bar),
         _Checkpoint(
             filename=BEST,
             monitor="validation_f1" if recipe.validation.keep == "best" else None,
@@ -178,7 +179,7 @@ def _trainer_options(recipe: Recipe, mixture: Mixture, work: Path, machine: Mach
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     return {
         "max_epochs": -1,
-        "max_steps": -1,  # the task ends the run, so that its last steps are validated too
+        "max_steps": -1,  # the task ends the run, so that the last steps are validated too
         "gradient_clip_val": recipe.schedule.clip,
         "use_distributed_sampler": False,
         "num_sanity_val_steps": 0,
@@ -196,13 +197,13 @@ class _Checkpoint(ModelCheckpoint):
 
 
 @contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Lightning's advice on hardware and loaders is for those who write loops, not for those who run them."""
+def _quiet_lightning() -> Iterator[None]:
+    """Suppress Lightning's advice on hardware and loaders during the training loop."""
     logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [log.level for log in logs]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning(\.|$)")
-        # Who asks for more workers than there are cores may have them.
+        # More workers than cores are allowed.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         for log in logs:
             log.setLevel(logging.ERROR)

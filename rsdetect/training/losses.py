@@ -1,6 +1,6 @@
-"""What training minimises. All means are weighted by pixel and taken over the whole batch.
+"""Losses of training. All means are weighted per pixel and taken over the whole batch.
 
-Over the batch and not by chip, because most chips hold little change or none.
+Over the batch and not per chip, because most chips have little or no change.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def cross_entropy(
     logit, truth, weight
         (n, h, w) float32; truth and weight in [0, 1].
     focus
-        0 = plain cross-entropy; 2 = pixels that are right already hardly count.
+        0 = plain cross-entropy; 2 = correctly classified pixels have little weight.
     change_weight
-        How much more a changed pixel counts than an unchanged one, against their rarity.
+        Weight of a changed pixel relative to an unchanged one, because change is rare.
 
     >>> import torch
     >>> one = torch.ones(1, 1, 1)
@@ -45,7 +45,7 @@ def cross_entropy(
 
 
 def dice(logit: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Soft Dice loss (Milletari et al. 2016, section 3), which keeps rare change from drowning in the rest.
+    """Soft Dice loss (Milletari et al. 2016, section 3), which compensates class imbalance.
 
     With p = sigmoid(logit), truth t and weight w, sums over all pixels of the batch::
 
@@ -69,7 +69,7 @@ def dice(logit: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def feature_distance(before: Tensor, after: Tensor, metric: str) -> Tensor:
-    """How far apart the features of both dates lie, (n, h, w).
+    """Distance between the features of both dates for contrastive and triplet losses, (n, h, w).
 
     Parameters
     ----------
@@ -81,88 +81,89 @@ def feature_distance(before: Tensor, after: Tensor, metric: str) -> Tensor:
     """
     if metric == "cosine":
         return 1 - functional.cosine_similarity(before, after, dim=1)
-    # The root has no slope at 0, where both dates agree.
+    # The gradient of the root is infinite at 0, where both dates are equal.
     return ((before - after).square().mean(dim=1) + 1e-12).sqrt()
 
 
 def contrastive(distance: Tensor, truth: Tensor, weight: Tensor, margin: float) -> Tensor:
-    """Contrastive loss: unchanged ground agrees, changed ground lies at least `margin` apart.
+    """Contrastive loss: unchanged features agree, changed features are at least `margin` apart.
 
     Chopra et al. (2005) with the margin of Hadsell et al. (2006, equation 4). With distance D, truth t
-    and weight w; each class weighs a half, or rare change would not be heard::
+    and weight w; both classes have equal weight, because change is rare::
 
         1/2 sum w (1 - t) D^2 / sum w (1 - t)  +  1/2 sum w t max(0, margin - D)^2 / sum w t
 
     Parameters
     ----------
     distance, truth, weight
-        (n, h, w), from `feature_distance` and `shrink`.
+        (n, h, w), from `feature_distance` and `downsample_labels`.
     """
     apart = functional.relu(margin - distance).square()
     together = distance.square()
-    return 0.5 * (_mean(together, weight * (1 - truth)) + _mean(apart, weight * truth))
+    return 0.5 * (_weighted_mean(together, weight * (1 - truth)) + _weighted_mean(apart, weight * truth))
 
 
 def triplet(distance: Tensor, truth: Tensor, weight: Tensor, margin: float, most: int = 512) -> Tensor:
-    """Triplet loss (Schroff et al. 2015, equation 1) over pixels: change is farther apart than no change.
+    """Triplet loss (Schroff et al. 2015, equation 1) over pixels: changed features are farther apart.
 
-    An unchanged pixel gives anchor and positive, its two dates; a changed one the negative, the distance
-    between its two dates. With D_u and D_c over all pairs of `most` unchanged and `most` changed pixels,
-    spread evenly over the batch::
+    The dates of an unchanged pixel are anchor and positive; those of a changed pixel give the negative
+    distance. With D_u and D_c over all pairs of `most` unchanged and `most` changed pixels, sampled evenly
+    from the batch::
 
         mean max(0, margin + D_u - D_c)
 
-    0 where the batch lacks one of the two.
+    0 if the batch lacks one of the classes.
 
     Parameters
     ----------
     distance, truth, weight
-        (n, h, w), from `feature_distance` and `shrink`; only pixels of full weight and certain truth count.
+        (n, h, w), from `feature_distance` and `downsample_labels`; only pixels of full weight and certain
+        truth count.
     """
     certain = weight > 0.99
-    unchanged = _spread(distance[certain & (truth < 0.01)], most)
-    changed = _spread(distance[certain & (truth > 0.99)], most)
+    unchanged = _subsample_evenly(distance[certain & (truth < 0.01)], most)
+    changed = _subsample_evenly(distance[certain & (truth > 0.99)], most)
     if not unchanged.numel() or not changed.numel():
         return distance.sum() * 0
     return functional.relu(margin + unchanged[:, None] - changed[None, :]).mean()
 
 
 def consistency(student: Tensor, teacher: Tensor, seen: Tensor, sure: float) -> Tensor:
-    """The student agrees with what the teacher is sure of (FixMatch: Sohn et al. 2020, equation 4).
+    """Consistency loss on unlabelled pairs, from confident pseudo labels of a teacher.
 
-    The teacher is the average of the student's weights over time (Tarvainen and Valpola 2017). With its
-    probability q, a pixel is taken for changed where q >= sure and for unchanged where q <= 1 - sure, and
-    the others do not count. The cross-entropy is a mean over each of the two and then over both, because
-    there is far more unchanged ground, and with it alone the student would forget what change is.
+    FixMatch (Sohn et al. 2020, equation 4). The teacher is the exponential average of the student's weights
+    (Tarvainen and Valpola 2017). With its probability q, a pixel has the pseudo label changed where q >=
+    sure, unchanged where q <= 1 - sure, and is ignored otherwise. The cross-entropy is averaged over each
+    class and then over both, because of the class imbalance.
 
     Parameters
     ----------
     student, teacher
-        (n, h, w) logits; no gradient goes to the teacher.
+        (n, h, w) logits; the teacher has no gradient.
     seen
         (n, h, w), 1 where both dates are valid.
     """
     q = teacher.detach().sigmoid()
     changed, unchanged = seen * (q >= sure), seen * (q <= 1 - sure)
     terms = [
-        _mean(functional.softplus(-student if one is changed else student), one)
+        _weighted_mean(functional.softplus(-student if one is changed else student), one)
         for one in (changed, unchanged)
         if one.any()
     ]
     return torch.stack(terms).mean() if terms else student.sum() * 0
 
 
-def shrink(truth: Tensor, weight: Tensor, height: int) -> tuple[Tensor, Tensor]:
-    """Truth and weight, (n, h, w) each, averaged down to `height` rows and their share of columns."""
+def downsample_labels(truth: Tensor, weight: Tensor, height: int) -> tuple[Tensor, Tensor]:
+    """Downsample truth and weight, (n, h, w) each, to `height` rows for losses on features."""
     factor = truth.shape[-2] // height
     small = functional.avg_pool2d(weight, factor)
     shares = functional.avg_pool2d(truth * weight, factor) / small.clamp(min=1e-6)
     return shares, small
 
 
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
+def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
-def _spread(values: Tensor, most: int) -> Tensor:
+def _subsample_evenly(values: Tensor, most: int) -> Tensor:
     return values[:: -(-values.numel() // most)] if values.numel() > most else values

@@ -1,4 +1,4 @@
-"""Where a run happens: processor or GPUs, and how many processes help."""
+"""Machine of a training run: processor or GPUs, and worker processes."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from rsdetect.errors import InputError
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a run happens, and by how many."""
+    """Machine of a training run: device and number of processes."""
 
     device: str = "cpu"  # "cpu", "cuda" (all GPUs) or "cuda:i"
-    workers: int = 0  # processes that make scenes and chips beside the one that trains; 0 = that one does
-    processes: int = 1  # on a CPU: how many train together
+    workers: int = 0  # processes that make scenes and chips; 0 = in the training process
+    processes: int = 1  # on a CPU: number of processes of distributed training
     quiet: bool = False
 
     @property
     def first_device(self) -> str:
-        """One device of it, as torch names it."""
+        """First device of the machine, as named by torch."""
         return "cuda:0" if self.device == "cuda" else self.device
 
     def trainer_options(self) -> dict[str, Any]:
-        """As Lightning's Trainer takes them."""
+        """Options of Lightning's Trainer for this machine."""
         if self.device == "cpu":
             several = self.processes > 1
             return {
                 "accelerator": "cpu",
                 "devices": self.processes,
                 "strategy": "ddp" if several else "auto",
-                "precision": "bf16-mixed" if _multiplies_bfloat16() else "32-true",
+                "precision": "bf16-mixed" if _has_bfloat16_units() else "32-true",
             }
         _, colon, index = self.device.partition(":")
         devices = [int(index)] if colon else -1
@@ -46,32 +46,32 @@ class Machine:
         }
 
 
-def _multiplies_bfloat16() -> bool:
-    """True where the processor has units for matrices of bfloat16; without them it is slower than float32."""
+def _has_bfloat16_units() -> bool:
+    """True if the machine's processor has bfloat16 matrix units, without which bfloat16 is slow."""
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def choose_machine(device: str, workers: int | None, *, quiet: bool) -> Machine:
-    """Where to train; on a CPU the cores that no worker needs compute.
+    """Choose the machine of a training run; on a CPU, cores without a worker compute.
 
     Parameters
     ----------
     device
-        "auto", "cpu", "cuda" or "cuda:i"; auto takes all GPUs where there are some.
+        "auto", "cpu", "cuda" or "cuda:i"; auto takes all GPUs, if there are any.
     workers
         None = all cores but one.
 
     Raises
     ------
     InputError
-        A device that is not there, or fewer workers than none.
+        The device does not exist, or `workers` is negative.
     """
     found = resolve_device(device)
     chosen = "cuda" if device in ("auto", "cuda") and found != "cpu" else found
     cores = usable_cores()
     helpers = cores - 1 if workers is None else workers
     if helpers < 0:
-        raise InputError(f"`workers` {helpers} is fewer than none.")
+        raise InputError(f"`workers` {helpers} is negative.")
     if chosen == "cpu":
         torch.set_num_threads(max(1, cores - helpers))
     return Machine(chosen, helpers, quiet=quiet)

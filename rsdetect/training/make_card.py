@@ -1,4 +1,4 @@
-"""From trained weights to a model: calibrated, measured, with all there is to say of it on its card."""
+"""Making a model card from trained weights: calibration, threshold, scores."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
 from rsdetect.nets.receptive_field import measure_receptive_field
 from rsdetect.training.augment import CLIP
 from rsdetect.training.batches import Batch
-from rsdetect.training.calibration import calibrate, count_logits, recount
+from rsdetect.training.calibration import calibrated_counts, count_logits_in_bins, fit_calibration
 from rsdetect.training.loop import Fitted
 from rsdetect.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Scenes that were not trained on."""
+    """Held-out scenes for a model card."""
 
-    calibration: Iterable[Batch]  # probabilities and threshold are fitted to these
-    test: Iterable[Batch] | None  # and reported on these; None = there are too few places
+    calibration: Iterable[Batch]  # for the calibration and the threshold
+    test: Iterable[Batch] | None  # for the scores; None = too few places
     name: str  # of the test scenes, in the card's scores
 
 
 def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, device: str = "cpu") -> Card:
-    """Calibrate the network, choose its threshold, measure it.
+    """Make the card of a network: calibrate it, choose its threshold, score it.
 
     Parameters
     ----------
     data
-        What was trained on, in words.
+        Description of the training data.
 
     Raises
     ------
     InputError
-        The scenes to calibrate on hold no change, or nothing else.
+        The calibration scenes have only one class.
     """
     net = fitted.net
-    logits = count_logits(net, held_out.calibration, device)
+    logits = count_logits_in_bins(net, held_out.calibration, device)
     if not logits.changed.sum() or not logits.unchanged.sum():
         what = "changed" if logits.unchanged.sum() == 0 else "unchanged"
         raise InputError(f"All held-out pixels are labelled as {what}, so no threshold can be chosen.")
-    calibration = calibrate(logits, recipe.validation.change_share)
+    calibration = fit_calibration(logits, recipe.validation.change_share)
     share = recipe.validation.change_share
-    threshold = choose_threshold(recount(logits, calibration, share), recipe.validation.threshold)
+    threshold = choose_threshold(calibrated_counts(logits, calibration, share), recipe.validation.threshold)
     scores = {}
     if held_out.test is not None:
-        tested = recount(count_logits(net, held_out.test, device), calibration, share)
-        scores[held_out.name] = figures(tested, threshold)
+        tested = calibrated_counts(count_logits_in_bins(net, held_out.test, device), calibration, share)
+        scores[held_out.name] = card_scores(tested, threshold)
     return Card(
         name=recipe.name,
         version=recipe.version,
@@ -81,13 +81,13 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
 
 
 def choose_threshold(counts: Counts, rule: Literal["best_f1", "area"]) -> float:
-    """The threshold by a recipe's rule, in whole percents as in the raster: the two cannot disagree."""
+    """Threshold of a card by a recipe's rule, rounded to percent as in the raster."""
     found = counts.best()[0] if rule == "best_f1" else counts.as_much_as_changed()
     return round(min(max(found, 0.01), 0.99), 2)
 
 
-def figures(counts: Counts, threshold: float) -> dict[str, float]:
-    """The figures of a card that are defined, rounded to three digits after the point."""
+def card_scores(counts: Counts, threshold: float) -> dict[str, float]:
+    """Scores of a card that are defined, rounded to three decimals."""
     best_threshold, best_f1 = counts.best()
     values = {
         "f1": counts.f1_at(threshold),
@@ -99,8 +99,8 @@ def figures(counts: Counts, threshold: float) -> dict[str, float]:
     return {key: round(float(value), 3) for key, value in values.items() if np.isfinite(value)}
 
 
-def over_folds(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Each fold's figures, their mean, and their standard deviation over the folds."""
+def fold_scores(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Scores of each fold for a card, their mean, and their standard deviation over the folds."""
     if not scores:
         return {}
     table = {f"fold {number}": figures for number, figures in enumerate(scores, 1)}

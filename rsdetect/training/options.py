@@ -1,4 +1,4 @@
-"""What `rsdetect train` takes, and where it may write."""
+"""Options of `rsdetect train`, and its work folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RUN = "run.json"
 
 
 class TrainKeywords(TypedDict, total=False):
-    """`TrainOptions`, but for its folders and `out`, as the keywords of a call."""
+    """Keywords of `TrainOptions`, except folders and `out`, for typed calls."""
 
     recipe: str | None
     changes: Sequence[str] | str
@@ -41,20 +41,20 @@ class TrainKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What `rsdetect train` takes."""
+    """Options of `rsdetect train`."""
 
     out: Path
     folders: tuple[str, ...] = ()  # of labelled pairs
-    recipe: str | None = None  # a name or a TOML file; None = by the other options
+    recipe: str | None = None  # a name or a TOML file; None = chosen by the other options
     changes: tuple[str, ...] = ()  # of the recipe, KEY=VALUE
     base: str | None = None  # the model to start from
-    average_with: tuple[str, ...] = ()  # models whose weights are averaged with what was learned
-    folds: int | None = None  # of the places, each held out once
-    group_by: str | None = None  # what one place is, see rsdetect.labelled.grouping
-    bands: tuple[int | str, ...] | None = None  # of the labelled pairs; None = by their names
+    average_with: tuple[str, ...] = ()  # models whose weights are averaged with the trained ones
+    folds: int | None = None  # number of cross-validation folds of the places
+    group_by: str | None = None  # grouping of pairs into places, see rsdetect.labelled.grouping
+    bands: tuple[int | str, ...] | None = None  # of the labelled pairs; None = by name
     layout: str = "auto"  # of the labelled pairs
-    unlabelled: str | None = None  # folder of pairs for consistency training
-    images: Path | None = None  # prepared images, from which scenes are cut
+    unlabelled: str | None = None  # folder of unlabelled pairs
+    images: Path | None = None  # prepared images for composite scenes
     work: Path | None = None  # None = beside `out`
     device: str = "auto"
     workers: int | None = None  # None = all cores but one
@@ -71,7 +71,7 @@ class TrainOptions:
         out: str | Path,
         **keywords: Unpack[TrainKeywords],
     ) -> TrainOptions:
-        """The options from keywords, unknown ones refused.
+        """Training options from keywords; unknown ones are refused.
 
         >>> TrainOptions.from_keywords("pairs", "m.safetensors", work="here").work.name
         'here'
@@ -85,23 +85,23 @@ class TrainOptions:
 
     @property
     def recipe_name(self) -> str:
-        """The recipe that was asked for, or the one that fits what is given."""
+        """Name of the recipe: as given, or the default for the other options."""
         if self.recipe is not None:
             return self.recipe
         return ("labelled" if self.base is None else "fine-tune") if self.folders else "siamese"
 
 
 @contextmanager
-def claimed(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
-    """The work folder, which holds one run only, as a context manager.
+def claim_work_folder(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
+    """Claim the work folder of a training run, which belongs to one run only; a context manager.
 
-    Where the run is refused before it has learned anything, what it made of the folder goes, so that the
-    mended command is not taken for another run.
+    If the run is refused before any training, new files in the folder are removed, so that the corrected
+    command is not mistaken for another run.
 
     Raises
     ------
     InputError
-        The model file exists already, its folder does not, or the work folder holds another run.
+        The model file exists, its folder does not, or the work folder belongs to another run.
     """
     out = options.out
     if out.suffix != SUFFIX:
@@ -111,11 +111,11 @@ def claimed(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
     if not out.absolute().parent.is_dir():
         raise OutputError(f"There is no folder {out.absolute().parent} to write {out.name} into.")
     work = options.work or out.with_suffix(".work")
-    kept, run = work / RUN, _run(options, recipe)
+    kept, run = work / RUN, _run_identity(options, recipe)
     there = set(work.iterdir()) if work.is_dir() else None
     if kept.exists() and kept.read_text(encoding="utf-8") != run:
         raise InputError(
-            f"{work} holds a run with other options ({kept} says which); give `work` another folder, "
+            f"{work} belongs to a run with other options (see {kept}); give `work` another folder, "
             "or remove this one."
         )
     try:
@@ -127,12 +127,12 @@ def claimed(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
         yield work
     except InputError:
         if kept not in (there or ()) and not any(work.rglob(f"*{SUFFIX}")):
-            _clear(work, there)
+            _remove_new_entries(work, there)
         raise
 
 
-def _clear(work: Path, there: set[Path] | None) -> None:
-    """Remove what was not there before; None = not even the folder was."""
+def _remove_new_entries(work: Path, there: set[Path] | None) -> None:
+    """Remove the entries of a work folder that are not in `there`; None = remove the folder too."""
     for entry in set(work.iterdir()) - (there or set()):
         if entry.is_dir():
             shutil.rmtree(entry)
@@ -142,8 +142,8 @@ def _clear(work: Path, there: set[Path] | None) -> None:
         work.rmdir()
 
 
-def _run(options: TrainOptions, recipe: Recipe) -> str:
-    """All that decides what comes out."""
+def _run_identity(options: TrainOptions, recipe: Recipe) -> str:
+    """Identity of a training run: all options that affect the result, as JSON."""
     run = {
         "recipe": recipe.model_dump(mode="json"),
         "folders": [str(Path(folder).absolute()) for folder in options.folders],

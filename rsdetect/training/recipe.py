@@ -1,4 +1,4 @@
-"""Recipes: everything that a training run is made of, read from small TOML files.
+"""Recipes: all settings of a training run, read from small TOML files.
 
 The same recipe and seed on the same machine give the same weights, unless the budget is in minutes.
 """
@@ -27,43 +27,41 @@ _Positive = Annotated[float, Field(gt=0)]
 _NotNegative = Annotated[float, Field(ge=0)]
 
 
-class _Part(BaseModel):
+class _RecipePart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Supply(_Part):
-    """One supply of training scenes without end, and how much of the batch comes from it."""
+class Supply(_RecipePart):
+    """Recipe of one unlimited source of training scenes, and its weight in the batch."""
 
     kind: Literal["simulated", "cuts"]
-    sensors: tuple[
-        str, ...
-    ] = ()  # of simulated scenes, drawn evenly; none named = the simulator's own mixture
-    counted: tuple[str, ...] = ()  # kinds of change that the truth of simulated scenes holds; none = all
+    sensors: tuple[str, ...] = ()  # of simulated scenes, drawn uniformly; empty = the simulator's mixture
+    counted: tuple[str, ...] = ()  # kinds of change in the truth of simulated scenes; empty = all
     weight: _Positive = 1.0
-    size_px: _Count = 384  # edge of a scene, from which chips are cut
-    first: _Count = 64  # scenes that the first step may draw from
-    per_step: _NotNegative = 1.0  # how many more after each step
-    kept: _Count = 3000  # of them, the newest so many; older ones are not drawn any more
+    size_px: _Count = 384  # edge of a scene, from which chips are cropped
+    first: _Count = 64  # number of scenes available to the first step
+    per_step: _NotNegative = 1.0  # number of scenes added per step
+    kept: _Count = 3000  # number of newest scenes that are drawn; older ones are removed
 
 
-class Chips(_Part):
-    """What a batch is made of."""
+class Chips(_RecipePart):
+    """Recipe of the chips of a batch."""
 
     size_px: Annotated[int, Field(ge=MOST_STRIDE, multiple_of=MOST_STRIDE)] = 256
     batch: _Count = 8
-    around_change: _Share = 0.0  # share of chips that are cut around a changed pixel, where there is one
-    mixed: _Share = 0.0  # share of chips into which a piece of another chip is pasted, both dates and truth
-    as_is: _Share = 0.0  # share of chips whose tones are not varied
-    resized: _Share = 0.8  # share of chips whose pixels are enlarged or reduced
-    same_day: _Share = 0.0  # share of chips that show one date twice, and so no change
+    around_change: _Share = 0.0  # share of chips cropped around a changed pixel, if there is one
+    mixed: _Share = 0.0  # share of chips with CutMix, both dates and truth
+    as_is: _Share = 0.0  # share of chips without augmented tones
+    resized: _Share = 0.8  # share of chips with another pixel size
+    same_day: _Share = 0.0  # share of unchanged chips that use one date twice
 
 
-class Loss(_Part):
-    """Weights of the terms of the loss; see `losses` for their formulas."""
+class Loss(_RecipePart):
+    """Recipe of the loss: weights of its terms, see `losses`."""
 
     cross_entropy: _NotNegative = 1.0
     focus: _NotNegative = 0.0  # exponent of the focal term; 0 = plain cross-entropy
-    change_weight: _Positive = 1.0  # how much more a changed pixel counts
+    change_weight: _Positive = 1.0  # weight of a changed pixel relative to an unchanged one
     dice: _NotNegative = 1.0
     auxiliary: Literal["none", "contrastive", "triplet"] = "none"  # on the encoder's features
     auxiliary_weight: _NotNegative = 0.1
@@ -71,21 +69,23 @@ class Loss(_Part):
     metric: Literal["euclidean", "cosine"] = "euclidean"
 
 
-class Schedule(_Part):
-    """How far and how fast."""
+class Schedule(_RecipePart):
+    """Recipe of the schedule: length, learning rate, averaging."""
 
     steps: _Count = 2000
-    minutes: _Positive | None = None  # of training and validating; given, it ends the run instead of `steps`
+    minutes: _Positive | None = (
+        None  # of training and validation; if given, it ends the run instead of `steps`
+    )
     learning_rate: _Positive = 2e-3
-    warm_up: _Share = 0.03  # share of the budget in which the rate rises
-    last_rate: _Share = 0.01  # share of the rate that is left at the end
+    warm_up: _Share = 0.03  # share of the budget with rising learning rate
+    last_rate: _Share = 0.01  # final learning rate, share of `learning_rate`
     weight_decay: _NotNegative = 1e-2
-    clip: _Positive = 1.0  # longest gradient
-    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998  # of the averaged weights, a step
-    frozen_statistics: bool = False  # batch norm keeps the statistics that it came with
+    clip: _Positive = 1.0  # gradient norm
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998  # of the averaged weights, per step
+    frozen_statistics: bool = False  # batch norm statistics are not updated
 
     def rate_at(self, share: float) -> float:
-        """Learning rate after a share of the budget: a linear rise, then half a cosine.
+        """Learning rate of the schedule after a share of the budget: linear warm-up, then half a cosine.
 
         The cosine without restarts of Loshchilov and Hutter (2017, equation 5).
         """
@@ -94,42 +94,45 @@ class Schedule(_Part):
         return self.learning_rate * rise * (self.last_rate + (1 - self.last_rate) * fall)
 
 
-class Validation(_Part):
-    """What chooses the checkpoint, and what the probabilities are fitted to."""
+class Validation(_RecipePart):
+    """Recipe of the validation: choice of the checkpoint, calibration and threshold."""
 
-    every: _Count = 100  # steps; also how often the state is written
+    every: _Count = 100  # steps; also the interval of writing the state
     scenes: _Count = 48  # of the sources
     size_px: Annotated[int, Field(ge=MOST_STRIDE, multiple_of=MOST_STRIDE)] = 256
-    # The weights of the best validation, or those of the last: few places choose badly.
+    # Weights of the best validation, or of the last: a choice on few places is unreliable.
     keep: Literal["best", "last"] = "best"
-    patience: _Count | None = None  # validations without a better one, after which the run ends
-    # Share of the labelled places that validates. 0 = all of them teach, and the probabilities and the
-    # threshold are fitted to what was learned: of a few chips each one is worth more in teaching.
+    patience: _Count | None = None  # number of validations without improvement that ends the run
+    # Share of the labelled places for validation. 0 = all are for training, and the calibration and the
+    # threshold are fitted to the training scenes, if these are few.
     places: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    test_places: Annotated[float, Field(ge=0, lt=1)] = 0.2  # share of them that is reported on
-    held_out: _Count = 96  # scenes to calibrate on, and as many others to report on
-    # Training scenes hold more change than the ground does, so that there is something to learn. The
-    # probabilities are fitted to this share. None = the share that they hold.
+    test_places: Annotated[float, Field(ge=0, lt=1)] = (
+        0.2  # share of the labelled places for the reported scores
+    )
+    held_out: _Count = 96  # scenes for the calibration, and as many others for the scores
+    # Prior share of change for the calibration, because training scenes have more change than usual. None =
+    # the share in the scenes.
     change_share: Annotated[float, Field(gt=0, lt=1)] | None = None
-    # What the probabilities are fitted to: scenes as they are, or varied as in training, which tells more of
-    # sensors that the held-out scenes were not taken with.
+    # Scenes for the calibration: unmodified, or augmented as in training, which represents other sensors.
     fitted_to: Literal["plain", "varied"] = "plain"
-    # The model's threshold: of the best F1, or such that as much is marked as has changed. Scenes made to be
-    # hard have their best F1 where several times the changed area is marked, which nobody wants to look at.
+    # The model's threshold: best F1, or equal marked and changed area. Synthetic scenes are so hard that
+    # their best F1 marks several times the changed area.
     threshold: Literal["best_f1", "area"] = "best_f1"
 
 
-class Unlabelled(_Part):
-    """Consistency training on unlabelled pairs, see `consistency`."""
+class Unlabelled(_RecipePart):
+    """Recipe of training on unlabelled pairs, see `losses.consistency`."""
 
-    weight: _NotNegative = 0.5  # of its loss beside that of the labelled chips
-    batch: _Count = 4  # chips a step
-    sure: Annotated[float, Field(gt=0.5, lt=1)] = 0.9  # how sure the averaged network must be of a pixel
-    from_share: _Share = 0.1  # of the budget; before, the averaged network knows too little
+    weight: _NotNegative = 0.5  # of the consistency loss
+    batch: _Count = 4  # chips per step
+    sure: Annotated[float, Field(gt=0.5, lt=1)] = 0.9  # confidence of the averaged network in a pseudo label
+    from_share: _Share = (
+        0.1  # share of the budget without the consistency loss, until the averaged network is accurate
+    )
 
 
-class Recipe(_Part):
-    """A training run."""
+class Recipe(_RecipePart):
+    """Recipe of a training run."""
 
     name: str
     version: str = "0.1.0"
@@ -138,7 +141,7 @@ class Recipe(_Part):
     bands_required: _Count = 3
     architecture: Architecture
     sources: tuple[Supply, ...] = ()
-    labelled_weight: _Positive = 1.0  # of labelled pairs beside the sources
+    labelled_weight: _Positive = 1.0  # weight of labelled pairs relative to the sources
     chips: Chips = Chips()
     loss: Loss = Loss()
     schedule: Schedule = Schedule()
@@ -150,24 +153,22 @@ class Recipe(_Part):
     @model_validator(mode="before")
     @classmethod
     def _bands_of_the_architecture(cls, given: Any) -> Any:
-        """The architecture's number of bands follows from their names."""
+        """Set the architecture's number of bands in a recipe from their names."""
         if not isinstance(given, dict) or not isinstance(given.get("architecture", {}), dict):
             return given
         bands = given.get("bands", cls.model_fields["bands"].default)
         return given | {"architecture": {"bands": len(bands), **given.get("architecture", {})}}
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_consistency(self) -> Self:
         if self.architecture.bands != len(self.bands):
             raise ValueError(
-                f"the architecture has {self.architecture.bands} bands, and {len(self.bands)} are named"
+                f"the architecture has {self.architecture.bands} bands, and {len(self.bands)} are listed"
             )
         if self.bands_required > len(self.bands):
-            raise ValueError(f"{self.bands_required} bands are required, and {len(self.bands)} are named")
+            raise ValueError(f"{self.bands_required} bands are required, and {len(self.bands)} are listed")
         if not self.validation.places and self.validation.keep == "best":
-            raise ValueError(
-                "validation.places = 0 leaves nothing to choose by: add validation.keep = 'last'"
-            )
+            raise ValueError("validation.places = 0 leaves no validation score: add validation.keep = 'last'")
         for source in self.sources:
             if source.size_px < self.chips.size_px:
                 raise ValueError(
@@ -177,7 +178,7 @@ class Recipe(_Part):
 
 
 def known_recipes() -> tuple[str, ...]:
-    """Names of the recipes that come with rsdetect."""
+    """Names of the recipes that are shipped with rsdetect."""
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
 
 
@@ -187,12 +188,12 @@ def read_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     Parameters
     ----------
     changes
-        Keys with other values, as "schedule.steps=500"; values are written as in TOML.
+        Overrides of keys, such as "schedule.steps=500"; values are written as in TOML.
 
     Raises
     ------
     InputError
-        No such recipe or file, it is not TOML, or it holds a key or a value that is none.
+        There is no such recipe or file, it is not TOML, or it has an unknown key or a wrong value.
     """
     path = Path(recipe)
     if not path.is_file():
@@ -207,17 +208,17 @@ def read_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"The recipe {path} cannot be read: {error}.") from error
     for change in changes:
-        _apply(given, change)
-    return validated(given, str(path))
+        _apply_change(given, change)
+    return validate_recipe(given, str(path))
 
 
-def validated(given: dict[str, Any], where: str) -> Recipe:
-    """The recipe in plain values, checked; `where` is named in errors.
+def validate_recipe(given: dict[str, Any], where: str) -> Recipe:
+    """Validate a recipe given as plain values; `where` is used in errors.
 
     Raises
     ------
     InputError
-        A key or a value that is none.
+        A key is unknown, or a value is wrong.
     """
     try:
         return Recipe.model_validate(given)
@@ -225,17 +226,17 @@ def validated(given: dict[str, Any], where: str) -> Recipe:
         raise InputError(f"The recipe {where} is wrong: {in_words(error, Recipe, 'recipe')}.") from error
 
 
-def _apply(given: dict[str, Any], change: str) -> None:
+def _apply_change(given: dict[str, Any], change: str) -> None:
     key, equals, value = change.partition("=")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        parsed = value.strip()  # a word may come without its quotes
+        parsed = value.strip()  # a string may be given without quotes
     *tables, last = key.strip().split(".")
     if not equals or not last:
         raise InputError(f"`changes` {change!r} is not KEY=VALUE, as in `changes='schedule.steps=500'`.")
     for table in tables:
         given = given.setdefault(table, {})
         if not isinstance(given, dict):
-            raise InputError(f"`changes` {change!r}: {table!r} holds no keys.")
+            raise InputError(f"`changes` {change!r}: {table!r} has no keys.")
     given[last] = parsed

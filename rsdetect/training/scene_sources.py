@@ -1,4 +1,4 @@
-"""Where training scenes come from: made on demand without end, or prepared files. Known by number."""
+"""Sources of numbered training scenes: generated on demand, or prepared files."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from rsdetect.errors import InputError
-from rsdetect.training.index import PreparedScene
-from rsdetect.training.scenes import FIRST_SEED, SEEDS, TrainingScene, read_scene, write_scene
+from rsdetect.training.scene_index import PreparedScene
+from rsdetect.training.training_scenes import FIRST_SEED, SEEDS, TrainingScene, read_scene, write_scene
 
 if TYPE_CHECKING:
-    from rsdetect.training.compositing.images import Image
+    from rsdetect.training.compositing.source_images import Image
 
 
 class SceneSource(Protocol):
-    """Numbered scenes; a number always gives the same scene. Pickles, because other processes draw."""
+    """Source of numbered scenes; a number always gives the same scene. Must be picklable for workers."""
 
     def draw(self, step: int, rng: np.random.Generator) -> int:
-        """The number of a scene that step `step` may draw."""
+        """Draw the number of a scene for step `step`."""
         ...
 
     def load(self, number: int) -> TrainingScene:
-        """Scene `number`."""
+        """Load scene `number` from the source."""
         ...
 
 
 class SceneMaker(Protocol):
-    """Makes the scene of a seed. Pickles."""
+    """Generator of the scene of a seed. Must be picklable."""
 
     def __call__(self, seed: int, size: int) -> TrainingScene:
-        """A scene of `size` x `size` pixels; equal arguments give equal pixels."""
+        """Generate a scene of `size` x `size` pixels; equal arguments give equal pixels."""
         ...
 
 
 @dataclass(frozen=True)
-class Simulated:
-    """Scenes of the simulator.
+class SimulatedScenes:
+    """Source of simulated scenes.
 
     Raises
     ------
     InputError
-        A sensor, or a kind of change, that the simulator does not have.
+        The sensor or kind of change is unknown.
     """
 
-    sensors: tuple[str, ...] = ()  # none = all, as the simulator mixes them
-    counted: tuple[str, ...] = ()  # kinds of change that the truth holds; none = all
+    sensors: tuple[str, ...] = ()  # empty = all, in the simulator's mixture
+    counted: tuple[str, ...] = ()  # kinds of change in the truth; empty = all
 
     def __post_init__(self) -> None:
         from rsdetect.simulation.imaging.sensors import SENSORS
@@ -62,8 +62,8 @@ class Simulated:
                     raise InputError(f"There is no {what} {name!r} to simulate; known: {', '.join(known)}.")
 
     def __call__(self, seed: int, size: int) -> TrainingScene:
-        """A scene of `size` x `size` pixels."""
-        # Only here, so that prepared scenes need no simulator.
+        """Generate a scene of `size` x `size` pixels."""
+        # Imported here, so that prepared scenes require no simulator.
         from rsdetect.simulation.scene import render_whole
         from rsdetect.simulation.spec import ChangeKind
         from rsdetect.simulation.training_pairs import training_spec
@@ -82,24 +82,24 @@ class Simulated:
 
 
 @dataclass(frozen=True)
-class Cuts:
-    """Scenes cut from real images; from dead leaves alone where no images are given."""
+class CompositeScenes:
+    """Source of composite scenes from real images, or from dead leaves only if no images are given."""
 
-    images: Path | None  # folder of prepared images, see `cuts.prepare`
+    images: Path | None  # folder of prepared images, see `compositing.prepare_images`
 
     def check(self, size: int) -> None:
-        """See that scenes of `size` pixels can be cut, before other processes try.
+        """Check that the images of the source allow scenes of `size` pixels, before workers start.
 
         Raises
         ------
         InputError
-            The folder holds no prepared image, or one that is too small.
+            The folder has no prepared image, or one that is too small.
         """
         if self.images is not None:
             _images(self.images, size)
 
     def __call__(self, seed: int, size: int) -> TrainingScene:
-        """A scene of `size` x `size` pixels."""
+        """Generate a scene of `size` x `size` pixels."""
         from rsdetect.training.compositing import cut_scene
 
         return cut_scene(seed, size, () if self.images is None else _images(self.images, size))
@@ -108,15 +108,15 @@ class Cuts:
 @lru_cache(maxsize=2)
 def _images(folder: Path, size: int) -> Sequence[Image]:
     """Read once a process, because reading takes longer than making a scene."""
-    from rsdetect.training.compositing.day import MARGIN_PX
-    from rsdetect.training.compositing.images import read_images
+    from rsdetect.training.compositing.acquisition_day import MARGIN_PX
+    from rsdetect.training.compositing.source_images import read_images
 
     return read_images(folder, size + 2 * MARGIN_PX)
 
 
 @dataclass(frozen=True)
 class EndlessScenes:
-    """Scenes that are made when they are first drawn, and kept as files for the next time."""
+    """Unlimited source of scenes that are generated when first drawn, and cached as files."""
 
     make: SceneMaker
     folder: Path
@@ -127,18 +127,18 @@ class EndlessScenes:
     kept: int = 1_000_000
 
     def numbers(self, step: int) -> range:
-        """The scenes that step `step` may draw from: more with every step, and only the newest."""
+        """Range of scene numbers available to step `step`: grows with the step, limited to the newest."""
         end = self.first + int(self.per_step * step)
         return range(max(0, end - self.kept), end)
 
     def draw(self, step: int, rng: np.random.Generator) -> int:
-        """One of `numbers(step)`."""
+        """Draw one of `numbers(step)`."""
         numbers = self.numbers(step)
         return int(rng.integers(numbers.start, numbers.stop))
 
     def load(self, number: int) -> TrainingScene:
-        """Scene `number`, made now where nobody made it before."""
-        assert number < SEEDS, "scenes of one use must not run into those of the next"
+        """Load scene `number`, generated on first use."""
+        assert number < SEEDS, "scene numbers of one use must not overlap those of the next"
         path = self._path(number)
         if path.exists():
             return read_scene(path)
@@ -147,8 +147,8 @@ class EndlessScenes:
         write_scene(path, scene)
         return scene
 
-    def forget(self, step: int) -> None:
-        """Remove the files that step `step` and those after it cannot draw any more."""
+    def remove_stale(self, step: int) -> None:
+        """Remove the cached scenes that step `step` and later ones cannot draw."""
         oldest = self.numbers(step).start
         for path in self.folder.glob(f"{self.use}-{self.size}-*.npz"):
             if int(path.stem.rpartition("-")[2]) < oldest:
@@ -160,42 +160,42 @@ class EndlessScenes:
 
 @dataclass(frozen=True)
 class PreparedScenes:
-    """Scenes that lie ready as files, as `prepare` writes them; drawn by their number of labelled pixels."""
+    """Source of scenes prepared as files (`prepare_scenes`); drawn in proportion to their labelled pixels."""
 
     folder: Path
     scenes: tuple[PreparedScene, ...]
 
     def draw(self, step: int, rng: np.random.Generator) -> int:
-        """Any of them, at every step."""
+        """Draw any prepared scene, at every step."""
         pixels = np.array([scene.pixels for scene in self.scenes], dtype=np.float64)
         return int(rng.choice(len(pixels), p=pixels / pixels.sum()))
 
     def load(self, number: int) -> TrainingScene:
-        """Scene `number`."""
+        """Load the prepared scene `number`."""
         return read_scene(self.folder / self.scenes[number].file)
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Several sources, each drawn from by its weight."""
+    """Mixture of several scene sources with weights."""
 
     sources: tuple[SceneSource, ...]
     weights: tuple[float, ...]
 
     def draw(self, step: int, rng: np.random.Generator) -> TrainingScene:
-        """One scene that step `step` may draw."""
+        """Draw a scene of the mixture for step `step`."""
         shares = np.array(self.weights) / sum(self.weights)
         source = self.sources[int(rng.choice(len(self.sources), p=shares))]
         return source.load(source.draw(step, rng))
 
     def first(self, count: int) -> list[tuple[SceneSource, int]]:
-        """Scenes known by their number: `count` of those without end, shared out by weight, all others."""
+        """First scenes of the mixture: `count` of unlimited sources, split by weight, and all prepared."""
         endless = [isinstance(source, EndlessScenes) for source in self.sources]
-        total = sum(weight for weight, without_end in zip(self.weights, endless, strict=True) if without_end)
+        total = sum(weight for weight, is_endless in zip(self.weights, endless, strict=True) if is_endless)
         chosen: list[tuple[SceneSource, int]] = []
         for source, weight in zip(self.sources, self.weights, strict=True):
-            of_it = (
+            available = (
                 len(source.scenes) if isinstance(source, PreparedScenes) else round(count * weight / total)
             )
-            chosen += [(source, number) for number in range(of_it)]
+            chosen += [(source, number) for number in range(available)]
         return chosen

@@ -1,4 +1,4 @@
-"""What Lightning trains: the network, its averaged copy, the loss, the rate, and how it is validated."""
+"""Training task for Lightning: the network, its averaged copy, loss, learning rate and validation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rsdetect.training.losses import (
     contrastive,
     cross_entropy,
     dice,
+    downsample_labels,
     feature_distance,
-    shrink,
     triplet,
 )
 from rsdetect.training.recipe import Loss, Recipe
@@ -32,7 +32,7 @@ _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class ChangeTask(pl.LightningModule):
-    """Trains `net` by the recipe; `average` is what is validated and kept.
+    """Training task of `net` by the recipe; the averaged network `average` is validated and saved.
 
     Logs "loss", "rate", "validation_f1" (at the best threshold), "validation_threshold",
     "validation_average_precision".
@@ -42,8 +42,8 @@ class ChangeTask(pl.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = averaged(self.net, recipe.schedule.average_decay)
-        self.seconds = 0.0  # of training and validating so far, over all resumptions
+        self.average = averaged_network(self.net, recipe.schedule.average_decay)
+        self.seconds = 0.0  # of training and validation so far, over all resumptions
         self._resumed = time.monotonic()
         self._losses: list[Tensor] = []  # since the last validation
         self._counts: list[Counts] = []
@@ -52,14 +52,14 @@ class ChangeTask(pl.LightningModule):
             self.net.encoder.register_forward_hook(self._keep_features)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW (Loshchilov and Hutter 2019); the rate is set before each step."""
+        """AdamW optimizer (Loshchilov and Hutter 2019); the learning rate is set before each step."""
         schedule = self.recipe.schedule
         return torch.optim.AdamW(
             self.net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
 
     def share_done(self) -> float:
-        """Share of the budget that is spent, the same on all ranks."""
+        """Used share of the training budget, equal on all ranks."""
         schedule = self.recipe.schedule
         if schedule.minutes is None:
             return self.global_step / schedule.steps
@@ -68,15 +68,15 @@ class ChangeTask(pl.LightningModule):
 
     @property
     def minutes(self) -> float:
-        """Minutes of training and validating so far, over all resumptions."""
+        """Minutes of training and validation so far, over all resumptions."""
         return (self.seconds + time.monotonic() - self._resumed) / 60
 
     def on_train_start(self) -> None:
-        """The clock runs from here, where loading and first scenes are done."""
+        """Start the clock of the training, after loading and the first scenes."""
         self._resumed = time.monotonic()
 
     def on_train_epoch_start(self) -> None:
-        """Batch norm keeps its statistics where the recipe says so; the averaged network always does."""
+        """Set train mode; batch norm statistics are frozen if the recipe requires it."""
         self.net.train()
         self.average.eval()
         self._losses = []
@@ -86,13 +86,13 @@ class ChangeTask(pl.LightningModule):
                     module.eval()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the rate by the share of the budget."""
+        """Set the learning rate by the used share of the budget."""
         rate = self.recipe.schedule.rate_at(self.share_done())
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+        """Training loss of one batch."""
         before, after, truth, weight, *views = batch
         logit = self.net(_channels_last(before), _channels_last(after))
         with torch.autocast(logit.device.type, enabled=False):
@@ -105,45 +105,45 @@ class ChangeTask(pl.LightningModule):
         return loss
 
     def mean_loss(self) -> float:
-        """Mean of the loss since the last validation."""
+        """Mean training loss since the last validation."""
         return float(torch.stack(self._losses).mean()) if self._losses else math.nan
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Move the averaged weights; end the run where its budget is spent."""
+        """Update the averaged weights; end the training when its budget is used."""
         self.average.update_parameters(self.net)
         if self.share_done() >= 1:
             self.trainer.should_stop = True
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to count."""
+        """Reset the counts of the validation."""
         self._counts = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count what the averaged network says of one whole scene."""
+        """Count the predictions of the averaged network on one whole validation scene."""
         before, after, truth, weight = batch
         logit = self.average(_channels_last(before), _channels_last(after))
         p = logit.float().sigmoid().cpu().numpy()
         self._counts.append(Counts.of(p, truth.cpu().numpy() > 0, weight.cpu().numpy() > 0))
 
     def on_validation_epoch_end(self) -> None:
-        """Score all ranks' counts together."""
-        counts = self._gathered(Counts.total(self._counts))
+        """Log the validation scores over the counts of all ranks."""
+        counts = self._gather_counts(Counts.total(self._counts))
         threshold, f1 = counts.best()
         figures = {
             "validation_f1": float(f1),
             "validation_threshold": float(threshold),
             "validation_average_precision": float(counts.average_precision()),
         }
-        # The figures are equal on all ranks already.
+        # The figures are already equal on all ranks.
         self.log_dict(figures, prog_bar=True, sync_dist=False, rank_zero_only=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The clock is part of the state; so is the last figure, by which checkpoints are chosen."""
+        """Add the training time and the last validation F1 to a checkpoint."""
         checkpoint["seconds"] = self.minutes * 60
         checkpoint["validation_f1"] = float(self.trainer.callback_metrics["validation_f1"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Carry on with the clock."""
+        """Restore the training time from a checkpoint."""
         self.seconds = checkpoint["seconds"]
 
     def _loss(self, logit: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ class ChangeTask(pl.LightningModule):
         return total
 
     def _consistency(self, views: Sequence[Tensor]) -> Tensor:
-        """The averaged network, the teacher, sees chips as inference would; the network sees them varied."""
+        """Consistency loss: the averaged network (teacher) on weak views, the network on augmented views."""
         weak_before, weak_after, strong_before, strong_after, seen = views
         with torch.no_grad():
             teacher = self.average(_channels_last(weak_before), _channels_last(weak_after)).float()
@@ -165,7 +165,7 @@ class ChangeTask(pl.LightningModule):
     def _keep_features(self, encoder: nn.Module, given: Any, features: tuple[Tensor, ...]) -> None:
         self._features = features
 
-    def _gathered(self, counts: Counts) -> Counts:
+    def _gather_counts(self, counts: Counts) -> Counts:
         if self.trainer.world_size == 1:
             return counts
         stacked = torch.from_numpy(np.stack([counts.changed, counts.unchanged])).to(self.device)
@@ -174,13 +174,13 @@ class ChangeTask(pl.LightningModule):
 
 
 def main_loss(loss: Loss, logit: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Cross-entropy and Dice, as the recipe weighs them; all (n, h, w)."""
+    """Main training loss: cross-entropy and Dice with the weights of the recipe; all (n, h, w)."""
     entropy = cross_entropy(logit, truth, weight, focus=loss.focus, change_weight=loss.change_weight)
     return loss.cross_entropy * entropy + loss.dice * dice(logit, truth, weight)
 
 
 def auxiliary_loss(loss: Loss, features: tuple[Tensor, ...], truth: Tensor, weight: Tensor) -> Tensor:
-    """The auxiliary term, mean over the levels of the encoder.
+    """Auxiliary training loss on features, averaged over the levels of the encoder.
 
     Parameters
     ----------
@@ -192,18 +192,18 @@ def auxiliary_loss(loss: Loss, features: tuple[Tensor, ...], truth: Tensor, weig
     for level in features:
         before, after = level.float().chunk(2)
         distance = feature_distance(before, after, loss.metric)
-        losses.append(term(distance, *shrink(truth, weight, distance.shape[-2]), loss.margin))
+        losses.append(term(distance, *downsample_labels(truth, weight, distance.shape[-2]), loss.margin))
     return torch.stack(losses).mean()
 
 
-def averaged(net: nn.Module, decay: float) -> AveragedModel:
-    """A copy of `net` that follows its weights and batch norm statistics by exponential averaging."""
+def averaged_network(net: nn.Module, decay: float) -> AveragedModel:
+    """Averaged copy of `net`: exponential average of its weights and batch norm statistics in training."""
 
     def follow(kept: _Tensors, now: _Tensors, count: Tensor | int) -> None:
         if not kept[0].dtype.is_floating_point:
             torch._foreach_copy_(kept, now)
             return
-        # Early on the average would still be mostly the random start.
+        # A smaller decay at the start, where the average would be mostly the random initialisation.
         early = (1 + int(count)) / (10 + int(count))
         torch._foreach_lerp_(kept, now, 1 - min(decay, early))
 

@@ -18,7 +18,7 @@ from rsdetect.jobs.options import DetectOptions
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import PairOptions
 from rsdetect.training.options import TrainOptions
-from rsdetect.training.prepare import PrepareOptions
+from rsdetect.training.prepare_scenes import PrepareOptions
 
 REQUIRED = {  # of option dataclasses that have no default for everything
     TrainOptions: {"out": Path("m.safetensors")},

@@ -187,7 +187,7 @@ def test_integer_draws_are_uniform_and_in_range():
 
 def test_the_block_transform_is_the_cosine_transform():
     blocks = np.random.default_rng(0).uniform(0, 255, (8, 8, 3, 5)).astype(np.float32)
-    waves = compression._both_axes(compression._to_waves, blocks)
+    waves = compression._transform_both_axes(compression._cosine_transform, blocks)
     np.testing.assert_allclose(waves, dctn(blocks, axes=(0, 1), norm="ortho"), atol=1e-3)
-    back = compression._both_axes(compression._from_waves, waves)
+    back = compression._transform_both_axes(compression._inverse_cosine_transform, waves)
     np.testing.assert_allclose(back, idctn(waves, axes=(0, 1), norm="ortho"), atol=1e-3)

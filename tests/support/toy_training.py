@@ -8,9 +8,9 @@ import numpy as np
 
 from rsdetect.training.batches import PlainChips
 from rsdetect.training.loop import Feed
-from rsdetect.training.recipe import Recipe, validated
+from rsdetect.training.recipe import Recipe, validate_recipe
 from rsdetect.training.scene_sources import EndlessScenes, Mixture
-from rsdetect.training.scenes import TrainingScene
+from rsdetect.training.training_scenes import TrainingScene
 
 SIZE = 64
 RGB = ("red", "green", "blue")
@@ -29,7 +29,7 @@ RECIPE = {
 def toy_recipe(**tables: dict[str, object]) -> Recipe:
     """The toy recipe with other keys in some tables."""
     changed = {name: {**RECIPE.get(name, {}), **keys} for name, keys in tables.items()}  # type: ignore[dict-item]
-    return validated({**RECIPE, **changed}, "toy")
+    return validate_recipe({**RECIPE, **changed}, "toy")
 
 
 def toy_scene(seed: int, size: int = SIZE) -> TrainingScene:

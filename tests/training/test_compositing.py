@@ -19,14 +19,28 @@ from scipy.ndimage import binary_dilation
 from rsdetect.errors import InputError
 from rsdetect.training.chips import training_chip
 from rsdetect.training.compositing import cut_scene
-from rsdetect.training.compositing.built import draw_settlement
-from rsdetect.training.compositing.classes import Drift, drift_between, parcel_drift, random_drift
-from rsdetect.training.compositing.day import MARGIN_PX, Day, draw_days, expose
-from rsdetect.training.compositing.images import BANDS, Cut, Image, draw_cut, read_images, standardise, take
-from rsdetect.training.compositing.leaves import dead_leaves, one_over_f
-from rsdetect.training.compositing.moved import DOUBTFUL, NOTHING, Grounds, difference, move_pieces
-from rsdetect.training.compositing.prepare import ImageFile, prepare_images
-from rsdetect.training.compositing.shapes import draw_piece, grow_piece
+from rsdetect.training.compositing.acquisition_day import MARGIN_PX, Day, draw_days, expose_day
+from rsdetect.training.compositing.buildings import draw_settlement
+from rsdetect.training.compositing.dead_leaves import dead_leaves, one_over_f_noise
+from rsdetect.training.compositing.land_classes import Drift, drift_between, parcel_drift, random_drift
+from rsdetect.training.compositing.moved_pieces import (
+    DOUBTFUL,
+    NOTHING,
+    Grounds,
+    move_pieces,
+    patch_difference,
+)
+from rsdetect.training.compositing.piece_shapes import draw_piece, grow_piece
+from rsdetect.training.compositing.prepare_images import ImageFile, prepare_images
+from rsdetect.training.compositing.source_images import (
+    BANDS,
+    Image,
+    ImageCrop,
+    draw_image_crop,
+    read_images,
+    standardise_image,
+    take_image_crop,
+)
 
 SIZE = 64
 
@@ -43,8 +57,8 @@ def land(seed: int, shape: tuple[int, int] = (150, 170), bands: int = 6) -> np.n
     """Numbers of an image with structure at every scale; (bands, height, width) uint8."""
     rng = np.random.default_rng(seed)
     edge = max(shape)
-    grey = one_over_f(edge, 1.3, rng)[: shape[0], : shape[1]]
-    own = np.stack([one_over_f(edge, 1.0, rng)[: shape[0], : shape[1]] for _ in range(bands)])
+    grey = one_over_f_noise(edge, 1.3, rng)[: shape[0], : shape[1]]
+    own = np.stack([one_over_f_noise(edge, 1.0, rng)[: shape[0], : shape[1]] for _ in range(bands)])
     return np.clip(110 + 25 * grey + 12 * own, 1, 255).astype(np.uint8)
 
 
@@ -95,7 +109,7 @@ def test_another_process_cuts_the_same_pair(folder, images):
         "    sys.modules[name] = None  # as on a machine that only trains\n"
         "from pathlib import Path\n"
         "from rsdetect.training.compositing import cut_scene\n"
-        "from rsdetect.training.compositing.images import read_images\n"
+        "from rsdetect.training.compositing.source_images import read_images\n"
         f"images = read_images(Path({str(folder)!r}), {SIZE + 2 * MARGIN_PX})\n"
         f"scene = cut_scene(3, {SIZE}, images)\n"
         "print(hashlib.sha256(scene.before.tobytes() + scene.after.tobytes()).hexdigest())\n"
@@ -211,9 +225,9 @@ def test_a_settlement_without_change_has_no_truth_and_one_with_has():
 
 def test_difference_counts_tone_and_texture():
     flat = np.zeros((3, 20, 20), np.float32)
-    assert difference(flat, flat + 2) == pytest.approx(np.full((20, 20), 2.0))
+    assert patch_difference(flat, flat + 2) == pytest.approx(np.full((20, 20), 2.0))
     checks = np.where(np.indices((20, 20)).sum(axis=0) % 2, 1.0, -1.0)[None].repeat(3, axis=0)
-    assert difference(flat, checks.astype(np.float32)) == pytest.approx(np.ones((20, 20)))
+    assert patch_difference(flat, checks.astype(np.float32)) == pytest.approx(np.ones((20, 20)))
 
 
 # Crops
@@ -228,16 +242,16 @@ def test_crops_at_scale_one_are_the_pixels_themselves():
     image = as_image(land(3, (90, 100), 3))
     window = image.pixels[:, 20:51, 30:61]
     for quarters in range(4):
-        crop, valid = take(image, Cut((35.0, 45.0), 1.0, quarters * np.pi / 2, False), 31)
+        crop, valid = take_image_crop(image, ImageCrop((35.0, 45.0), 1.0, quarters * np.pi / 2, False), 31)
         turned = [np.array_equal(np.rint(crop), np.rot90(window, k, axes=(1, 2))) for k in range(4)]
         assert sum(turned) == 1 and valid.all()
-    crop, _ = take(image, Cut((35.0, 45.0), 1.0, 0.0, True), 31)
+    crop, _ = take_image_crop(image, ImageCrop((35.0, 45.0), 1.0, 0.0, True), 31)
     assert np.array_equal(np.rint(crop), window[:, :, ::-1])
 
 
 def test_an_enlarged_crop_passes_through_the_pixels():
     image = as_image(land(3, (90, 100), 3))
-    crop, _ = take(image, Cut((40.0, 50.0), 0.5, 0.0, False), 41)
+    crop, _ = take_image_crop(image, ImageCrop((40.0, 50.0), 0.5, 0.0, False), 41)
     assert crop[:, ::2, ::2] == pytest.approx(image.pixels[:, 30:51, 40:61], abs=0.05)
 
 
@@ -250,7 +264,7 @@ def test_an_enlarged_crop_passes_through_the_pixels():
 @settings(max_examples=80, deadline=None)
 def test_crops_stay_inside_the_image(seed, height, width, size):
     image = as_image(np.zeros((3, height, width)))
-    cut = draw_cut(image, size, np.random.default_rng(seed), (0.25, 1.6))
+    cut = draw_image_crop(image, size, np.random.default_rng(seed), (0.25, 1.6))
     half = (size - 1) / 2
     reach = half * cut.step * (abs(np.cos(cut.angle)) + abs(np.sin(cut.angle)))
     for centre, edge in zip(cut.centre, (height, width), strict=True):
@@ -263,7 +277,7 @@ def test_gaps_are_never_taken_for_ground():
     valid = pixels[0] > 0
     image = Image("test", pixels.astype(np.float32), valid, BANDS[:3])
     for angle in (0.0, 0.7, 2.0):
-        crop, usable = take(image, Cut((50.0, 50.0), 0.6, angle, False), 41)
+        crop, usable = take_image_crop(image, ImageCrop((50.0, 50.0), 0.6, angle, False), 41)
         assert usable.any() and not usable.all()
         assert crop[:, usable] == pytest.approx(1.0, abs=0.2)  # a cubic spline rings by a tenth
 
@@ -294,11 +308,11 @@ def plain_day(bands: int, **changed) -> Day:
     return Day(**{**neutral, **zeros, **changed})
 
 
-def test_a_day_shifts_by_what_it_says():
+def test_a_day_shifts_by_its_shift():
     pixels = ground(2, edge=SIZE + 2 * MARGIN_PX)
     rng = np.random.default_rng(0)
-    still = expose(pixels, plain_day(3), np.uint16, rng)
-    moved = expose(pixels, plain_day(3, shift_px=(1.0, -2.0)), np.uint16, rng)
+    still = expose_day(pixels, plain_day(3), np.uint16, rng)
+    moved = expose_day(pixels, plain_day(3, shift_px=(1.0, -2.0)), np.uint16, rng)
     assert still.shape == (3, SIZE, SIZE)
     assert np.array_equal(moved[:, :-1, 2:], still[:, 1:, :-2])
 
@@ -306,8 +320,8 @@ def test_a_day_shifts_by_what_it_says():
 def test_haze_takes_contrast_and_numbers_stay_above_no_data():
     pixels = 4 * ground(2, edge=SIZE + 2 * MARGIN_PX)
     rng = np.random.default_rng(0)
-    clear = expose(pixels, plain_day(3), np.uint8, rng)
-    hazy = expose(pixels, plain_day(3, haze=0.5), np.uint8, rng)
+    clear = expose_day(pixels, plain_day(3), np.uint8, rng)
+    hazy = expose_day(pixels, plain_day(3, haze=0.5), np.uint8, rng)
     assert hazy.std() < 0.8 * clear.std()
     assert clear.min() == 1 and clear.max() == 255
 
@@ -318,7 +332,7 @@ def test_days_of_three_bands_are_compressed_at_any_size():
     compressed = 0
     for _ in range(12):
         day = draw_days(3, rng)[1]
-        assert expose(pixels, day, np.uint8, rng).shape == (3, 50, 50)
+        assert expose_day(pixels, day, np.uint8, rng).shape == (3, 50, 50)
         compressed += bool(day.compression.blocks or day.compression.waves)
     assert 0 < compressed < 12
 
@@ -347,7 +361,7 @@ def test_plants_drift_more_than_water():
 
 def test_the_drift_between_two_dates_is_found_by_class():
     rng = np.random.default_rng(1)
-    kind = (one_over_f(160, 1.5, rng) > 0).astype(int)
+    kind = (one_over_f_noise(160, 1.5, rng) > 0).astype(int)
     centres = np.array([[-1.0, -1.0, 1.5], [1.0, 1.0, -1.5]])
     offsets = np.array([[0.5, -0.3, 0.8], [-0.2, 0.4, 0.0]])
     noise = 0.15 * rng.standard_normal((3, 160, 160))
@@ -384,7 +398,7 @@ def slope(pixels: np.ndarray) -> float:
 def test_noise_falls_with_frequency_as_asked():
     rng = np.random.default_rng(0)
     for power in (0.5, 1.0, 1.5):
-        found = np.mean([slope(one_over_f(128, power, rng)) for _ in range(8)])
+        found = np.mean([slope(one_over_f_noise(128, power, rng)) for _ in range(8)])
         assert found == pytest.approx(-power, abs=0.1)
 
 
@@ -407,7 +421,7 @@ def test_dead_leaves_have_all_bands_in_spreads():
 def test_images_are_read_in_the_order_of_bands_with_their_drifts(images):
     assert [image.name for image in images] == ["a-0", "a-1", "b-0"]
     assert images[2].bands == ("red", "green", "blue", "nir")
-    expected = standardise(land(1, bands=4)[[2, 1, 0, 3]].astype(np.float32), np.ones((150, 170), bool))
+    expected = standardise_image(land(1, bands=4)[[2, 1, 0, 3]].astype(np.float32), np.ones((150, 170), bool))
     assert np.array_equal(images[2].pixels, expected)
     assert [len(image.drifts) for image in images] == [1, 1, 0]
     assert not images[1].pixels[:, 40:70, 20:60].any()
@@ -446,14 +460,14 @@ def wrong_shape(path: Path) -> None:
     [
         (not_an_archive, "no prepared image"),
         (another_archive, "lacks bands, pixels, valid"),
-        (too_small, "15 x 300 pixels, and crops of 80 x 80 need 22 x 22"),
+        (too_small, "15 x 300 pixels, and crops of 80 x 80 require at least 22 x 22"),
         (no_blue, "lacks blue"),
         (unknown_band, "'thermal'"),
-        (one_band_twice, "twice"),
-        (wrong_shape, "do not belong together"),
+        (one_band_twice, "duplicated"),
+        (wrong_shape, "are inconsistent"),
     ],
 )
-def test_what_is_no_image_is_said(tmp_path, write, words):
+def test_a_file_that_is_no_image_is_refused(tmp_path, write, words):
     write_image(tmp_path / "a.npz", land(0)[None])
     write(tmp_path / "b.npz")
     with pytest.raises(InputError, match=words) as said:
@@ -461,8 +475,8 @@ def test_what_is_no_image_is_said(tmp_path, write, words):
     assert "b.npz" in str(said.value)
 
 
-def test_a_folder_without_images_is_said(tmp_path):
-    with pytest.raises(InputError, match="holds no prepared image"):
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match="has no prepared image"):
         read_images(tmp_path, SIZE)
 
 
@@ -488,7 +502,7 @@ def write_tiff(path: Path, pixels: np.ndarray, left: float = 5e5, names=(), **pr
 SIX = ("blue", "green", "red", "nir", "swir1", "swir2")
 
 
-def test_rasters_become_images_a_place(tmp_path):
+def test_rasters_become_one_image_per_place(tmp_path):
     first = write_tiff(tmp_path / "first.tif", land(0), names=SIX)
     quality = np.zeros((1, 150, 170), np.uint8)
     quality[0, :30] = 4
@@ -515,11 +529,11 @@ def test_rasters_become_images_a_place(tmp_path):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ({"bands": ("red", "green")}, "has 6 bands, and 2 are named"),
+        ({"bands": ("red", "green")}, "has 6 bands, and 2 are listed"),
         ({"bands": ("red", "green", "blue", "nir", "swir1", "heat")}, "'heat'"),
         ({"bands": ("red", "green", "", "nir", "swir1", "swir2")}, "lacks blue"),
         ({}, "lacks red, green, blue; it has no named band"),
-        ({"bands": SIX, "mask_band": 9}, "bands 1 to 6, the mask is to be band 9"),
+        ({"bands": SIX, "mask_band": 9}, "bands 1 to 6, and no band 9 for the mask"),
     ],
 )
 def test_rasters_that_cannot_be_prepared_leave_nothing(tmp_path, source, words):
@@ -530,7 +544,7 @@ def test_rasters_that_cannot_be_prepared_leave_nothing(tmp_path, source, words):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tif", "good.tif"]
 
 
-def test_a_file_that_is_no_raster_is_said(tmp_path):
+def test_a_file_that_is_no_raster_is_refused(tmp_path):
     (tmp_path / "notes.tif").write_text("not a raster")
     with pytest.raises(InputError, match=r"notes\.tif"):
         prepare_images([ImageFile(path=tmp_path / "notes.tif")], tmp_path / "out")
@@ -561,7 +575,7 @@ def test_the_command_prepares_what_a_list_names(tmp_path):
     assert again.returncode == 2 and "name a new folder" in again.stderr
 
 
-def test_a_list_that_is_wrong_is_said(tmp_path):
+def test_a_wrong_list_is_refused(tmp_path):
     for text, words in [
         ("[[image]]\npath = 3", "image.0.path"),
         ('[[image]]\npath = "a.tif"\nmask = 3', "image.0.mask"),

@@ -112,7 +112,7 @@ def test_fine_tuning_starts_from_a_model(monkeypatch, tmp_path, simulated, label
     changes = ("--set", "schedule.learning_rate=1e-9", "--set", "schedule.frozen_statistics=true")
     sizes = ("--set", "chips.size_px=64", "--set", "chips.batch=2", "--set", "validation.every=2")
     options = ("--from", base, "--out", tuned, "--steps", 2, "--quiet", *changes, *sizes)
-    assert run(monkeypatch, labelled, "--pseudo-labels", labelled, *options) == 0
+    assert run(monkeypatch, labelled, "--unlabelled", labelled, *options) == 0
     before, after = load_model(base)[0].state_dict(), load_model(tuned)[0].state_dict()
     for key, value in before.items():
         torch.testing.assert_close(after[key], value, atol=1e-6, rtol=1e-6)
@@ -160,11 +160,11 @@ def test_a_work_folder_holds_one_run(monkeypatch, capsys, tmp_path, simulated):
     options = ("--recipe", simulated, "--work", tmp_path / "w", "--quiet")
     assert run(monkeypatch, *options, "--steps", 1, "--out", tmp_path / "one.safetensors") == 0
     assert run(monkeypatch, *options, "--steps", 2, "--out", tmp_path / "two.safetensors") == 2
-    assert "holds a run with other options" in capsys.readouterr().err
+    assert "belongs to a run with other options" in capsys.readouterr().err
     assert not (tmp_path / "two.safetensors").exists()
 
 
-def test_a_refused_run_does_not_stand_in_the_way_of_the_next(monkeypatch, capsys, tmp_path, tiny, labelled):
+def test_a_refused_run_does_not_block_the_next(monkeypatch, capsys, tmp_path, tiny, labelled):
     (tmp_path / "empty").mkdir()
     model, work = tmp_path / "m.safetensors", tmp_path / "m.work"
     options = ("--recipe", tiny, "--out", model, "--steps", 1, "--quiet")
@@ -196,27 +196,27 @@ BAD = {
     ),
     "no folder": (["none"], "there is no folder none"),
     "no pairs": (["EMPTY"], "holds no labelled pairs"),
-    "one place": (["ONE", "--recipe", "TINY"], "are of 1 place (a_1)"),
-    "one class": (["QUIET", "--recipe", "TINY"], "All labels say unchanged"),
+    "one place": (["ONE", "--recipe", "TINY"], "have 1 place (a_1)"),
+    "one class": (["QUIET", "--recipe", "TINY"], "All labels are unchanged"),
     "labels missing": (["UNLABELLED"], "has images of two dates and no folder label/"),
-    "nothing to learn from": (["--recipe", "TINY"], "has no sources of scenes: name folders"),
-    "too many folds": (["SET", "--folds", "9", "--recipe", "TINY"], "--folds 9 needs 9 places at least"),
-    "one fold": (["SET", "--folds", "1"], "folds are two or more"),
+    "nothing to learn from": (["--recipe", "TINY"], "has no sources of scenes: give folders"),
+    "too many folds": (["SET", "--folds", "9", "--recipe", "TINY"], "--folds 9 requires at least 9 places"),
+    "one fold": (["SET", "--folds", "1"], "two or more folds are required"),
     "no grouping": (["SET", "--group-by", "(", "--recipe", "TINY"], "neither a distance like 500m"),
-    "folds without places": (["--folds", "3"], "folds are two or more"),
-    "no pairs without labels": (["SET", "--pseudo-labels", "EMPTY", "--recipe", "TINY"], "holds no pairs"),
-    "workers": (["--workers", "-1"], "fewer than none"),
+    "folds without places": (["--folds", "3"], "two or more folds are required"),
+    "no unlabelled pairs": (["SET", "--unlabelled", "EMPTY", "--recipe", "TINY"], "holds no pairs"),
+    "workers": (["--workers", "-1"], "--workers -1 is negative"),
     "no GPU": (["--device", "cuda:7"], "asks for a GPU that is not there"),
     "no bands": (["SET", "--bands", "7,8,9"], "--bands asks for 7"),
     "another ending": (["--out", "model.pt"], "does not end in .safetensors"),
     "no output folder": (["--out", "none/m.safetensors"], "There is no folder"),
     "images for nothing": (["SET", "--images", "EMPTY", "--recipe", "TINY"], "cuts no scenes from images"),
-    "no images": (["--images", "EMPTY", "--recipe", "CUTS", "--steps", "1"], "holds no prepared image"),
+    "no images": (["--images", "EMPTY", "--recipe", "CUTS", "--steps", "1"], "has no prepared image"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_wrong_is_told_in_a_sentence(monkeypatch, capsys, tmp_path, tiny, labelled, case):
+def test_errors_are_reported_in_a_sentence(monkeypatch, capsys, tmp_path, tiny, labelled, case):
     arguments, told = BAD[case]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
@@ -259,7 +259,7 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path, simulated):
 
     subprocess.run(words("whole"), env=environment, check=True, capture_output=True)
     with subprocess.Popen(words("killed"), env=environment, stderr=subprocess.PIPE, text=True) as victim:
-        for line in victim.stderr:  # it tells of each validation
+        for line in victim.stderr:  # one line per validation
             if line.startswith("step 8,"):
                 break
         time.sleep(0.05)  # somewhere on the way to the next one
@@ -267,7 +267,7 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path, simulated):
     assert not (tmp_path / "killed.safetensors").exists()
     assert not (tmp_path / "killed" / "finished.safetensors").exists()
     done = subprocess.run(words("killed"), env=environment, check=True, capture_output=True, text=True)
-    assert "step 4," not in done.stderr, "it carries on, and does not begin anew"
+    assert "step 4," not in done.stderr, "it resumes, and does not start again"
     one, other = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(value, other[key]) for key, value in one.items())
 
@@ -291,3 +291,12 @@ def test_training_needs_no_raster_library(tmp_path, simulated):
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "with change cut from images" in read_card(model).training.data
+
+
+def test_the_old_name_of_unlabelled_works_with_a_warning(monkeypatch, capsys, tmp_path, tiny, labelled):
+    (tmp_path / "empty").mkdir()
+    options = ("--recipe", tiny, "--out", tmp_path / "m.safetensors")
+    assert run(monkeypatch, labelled, "--pseudo-labels", tmp_path / "empty", *options) == 2
+    said = capsys.readouterr().err
+    assert "--pseudo-labels is deprecated; use --unlabelled" in said
+    assert "empty holds no pairs" in said

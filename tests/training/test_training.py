@@ -14,11 +14,11 @@ from rsdetect.simulation.scene import render_whole
 from rsdetect.simulation.training_pairs import training_spec
 from rsdetect.training.augment import CLIP
 from rsdetect.training.batches import PlainChips, mix, stack
-from rsdetect.training.calibration import calibrate, count_logits, recount
-from rsdetect.training.chips import Chip, plain_chip, same_day, training_chip, two_views
-from rsdetect.training.cropping import draw_cut
-from rsdetect.training.scene_sources import Simulated
-from rsdetect.training.scenes import UNKNOWN
+from rsdetect.training.calibration import calibrated_counts, count_logits_in_bins, fit_calibration
+from rsdetect.training.chips import Chip, plain_chip, same_day_scene, training_chip, unlabelled_chip_views
+from rsdetect.training.cropping import draw_crop
+from rsdetect.training.scene_sources import SimulatedScenes
+from rsdetect.training.training_scenes import UNKNOWN
 from support.toy_training import RGB, toy_scene
 
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
@@ -63,7 +63,7 @@ def test_change_under_an_unmasked_cloud_is_not_learned_from():
     assert chip.weight[-6:][scene.truth[-6:] == 0][3:].mean() > 0.9
 
 
-def test_what_nobody_labelled_is_not_learned_from():
+def test_unlabelled_pixels_have_no_weight():
     scene = toy_scene(5)
     scene.truth[20:40] = UNKNOWN
     chip = plain_chip(scene, RGB)
@@ -81,19 +81,19 @@ def test_windows_around_change_hold_change(seed, shape):
     rng = np.random.default_rng(seed)
     truth = np.zeros(shape, np.uint8)
     truth[rng.integers(shape[0]), rng.integers(shape[1])] = 1
-    cut = draw_cut(truth, 32, rng, around_change=1.0)
+    cut = draw_crop(truth, 32, rng, around_change=1.0)
     assert cut.of(truth).sum() == 1
     assert cut.of(truth).shape == (cut.edge, cut.edge)
     moved = cut.moved(np.array([-9, 9]))
     assert moved.of(truth).shape == (cut.edge, cut.edge), "a shift stays within the scene"
-    assert draw_cut(0 * truth, 32, rng, around_change=1.0).edge <= min(shape)
+    assert draw_crop(0 * truth, 32, rng, around_change=1.0).edge <= min(shape)
 
 
 def test_windows_without_a_wish_lie_anywhere():
     truth = np.zeros((64, 64), np.uint8)
     truth[0, 0] = 1
     rng = np.random.default_rng(0)
-    assert sum(int(draw_cut(truth, 32, rng).of(truth).sum()) for _ in range(200)) < 40
+    assert sum(int(draw_crop(truth, 32, rng).of(truth).sum()) for _ in range(200)) < 40
 
 
 @given(st.integers(0, 1000), st.floats(0, 1))
@@ -122,7 +122,7 @@ def test_one_day_twice_is_no_change():
     for seed in range(6):
         rng = np.random.default_rng(seed)
         scene = toy_scene(seed)
-        still = same_day(scene, rng)
+        still = same_day_scene(scene, rng)
         assert still.before is still.after
         assert still.before is scene.before or still.before is scene.after
         assert not training_chip(still, 48, RGB, rng).truth.any()
@@ -131,7 +131,7 @@ def test_one_day_twice_is_no_change():
 def test_two_views_show_one_place():
     agreement, chance = [], []
     for seed in range(12):
-        weak, strong = two_views(toy_scene(seed), 48, RGB, np.random.default_rng(seed))
+        weak, strong = unlabelled_chip_views(toy_scene(seed), 48, RGB, np.random.default_rng(seed))
         assert np.array_equal(weak.weight, strong.weight)
         assert np.abs(weak.before - strong.before).max() > 0.05, "they look different"
         one, other = (np.abs(view.after - view.before).mean(0).ravel() for view in (weak, strong))
@@ -174,26 +174,26 @@ def test_calibration_finds_back_how_logits_were_distorted():
             return 3 * torch.from_numpy(logit)[None] + 2
 
     share = float(truth.mean())
-    logits = count_logits(Distorted(), [stack([chip])])
-    calibration = calibrate(logits)
+    logits = count_logits_in_bins(Distorted(), [stack([chip])])
+    calibration = fit_calibration(logits)
     assert calibration.change_share == pytest.approx(share)
     assert calibration.temperature == pytest.approx(3, rel=0.05)
     assert calibration.offset == pytest.approx(-2, abs=0.2)
-    assert recount(logits, calibration).calibration_error() < 0.02
+    assert calibrated_counts(logits, calibration).calibration_error() < 0.02
     # Where change is rarer, the odds of all probabilities fall by one and the same factor.
-    rarer = calibrate(logits, 0.05)
+    rarer = fit_calibration(logits, 0.05)
     odds = np.log(share / (1 - share)) - np.log(0.05 / 0.95)
     assert rarer.offset / rarer.temperature == pytest.approx(-2 / 3 - odds, abs=0.1)
-    assert recount(logits, rarer, 0.05).calibration_error() < 0.02
+    assert calibrated_counts(logits, rarer, 0.05).calibration_error() < 0.02
 
 
 def test_a_recipe_may_say_which_kinds_of_change_count():
-    everything = Simulated(("vhr",))(3, 128)
-    buildings = Simulated(("vhr",), ("building_new", "building_removed"))(3, 128)
+    everything = SimulatedScenes(("vhr",))(3, 128)
+    buildings = SimulatedScenes(("vhr",), ("building_new", "building_removed"))(3, 128)
     spec = training_spec(3, 128, "vhr")
     kind = render_whole(spec).kind
     assert (buildings.after == everything.after).all()
     assert (buildings.truth == np.isin(kind, (1, 2))).all()
     assert 0 < buildings.truth.sum() < everything.truth.sum()
     with pytest.raises(InputError, match="no change 'houses' to simulate; known: building_new, "):
-        Simulated(counted=("houses",))
+        SimulatedScenes(counted=("houses",))

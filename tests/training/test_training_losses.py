@@ -13,8 +13,8 @@ from rsdetect.training.losses import (
     contrastive,
     cross_entropy,
     dice,
+    downsample_labels,
     feature_distance,
-    shrink,
     triplet,
 )
 from rsdetect.training.recipe import Loss
@@ -107,7 +107,7 @@ def test_triplets_of_a_large_batch_are_a_fair_sample():
 
 def test_truth_is_shrunk_by_weight():
     truth, weight = tensors([[[1, 0, 0, 0], [1, 1, 0, 0]]], [[[1, 1, 1, 1], [1, 0, 1, 1]]])
-    shares, weights = shrink(truth, weight, height=1)
+    shares, weights = downsample_labels(truth, weight, height=1)
     assert shares[0, 0].tolist() == pytest.approx([2 / 3, 0])
     assert weights[0, 0].tolist() == pytest.approx([3 / 4, 1])
 

@@ -17,10 +17,10 @@ from rasterio.transform import from_origin
 from rsdetect.errors import InputError
 from rsdetect.labelled import find_unlabelled
 from rsdetect.scenes.bands import WantedBands
-from rsdetect.training.index import PreparedScene, Split, fold_places, read_index, split_places
-from rsdetect.training.prepare import MOST_PX, PrepareOptions, prepare_labelled, prepare_unlabelled
+from rsdetect.training.prepare_scenes import MOST_PX, PrepareOptions, prepare_labelled, prepare_unlabelled
+from rsdetect.training.scene_index import PreparedScene, Split, fold_places, read_index, split_places
 from rsdetect.training.scene_sources import PreparedScenes
-from rsdetect.training.scenes import UNKNOWN, read_scene
+from rsdetect.training.training_scenes import UNKNOWN, read_scene
 from support.labelled_sets import hide_unchanged, write_set
 from support.scenes import TEN_METRES
 
@@ -68,27 +68,27 @@ def test_change_is_on_both_sides_of_a_split(seed):
     assert len({"x", "y"} & set(split.train)) == len({"x", "y"} & set(split.validation)) == 1
 
 
-def test_where_no_share_is_held_out_all_places_teach():
+def test_without_held_out_share_all_places_are_for_training():
     assert split_places(scenes_of({"only": (5, 95)}), 0.0, 0.0, 0) == Split(("only",), (), ())
 
 
 @pytest.mark.parametrize(
     ("places", "told"),
     [
-        ({"a": (1, 1)}, r"of 1 place \(a\)"),
-        ({"a": (0, 9), "b": (0, 9), "c": (0, 9)}, "All labels say unchanged"),
-        ({"a": (9, 0), "b": (9, 0), "c": (9, 0)}, "All labels say changed"),
-        ({"a": (9, 9), "b": (0, 9), "c": (0, 9)}, "too few places"),
+        ({"a": (1, 1)}, r"have 1 place \(a\)"),
+        ({"a": (0, 9), "b": (0, 9), "c": (0, 9)}, "All labels are unchanged"),
+        ({"a": (9, 0), "b": (9, 0), "c": (9, 0)}, "All labels are changed"),
+        ({"a": (9, 9), "b": (0, 9), "c": (0, 9)}, "Too few places"),
     ],
 )
-def test_labels_that_cannot_be_split_are_told(places, told):
+def test_labels_that_cannot_be_split_are_refused(places, told):
     with pytest.raises(InputError, match=told):
         split_places(scenes_of(places), 0.2, 0.0, 0)
 
 
-def test_more_folds_than_places_are_told():
+def test_more_folds_than_places_are_refused():
     with pytest.raises(
-        InputError, match=r"`folds` 5 needs 5 places at least, and .* are of 3 places: a, b, c"
+        InputError, match=r"`folds` 5 requires at least 5 places, and .* have 3 places: a, b, c"
     ):
         fold_places(scenes_of({"a": (1, 1), "b": (1, 1), "c": (1, 1)}), 5, 0.2, 0)
 
@@ -181,15 +181,15 @@ def test_unlabelled_pairs_are_found_in_both_layouts(tmp_path):
         find_unlabelled(tmp_path / "none")
 
 
-def test_pairs_too_small_to_learn_from_are_told(tmp_path):
+def test_pairs_too_small_for_training_are_refused(tmp_path):
     for date in ("before", "after"):
         write_raster(tmp_path / "set" / "p" / f"{date}.tif", np.ones((3, 40, 200), np.uint8))
-    with pytest.raises(InputError, match="share 200 x 40 pixels, too few"):
+    with pytest.raises(InputError, match="share 200 x 40 pixels; training requires"):
         prepare_unlabelled([str(tmp_path / "set")], tmp_path / "out", RGB)
     assert not (tmp_path / "out" / "index.json").exists()
 
 
-def test_an_index_that_is_none_is_told(tmp_path):
+def test_an_invalid_index_is_refused(tmp_path):
     (tmp_path / "index.json").write_text('[{"file": "x"}]')
     with pytest.raises(InputError, match="not an index of prepared scenes"):
         read_index(tmp_path)
@@ -237,7 +237,7 @@ def test_neighbours_of_all_folders_are_kept_together(rows, tmp_path):
     assert {scene.place for scene in named} == set("abcde")
 
 
-def test_testing_beside_the_ground_that_taught_is_said(caplog):
+def test_testing_next_to_training_places_warns(caplog):
     far = scenes_of({f"p{number}": (10, 90) for number in range(8)})
     near = [replace(scene, adjoins=tuple(f"p{number}" for number in range(8))) for scene in far]
     for scenes, said in ((far, 0), (near, 1)):

@@ -1,4 +1,4 @@
-"""Recipes: those that ship are whole; what is wrong in one is told with the nearest that is right."""
+"""Recipes: shipped ones are complete; wrong keys are reported with the nearest valid one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from rsdetect.errors import InputError
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
-from rsdetect.training.recipe import Schedule, known_recipes, read_recipe, validated
+from rsdetect.training.recipe import Schedule, known_recipes, read_recipe, validate_recipe
 from support.toy_training import RECIPE
 
 
@@ -54,25 +54,25 @@ def test_keys_can_be_given_other_values():
         ("schedule.steps=many", "schedule.steps: .*valid integer"),
         ("chips.size_px=100", "multiple of"),
         ("chips.size_px=528", "chips of 528 px cannot be cut from scenes of 512 px"),
-        ("bands_required=9", "9 bands are required, and 6 are named"),
-        ("architecture.bands=4", "the architecture has 4 bands, and 6 are named"),
+        ("bands_required=9", "9 bands are required, and 6 are listed"),
+        ("architecture.bands=4", "the architecture has 4 bands, and 6 are listed"),
         ("architecture.difference=squared", "architecture.difference"),
-        ("validation.places=0", "validation.places = 0 leaves nothing to choose by"),
+        ("validation.places=0", "validation.places = 0 leaves no validation score"),
         ("schedule.steps", "not KEY=VALUE"),
         ("=3", "not KEY=VALUE"),
-        ("seed.deep=3", "'seed' holds no keys"),
+        ("seed.deep=3", "'seed' has no keys"),
     ],
 )
-def test_what_is_wrong_is_told(change, told):
+def test_wrong_values_are_reported(change, told):
     base = ["seed=0"] if change.startswith("seed.") else []
     with pytest.raises(InputError, match=told):
         read_recipe("siamese", [*base, change])
 
 
-def test_unknown_keys_in_lists_are_told():
+def test_unknown_keys_in_lists_are_reported():
     sources = [{"kind": "simulated", "weigth": 2}]
     with pytest.raises(InputError, match=r"sources\.0 knows no key 'weigth' .*did you mean 'weight'"):
-        validated({**RECIPE, "sources": sources}, "toy")
+        validate_recipe({**RECIPE, "sources": sources}, "toy")
 
 
 def test_recipes_come_from_files_too(tmp_path):

@@ -15,7 +15,7 @@ import torch
 
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.metrics import Counts
-from rsdetect.training.batches import EachRanksShare, TrainingBatches
+from rsdetect.training.batches import RankSampler, TrainingBatches
 from rsdetect.training.checkpoints import SafetensorsIO
 from rsdetect.training.loop import fit
 from rsdetect.training.machine import Machine
@@ -78,7 +78,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
         StopsOnce(tmp_path / "stopped"), source.folder, "train", source.size, source.first, 0.2, source.kept
     )
     feed = replace(feed, train=Mixture((broken,), (1.0,)))
-    with pytest.raises(JobInterrupted, match="carries on"):
+    with pytest.raises(JobInterrupted, match="resumes"):
         fit(toy_net(recipe), recipe, feed, tmp_path / "broken", QUIET)
     assert len(log_of(tmp_path / "broken")) == 1, "stopped between the first and the second validation"
     # Another start, which must not matter: all weights come from the state.
@@ -207,9 +207,9 @@ def test_the_batch_of_a_step_is_known_by_seed_step_and_rank(tmp_path):
 
 
 def test_every_validation_scene_is_seen_by_one_rank():
-    seen = [index for rank in range(3) for index in EachRanksShare(10, rank, 3)]
+    seen = [index for rank in range(3) for index in RankSampler(10, rank, 3)]
     assert sorted(seen) == list(range(10))
-    assert sum(len(EachRanksShare(10, rank, 3)) for rank in range(3)) == 10
+    assert sum(len(RankSampler(10, rank, 3)) for rank in range(3)) == 10
 
 
 def test_the_window_of_scenes_moves_and_old_files_go(tmp_path):
@@ -267,7 +267,7 @@ def test_checkpoints_come_back_as_they_were(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"junk that is long enough to look like a header"])
-def test_a_state_that_cannot_be_read_is_told(tmp_path, content):
+def test_an_unreadable_state_is_refused(tmp_path, content):
     recipe = toy_recipe(schedule={"steps": 2})
     (tmp_path / "state.safetensors").write_bytes(content)
     with pytest.raises(InputError, match="not the state of a training run"):

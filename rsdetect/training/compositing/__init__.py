@@ -1,5 +1,5 @@
-"""Training pairs cut from real images and from dead leaves: other days, and change whose place is known."""
+"""Composite training pairs from real images and dead leaves: simulated days, and synthetic change."""
 
-from rsdetect.training.compositing.scene import cut_scene
+from rsdetect.training.compositing.composite_scene import cut_scene
 
 __all__ = ["cut_scene"]

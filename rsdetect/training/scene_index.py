@@ -1,4 +1,4 @@
-"""Prepared scenes of labelled pairs: which files there are, of which place, and how places are split."""
+"""Index of prepared scenes: files and places, and the split of places into training and testing."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from rsdetect.files import write_text
 _log = logging.getLogger(__name__)
 
 INDEX = "index.json"
-_TRIES = 200  # random splits that are tried until every part holds change
+_TRIES = 200  # random splits tried until every part has change
 
 
 @dataclass(frozen=True)
 class PreparedScene:
-    """One file that `read_scene` reads."""
+    """Entry of the index: one file for `read_scene`."""
 
-    file: str  # its name beside the index
+    file: str  # name, in the folder of the index
     place: str  # scenes of one place are never split between training and testing
-    pixels: int  # labelled ones
-    changed: int
-    adjoins: tuple[str, ...] = ()  # other places whose ground begins less than 500 m away
+    pixels: int  # number of labelled pixels
+    changed: int  # number of changed pixels
+    adjoins: tuple[str, ...] = ()  # other places with ground less than 500 m away
 
 
 @dataclass(frozen=True)
 class Split:
-    """Places of each use; no place has two."""
+    """Disjoint split of the places."""
 
     train: tuple[str, ...]
-    validation: tuple[str, ...]  # choose the checkpoint, and what the probabilities are fitted to
-    test: tuple[str, ...]  # are reported on; may be none
+    validation: tuple[str, ...]  # for the choice of the checkpoint and the calibration
+    test: tuple[str, ...]  # for the reported scores; may be empty
 
 
 def write_index(folder: Path, scenes: Sequence[PreparedScene]) -> None:
-    """Write down which scenes lie in `folder`."""
+    """Write the index of the scenes in `folder`."""
     write_text(folder / INDEX, json.dumps([asdict(scene) for scene in scenes], indent=1))
 
 
 def read_index(folder: Path) -> tuple[PreparedScene, ...]:
-    """The scenes in `folder`.
+    """Read the index of the scenes in `folder`.
 
     Raises
     ------
@@ -60,24 +60,24 @@ def read_index(folder: Path) -> tuple[PreparedScene, ...]:
 
 
 def split_places(scenes: Sequence[PreparedScene], validation: float, test: float, seed: int) -> Split:
-    """Split the places at random; every part in use holds change and no change.
+    """Split the places of the index at random; every part in use has both classes.
 
     Parameters
     ----------
     validation, test
-        Shares of the places; a share of 0 takes none, any other one at least.
+        Shares of the places; 0 takes none, any other share at least one.
 
     Raises
     ------
     InputError
-        There are too few places, or labels are all of one class.
+        There are too few places, or all labels have one class.
     """
     places = sorted({scene.place for scene in scenes})
     held = [max(1, round(share * len(places))) if share else 0 for share in (validation, test)]
     if sum(held) >= len(places):
         raise InputError(
-            f"The labelled pairs are of {_count(len(places), 'place')} ({', '.join(places[:3])}), and places "
-            f"to train on and others to hold out are needed, {sum(held) + 1} at least; name more folders."
+            f"The labelled pairs have {_plural(len(places), 'place')} ({', '.join(places[:3])}); training "
+            f"and held-out places require at least {sum(held) + 1}; add more folders."
         )
     _require_classes(scenes)
     rng = np.random.default_rng((seed, len(places)))
@@ -88,28 +88,28 @@ def split_places(scenes: Sequence[PreparedScene], validation: float, test: float
             validation=tuple(sorted(order[: held[0]])),
             test=tuple(sorted(order[held[0] : sum(held)])),
         )
-        if all(_has_classes(of_places(scenes, part)) for part in vars(split).values() if part):
+        if all(_has_classes(scenes_of_places(scenes, part)) for part in vars(split).values() if part):
             _warn_of_neighbours(scenes, [split])
             return split
-    raise InputError(
-        "Change lies in too few places: there must be some where one trains and some where one validates."
-    )
+    raise InputError("Too few places have change: some are required for training and some for validation.")
 
 
 def fold_places(scenes: Sequence[PreparedScene], folds: int, validation: float, seed: int) -> list[Split]:
-    """Splits in which each place is tested once.
+    """Cross-validation folds of the index: splits in which each place is tested once.
 
     Raises
     ------
     InputError
-        There are fewer places than folds, or labels are all of one class.
+        There are fewer places than folds, or all labels have one class.
     """
     places = sorted({scene.place for scene in scenes})
-    least = max(folds, 3) if folds > 2 else 4  # beside those tested, one to train on and one to validate
+    least = (
+        max(folds, 3) if folds > 2 else 4
+    )  # besides the tested ones, one for training and one for validation
     if len(places) < least:
         raise InputError(
-            f"`folds` {folds} needs {least} places at least, and the labelled pairs are of "
-            f"{_count(len(places), 'place')}: {', '.join(places[:3])}."
+            f"`folds` {folds} requires at least {least} places, and the labelled pairs have "
+            f"{_plural(len(places), 'place')}: {', '.join(places[:3])}."
         )
     _require_classes(scenes)
     order = [places[i] for i in np.random.default_rng((seed, folds)).permutation(len(places))]
@@ -123,25 +123,25 @@ def fold_places(scenes: Sequence[PreparedScene], folds: int, validation: float, 
     return splits
 
 
-def of_places(scenes: Iterable[PreparedScene], places: Sequence[str]) -> list[PreparedScene]:
-    """The scenes of some places."""
+def scenes_of_places(scenes: Iterable[PreparedScene], places: Sequence[str]) -> list[PreparedScene]:
+    """Scenes of the index at some places."""
     return [scene for scene in scenes if scene.place in places]
 
 
 def _warn_of_neighbours(scenes: Sequence[PreparedScene], splits: Sequence[Split]) -> None:
-    """Say which places are tested though they adjoin one that was trained on, or chosen by."""
+    """Warn of tested places that adjoin training or validation places."""
     near = {}
     for split in splits:
         seen = {*split.train, *split.validation}
-        for scene in of_places(scenes, split.test):
+        for scene in scenes_of_places(scenes, split.test):
             if others := sorted(seen.intersection(scene.adjoins)):
                 near[scene.place] = others[0]
     if near:
         place, other = min(near.items())
         _log.warning(
-            "%s on which the model is tested lie less than 500 m from one that it learns from (%s from %s): "
-            "figures will be better than far away; `group_by='500m'` keeps neighbours together.",
-            _count(len(near), "place"),
+            "%s of the test are less than 500 m from a training place (%s from %s): scores will be better "
+            "than elsewhere; `group_by='500m'` keeps neighbours together.",
+            _plural(len(near), "place"),
             place,
             other,
         )
@@ -155,8 +155,8 @@ def _has_classes(scenes: Sequence[PreparedScene]) -> bool:
 def _require_classes(scenes: Sequence[PreparedScene]) -> None:
     if not _has_classes(scenes):
         what = "changed" if any(scene.changed for scene in scenes) else "unchanged"
-        raise InputError(f"All labels say {what}; to learn the difference, both are needed.")
+        raise InputError(f"All labels are {what}; training requires both classes.")
 
 
-def _count(number: int, what: str) -> str:
+def _plural(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,4 +1,4 @@
-"""Labelled and unlabelled pairs into scenes as files, so that training itself needs no raster library."""
+"""Preparation of training scenes from labelled and unlabelled pairs; training itself reads no rasters."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair, read_tile
 from rsdetect.tiles import TileWindow
-from rsdetect.training.index import PreparedScene, write_index
-from rsdetect.training.scenes import TrainingScene, write_scene
+from rsdetect.training.scene_index import PreparedScene, write_index
+from rsdetect.training.training_scenes import TrainingScene, write_scene
 from rsdetect.validation import number_or_name, settle_sequences
 
-MOST_PX = 1024  # edge of a scene; larger pairs are cut, so that one chip does not cost the reading of all
-LEAST_PX = 64  # smaller pieces are not worth a file
-_LEAST_VALID = 0.02  # share of pixels that are usable and labelled; emptier pieces are left out
+MOST_PX = 1024  # edge of a scene; larger pairs are split, so that a chip does not require reading all of it
+LEAST_PX = 64  # smaller pieces are not used
+_LEAST_VALID = 0.02  # share of pixels that are valid and labelled; pieces with fewer are dropped
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
-    """How pairs are read."""
+    """Options of the preparation of pairs."""
 
     wanted: WantedBands  # the network's
-    bands: tuple[int | str, ...] | None = None  # of the pairs; None = by their names
+    bands: tuple[int | str, ...] | None = None  # of the pairs; None = by name
     layout: str = "auto"
-    group_by: str | None = None  # of the pairs, see rsdetect.labelled.grouping
+    group_by: str | None = None  # grouping of pairs into places, see rsdetect.labelled.grouping
 
     def __post_init__(self) -> None:
         settle_sequences(self, bands=number_or_name)
@@ -46,26 +46,26 @@ class PrepareOptions:
 def prepare_labelled(
     folders: Sequence[str], into: Path, options: PrepareOptions
 ) -> tuple[PreparedScene, ...]:
-    """Write the labelled pairs of all folders as scenes.
+    """Prepare the labelled pairs of all folders as scene files.
 
     Raises
     ------
     InputError
-        A folder holds no labelled pairs, or a pair cannot be read.
+        A folder has no labelled pairs, or a pair cannot be read.
     """
     into.mkdir(parents=True, exist_ok=True)
     scenes: list[PreparedScene] = []
     with Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        found = _open(folders, options)
+        found = _open_labelled_pairs(folders, options)
         places = [labelled.place for _, labelled, _ in found]
         near = adjoining_places(places, [pair.grid for _, _, pair in found])
         for source, labelled, pair in found:
             names = (source, labelled.name, labelled.place)
             others = tuple(sorted(near.get(labelled.place, ())))
-            prepared = _prepare(pair, partial(labelled.truth, pair), names, into, options)
+            prepared = _prepare_pair(pair, partial(labelled.truth, pair), names, into, options)
             scenes += [replace(scene, adjoins=others) for scene in prepared]
     if not scenes:
-        raise InputError(f"No pixel in {', '.join(folders)} is both usable and labelled.")
+        raise InputError(f"No pixel in {', '.join(folders)} is both valid and labelled.")
     if all(scene.changed == scene.pixels for scene in scenes):
         raise InputError(
             f"No pixel in {', '.join(folders)} is labelled as unchanged, so a false mark would cost nothing; "
@@ -75,13 +75,15 @@ def prepare_labelled(
     return tuple(scenes)
 
 
-def _open(folders: Sequence[str], options: PrepareOptions) -> list[tuple[str, LabelledPair, Pair]]:
-    """Source, description and headers of all pairs, grouped over all folders."""
+def _open_labelled_pairs(
+    folders: Sequence[str], options: PrepareOptions
+) -> list[tuple[str, LabelledPair, Pair]]:
+    """Open all labelled pairs: source, description and headers, grouped over all folders."""
     how, sources, pairs = PairOptions(bands=options.bands), [], []
     for number, folder in enumerate(folders):
         source = f"{number}-{Path(folder).resolve().name}"
         for labelled in find_pairs(folder, options.layout):
-            # Two folders may call places of their own alike.
+            # Two folders may have places of the same name.
             place = labelled.place if len(folders) == 1 else f"{source}/{labelled.place}"
             pairs.append(replace(labelled, place=place))
             sources.append(source)
@@ -94,12 +96,12 @@ def _open(folders: Sequence[str], options: PrepareOptions) -> list[tuple[str, La
 def prepare_unlabelled(
     folders: Sequence[str], into: Path, options: PrepareOptions
 ) -> tuple[PreparedScene, ...]:
-    """Write the pairs of all folders as scenes without truth.
+    """Prepare the unlabelled pairs of all folders as scene files without truth.
 
     Raises
     ------
     InputError
-        The folder holds no pairs, or a pair cannot be read.
+        The folder has no pairs, or a pair cannot be read.
     """
     into.mkdir(parents=True, exist_ok=True)
     how = PairOptions(bands=options.bands)
@@ -109,34 +111,34 @@ def prepare_unlabelled(
             source = f"{number}-{Path(folder).resolve().name}"
             for found in find_unlabelled(folder):
                 pair = open_pair(found.before, found.after, how, wanted=options.wanted)
-                scenes += _prepare(
-                    pair, _nobody_said, (source, found.name, f"{source}/{found.name}"), into, options
+                scenes += _prepare_pair(
+                    pair, _no_label, (source, found.name, f"{source}/{found.name}"), into, options
                 )
     if not scenes:
-        raise InputError(f"No pixel in {', '.join(folders)} is usable.")
+        raise InputError(f"No pixel in {', '.join(folders)} is valid.")
     write_index(into, scenes)
     return tuple(scenes)
 
 
-def _nobody_said(window: Window) -> NDArray[np.uint8]:
+def _no_label(window: Window) -> NDArray[np.uint8]:
     return np.full(window.shape, NOT_LABELLED, np.uint8)
 
 
-def _prepare(
+def _prepare_pair(
     pair: Pair,
     truth_of: Callable[[Window], NDArray[np.uint8]],
     names: tuple[str, str, str],
     into: Path,
     options: PrepareOptions,
 ) -> Iterator[PreparedScene]:
-    """The pieces of one pair; `names` are those of its source, itself and its place."""
+    """Prepare the pieces of one pair; `names` are those of its source, the pair and its place."""
     source, name, place = names
-    bands = names_of(pair, options.wanted)
-    for window in windows(pair):
+    bands = network_band_names(pair, options.wanted)
+    for window in split_windows(pair):
         truth = truth_of(window)
-        scene = scene_of(pair, window, truth, bands)
+        scene = read_window_scene(pair, window, truth, bands)
         labelled = scene.valid & (truth != NOT_LABELLED)
-        counted = scene.valid if truth_of is _nobody_said else labelled
+        counted = scene.valid if truth_of is _no_label else labelled
         if counted.mean() < _LEAST_VALID:
             continue
         file = f"{source}-{name}-{window.row_off}-{window.col_off}.npz"
@@ -145,29 +147,33 @@ def _prepare(
         yield PreparedScene(file, place, int(counted.sum()), changed)
 
 
-def names_of(pair: Pair, wanted: WantedBands) -> tuple[str, ...]:
-    """The names of the pair's bands, as the network calls them."""
+def network_band_names(pair: Pair, wanted: WantedBands) -> tuple[str, ...]:
+    """Names of the pair's bands in the network."""
     return tuple(wanted.names[slot] for slot in pair.slots)
 
 
-def scene_of(pair: Pair, window: Window, truth: NDArray[np.uint8], bands: tuple[str, ...]) -> TrainingScene:
-    """The pixels of a window as a scene."""
+def read_window_scene(
+    pair: Pair, window: Window, truth: NDArray[np.uint8], bands: tuple[str, ...]
+) -> TrainingScene:
+    """Read a window of a pair as a training scene."""
     tile = read_tile(pair, TileWindow(0, 0, window, window))
     before, after = (
-        date.astype(scene.dtype) if np.dtype(scene.dtype).kind == "u" else _not_negative(date, tile.valid)
+        date.astype(scene.dtype)
+        if np.dtype(scene.dtype).kind == "u"
+        else _shift_to_nonnegative(date, tile.valid)
         for date, scene in ((tile.before, pair.before), (tile.after, pair.after))
     )
     return TrainingScene(before, after, truth, tile.valid, np.zeros_like(tile.valid), bands)
 
 
-def _not_negative(date: Float32Array, valid: BoolArray) -> Float32Array:
-    """Bands that go below 0, as decibels do, lifted to it: tone curves are drawn over positive values."""
+def _shift_to_nonnegative(date: Float32Array, valid: BoolArray) -> Float32Array:
+    """Shift bands with negative values, such as decibels, to 0: tone curves require positive values."""
     least = date[:, valid].min(axis=1, initial=0)
     return np.where(valid, date - least[:, None, None], np.float32(0))
 
 
-def windows(pair: Pair) -> Iterator[Window]:
-    """The pieces that a pair is cut into: as equal as can be, none larger than `MOST_PX`."""
+def split_windows(pair: Pair) -> Iterator[Window]:
+    """Windows that a pair is split into, of nearly equal size, none larger than `MOST_PX`."""
     grid = pair.grid
     rows, cols = (-(-edge // MOST_PX) for edge in grid.shape)
     row_edges, col_edges = (
@@ -176,8 +182,8 @@ def windows(pair: Pair) -> Iterator[Window]:
     )
     if min(grid.shape) < LEAST_PX:
         raise InputError(
-            f"{pair.before.path} and {pair.after.path} share {grid.width} x {grid.height} pixels, too few "
-            f"to train on ({LEAST_PX} x {LEAST_PX})."
+            f"{pair.before.path} and {pair.after.path} share {grid.width} x {grid.height} pixels; training "
+            f"requires {LEAST_PX} x {LEAST_PX}."
         )
     for top, bottom in pairwise(row_edges):
         for left, right in pairwise(col_edges):

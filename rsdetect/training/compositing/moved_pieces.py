@@ -1,4 +1,4 @@
-"""Change whose place is known: pieces of other places moved in with matched tone."""
+"""Synthetic change by moved pieces: content of other places pasted with matched tone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from rsdetect.arraytypes import BoolArray, Float32Array
-from rsdetect.training.compositing.shapes import Piece, draw_piece, grow_piece
+from rsdetect.training.compositing.piece_shapes import Piece, draw_piece, grow_piece
 
-# Mean distance between a piece and what it covers, in spreads of the scene: less is no change worth the
-# name, and up to the second it is left open whether one should see it.
+# Mean distance between a piece and the ground that it covers, in spreads of the scene: below the first value
+# it is no change, and up to the second it is ignored in the loss.
 NOTHING, DOUBTFUL = 0.35, 0.55
-_ON_BOTH = 0.2  # share of pieces moved into both dates: an edge or a tone that does not fit is no change
+_ON_BOTH = (
+    0.2  # share of pieces pasted into both dates, so that an edge or a different tone alone is no change
+)
 _SMALLEST_PX = 3  # pixels of the smallest piece
 
 Donor = Callable[[int, int], Float32Array]  # (height, width) to (bands, height, width) of another place
@@ -22,39 +24,39 @@ Donor = Callable[[int, int], Float32Array]  # (height, width) to (bands, height,
 
 @dataclass(frozen=True)
 class Grounds:
-    """The ground of both dates while change is being made; arrays are changed in place."""
+    """Ground of both dates of a composite scene; pieces are pasted in place."""
 
     before: Float32Array  # (bands, edge, edge), in spreads
     after: Float32Array
     truth: BoolArray  # (edge, edge), True = changed
-    doubtful: BoolArray  # (edge, edge), True = hardly differs, not to be learned from
+    doubtful: BoolArray  # (edge, edge), True = low contrast, ignored in the loss
 
     @classmethod
     def unchanged(cls, pixels: Float32Array) -> Grounds:
-        """Both dates as `pixels`."""
+        """Ground with both dates equal to `pixels`."""
         shape = pixels.shape[1:]
         return cls(pixels.copy(), pixels.copy(), np.zeros(shape, bool), np.zeros(shape, bool))
 
 
-def draw_radius(edge: int, rng: np.random.Generator) -> float:
-    """Radius of a piece in pixels: few large ones, many small ones, up to a third of the scene's area."""
+def draw_piece_radius(edge: int, rng: np.random.Generator) -> float:
+    """Draw the radius of a moved piece in pixels: log-uniform, up to a third of the scene's area."""
     return float(np.exp(rng.uniform(np.log(1.2), np.log(0.3 * edge))))
 
 
 def move_pieces(grounds: Grounds, count: int, donor: Donor, swing: float, rng: np.random.Generator) -> None:
-    """Move `count` pieces of other places into one date or, where it is no change, into both.
+    """Move `count` pieces of other places into one date or, without change, into both.
 
     Parameters
     ----------
     donor
-        Gives content of another place.
+        Returns content of another place.
     swing
-        How far the land's tones drift between the dates, in spreads: with more drift, a piece must
-        differ more to count.
+        Drift of the land's tones between the dates, in spreads: with more drift, a piece must differ more
+        to count as change.
     """
     edge = grounds.before.shape[1]
     for _ in range(count):
-        radius = draw_radius(edge, rng)
+        radius = draw_piece_radius(edge, rng)
         if rng.random() < 0.4 and radius > 2:
             piece = grow_piece(grounds.before, radius, rng)
         else:
@@ -68,13 +70,13 @@ def move_pieces(grounds: Grounds, count: int, donor: Donor, swing: float, rng: n
         elif grounds.truth[piece.window].any():
             continue
         match = (float(rng.random()), float(rng.random())) if rng.random() < 0.8 else (1.0, 1.0)
-        _move(grounds, dates, piece, _matched(content, dates[0], piece, match), swing)
+        _move_piece(grounds, dates, piece, _match_tones(content, dates[0], piece, match), swing)
 
 
-def _matched(
+def _match_tones(
     content: Float32Array, date: Float32Array, piece: Piece, match: tuple[float, float]
 ) -> Float32Array:
-    """`content` with its mean and contrast brought part of the way to those of what it will cover."""
+    """Match the mean and contrast of a moved piece partly to the ground that it covers."""
     weight = piece.alpha / piece.alpha.sum()
     covered = date[(slice(None), *piece.window)]
 
@@ -87,14 +89,17 @@ def _matched(
     return np.asarray(mean + match[0] * (aim - mean) + gain * (content - mean), dtype=np.float32)
 
 
-def _move(
+def _move_piece(
     grounds: Grounds, dates: tuple[Float32Array, ...], piece: Piece, content: Float32Array, swing: float
 ) -> None:
     window = (slice(None), *piece.window)
     inside = piece.alpha > 0.5
     if len(dates) == 1:
         other = grounds.after if dates[0] is grounds.before else grounds.before
-        far, visible = difference(content, other[window]), difference(content[:3], other[window][:3])
+        far, visible = (
+            patch_difference(content, other[window]),
+            patch_difference(content[:3], other[window][:3]),
+        )
         raised = 1 + 0.5 * min(swing, 1.0)
         if far[inside].mean() < NOTHING * raised:
             return
@@ -107,11 +112,10 @@ def _move(
         date[window] += piece.alpha * (content - date[window])
 
 
-def difference(one: Float32Array, other: Float32Array) -> Float32Array:
-    """How much two patches differ around each pixel, in tone and in texture; (height, width), in spreads.
+def patch_difference(one: Float32Array, other: Float32Array) -> Float32Array:
+    """Difference of two patches around each pixel, in tone and texture; (height, width), in spreads.
 
-    The square root of the mean over bands of the squared difference, averaged over 5 x 5 pixels: it counts
-    a shifted mean and an exchanged texture alike.
+    Root mean square over bands and 5 x 5 pixels, which includes both a shifted mean and another texture.
     """
     squared = ((one - other) ** 2).mean(axis=0)
     return np.asarray(np.sqrt(np.maximum(uniform_filter(squared, 5, mode="nearest"), 0)), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""GeoTIFFs to prepared images; the only module here that reads rasters, once, where rasterio is."""
+"""Preparation of source images from GeoTIFFs, the only module here that requires rasterio."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from rsdetect.errors import InputError, OutputError
 from rsdetect.files import atomic_path
 from rsdetect.grid import Grid
 from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, read_failure
-from rsdetect.training.compositing.images import BANDS, check_bands
+from rsdetect.training.compositing.source_images import BANDS, check_bands
 
 _CACHE_BYTES = 64 * 2**20
 _Date = tuple[Path, NDArray[np.generic], BoolArray]  # file, (bands, height, width), (height, width)
 
 
 class ImageFile(BaseModel):
-    """One date of one place in a raster file."""
+    """Image file to prepare: one date of one place."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path
-    bands: tuple[str, ...] | None = None  # name of each band of the file, "" = leave out; None = as described
-    mask_band: int | None = None  # number of a band that says where the others do not count, 1 = first
-    mask_values: tuple[int, ...] = ()  # its values there
+    bands: tuple[str, ...] | None = None  # name of each band of the file, "" = skip; None = band descriptions
+    mask_band: int | None = None  # index of the band with the mask, 1 = first
+    mask_values: tuple[int, ...] = ()  # values of masked pixels
 
 
-class _Listed(BaseModel):
+class _ImageList(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: tuple[ImageFile, ...] = Field(min_length=1)
 
 
-def read_sources(path: Path) -> list[ImageFile]:
-    """Read a list of images: a TOML file with a table `[[image]]` each, its keys those of `ImageFile`.
+def read_image_list(path: Path) -> list[ImageFile]:
+    """Read a list of images to prepare: a TOML file with tables `[[image]]`, with the keys of `ImageFile`.
 
-    A relative path counts from the folder that the list lies in.
+    Paths are relative to the folder of the list.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def read_sources(path: Path) -> list[ImageFile]:
         The list cannot be read, or a key or value of it is wrong.
     """
     try:
-        listed = _Listed.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        listed = _ImageList.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -61,7 +61,7 @@ def read_sources(path: Path) -> list[ImageFile]:
 
 
 def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
-    """Write one prepared image a place into `folder`, which is new; returns their paths.
+    """Prepare source images: one file per place in the new `folder`; returns their paths.
 
     Georeferenced files with the same grid and the same bands are dates of one place.
 
@@ -72,15 +72,15 @@ def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
     ReadError
         A file is damaged.
     OutputError
-        The folder holds something already, or cannot be written.
+        The folder is not empty, or cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} is there already; name a new folder.")
+        raise OutputError(f"{folder} exists already; give a new folder.")
     places: dict[tuple[object, tuple[str, ...]], list[_Date]] = {}
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         for source in sources:
-            grid, bands, pixels, valid = _read(source)
-            # Without georeference, equal sizes do not make two files one place.
+            grid, bands, pixels, valid = _read_image_file(source)
+            # Without georeference, files of equal size may be of different places.
             place: object = grid if grid.crs is not None else source.path
             places.setdefault((place, bands), []).append((source.path, pixels, valid))
     try:
@@ -88,14 +88,15 @@ def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
         with atomic_path(folder) as unfinished:
             unfinished.mkdir()
             written = [
-                _write(unfinished, at, bands, dates) for at, ((_, bands), dates) in enumerate(places.items())
+                _write_prepared_image(unfinished, at, bands, dates)
+                for at, ((_, bands), dates) in enumerate(places.items())
             ]
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
     return [folder / path.name for path in written]
 
 
-def _write(folder: Path, number: int, bands: tuple[str, ...], dates: Sequence[_Date]) -> Path:
+def _write_prepared_image(folder: Path, number: int, bands: tuple[str, ...], dates: Sequence[_Date]) -> Path:
     path = folder / f"{number:02d}-{dates[0][0].stem}.npz"
     np.savez_compressed(
         path,
@@ -106,18 +107,18 @@ def _write(folder: Path, number: int, bands: tuple[str, ...], dates: Sequence[_D
     return path
 
 
-def _read(source: ImageFile) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], BoolArray]:
+def _read_image_file(source: ImageFile) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], BoolArray]:
     with open_raster(str(source.path)) as dataset:
         named = source.bands or tuple((text or "").strip().lower() for text in dataset.descriptions)
         if len(named) != dataset.count:
-            raise InputError(f"{source.path} has {dataset.count} bands, and {len(named)} are named.")
-        # What the user names must be known; what a file describes may be anything else besides.
+            raise InputError(f"{source.path} has {dataset.count} bands, and {len(named)} are listed.")
+        # Names given by the user must be known; unknown band descriptions of a file are skipped.
         bands = tuple(name for name in named if name and (source.bands or name in BANDS))
         check_bands(bands, str(source.path))
         numbers = [named.index(name) + 1 for name in bands]
         if source.mask_band is not None and not 1 <= source.mask_band <= dataset.count:
             raise InputError(
-                f"{source.path} has bands 1 to {dataset.count}, the mask is to be band {source.mask_band}."
+                f"{source.path} has bands 1 to {dataset.count}, and no band {source.mask_band} for the mask."
             )
         try:
             pixels = dataset.read(numbers)

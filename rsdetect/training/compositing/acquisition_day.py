@@ -1,4 +1,4 @@
-"""The same ground on a day: light, air, place on the grid, sharpness, noise, numbers."""
+"""Acquisition day of a composite scene: light, haze, registration, sharpness, noise, digital numbers."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 from rsdetect.arraytypes import Float32Array
 from rsdetect.simulation.imaging.compression import Compression, compress
 
-MARGIN_PX = 8  # pixels beyond the scene on every side, which shifts and blurs reach into
+MARGIN_PX = 8  # pixels beyond the scene on every side, for shifts and blur
 
 
 @dataclass(frozen=True)
 class Day:
-    """What one day does to every pixel alike, whatever is there."""
+    """Acquisition day: effects on all pixels, independent of the land."""
 
     gain: Float32Array  # (bands, 1, 1)
     offset: Float32Array  # (bands, 1, 1), in spreads
-    light: float  # spreads, of the uneven light
-    haze: float  # 0 = clear, 1 = nothing to be seen
+    light: float  # amplitude of uneven light, in spreads
+    haze: float  # 0 = clear, 1 = opaque
     blur_px: float
     shift_px: tuple[float, float]  # rows, columns
-    bend_px: float  # deviation of the slowly varying part of the shift
+    bend_px: float  # standard deviation of the local shift
     noise: float  # spreads
-    grain: float  # spreads, of noise a few pixels wide
+    grain: float  # spreads, of noise with a few pixels wavelength
     stripes: float  # spreads
     compression: Compression  # of 8-bit colour
 
 
 def draw_days(bands: int, rng: np.random.Generator) -> tuple[Day, Day]:
-    """Two days; the second lies a little beside the first."""
+    """Draw two acquisition days; the second is slightly misregistered."""
     return _draw_day(bands, rng, shifted=False), _draw_day(bands, rng, shifted=rng.random() < 0.75)
 
 
@@ -63,58 +63,60 @@ def _draw_compression(rng: np.random.Generator) -> Compression:
     return Compression(blocks=float(rng.uniform(1, 8)), halved_colour=bool(rng.random() < 0.5))
 
 
-def expose(
+def expose_day(
     ground: Float32Array, day: Day, dtype: type[np.unsignedinteger], rng: np.random.Generator
 ) -> NDArray[np.unsignedinteger]:
-    """`ground` (bands, height, width), in spreads, as numbers without its margin; 0 stays for no data."""
+    """Expose `ground` (bands, height, width), in spreads, on an acquisition day; returns digital numbers."""
     edge = ground.shape[1]
     seen = ground * day.gain + day.offset
     if day.light:
-        seen = seen * (1 + 0.5 * day.light * _slow(edge, 3, rng)) + np.float32(day.light) * _slow(
+        seen = seen * (1 + 0.5 * day.light * _slow_field(edge, 3, rng)) + np.float32(day.light) * _slow_field(
             edge, 3, rng
         )
     if day.haze:
-        veil = np.clip(day.haze * (1 + 0.6 * _slow(edge, int(rng.integers(3, 9)), rng)), 0, 0.8)
-        # Air scatters blue light most and hardly any beyond the visible.
-        reach = np.array((0.8, 0.9, 1.0, 0.5, 0.25, 0.15), dtype=np.float32)[: len(seen), None, None]
-        seen = seen + reach * veil * (np.float32(2.0) - seen)
+        veil = np.clip(day.haze * (1 + 0.6 * _slow_field(edge, int(rng.integers(3, 9)), rng)), 0, 0.8)
+        # The atmosphere scatters blue light most, and infrared hardly at all.
+        scatter = np.array((0.8, 0.9, 1.0, 0.5, 0.25, 0.15), dtype=np.float32)[: len(seen), None, None]
+        seen = seen + scatter * veil * (np.float32(2.0) - seen)
     if day.blur_px > 0.2:
         seen = gaussian_filter(seen, (0, day.blur_px, day.blur_px))
-    seen = _moved(seen, day, rng)[:, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+    seen = _misregister(seen, day, rng)[:, MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     seen = seen + np.float32(day.noise) * rng.standard_normal(seen.shape, dtype=np.float32)
     if day.grain:
         coarse = gaussian_filter(rng.standard_normal(seen.shape[1:], dtype=np.float32), rng.uniform(0.7, 2.5))
         seen = seen + coarse * np.float32(day.grain / coarse.std())
     if day.stripes:
         seen = seen + np.float32(day.stripes) * rng.standard_normal((1, 1, seen.shape[2]), dtype=np.float32)
-    return _numbers(seen, day, dtype)
+    return _to_day_numbers(seen, day, dtype)
 
 
-def _moved(pixels: Float32Array, day: Day, rng: np.random.Generator) -> Float32Array:
+def _misregister(pixels: Float32Array, day: Day, rng: np.random.Generator) -> Float32Array:
     if day.shift_px == (0.0, 0.0) and not day.bend_px:
         return pixels
     edge = pixels.shape[1]
     at = np.indices((edge, edge), dtype=np.float32)
     for axis in (0, 1):
-        bend = np.float32(day.bend_px) * _slow(edge, 3, rng)
+        bend = np.float32(day.bend_px) * _slow_field(edge, 3, rng)
         at[axis] += np.float32(day.shift_px[axis]) + np.clip(bend, -2, 2)
     return np.stack([map_coordinates(band, at, order=1, mode="nearest") for band in pixels])
 
 
-def _slow(edge: int, knots: int, rng: np.random.Generator) -> Float32Array:
-    """A slowly varying field of deviation about 1; (edge, edge)."""
-    weights = _spline(edge, knots + 1)
+def _slow_field(edge: int, knots: int, rng: np.random.Generator) -> Float32Array:
+    """Slowly varying field over an acquisition day's scene, of deviation about 1; (edge, edge)."""
+    weights = _slow_field_spline(edge, knots + 1)
     return np.asarray(weights @ rng.standard_normal((knots + 1, knots + 1), dtype=np.float32) @ weights.T)
 
 
 @lru_cache(maxsize=32)
-def _spline(edge: int, knots: int) -> Float32Array:
-    """Weights of each knot at each pixel of an axis; (edge, knots)."""
+def _slow_field_spline(edge: int, knots: int) -> Float32Array:
+    """Spline weights of each knot at each pixel of an axis of a slow field; (edge, knots)."""
     unit = np.eye(knots, dtype=np.float32)
     return np.asarray(zoom(unit, (edge / knots, 1), order=2, mode="nearest", grid_mode=True), np.float32)
 
 
-def _numbers(seen: Float32Array, day: Day, dtype: type[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+def _to_day_numbers(
+    seen: Float32Array, day: Day, dtype: type[np.unsignedinteger]
+) -> NDArray[np.unsignedinteger]:
     middle, spread, top = (105, 38, 255) if dtype == np.uint8 else (2200, 700, 65535)
     numbers = middle + spread * seen
     if day.compression != Compression():

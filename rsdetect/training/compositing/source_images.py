@@ -1,7 +1,7 @@
-"""Prepared images that training pairs are cut from: one file a place, with one date or several.
+"""Source images of composite scenes: one prepared file per place, with one or several dates.
 
 A file is an .npz with `pixels` (dates, bands, height, width), `valid` (dates, height, width) and `bands`.
-It is read without rasterio, so that pairs can be cut where no raster library is.
+It is read without rasterio, so that training requires no raster library.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from scipy.ndimage import affine_transform, gaussian_filter
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import InputError
-from rsdetect.training.compositing.classes import Drift, drift_between
+from rsdetect.training.compositing.land_classes import Drift, drift_between
 
-BANDS = ("red", "green", "blue", "nir", "swir1", "swir2")  # the names a scene may have, in their order
+BANDS = ("red", "green", "blue", "nir", "swir1", "swir2")  # possible names, in order
 VISIBLE = BANDS[:3]
-FINEST_STEP = 0.25  # an image is enlarged four times at most
+FINEST_STEP = 0.25  # an image is enlarged at most four times
 _KEYS = {"pixels", "valid", "bands"}
 
 
 @dataclass(frozen=True)
 class Image:
-    """One date of one place, each band about its median in units of its own spread."""
+    """Source image: one date of one place, each band relative to its median in units of its spread."""
 
     name: str
     pixels: Float32Array  # (bands, height, width), 0 where not valid
-    valid: BoolArray  # (height, width), True = usable
+    valid: BoolArray  # (height, width), True = valid
     bands: tuple[str, ...]  # in the order of BANDS
-    drifts: tuple[Drift, ...] = ()  # how the classes of this place really looked on its other dates
+    drifts: tuple[Drift, ...] = ()  # drift of the land classes to the other dates of this place
 
     def only(self, bands: tuple[str, ...]) -> Image:
-        """The image with these of its bands."""
+        """Source image with these bands only."""
         if bands == self.bands:
             return self
         rows = [self.bands.index(name) for name in bands]
@@ -44,35 +44,35 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Where a crop lies in an image."""
+class ImageCrop:
+    """Position, scale and rotation of a crop of a source image."""
 
     centre: tuple[float, float]  # row, column in the image
-    step: float  # image pixels a crop pixel; below 1 enlarges
+    step: float  # image pixels per crop pixel; below 1 enlarges
     angle: float  # radians
     mirrored: bool
 
 
 def read_images(folder: Path, size: int) -> tuple[Image, ...]:
-    """Every prepared image in `folder`, all dates, in the order of the file names.
+    """Read the source images in `folder`, all dates, in the order of the file names.
 
     Parameters
     ----------
     size
-        Edge in pixels of the crops that will be wanted.
+        Edge in pixels of the crops that will be taken.
 
     Raises
     ------
     InputError
-        There is none, a file is no prepared image, or it is too small for a crop.
+        There is none, a file is not a prepared image, or it is too small for a crop.
     """
     paths = sorted(folder.glob("*.npz"))
     if not paths:
-        raise InputError(f"{folder} holds no prepared image (*.npz); prepare_images makes them of GeoTIFFs.")
-    return tuple(image for path in paths for image in _read(path, size))
+        raise InputError(f"{folder} has no prepared image (*.npz); prepare_images makes them from GeoTIFFs.")
+    return tuple(image for path in paths for image in _read_source_image(path, size))
 
 
-def _read(path: Path, size: int) -> list[Image]:
+def _read_source_image(path: Path, size: int) -> list[Image]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             lacking = sorted(_KEYS - set(arrays.files))
@@ -86,27 +86,27 @@ def _read(path: Path, size: int) -> list[Image]:
     if valid.ndim != 3 or pixels.shape != (len(valid), len(bands), *valid.shape[1:]):
         raise InputError(
             f"{path} is no prepared image: pixels {pixels.shape}, valid {valid.shape} and "
-            f"{len(bands)} bands do not belong together."
+            f"{len(bands)} bands are inconsistent."
         )
     least = int(np.ceil(FINEST_STEP * size)) + 2
     if min(pixels.shape[2:]) < least:
         height, width = pixels.shape[2:]
         raise InputError(
-            f"{path} has {height} x {width} pixels, and crops of {size} x {size} need {least} x {least} "
-            "at least; leave it out."
+            f"{path} has {height} x {width} pixels, and crops of {size} x {size} require at "
+            f"least {least} x {least}; remove it."
         )
     rows = [bands.index(name) for name in BANDS if name in bands]
     ordered = tuple(bands[row] for row in rows)
-    return _dates(path.stem, pixels[:, rows], valid, ordered)
+    return _source_image_dates(path.stem, pixels[:, rows], valid, ordered)
 
 
 def check_bands(bands: tuple[str, ...], where: str) -> None:
-    """Refuse band names that a scene cannot have.
+    """Check the band names of a source image.
 
     Raises
     ------
     InputError
-        A name is unknown or there twice, or red, green or blue is missing.
+        A name is unknown or duplicated, or red, green or blue is missing.
     """
     unknown = [name for name in bands if name not in BANDS]
     missing = [name for name in VISIBLE if name not in bands]
@@ -115,11 +115,15 @@ def check_bands(bands: tuple[str, ...], where: str) -> None:
     if missing:
         raise InputError(f"{where} lacks {', '.join(missing)}; it has {', '.join(bands) or 'no named band'}.")
     if len(set(bands)) < len(bands):
-        raise InputError(f"{where} names a band twice: {', '.join(bands)}.")
+        raise InputError(f"{where} has a duplicated band name: {', '.join(bands)}.")
 
 
-def _dates(name: str, pixels: NDArray[np.generic], valid: BoolArray, bands: tuple[str, ...]) -> list[Image]:
-    standard = [standardise(date.astype(np.float32), mask) for date, mask in zip(pixels, valid, strict=True)]
+def _source_image_dates(
+    name: str, pixels: NDArray[np.generic], valid: BoolArray, bands: tuple[str, ...]
+) -> list[Image]:
+    standard = [
+        standardise_image(date.astype(np.float32), mask) for date, mask in zip(pixels, valid, strict=True)
+    ]
     found = []
     for number, (date, mask) in enumerate(zip(standard, valid, strict=True)):
         others = [other for other in range(len(standard)) if other != number]
@@ -128,8 +132,8 @@ def _dates(name: str, pixels: NDArray[np.generic], valid: BoolArray, bands: tupl
     return found
 
 
-def standardise(pixels: Float32Array, valid: BoolArray) -> Float32Array:
-    """Each band less its median, in halves of its middle two thirds' width; 0 where not valid."""
+def standardise_image(pixels: Float32Array, valid: BoolArray) -> Float32Array:
+    """Standardise a source image: (band - median) / spread, with spread (p84 - p16) / 2; 0 if invalid."""
     if not valid.any():
         return np.zeros_like(pixels)
     low, middle, high = np.percentile(pixels[:, valid], (16, 50, 84), axis=1)[:, :, None, None]
@@ -137,31 +141,34 @@ def standardise(pixels: Float32Array, valid: BoolArray) -> Float32Array:
     return np.where(valid, (pixels - middle) / spread, 0).astype(np.float32)
 
 
-def draw_cut(image: Image, size: int, rng: np.random.Generator, steps: tuple[float, float]) -> Cut:
-    """A random place, scale (between `steps`, as far as the image is large enough), turn and mirroring."""
-    turned = rng.random() < 0.4
-    angle = rng.uniform(0, 2 * np.pi) if turned else 0.5 * np.pi * rng.integers(4)
+def draw_image_crop(
+    image: Image, size: int, rng: np.random.Generator, steps: tuple[float, float]
+) -> ImageCrop:
+    """Draw a crop of a source image: place, scale (within `steps`, if possible), rotation, mirroring."""
+
+    rotated = rng.random() < 0.4
+    angle = rng.uniform(0, 2 * np.pi) if rotated else 0.5 * np.pi * rng.integers(4)
     across = abs(np.cos(angle)) + abs(np.sin(angle))
     room = (min(image.valid.shape) - 1) / size
-    if room / across < FINEST_STEP:  # too small to be turned freely
+    if room / across < FINEST_STEP:  # too small for any angle
         angle, across = 0.5 * np.pi * rng.integers(4), 1.0
     most = min(steps[1], room / across)
     step = float(np.exp(rng.uniform(np.log(min(steps[0], most)), np.log(most))))
-    reach = 0.5 * size * step * across
-    centre = tuple(float(rng.uniform(reach, max(edge - 1 - reach, reach))) for edge in image.valid.shape)
-    return Cut((centre[0], centre[1]), step, float(angle), bool(rng.integers(2)))
+    extent = 0.5 * size * step * across
+    centre = tuple(float(rng.uniform(extent, max(edge - 1 - extent, extent))) for edge in image.valid.shape)
+    return ImageCrop((centre[0], centre[1]), step, float(angle), bool(rng.integers(2)))
 
 
-def take(image: Image, cut: Cut, size: int) -> tuple[Float32Array, BoolArray]:
-    """The crop (bands, size, size) and where it is valid (size, size)."""
+def take_image_crop(image: Image, cut: ImageCrop, size: int) -> tuple[Float32Array, BoolArray]:
+    """Take a crop of a source image, (bands, size, size), and its valid pixels, (size, size)."""
     cos, sin = np.cos(cut.angle) * cut.step, np.sin(cut.angle) * cut.step
     flip = -1.0 if cut.mirrored else 1.0
     matrix = np.array([[cos, -sin * flip], [sin, cos * flip]])
     half = (size - 1) / 2
     offset = np.array(cut.centre) - matrix @ (half, half)
-    reach = half * (abs(cos) + abs(sin)) + 6 + 3 * cut.step
-    low = [max(int(c - reach), 0) for c in cut.centre]
-    high = [int(c + reach) + 1 for c in cut.centre]
+    extent = half * (abs(cos) + abs(sin)) + 6 + 3 * cut.step
+    low = [max(int(c - extent), 0) for c in cut.centre]
+    high = [int(c + extent) + 1 for c in cut.centre]
     window = np.s_[low[0] : high[0], low[1] : high[1]]
     offset = offset - low
     options = {"offset": offset, "output_shape": (size, size), "mode": "nearest"}

@@ -1,4 +1,4 @@
-"""The log of a run, for people and for spreadsheets."""
+"""Training log: a CSV file and lines on stderr."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from rsdetect.training.task import ChangeTask
 
 
 class TrainingLog(Callback):
-    """A row of the log for each validation, and a line on stderr where no bar is shown.
+    """Training log with one row per validation, and a line on stderr if no progress bar is shown.
 
-    A resumed run writes on below the row where it resumes.
+    A resumed run appends below the row where it resumes.
     """
 
-    def __init__(self, path: Path, mixture: Mixture, tell: bool) -> None:
-        self._path, self._mixture, self._tell = path, mixture, tell
+    def __init__(self, path: Path, mixture: Mixture, verbose: bool) -> None:
+        self._path, self._mixture, self._verbose = path, mixture, verbose
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the row; remove scenes that will not be drawn again."""
+        """Append a row to the training log; remove scenes that will not be drawn again."""
         assert isinstance(pl_module, ChangeTask)
         if not trainer.is_global_zero:
             return
@@ -36,13 +36,13 @@ class TrainingLog(Callback):
             writer = csv.DictWriter(file, fieldnames=list(row))
             writer.writeheader()
             writer.writerows([*rows, row])
-        if self._tell:
+        if self._verbose:
             print(
                 ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items()), file=sys.stderr
             )
         for source in self._mixture.sources:
             if isinstance(source, EndlessScenes):
-                source.forget(trainer.global_step)
+                source.remove_stale(trainer.global_step)
 
     def _rows(self) -> list[dict[str, str]]:
         if not self._path.exists():

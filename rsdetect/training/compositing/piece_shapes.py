@@ -1,4 +1,4 @@
-"""Outlines of pieces: blobs, polygons, fields, strips, and what belongs together in an image."""
+"""Shapes of pieces: blobs, polygons, fields, strips, and homogeneous regions of an image."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from rsdetect.arraytypes import Float32Array
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a scene, soft over one pixel at its edge."""
+    """Piece of a scene with an antialiased edge."""
 
-    row: int  # of the box's upper left corner
+    row: int  # of the bounding box's upper left corner
     col: int
     alpha: Float32Array  # (height, width) 1 = within, 0 = outside
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the box."""
+        """Rows and columns of the piece's bounding box."""
         height, width = self.alpha.shape
         return slice(self.row, self.row + height), slice(self.col, self.col + width)
 
 
 def draw_piece(edge: int, radius: float, rng: np.random.Generator) -> Piece:
-    """A piece of about `radius` pixels to every side, somewhere in a scene of `edge` x `edge` pixels."""
-    draw = (_blob, _polygon, _parallelogram, _parallelogram, _strip)[int(rng.integers(5))]
+    """Draw a piece of random shape and about `radius` pixels in a scene of `edge` x `edge` pixels."""
+    draw = (_blob_shape, _polygon_shape, _parallelogram_shape, _parallelogram_shape, _strip_shape)[
+        int(rng.integers(5))
+    ]
     centre = rng.uniform(0, edge, 2)
-    reach = (3.5 if draw is _strip else 1.6) * radius + 2
-    low = np.clip(np.floor(centre - reach), 0, edge - 1).astype(int)
-    high = np.clip(np.ceil(centre + reach), low + 1, edge).astype(int)
+    extent = (3.5 if draw is _strip_shape else 1.6) * radius + 2
+    low = np.clip(np.floor(centre - extent), 0, edge - 1).astype(int)
+    high = np.clip(np.ceil(centre + extent), low + 1, edge).astype(int)
     rows, cols = (
         np.arange(first, last, dtype=np.float32) - np.float32(at)
         for first, last, at in zip(low, high, centre, strict=True)
@@ -43,8 +45,8 @@ def draw_piece(edge: int, radius: float, rng: np.random.Generator) -> Piece:
     return Piece(int(low[0]), int(low[1]), np.clip(0.5 + draw(along, across, radius, rng), 0, 1))
 
 
-def _blob(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
-    """Distance to the edge, in pixels, positive within: a circle with a wavy rim."""
+def _blob_shape(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
+    """Signed distance to the edge of a blob-shaped piece in pixels, positive within: a circle with waves."""
     turn = np.arctan2(v, u)
     rim = np.ones_like(u)
     for wave in range(2, 7):
@@ -52,8 +54,8 @@ def _blob(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Genera
     return np.asarray(radius * np.clip(rim, 0.3, 1.55) - np.hypot(u, v), dtype=np.float32)
 
 
-def _polygon(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
-    """Likewise: what is left of the plane after three to seven straight cuts around the middle."""
+def _polygon_shape(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
+    """Signed distance to the edge of a polygon-shaped piece with three to seven sides."""
     sides = int(rng.integers(3, 8))
     distance = 1.5 * radius - np.hypot(u, v)
     for turn in (np.arange(sides) + rng.uniform(-0.3, 0.3, sides)) * 2 * np.pi / sides:
@@ -62,8 +64,10 @@ def _polygon(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Gen
     return np.asarray(distance, dtype=np.float32)
 
 
-def _parallelogram(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
-    """Likewise: a field."""
+def _parallelogram_shape(
+    u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator
+) -> Float32Array:
+    """Signed distance to the edge of a parallelogram-shaped piece: a field."""
     aspect = np.exp(rng.uniform(0, 0.7))
     shear = np.float32(rng.normal(0, 0.25))
     return np.asarray(
@@ -72,8 +76,8 @@ def _parallelogram(u: Float32Array, v: Float32Array, radius: float, rng: np.rand
     )
 
 
-def _strip(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
-    """Likewise: a road or a canal, slightly bent."""
+def _strip_shape(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Generator) -> Float32Array:
+    """Signed distance to the edge of a strip-shaped piece: a slightly bent road or canal."""
     half = max(1.0, radius * rng.uniform(0.12, 0.35))
     bend = np.float32(rng.normal(0, 0.3) * radius) * np.sin(
         u * np.float32(rng.uniform(0.3, 1.0) / radius) + np.float32(rng.uniform(0, 6.3))
@@ -82,15 +86,15 @@ def _strip(u: Float32Array, v: Float32Array, radius: float, rng: np.random.Gener
 
 
 def grow_piece(pixels: Float32Array, radius: float, rng: np.random.Generator) -> Piece:
-    """What hangs together with a random pixel of `pixels` (bands, height, width) and looks like it.
+    """Grow a piece from a random pixel of `pixels` (bands, height, width): a connected, homogeneous region.
 
-    A field, a lake, a hall: its own outline, not one of ours. At most about `radius` pixels to every side.
+    A field, a lake or a hall with its real outline, at most about `radius` pixels in every direction.
     """
     edge = pixels.shape[1]
     row, col = rng.integers(2, edge - 2, 2)
-    reach = int(np.ceil(1.4 * radius)) + 2
-    first, left = max(row - reach, 0), max(col - reach, 0)
-    box = pixels[:, first : row + reach, left : col + reach]
+    extent = int(np.ceil(1.4 * radius)) + 2
+    first, left = max(row - extent, 0), max(col - extent, 0)
+    box = pixels[:, first : row + extent, left : col + extent]
     smooth = gaussian_filter(box, (0, *[0.6 + 0.02 * radius] * 2))
     row, col = row - first, col - left
     far = np.sqrt(((smooth - smooth[:, row, col][:, None, None]) ** 2).mean(axis=0))

@@ -1,4 +1,4 @@
-"""Land classes as soft clusters of the spectrum, and how each of them drifts from one day to another."""
+"""Land classes as soft clusters of the spectrum, and their drift from one day to another."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from scipy.ndimage import gaussian_filter, label
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 
-_SPARSE = 11  # every so many pixels enter the statistics of an image
-_LEARNED = 6  # classes of a place that was seen on two dates
+_SPARSE = 11  # sampling interval of the pixels for the statistics of an image
+_LEARNED = 6  # number of classes of a place with two dates
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A tone curve per band and class: what is at `centre + d` comes to `centre + offset + gain * d`."""
+    """Drift of land classes, linear per band and class: `centre + d` becomes `centre + offset + gain * d`."""
 
     centres: Float32Array  # (classes, bands)
     gains: Float32Array  # (classes, bands)
     offsets: Float32Array  # (classes, bands)
-    softness: float = 0.5  # distance over which one class turns into another, in spreads
+    softness: float = 0.5  # width of the transition between classes, in spreads
 
     def only(self, rows: Sequence[int]) -> Drift:
-        """The drift of these bands."""
+        """Drift of the land classes in these bands."""
         rows = list(rows)
         return Drift(self.centres[:, rows], self.gains[:, rows], self.offsets[:, rows], self.softness)
 
     def applied(self, pixels: Float32Array, strength: float = 1.0) -> Float32Array:
-        """`pixels` (bands, height, width) as they look after the drift."""
+        """Apply the drift of land classes to `pixels` (bands, height, width)."""
         smooth = gaussian_filter(pixels, (0, 1.0, 1.0))
-        weights = memberships(smooth, self.centres, self.softness)
+        weights = class_memberships(smooth, self.centres, self.softness)
         shape = pixels.shape
         gains = ((self.gains - 1) * strength).T @ weights
         # gain * (x - centre) + centre + offset, less x, is (gain - 1) * x + offset - (gain - 1) * centre.
@@ -40,8 +40,8 @@ class Drift:
         return np.asarray(pixels * (1 + gains.reshape(shape)) + offsets.reshape(shape), dtype=np.float32)
 
 
-def memberships(pixels: Float32Array, centres: Float32Array, softness: float) -> Float32Array:
-    """How far each pixel belongs to each class; (classes, pixels), sums to 1 over the classes."""
+def class_memberships(pixels: Float32Array, centres: Float32Array, softness: float) -> Float32Array:
+    """Soft membership of pixels in land classes, (classes, pixels); sums to 1 over the classes."""
     flat = pixels.reshape(pixels.shape[0], -1)
     distance = (centres**2).sum(axis=1)[:, None] - 2 * (centres @ flat)  # less |x|^2, the same for all
     distance -= distance.min(axis=0)
@@ -50,14 +50,14 @@ def memberships(pixels: Float32Array, centres: Float32Array, softness: float) ->
     return np.asarray(weights, dtype=np.float32)
 
 
-def draw_centres(pixels: Float32Array, count: int, rng: np.random.Generator) -> Float32Array:
-    """Spectra of `count` random pixels of `pixels` (bands, height, width), smoothed a little."""
+def draw_class_centres(pixels: Float32Array, count: int, rng: np.random.Generator) -> Float32Array:
+    """Draw centres of land classes: spectra of `count` random, slightly smoothed pixels."""
     smooth = gaussian_filter(pixels[:, ::2, ::2], (0, 1.0, 1.0)).reshape(len(pixels), -1)
     return np.ascontiguousarray(smooth[:, rng.integers(0, smooth.shape[1], count)].T)
 
 
 def random_drift(pixels: Float32Array, swing: float, rng: np.random.Generator) -> Drift:
-    """A season's drift: plants change more than soils, and water least.
+    """Random seasonal drift of land classes: plants change more than soils, water least.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def random_drift(pixels: Float32Array, swing: float, rng: np.random.Generator) -
     swing
         Typical offset of a class of plants, in spreads.
     """
-    centres = draw_centres(pixels, int(rng.integers(3, 8)), rng)
+    centres = draw_class_centres(pixels, int(rng.integers(3, 8)), rng)
     classes, bands = centres.shape
     liveliness = np.where(greenness(centres.T) > 0.3, 1.0, 0.6) * swing
     common = rng.normal(0, 0.8, (classes, 1)) + rng.normal(0, 0.5, (classes, bands))
@@ -81,20 +81,20 @@ def random_drift(pixels: Float32Array, swing: float, rng: np.random.Generator) -
 
 
 def greenness(pixels: Float32Array) -> Float32Array:
-    """Near infrared less red where there is near infrared, else green less red and blue; in spreads."""
+    """Greenness of land: near infrared - red, or 2 green - red - blue without near infrared; in spreads."""
     if len(pixels) > 3:
         return np.asarray(pixels[3] - pixels[0], dtype=np.float32)
     return np.asarray(2 * pixels[1] - pixels[0] - pixels[2], dtype=np.float32)
 
 
 def parcel_drift(pixels: Float32Array, swing: float, rng: np.random.Generator) -> Float32Array:
-    """Green parcels each in a tone of their own, as crops of different kinds ripen; (bands, height, width).
+    """Drift of green parcels, each with a different tone, as of different crops; (bands, height, width).
 
-    What is to be added to `pixels`: nothing outside green land.
+    An offset for `pixels`, 0 outside green land.
     """
     smooth = gaussian_filter(pixels, (0, 1.5, 1.5))
-    centres = draw_centres(smooth, 6, rng)
-    nearest = memberships(smooth, centres, 0.3).argmax(axis=0).reshape(pixels.shape[1:])
+    centres = draw_class_centres(smooth, 6, rng)
+    nearest = class_memberships(smooth, centres, 0.3).argmax(axis=0).reshape(pixels.shape[1:])
     parcels = np.zeros(nearest.shape, dtype=np.int32)
     count = 0
     for number in range(len(centres)):
@@ -107,9 +107,9 @@ def parcel_drift(pixels: Float32Array, swing: float, rng: np.random.Generator) -
 
 
 def drift_between(one: Float32Array, other: Float32Array, valid: BoolArray) -> Drift | None:
-    """How the classes of `one` look in `other`, by the statistics of each; None where too little is valid.
+    """Measure the drift of land classes between two dates; None if too few pixels are valid.
 
-    Only medians and spreads of whole classes enter, so that what changed between the dates hardly counts.
+    It is computed from medians and spreads of classes, so that changes between the dates have little effect.
     """
     here, there = (date[:, valid][:, ::_SPARSE] for date in (one, other))
     if here.shape[1] < 50 * _LEARNED:
