@@ -39,7 +39,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile Dockerfile.gpu
 
-# All benchmarks in quick sizes; benchmarks/README.md says how to get the figures of docs/performance.md.
+# All benchmarks in quick sizes; benchmarks/README.md describes how to get the figures of docs/performance.md.
 bench: $(READY)
 	$(BIN)/python benchmarks/end_to_end.py --mpx 9 --peers
 	$(BIN)/python benchmarks/reading.py

@@ -31,7 +31,7 @@ def batch(
     stop_at_defects: bool = False,
     **options: Unpack[DetectKeywords],
 ) -> BatchReport:
-    """Find the changes of every pair of a list, a folder a pair; what is done already is not done again.
+    """Find the changes of every pair of a list, one folder per pair; finished pairs are skipped.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ def batch(
     out
         Folder for the results.
     stop_at_defects
-        Raise what is a defect of rsdetect, instead of going on with the next pair.
+        Raise defects of rsdetect instead of continuing with the next pair.
     **options
-        As of `detect`, for all pairs that say nothing else.
+        As of `detect`, for all pairs without their own.
 
     Raises
     ------
     InputError
-        The list or the options are wrong; nothing was written. What fails in one pair stands in the report.
+        The list or the options are wrong; nothing was written. Failures of single pairs are in the report.
     JobInterrupted
-        The batch stopped; the same call carries on.
+        The batch stopped; the same call resumes it.
     """
     from rsdetect.batches.run import run_batch
     from rsdetect.jobs.options import DetectOptions
@@ -59,7 +59,7 @@ def batch(
 
 
 def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> Round:
-    """Run the job of a watched place once: compare what is new, bring its events up to date, tell the news.
+    """Run a monitoring job once: compare new scenes, update the events, send notifications.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> Round:
     Raises
     ------
     InputError
-        The job file or what it names is wrong; nothing was changed.
+        The job file or a file in it is wrong; nothing was changed.
     JobInterrupted
-        The source of scenes cannot be reached, or another run is at work.
+        The source of scenes cannot be reached, or another run is active.
     """
     from rsdetect.monitoring.run import run_round
 
@@ -88,7 +88,7 @@ def simulate(
     Parameters
     ----------
     workers
-        Processes that draw; None = one here. The pixels do not depend on it.
+        Number of processes; None = this one. The pixels do not depend on it.
     **options
         The fields of `rsdetect.simulation.SceneSpec`: kind, height, width, seed, gsd_m, change, cloud,
         shift_px, nodata_edge, contrast.
@@ -108,12 +108,12 @@ def simulate(
 def train(
     folders: str | Path | Sequence[str | Path] = (), *, out: str | Path, **options: Unpack[TrainKeywords]
 ) -> Card | None:
-    """Train a model and write its file; the same call carries on where it stopped.
+    """Train a model and write its file; the same call resumes a stopped training.
 
     Parameters
     ----------
     folders
-        Of labelled pairs; none where the recipe has sources of its own.
+        Folders of labelled pairs; none if the recipe has other sources.
     out
         The model file, .safetensors.
     **options
@@ -122,14 +122,14 @@ def train(
     Returns
     -------
     Card
-        None in all but the first of several processes that train together.
+        None except in the first process of distributed training.
 
     Raises
     ------
     InputError
         The options or the data are wrong; no model was written.
     JobInterrupted
-        The training stopped; the same call carries on.
+        The training stopped; the same call resumes it.
     """
     require_training()
     from rsdetect.training.options import TrainOptions

@@ -1,4 +1,4 @@
-"""Names of array types by what they hold; the shapes stand in docstrings."""
+"""Array types by dtype; shapes are given in docstrings."""
 
 from __future__ import annotations
 

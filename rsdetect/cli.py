@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and the status they end with."""
+"""Command line: the commands and their exit status."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
 from rsdetect.errors import RsdetectError
 
-# Typer carries a click of its own, and shows this one of its errors only.
+# Typer vendors click, and exports only this one of its errors.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-_TYPER_INTERRUPTED = 130  # what typer makes of Ctrl-C
+_TYPER_INTERRUPTED = 130  # typer's status after Ctrl-C
 
 app = typer.Typer(
     name="rsdetect",
@@ -66,7 +66,7 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line and exit with the status that design and README promise."""
+    """Run the command line and exit with the documented status."""
     _stop_on_sigterm()
     try:
         status = app(standalone_mode=False)
@@ -80,9 +80,9 @@ def main() -> None:
     except RsdetectError as error:
         status = _end(error, error.exit_status, str(error))
     except (KeyboardInterrupt, typer.Abort) as error:
-        status = _end(error, 3, "interrupted; the same command carries on.")
+        status = _end(error, 3, "interrupted; the same command resumes the job.")
     except BrokenPipeError:
-        # Whoever read our output has seen enough; without this Python complains when it closes stdout.
+        # The reader of stdout has closed it; without this Python reports an error at exit.
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
         status = 0
     except Exception as error:
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _end(error: BaseException, status: int, text: str) -> int:
-    """Say in one line what went wrong."""
+    """Print an error in one line; returns the exit status."""
     if "--debug" in sys.argv:
         traceback.print_exception(error)
     else:
@@ -102,7 +102,7 @@ def _end(error: BaseException, status: int, text: str) -> int:
 
 
 def _stop_on_sigterm() -> None:
-    """Let a job that a batch system ends stop as by Ctrl-C: said, cleared up, and ready to be resumed."""
+    """Handle SIGTERM of a batch system like Ctrl-C, so that the job can be resumed."""
     with contextlib.suppress(ValueError):  # not the main thread, as in a program that calls main()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 

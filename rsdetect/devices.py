@@ -1,4 +1,4 @@
-"""Where a job runs, cores and GPUs, and what one tile may take of them."""
+"""Devices of a job: processor cores and GPUs, and limits for one tile."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from rsdetect.memory import GDAL_CACHE_BYTES, keep_freed_memory
 
 
 def usable_cores() -> int:
-    """Processor cores this process may run on."""
+    """Number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Iterator[None]:
-    """Bound what one tile takes: threads inside a network's operators, and GDAL's block cache in bytes."""
+    """Limit the resources of one tile: threads inside network operators, and GDAL's block cache in bytes."""
     from rasterio import Env
 
     keep_freed_memory()
@@ -40,24 +40,23 @@ def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Ite
 
 
 def resolve_device(text: str, *, on_cluster: bool = False) -> str:
-    """Turn what `--device` takes into "cpu" or "cuda:i"; on a cluster each worker does so, by `own_device`.
+    """Resolve `--device` to "cpu" or "cuda:i"; on a cluster each worker does so, by `own_device`.
 
     Parameters
     ----------
     on_cluster
-        Only see whether the workers of a cluster can be asked for it, and hand it on: this machine's GPUs
-        say nothing of theirs.
+        Only validate the device for the workers of a cluster, whose GPUs differ from those of this machine.
 
     Raises
     ------
     InputError
-        An unknown word, a GPU that is not there, or for a cluster the number of a GPU, which would be another
-        one on each machine.
+        An unknown device, a GPU that does not exist, or for a cluster the index of a GPU, which differs
+        between machines.
     """
     if on_cluster and text not in ("auto", "cpu", "cuda"):
         raise InputError(
-            f"`device` {text!r} cannot be asked of a cluster; choose auto, cpu or cuda (each worker process "
-            "takes a GPU for itself, of those that CUDA_VISIBLE_DEVICES leaves it)."
+            f"`device` {text!r} is not possible on a cluster; choose auto, cpu or cuda (each worker process "
+            "takes one of its GPUs in CUDA_VISIBLE_DEVICES)."
         )
     if text == "cpu" or on_cluster:
         return text
@@ -68,14 +67,12 @@ def resolve_device(text: str, *, on_cluster: bool = False) -> str:
         return "cuda:0" if count else "cpu"
     index = int(text.partition(":")[2] or 0)
     if index >= count:
-        raise InputError(
-            f"`device` {text} asks for a GPU that is not there ({count} found); use `device='cpu'`."
-        )
+        raise InputError(f"`device` {text} does not exist ({count} GPUs found); use `device='cpu'`.")
     return f"cuda:{index}"
 
 
 def _count_gpus() -> int:
-    """GPUs that torch can use; it is not asked where there can be none, as importing it takes a second."""
+    """Number of GPUs for torch, which is not imported (a second) where there can be none."""
     if "torch" not in sys.modules and not _may_have_gpu():
         return 0
     import torch
@@ -84,13 +81,13 @@ def _count_gpus() -> int:
 
 
 def _may_have_gpu() -> bool:
-    """False only where it is certain: torch was built without, or the driver that it needs is not there."""
+    """False if there is certainly no GPU: torch was built without CUDA, or the driver is missing."""
     found = find_spec("torch")
-    if found is None:  # jobs in 8 bits run without it
+    if found is None:  # int8 jobs run without it
         return False
     folders = [Path(folder, "lib") for folder in found.submodule_search_locations or ()]
     names = " ".join(file.name for folder in folders for file in folder.glob("*torch_*"))
-    if "torch_cpu" not in names or "torch_hip" in names:  # libraries that lie elsewhere, or another maker's
+    if "torch_cpu" not in names or "torch_hip" in names:  # libraries in other folders, or of another vendor
         return True
     if "torch_cuda" not in names:
         return False
@@ -102,15 +99,14 @@ def _may_have_gpu() -> bool:
 
 
 def own_device(asked: str) -> str:
-    """What a worker process of a cluster runs a network on: "cpu", or the GPU "cuda:i" that it owns.
+    """Device of a worker process of a cluster: "cpu", or the GPU "cuda:i" that it owns.
 
-    A GPU is held until the process ends, by a lock that the system drops then, so that two workers on one
-    machine never share one, and its memory, unnoticed.
+    A GPU is locked until the process ends, so that two workers on one machine never share its memory.
 
     Parameters
     ----------
     asked
-        "cpu", "cuda", or "auto": a GPU where this process sees any.
+        "cpu", "cuda", or "auto": a GPU, if this process has any.
 
     Raises
     ------
@@ -125,15 +121,15 @@ def own_device(asked: str) -> str:
     with _owning:
         if not any(_own(f"cuda:{index}", index) for index in range(count)):
             raise JobInterrupted(
-                f"a worker process on {socket.gethostname()} finds no GPU for itself ({count} in sight, held "
+                f"a worker process on {socket.gethostname()} has no free GPU ({count} found, held "
                 "by other worker processes); start one worker process for each GPU, or add `device='cpu'`, "
-                "and run the same command to carry on."
+                "and run the same command to resume."
             )
         return next(iter(_owned))
 
 
 def _own(device: str, index: int) -> bool:
-    """Take a GPU unless another process holds it; one that this process holds is enough."""
+    """Lock a GPU unless another process holds it; this process holds at most one."""
     import torch
 
     if _owned:
@@ -149,7 +145,7 @@ def _own(device: str, index: int) -> bool:
 
 
 def _user() -> int | str:
-    """Whom this process belongs to; Windows has no numbers, and a temporary folder for each user."""
+    """User of this process; Windows has no user numbers, and one temporary folder per user."""
     return os.getuid() if hasattr(os, "getuid") else getpass.getuser()
 
 

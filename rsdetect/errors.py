@@ -1,4 +1,4 @@
-"""The exception tree: everything rsdetect raises on purpose.
+"""Exceptions that rsdetect raises.
 
 ::
 
@@ -11,22 +11,22 @@
     │   ├── ModelError          a model file is unreadable or does not fit the pair
     │   ├── DetectorError       a detector of others cannot be loaded, or breaks its contract
     │   └── OutputError         the output exists already or cannot be written
-    ├── ReadError               a file is damaged; what was done stays    exit status 2
+    ├── ReadError               a file is damaged; finished parts remain  exit status 2
     └── JobInterrupted          the job stopped and can be resumed        exit status 3
-        └── SourceUnavailable   a file that lies elsewhere went away
+        └── SourceUnavailable   a remote file became unavailable
 
-Which of the last two kinds a failed read is, `rsdetect.scenes.handles.read_failure` decides.
+`rsdetect.scenes.handles.read_failure` classifies a failed read as one of the last two kinds.
 
-A message shows the two things that disagree, the file, and the way out, in one sentence or two.
-An option stands in backticks, as an argument of a Python call: `min_area`, `device='cpu'`. The command line
-shows it as its own option (`rsdetect.commands.wording`).
+A message gives the conflicting values, the file, and what to do, in one or two sentences. Options are in
+backticks, as arguments of a Python call: `min_area`, `device='cpu'`. The command line shows them as its
+options (`rsdetect.commands.wording`).
 """
 
 from __future__ import annotations
 
 
 class RsdetectError(Exception):
-    """Base of every error that rsdetect raises on purpose."""
+    """Base class of all errors that rsdetect raises."""
 
     exit_status = 1
 
@@ -42,7 +42,7 @@ class SceneError(InputError):
 
 
 class GridMismatch(InputError):
-    """The two scenes lie on different grids, and nobody asked to align them."""
+    """The two scenes lie on different grids, and alignment was not requested."""
 
 
 class NothingToCompare(InputError):
@@ -68,8 +68,8 @@ class OutputError(InputError):
 class ReadError(RsdetectError):
     """A file could be opened and is damaged; the message names the file and the place.
 
-    A job may be in the middle of its work by then. No result appears, and what is finished stays for the
-    same command once the file is mended.
+    The job may already be running. No result appears; finished parts remain for the same command once the
+    file is repaired.
     """
 
     exit_status = 2
@@ -82,4 +82,4 @@ class JobInterrupted(RsdetectError):
 
 
 class SourceUnavailable(JobInterrupted):
-    """A file that lies on another machine could not be read; its server may be back in an hour."""
+    """A file on another machine could not be read; its server may be temporarily unavailable."""

@@ -1,4 +1,4 @@
-"""What is missing where an optional package is not installed, and the command that installs it."""
+"""Extras: errors for missing optional packages, with the command that installs them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ _PACKAGE = Path(__file__).parent
 
 
 def missing_extra(extra: str, wanted_by: str) -> InputError:
-    """The error to raise where a package of an extra cannot be imported.
+    """Error for a package of an extra that cannot be imported.
 
     Parameters
     ----------
     extra
-        Its name in `pyproject.toml`.
+        Name of the extra in `pyproject.toml`.
     wanted_by
-        The option, command or file that needs it; begins the sentence.
+        Option, command or file that requires it; begins the sentence.
     """
     return InputError(f"{wanted_by} needs the extra '{extra}': {install_command(extra)}.")
 
 
 def missing_torch(wanted_by: str) -> InputError:
-    """The error to raise where PyTorch, which only jobs in 8 bits and `cva` can do without, is missing."""
+    """Error for missing PyTorch, which all jobs except int8 and `cva` require."""
     return InputError(
         f"{wanted_by} needs PyTorch, which is not installed: pip install torch. Without it, `detector` "
-        "cva runs, and networks in 8 bits do with `backend` openvino or onnx."
+        "cva runs, and int8 networks with `backend` openvino or onnx."
     )
 
 
 def require_training() -> None:
-    """Raise `InputError` where PyTorch or Lightning, which training needs, is missing."""
+    """Raise `InputError` if the extra of training is missing: PyTorch or Lightning."""
     if find_spec("torch") is None:
         raise missing_torch("train")
     if find_spec("lightning") is None:
@@ -41,9 +41,9 @@ def require_training() -> None:
 
 
 def install_command(extra: str) -> str:
-    """How to install an extra into the environment that runs this copy of rsdetect.
+    """Command to install an extra into the environment of this copy of rsdetect.
 
-    A checkout is named by its path: pip would look for the name in a package index.
+    A checkout is given by its path, because pip would search the name in a package index.
     """
     checkout = _PACKAGE.parent
     if (checkout / "pyproject.toml").is_file():

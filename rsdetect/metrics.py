@@ -1,6 +1,6 @@
-"""Scores of a probability map against a truth, from counts that add up over tiles, scenes and places.
+"""Metrics of a probability map against a truth, from counts that add up over tiles, scenes and places.
 
-All figures work on the last axis of the counts; axes before it, of places drawn anew, say, stay.
+All metrics reduce the last axis of the counts and keep leading axes, for example of bootstrap samples.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 
-STEPS = 10_000  # to which training rounds probabilities
-GROUPS = 15  # of a calibration curve
+STEPS = 10_000  # steps of probabilities in training
+GROUPS = 15  # bins of a calibration curve
 
-# A float, or an array of them over the leading axes; NaN where the figure is not defined.
+# A float, or an array over the leading axes; NaN where the metric is undefined.
 Figure = Any
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many changed and unchanged pixels got which probability, rounded to steps of equal width."""
+    """Counts of changed and unchanged pixels per probability step of equal width."""
 
     changed: NDArray[np.int64]  # (..., steps + 1)
     unchanged: NDArray[np.int64]  # (..., steps + 1)
@@ -38,7 +38,7 @@ class Counts:
     def of_steps(
         cls, scores: NDArray[np.generic], truth: BoolArray, labelled: BoolArray, steps: int
     ) -> Counts:
-        """Count the labelled pixels of a map of whole steps, 0 to `steps`."""
+        """Count the labelled pixels of a map of integer steps, 0 to `steps`."""
         changed, unchanged = (
             np.bincount(scores[labelled & of].astype(np.int64), minlength=steps + 1) for of in (truth, ~truth)
         )
@@ -46,27 +46,27 @@ class Counts:
 
     @classmethod
     def total(cls, parts: Sequence[Counts]) -> Counts:
-        """The counts of several maps together."""
+        """Total counts of several maps."""
         return cls(np.sum([p.changed for p in parts], axis=0), np.sum([p.unchanged for p in parts], axis=0))
 
     @property
     def steps(self) -> int:
-        """Steps from probability 0 to 1."""
+        """Number of steps of the counts from probability 0 to 1."""
         return int(self.changed.shape[-1]) - 1
 
     def at_share(self, share: float) -> Counts:
-        """The counts as they would be if `share` of the pixels had changed, by weighting the others."""
+        """Counts reweighted to a `share` of changed pixels, by weighting the unchanged ones."""
         wanted = self.changed.sum() * (1 - share) / share
         weight = wanted / max(int(self.unchanged.sum()), 1)
         return Counts(self.changed, np.rint(self.unchanged * weight).astype(np.int64))
 
     def at(self, threshold: float) -> Confusion:
-        """What is right and wrong where a probability at or above `threshold` counts as change."""
-        # Rounded up, as what lies between two steps is below the higher one; 0.57 * 100 is 56.99999999999999.
+        """Confusion counts where a probability at or above `threshold` is change."""
+        # Rounded up, because values between two steps are below the higher; 0.57 * 100 is 56.99999999999999.
         return self._cut(min(math.ceil(round(threshold * self.steps, 6)), self.steps))
 
     def best(self) -> tuple[float, float]:
-        """The threshold of the highest F1, and that F1; without leading axes.
+        """Threshold of the highest F1, and that F1; without leading axes.
 
         >>> p = np.array([0.1, 0.2, 0.6, 0.9], dtype=np.float32)
         >>> truth = np.array([False, True, True, True])
@@ -77,15 +77,15 @@ class Counts:
         return float(thresholds), float(np.nan_to_num(confusion.f1))
 
     def at_best(self) -> tuple[Figure, Confusion]:
-        """The thresholds of the highest F1, and what is right and wrong there."""
+        """Thresholds of the highest F1, and the confusion counts there."""
         every = self._from_top()
         f1 = np.nan_to_num(every.f1)
-        # The highest of equally good thresholds would sit on the lowest score that is still change.
+        # The highest of equally good thresholds, which is the lowest score that is still change.
         at = self.steps - np.argmax(f1[..., ::-1], axis=-1)
         return at / self.steps, every.take(at)
 
     def as_much_as_changed(self) -> float:
-        """The threshold at which as much is marked as has changed, so that precision equals recall.
+        """Threshold at which the marked area equals the changed area, so that precision equals recall.
 
         >>> p = np.array([0.1, 0.2, 0.6, 0.9], dtype=np.float32)
         >>> truth = np.array([False, True, False, True])
@@ -94,11 +94,11 @@ class Counts:
         """
         every = self._from_top()
         too_much = np.abs(every.false - every.missed)
-        # Of thresholds that are equally near, the highest, as in `at_best`.
+        # The highest of equally near thresholds, as in `at_best`.
         return float(self.steps - np.argmin(too_much[::-1])) / self.steps
 
     def f1_at(self, threshold: float) -> float:
-        """F1 of change at `threshold`; 0 where there is neither change nor anything marked."""
+        """F1 of change at `threshold`; 0 without changed and marked pixels."""
         return float(np.nan_to_num(self.at(threshold).f1))
 
     def average_precision(self) -> Figure:
@@ -116,7 +116,7 @@ class Counts:
         return _ratio(np.abs(said - true).sum(axis=-1), pixels.sum(axis=-1))
 
     def reliability(self) -> tuple[Figure, Figure, Figure]:
-        """Of each group of probabilities their sum, the changed pixels and all pixels, (..., groups)."""
+        """Reliability per bin of probability: its sum, changed pixels and all pixels, (..., groups)."""
         step = np.arange(self.steps + 1)
         member = np.eye(GROUPS)[np.minimum(step * GROUPS // self.steps, GROUPS - 1)]  # (steps + 1, groups)
         both = self.changed + self.unchanged
@@ -128,7 +128,7 @@ class Counts:
         return every.precision, every.recall
 
     def _from_top(self) -> Confusion:
-        """At each threshold, (..., steps + 1)."""
+        """Confusion counts at each threshold, (..., steps + 1)."""
         found, false = (np.flip(np.flip(c, -1).cumsum(-1), -1) for c in (self.changed, self.unchanged))
         return Confusion(found, false, found[..., :1] - found, false[..., :1] - false)
 
@@ -144,7 +144,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Pixels that were marked or not, rightly or not; any shape."""
+    """Confusion counts of pixels; any shape."""
 
     found: NDArray[np.int64]  # changed and marked
     false: NDArray[np.int64]  # unchanged and marked
@@ -152,40 +152,40 @@ class Confusion:
     rejected: NDArray[np.int64]  # unchanged and not marked
 
     def take(self, at: NDArray[np.int64]) -> Confusion:
-        """The thresholds `at` of a confusion at every threshold."""
+        """Select the thresholds `at` of confusion counts at every threshold."""
         index = np.expand_dims(at, -1)
         parts = (self.found, self.false, self.missed, self.rejected)
         return Confusion(*(np.take_along_axis(part, index, -1)[..., 0] for part in parts))
 
     @property
     def precision(self) -> Figure:
-        """Share of the marked pixels that changed; not defined where no pixel is known to be unchanged."""
+        """Precision: share of the marked pixels that changed; undefined where no pixel is known to be unchanged."""
         return _ratio(self.found, self._where_unchanged(self.found + self.false))
 
     @property
     def recall(self) -> Figure:
-        """Share of the changed pixels that are marked."""
+        """Recall: share of the changed pixels that are marked."""
         return _ratio(self.found, self.found + self.missed)
 
     @property
     def f1(self) -> Figure:
-        """Harmonic mean of precision and recall; not defined without change and marks, or as precision."""
+        """F1: harmonic mean of precision and recall; undefined without changed and marked, or unchanged pixels."""
         return _ratio(2 * self.found, self._where_unchanged(2 * self.found + self.false + self.missed))
 
     @property
     def iou(self) -> Figure:
-        """Changed and marked over changed or marked; not defined as precision."""
+        """Intersection over union of changed and marked pixels; undefined like precision."""
         return _ratio(self.found, self._where_unchanged(self.found + self.false + self.missed))
 
     @property
     def accuracy(self) -> Figure:
-        """Share of all pixels that are right; not defined as precision."""
+        """Accuracy: share of all pixels that are correct; undefined like precision."""
         right = self.found + self.rejected
         return _ratio(right, self._where_unchanged(right + self.false + self.missed))
 
     @property
     def kappa(self) -> Figure:
-        """Agreement beyond chance: Cohen (1960), "A coefficient of agreement for nominal scales", eq. 1."""
+        """Cohen's kappa: Cohen (1960), "A coefficient of agreement for nominal scales", eq. 1."""
         found, false, missed, rejected = (
             np.asarray(part, np.float64) for part in (self.found, self.false, self.missed, self.rejected)
         )
@@ -197,15 +197,15 @@ class Confusion:
 
     @property
     def false_alarm_share(self) -> Figure:
-        """Share of the unchanged pixels that are marked."""
+        """False alarm rate: share of the unchanged pixels that are marked."""
         return _ratio(self.false, self.false + self.rejected)
 
     def _where_unchanged(self, whole: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`whole`, or 0 where no pixel is unchanged: a false mark could not be seen there."""
+        """Denominator `whole` of a metric, or 0 without unchanged pixels, where false positives cannot occur."""
         return np.where(self.false + self.rejected > 0, whole, 0)
 
 
 def _ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Figure:
-    """Part over whole; NaN where there is no whole."""
+    """Metric as a ratio; NaN where the denominator is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole != 0)[()]

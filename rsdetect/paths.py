@@ -1,7 +1,7 @@
-"""Where a path or an address leads that stands in a file or on the command line.
+"""Paths and URLs in files and on the command line.
 
-A colon may belong to a Windows drive, a URL, a driver of GDAL or what comes after the path; which of these is
-read from the text alone, so that a list means the same on every system.
+A colon may belong to a Windows drive, a URL, a GDAL driver or a suffix of the path; it is interpreted by the
+text only, so that a list has the same meaning on every system.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _VIRTUAL = {
     "az": "/vsiaz/",
 }
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-# Two letters at least: one is a drive, if anything. `NETCDF:"a.nc":band`, `https://host/a.tif`.
+# At least two letters, because one is a drive. `NETCDF:"a.nc":band`, `https://host/a.tif`.
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]+:")
 
 
 def from_folder(text: str, folder: PurePath) -> str:
-    r"""A path that stands in a file of `folder`, as GDAL takes it.
+    r"""Resolve a path given in a file in `folder`, for GDAL.
 
-    Addresses, virtual files, names of drivers and absolute paths (of Windows, too) stay as they are; any
-    other path counts from the folder.
+    URLs, virtual files, driver prefixes and absolute paths (also of Windows) are unchanged; other paths are
+    relative to the folder.
 
     >>> from_folder("a.tif", PurePath("/lists")), from_folder("https://host/a.tif", PurePath("/lists"))
     ('/lists/a.tif', 'https://host/a.tif')
@@ -39,7 +39,7 @@ def from_folder(text: str, folder: PurePath) -> str:
 
 
 def as_gdal_path(address: str) -> str:
-    """An address as GDAL itself takes it, inside a VRT too, where nobody translates it.
+    """Convert a URL to a GDAL path, which is also valid inside a VRT.
 
     >>> as_gdal_path("s3://bucket/a.tif"), as_gdal_path("file:///data/a%20b.tif"), as_gdal_path("/a.tif")
     ('/vsis3/bucket/a.tif', '/data/a b.tif', '/a.tif')
@@ -57,7 +57,7 @@ def as_gdal_path(address: str) -> str:
 
 
 def split_path(text: str) -> tuple[str, str | None]:
-    r"""A path and what follows it after a colon; None where nothing does.
+    r"""Split a path and its suffix after a colon; None without a suffix.
 
     >>> split_path("pairs:red,green"), split_path("pairs")
     (('pairs', 'red,green'), ('pairs', None))
@@ -70,7 +70,7 @@ def split_path(text: str) -> tuple[str, str | None]:
 
 
 def file_name(path: str) -> str:
-    r"""The name of a file without its folders, of a path or an address.
+    r"""File name of a path or URL, without its folders.
 
     >>> file_name("/data/a.tif"), file_name(r"C:\data\a.tif"), file_name("a.tif")
     ('a.tif', 'a.tif', 'a.tif')

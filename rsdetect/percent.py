@@ -1,4 +1,4 @@
-"""Whole percent, as a raster holds change probabilities: 0 to 100, and 255 where nothing was observed."""
+"""Integer percent, the encoding of change probabilities in rasters: 0 to 100, and 255 = not observed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from rsdetect.arraytypes import Float32Array, UInt8Array
 
 PERCENT = 100  # steps between no change and certain change
-NOT_OBSERVED = 255  # of a pixel that was not valid on both dates; the raster's nodata value
+NOT_OBSERVED = 255  # value of pixels that are not valid on both dates; the raster's nodata value
 
 _ROWS = 128  # at a time
 
 
 def to_percent(probability: Float32Array) -> UInt8Array:
-    """Probability in [0, 1] as whole percent, 255 for NaN.
+    """Convert probability in [0, 1] to integer percent, 255 for NaN.
 
     >>> to_percent(np.array([0.0, 0.504, 1.0, np.nan], dtype=np.float32)).tolist()
     [0, 50, 100, 255]
     """
     percent = np.empty(probability.shape, dtype=np.uint8)
-    # A few rows at a time: what is worked out on the way would be three times as large as a whole tile.
+    # A few rows at a time, because temporaries would take three times the memory of a tile.
     for top in range(0, len(percent), _ROWS):
         rows = slice(top, top + _ROWS)
         percent[rows] = np.rint(np.nan_to_num(probability[rows], nan=NOT_OBSERVED / PERCENT) * PERCENT)
@@ -29,7 +29,7 @@ def to_percent(probability: Float32Array) -> UInt8Array:
 
 
 def from_percent(percent: UInt8Array) -> Float32Array:
-    """Whole percent as probability, NaN where nothing was observed.
+    """Convert integer percent to probability, NaN where not observed.
 
     >>> from_percent(np.array([0, 50, 255], dtype=np.uint8)).tolist()
     [0.0, 0.5, nan]
@@ -38,7 +38,7 @@ def from_percent(percent: UInt8Array) -> Float32Array:
 
 
 def level_of(threshold: float) -> int:
-    """The lowest percent value at or above a threshold in [0, 1]; at least 1.
+    """Lowest percent value at or above a threshold in [0, 1]; at least 1.
 
     >>> level_of(0.3), level_of(0.425), level_of(0.57)
     (30, 43, 57)

@@ -1,4 +1,4 @@
-"""How far a job is: a bar on a terminal or in a notebook, nothing where there is neither."""
+"""Progress of a job: a bar on a terminal or in a notebook, else nothing."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _SECONDS_BETWEEN_UPDATES = 0.2
 
 
 class Progress(Protocol):
-    """Something that is told of finished pixels."""
+    """Progress: receives the number of finished pixels."""
 
     def advance(self, pixels: int) -> None:
-        """`pixels` more are finished. Called from one thread."""
+        """Add finished pixels to the progress. Called from one thread."""
         ...
 
 
 class Silence:
-    """Tells nobody."""
+    """Progress that shows nothing."""
 
     def advance(self, pixels: int) -> None:
         """Do nothing."""
 
 
 class _NotebookBar:
-    """A bar below the cell. It needs IPython alone, and no widgets, which not every frontend shows."""
+    """Progress bar below a notebook cell. It requires only IPython, no widgets, which some frontends lack."""
 
     def __init__(self, label: str, total: int) -> None:
         from IPython.display import HTML, display
@@ -52,14 +52,14 @@ class _NotebookBar:
 
 
 def _in_notebook() -> bool:
-    """True below a kernel, whose cells show HTML; false in a terminal, IPython's too."""
+    """True in a notebook kernel, whose cells show HTML; false in a terminal, also IPython's."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
 
 
 @contextmanager
 def show_progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Progress]:
-    """Show on a terminal or in a notebook how many of `total` pixels are done."""
+    """Show the progress over `total` pixels on a terminal or in a notebook."""
     if quiet or total == 0:
         yield Silence()
         return

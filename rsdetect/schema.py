@@ -1,8 +1,8 @@
-"""Versions of what result files hold.
+"""Schema versions of result files.
 
-Every result carries the number `schema`, which grows when a key or a column changes its name, type, unit or
-meaning, not when one is added. Files of rsdetect 0.1.0 carry none and count as 0. A reader takes every number
-up to its own and refuses higher ones. docs/outputs.md lists what each number means.
+Every result has the number `schema`, which is raised when a key or column changes its name, type, unit or
+meaning, not when one is added. Files of rsdetect 0.1.0 have none, which is read as 0. A reader accepts every
+number up to its own and refuses higher ones. docs/outputs.md lists the versions.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from rsdetect.errors import InputError
 RUN = 1  # run.json
 BATCH = 1  # batch.json
 EVALUATION = 1  # evaluation.json
-COMPARISON = 1  # what `compare --json` prints
-GEOPACKAGE = 1  # changes.gpkg and events.gpkg; of the columns, not of the format
+COMPARISON = 1  # output of `compare --json`
+GEOPACKAGE = 1  # columns of changes.gpkg and events.gpkg
 
 
 class NewerSchema(InputError):
-    """A file was written by a newer rsdetect, so that this one could misread it."""
+    """A file has a newer schema than this version of rsdetect supports."""
 
 
 def require_known(content: Mapping[str, Any], newest: int, path: Path) -> None:
-    """Refuse content of a newer schema than this version knows.
+    """Refuse content with a newer schema than this version supports.
 
     Parameters
     ----------
     content
-        What a file holds; without `schema` it counts as 0.
+        Content of a file; without `schema` it is version 0.
     newest
-        The highest number that the caller reads.
+        Highest version that the caller supports.
     path
         The file, for the message.
 
     Raises
     ------
     NewerSchema
-        The number is higher.
+        The version is higher.
     ValueError
-        It is no whole number.
+        It is not an integer.
     """
     found = content.get("schema", 0)
     if not isinstance(found, int) or isinstance(found, bool):
-        raise ValueError(f"schema is {found!r} and no whole number")
+        raise ValueError(f"schema is {found!r}, not an integer")
     if found > newest:
         raise NewerSchema(
             f"{path} was written by a newer rsdetect (schema {found}, this one knows up to {newest}); it was "

@@ -1,4 +1,4 @@
-"""Global statistics of a pair, in parts that merge to the same answer however the pair is cut."""
+"""Statistics of a pair as mergeable parts: the result does not depend on how the pair is split."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import Float32Array
 from rsdetect.tiles import Tile
 
-# One hot pixel must not stretch a date, so the scale is the distance between the 2nd and the 98th
-# percentile; 4.1 of a normal distribution's standard deviations lie between them.
+# The scale is the distance between the 2nd and the 98th percentile, which is robust against outliers; it is
+# 4.1 standard deviations of a normal distribution.
 _LOW, _HIGH, _SIGMAS = 2.0, 98.0, 4.1
 
 
 @dataclass(frozen=True)
 class PixelSample:
-    """Pixels that are valid on both dates, side by side."""
+    """Sample of pixels that are valid on both dates."""
 
     before: Float32Array  # (bands, n) raw pixel values
-    after: Float32Array  # (bands, n), the same places
+    after: Float32Array  # (bands, n), of the same pixels
 
     @classmethod
     def of(cls, tile: Tile, every: int) -> PixelSample:
-        """The valid pixels of one tile; of them, in row-major order, each `every`-th."""
+        """Sample of one tile: every `every`-th of its valid pixels in row-major order."""
         valid = tile.valid
         chosen = np.arange(0, valid.size, every) if valid.all() else np.flatnonzero(valid)[::every]
         bands = tile.before.shape[0]
         return cls(tile.before.reshape(bands, -1)[:, chosen], tile.after.reshape(bands, -1)[:, chosen])
 
     def merge(self, other: PixelSample) -> PixelSample:
-        """Both samples, this one's pixels first."""
+        """Merge two samples, this one's pixels first."""
         return PixelSample(
             np.concatenate([self.before, other.before], axis=1),
             np.concatenate([self.after, other.after], axis=1),
@@ -39,13 +39,13 @@ class PixelSample:
 
     @property
     def count(self) -> int:
-        """Number of pixels."""
+        """Number of pixels in the sample."""
         return int(self.before.shape[1])
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of values in bins of equal width; values outside fall into the first or the last bin.
+    """Histogram with bins of equal width; values outside are counted in the first or last bin.
 
     >>> histogram = Histogram.of(np.array([0.1, 0.6, 0.7, 9.0]), low=0.0, high=1.0, bins=2)
     >>> histogram.counts.tolist(), histogram.merge(histogram).counts.tolist()
@@ -58,26 +58,26 @@ class Histogram:
 
     @classmethod
     def of(cls, values: NDArray[np.floating], low: float, high: float, bins: int) -> Histogram:
-        """Count `values` (any shape, finite)."""
+        """Histogram of `values` (any shape, finite)."""
         scaled = (np.asarray(values, dtype=np.float64) - low) * (bins / (high - low))
         index = np.clip(scaled, 0, bins - 1).astype(np.int64)
         return cls(low, high, np.bincount(index.ravel(), minlength=bins).astype(np.int64))
 
     def merge(self, other: Histogram) -> Histogram:
-        """The histogram of both sets of values."""
+        """Merged histogram of both sets of values."""
         assert (self.low, self.high, self.counts.size) == (other.low, other.high, other.counts.size)
         return Histogram(self.low, self.high, self.counts + other.counts)
 
     @property
     def centres(self) -> NDArray[np.float64]:
-        """Middle of each bin, (bins,)."""
+        """Centre of each bin of the histogram, (bins,)."""
         width = (self.high - self.low) / self.counts.size
         return np.asarray(self.low + width * (np.arange(self.counts.size) + 0.5), dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean and variance per band, by the pairwise update of Chan, Golub and LeVeque (1979)."""
+    """Moments per band (count, mean, variance), by the pairwise update of Chan, Golub, LeVeque (1979)."""
 
     count: int
     mean: NDArray[np.float64]  # (bands,)
@@ -95,13 +95,15 @@ class Moments:
         lowest, highest = (edge.astype(np.float64) for edge in (values.min(axis=1), values.max(axis=1)))
         mean = values.mean(axis=1, dtype=np.float64)
         squares = np.empty(bands)
-        for i, band in enumerate(values):  # one by one, so that the differences stay in the processor's cache
+        for i, band in enumerate(
+            values
+        ):  # band by band, so that the differences fit in the processor's cache
             away = band - mean[i]
             squares[i] = np.einsum("i,i->", away, away)  # a BLAS would start threads of its own
         return cls(count, mean, squares, lowest, highest)
 
     def merge(self, other: Moments) -> Moments:
-        """Moments of both sets of values."""
+        """Merged moments of both sets of values."""
         count = self.count + other.count
         if count == 0:
             return self
@@ -116,12 +118,12 @@ class Moments:
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """Standard deviation per band (of the population), (bands,)."""
+        """Population standard deviation per band, (bands,)."""
         return np.asarray(np.sqrt(self.squares / max(self.count, 1)))
 
 
 def robust_scale(values: NDArray[np.floating]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Centre and spread of each band that a few odd pixels do not move.
+    """Robust centre and scale of each band.
 
     Parameters
     ----------

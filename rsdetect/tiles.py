@@ -1,8 +1,8 @@
-"""The tile plan: which pixels each task reads, and which of them it puts down.
+"""Tile plan: the pixels that each task reads, and those that it writes.
 
-The plan keeps three clauses of the tile contract (docs/architecture.md): every read window reaches a
-halo beyond its core, starts at a multiple of the stride, and has one and the same shape, also at the
-edge of the raster and beyond it.
+The plan satisfies three clauses of the tile contract (docs/architecture.md): every read window extends by the
+halo beyond its core, starts at a multiple of the stride, and has the same shape, also at the edge of the
+raster and beyond it.
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ from rsdetect.grid import Grid, Window
 
 @dataclass(frozen=True)
 class TileWindow:
-    """One tile of the plan, without its data."""
+    """Tile of the plan, without its data."""
 
-    row: int  # position in the plan, counted in tiles
+    row: int  # position in the plan, in tiles
     col: int
-    core: Window  # the pixels this tile answers for; cut at the edge of the raster
-    read: Window  # the pixels it looks at; may run outside the raster
+    core: Window  # pixels that this tile writes; clipped to the raster
+    read: Window  # pixels that it reads; may extend beyond the raster
 
 
 @dataclass(frozen=True)
 class Tile:
-    """The pixels of both dates under one read window."""
+    """Tile with the pixels of both dates in its read window."""
 
-    core: Window  # the part of `read` that the caller keeps
-    read: Window  # what the arrays cover
+    core: Window  # the part of `read` that is written
+    read: Window  # the window of the arrays
     before: Float32Array  # (bands, height, width), raw pixel values; 0 where not valid
-    after: Float32Array  # (bands, height, width), likewise
+    after: Float32Array  # (bands, height, width), as `before`
     before_valid: BoolArray  # (height, width); True = usable on the before date
     after_valid: BoolArray  # (height, width); True = usable on the after date
 
     @property
     def valid(self) -> BoolArray:
-        """(height, width) bool; True = usable on both dates."""
+        """Validity of the tile, (height, width) bool; True = usable on both dates."""
         return self.before_valid & self.after_valid
 
     def crop_to_core(self, scored: Float32Array) -> Float32Array:
-        """Cut a (height, width) array over `read` down to `core`. The only place where that happens."""
+        """Crop a (height, width) array over the tile's `read` to its `core`. The only place that does so."""
         return scored[self.core.slices_in(self.read)]
 
 
 @dataclass(frozen=True)
 class TilePlan:
-    """A partition of the grid into cores, each with its read window."""
+    """Tile plan: a partition of the grid into cores, each with its read window."""
 
     grid: Grid
     tile_shape: tuple[int, int]  # (rows, columns) of a core; multiples of the stride
     halo: int  # pixels read beyond the core on each side; a multiple of the stride
-    lead: tuple[int, int] = (0, 0)  # rows and columns by which the first cores begin outside the grid
+    lead: tuple[int, int] = (0, 0)  # rows and columns of the first cores outside the grid
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(rows, columns) of tiles."""
+        """Number of tiles in the plan, (rows, columns)."""
         (height, width), (above, left) = self.tile_shape, self.lead
         return -(-(self.grid.height + above) // height), -(-(self.grid.width + left) // width)
 
@@ -65,14 +65,14 @@ class TilePlan:
         return rows * cols
 
     def tile(self, row: int, col: int) -> TileWindow:
-        """The tile at (row, col) of the plan."""
+        """Tile at (row, col) of the plan."""
         (height, width), halo = self.tile_shape, self.halo
         full = Window(row * height - self.lead[0], col * width - self.lead[1], height, width)
         read = Window(full.row_off - halo, full.col_off - halo, height + 2 * halo, width + 2 * halo)
         return TileWindow(row, col, full.intersection(self.grid.window), read)
 
     def under(self, window: Window) -> Iterator[TileWindow]:
-        """The tiles whose cores hold a part of `window`, which lies inside the grid, in reading order."""
+        """Tiles whose cores intersect `window`, which lies inside the grid, in reading order."""
         (height, width), (above, left) = self.tile_shape, self.lead
         rows = range((window.row_off + above) // height, (window.row_end - 1 + above) // height + 1)
         cols = range((window.col_off + left) // width, (window.col_end - 1 + left) // width + 1)
@@ -91,15 +91,15 @@ def plan_tiles(
     Parameters
     ----------
     tile_size
-        Wanted edge of a core in pixels, or (rows, columns) of it, at least 1; rounded up to multiples of
+        Target edge of a core in pixels, or its (rows, columns), at least 1; rounded up to multiples of
         `stride`.
     halo
-        Pixels that the scorer must see beyond a pixel to score it (its reach); rounded up likewise.
+        Radius of the scorer's receptive field in pixels; rounded up to a multiple of `stride`.
     stride
         Total stride of the scorer in pixels; cores and read windows start at its multiples.
     lead
-        Rows and columns by which the first cores begin above and left of the grid, less than a core; rounded
-        down to multiples of `stride`.
+        Rows and columns of the first cores above and left of the grid, less than a core; rounded down to
+        multiples of `stride`.
 
     >>> from affine import Affine
     >>> grid = Grid(None, Affine.identity(), height=100, width=70)

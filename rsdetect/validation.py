@@ -1,4 +1,4 @@
-"""What users give, checked where it enters: sequences, and pydantic's errors in words."""
+"""Validation of user input: sequences, and pydantic's errors as text."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from rsdetect.errors import InputError
 
-if TYPE_CHECKING:  # not every command reads a file that pydantic checks
+if TYPE_CHECKING:  # pydantic is imported only where it is used
     from pydantic import BaseModel, ValidationError
 
 
 def text(item: Any) -> str:
-    """An item that is text or a path; TypeError where it is neither."""
+    """Validate an item that is text or a path; TypeError if it is neither."""
     if not isinstance(item, str | os.PathLike):
         raise TypeError(item)
     return str(os.fspath(item))
 
 
-def whole_number(item: Any) -> int:
-    """An item that is a whole number, NumPy's too; TypeError where it is none."""
+def integer(item: Any) -> int:
+    """Validate an integer item, also of NumPy; TypeError if it is none."""
     if isinstance(item, bool):
         raise TypeError(item)
     return operator.index(item)
 
 
 def number(item: Any) -> float:
-    """An item that is a number; TypeError where it is none."""
+    """Validate a number item; TypeError if it is none."""
     if isinstance(item, bool) or not isinstance(item, Real):
         raise TypeError(item)
     return float(item)
 
 
 def number_or_name(item: Any) -> int | str:
-    """A band: its number or its name; TypeError where it is neither."""
-    return item if isinstance(item, str) else whole_number(item)
+    """Validate a band: its number or its name; TypeError if it is neither."""
+    return item if isinstance(item, str) else integer(item)
 
 
 _WORDS: dict[Callable[[Any], Any], str] = {
     text: "text or paths",
-    whole_number: "whole numbers",
+    integer: "integers",
     number: "numbers",
     number_or_name: "numbers from 1 or names",
 }
@@ -51,21 +51,21 @@ _OTHER = "numbers, 'auto' or 'none'"  # of `nodata`
 
 
 def as_items(option: str, given: Any, kind: Callable[[Any], Any]) -> tuple[Any, ...]:
-    """The items of an option that takes several; a single text, path or number is one item.
+    """Validate the items of an option that takes several; a single text, path or number is one item.
 
     Parameters
     ----------
     option
-        Its name, for the error.
+        Name of the option, for the error.
     kind
-        One of `text`, `whole_number`, `number` and `number_or_name`.
+        One of `text`, `integer`, `number` and `number_or_name`.
 
     Raises
     ------
     InputError
-        No sequence, or an item of another kind.
+        Not a sequence, or an item of another kind.
 
-    >>> as_items("masks", "m.tif", text), as_items("mask_bits", [3, 4], whole_number)
+    >>> as_items("masks", "m.tif", text), as_items("mask_bits", [3, 4], integer)
     (('m.tif',), (3, 4))
     """
     alone = isinstance(given, str | bytes | os.PathLike | Mapping) or not isinstance(given, Iterable)
@@ -82,7 +82,7 @@ def refuse_unknown(keywords: Mapping[str, object], known: type) -> None:
     Raises
     ------
     InputError
-        The message names it and the nearest that there is.
+        The message has the keyword and the closest known one.
     """
     names = sorted(known.__annotations__)
     for keyword in keywords:
@@ -93,7 +93,7 @@ def refuse_unknown(keywords: Mapping[str, object], known: type) -> None:
 
 
 def settle_sequences(options: Any, **kinds: Callable[[Any], Any]) -> None:
-    """Bring the named fields of a frozen dataclass into tuples, in its `__post_init__`; None stays None.
+    """Validate fields of a frozen dataclass as tuples, in its `__post_init__`; None stays None.
 
     Raises
     ------
@@ -106,22 +106,22 @@ def settle_sequences(options: Any, **kinds: Callable[[Any], Any]) -> None:
             object.__setattr__(options, name, as_items(name, given, kind))
 
 
-def in_words(error: ValidationError, root: type[BaseModel], whole: str) -> str:
-    """What is wrong with a file, without a full stop: each place, and what to do about it.
+def errors_as_text(error: ValidationError, root: type[BaseModel], whole: str) -> str:
+    """Text of pydantic's validation errors of a file, without a full stop: each key and its error.
 
     Parameters
     ----------
     root
-        The model that refused it.
+        Model of the file.
     whole
-        What such a file is called: "job", "recipe".
+        Name of the kind of file: "job", "recipe".
     """
-    # A misspelt key is said before the one that is missing for it.
+    # Unknown keys first: a misspelt key also causes a missing one.
     errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    return "; ".join(_one_in_words(dict(one), root, whole) for one in errors)
+    return "; ".join(_one_error_as_text(dict(one), root, whole) for one in errors)
 
 
-def _one_in_words(error: dict[str, Any], root: type[BaseModel], whole: str) -> str:
+def _one_error_as_text(error: dict[str, Any], root: type[BaseModel], whole: str) -> str:
     loc, models = _follow(error["loc"], root)
     place = ".".join(str(part) for part in loc)
     if error["type"] == "extra_forbidden":
@@ -136,14 +136,14 @@ def _one_in_words(error: dict[str, Any], root: type[BaseModel], whole: str) -> s
         key = str(error["ctx"]["discriminator"]).strip("'")
         return f"{place}.{key} must be one of {tags}"
     message = error["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(error["input"], dict | list) else f" (it says {error['input']!r})"
+    shown = "" if isinstance(error["input"], dict | list) else f" (got {error['input']!r})"
     return f"{place or f'the {whole}'}: {message[0].lower()}{message[1:]}{shown}"
 
 
 def _follow(
     loc: tuple[int | str, ...], root: type[BaseModel]
 ) -> tuple[list[int | str], list[type[BaseModel]]]:
-    """The keys of pydantic's `loc`, without the alternatives' names between them, and the sections there."""
+    """Keys of pydantic's `loc`, without the names of union members, and the models at that place."""
     keys: list[int | str] = []
     models = [root]
     for part in loc:
@@ -151,7 +151,7 @@ def _follow(
             models = [model for model in models if _tag(model) == part]
             continue
         keys.append(part)
-        if isinstance(part, int):  # of a list, whose items are all of these models
+        if isinstance(part, int):  # of a list, whose items have these models
             continue
         fields = [model.model_fields[part] for model in models if part in model.model_fields]
         models = [each for field in fields for each in _models(field.annotation)]
@@ -167,6 +167,6 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _tag(model: type[BaseModel]) -> str | None:
-    """What tells a section from its alternatives."""
+    """Discriminator value of a union member."""
     tags = [model.model_fields[key].default for key in ("kind", "policy") if key in model.model_fields]
     return str(tags[0]) if tags else None

@@ -65,9 +65,9 @@ def test_worker_processes_take_a_gpu_each_and_one_too_many_is_told(worker, asked
     assert device == "cuda:0"
     assert worker(asked, *gpus)[1] == "cuda:1"
     _, told = worker(asked, *gpus)
-    assert "finds no GPU for itself (2 in sight" in told and "one worker process for each GPU" in told
+    assert "has no free GPU (2 found" in told and "one worker process for each GPU" in told
     # Under another number, it is the same one: CUDA_VISIBLE_DEVICES counts anew in each process.
-    assert "finds no GPU for itself (1 in sight" in worker(asked, "GPU-bbbb")[1]
+    assert "has no free GPU (1 found" in worker(asked, "GPU-bbbb")[1]
     first.kill()
     first.wait()
     assert worker(asked, *gpus)[1] == "cuda:0"
@@ -76,7 +76,7 @@ def test_worker_processes_take_a_gpu_each_and_one_too_many_is_told(worker, asked
 def test_without_a_gpu_a_worker_takes_the_cpu_unless_a_gpu_was_asked_for(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert own_device("auto") == own_device("cpu") == "cpu"
-    with pytest.raises(JobInterrupted, match=r"0 in sight.*`device='cpu'`"):
+    with pytest.raises(JobInterrupted, match=r"0 found.*`device='cpu'`"):
         own_device("cuda")
 
 

@@ -23,7 +23,7 @@ MAY_PASS = 3
 
 
 class MayPass(RuntimeError):
-    """The round could not be finished; the next try carries on."""
+    """The round could not be finished; the next try resumes it."""
 
 
 def is_worth_a_try(_task: object, _run: object, state: object) -> bool:

@@ -2,7 +2,7 @@
 
 The pairs run one after another, and the tiles of each spread over all workers; memory is that of one pair.
 Each pair is a run of `rsdetect detect` with a folder of its own, so that what is finished stays, and what
-was stopped carries on from its tiles. Table, report and GeoPackage are written anew at the end of every run.
+was stopped resumes from its tiles. Table, report and GeoPackage are written anew at the end of every run.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def run_batch(
     InputError
         The list or the options are wrong; nothing was written.
     JobInterrupted
-        The batch was stopped, or its cluster went away; the same call carries on.
+        The batch was stopped, or its cluster went away; the same call resumes the job.
     """
     pairs = read_pairs(list_path, _with_full_paths(options))
     methods = {score: _method(score) for score in {p.options.score for p in pairs}}
@@ -199,7 +199,7 @@ def _stop_if_all_are_concerned(error: RsdetectError, scheduler: str | None) -> N
         require_scheduler(scheduler)
     except InputError:
         raise JobInterrupted(
-            f"the Dask scheduler at {scheduler} went away; start one and run the same command to carry on."
+            f"the Dask scheduler at {scheduler} went away; start one and run the same command to resume."
         ) from error
 
 
@@ -215,7 +215,7 @@ def _finish(out: Path, results: list[PairResult]) -> BatchReport:
     except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:
         raise JobInterrupted(
             f"{out / POLYGONS} could not be written: {one_line(error)}; mend that and run the same command "
-            "to carry on."
+            "to resume."
         ) from error
     twice = collected.twice_m2
     results = [

@@ -1,4 +1,4 @@
-"""Many pairs in one go."""
+"""The command `rsdetect batch`."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def batch(
         Path,
         typer.Argument(
             metavar="PAIRS.csv",
-            help="Columns name, before, after; and mask, dates, bands, ... where a pair needs its own.",
+            help="Columns name, before, after; optionally mask, dates, bands, ... per pair.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results, a folder a pair.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results, one folder per pair.")],
     detector: DetectorName = None,
     model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
     bands: Bands = None,
@@ -71,7 +71,7 @@ def batch(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Find what changed in every pair of a list; what is done already is not done again.
+    """Find what changed in every pair of a list; finished pairs are skipped.
 
     Status 0: all done; 3: some failed for reasons that may pass; 2: some cannot be done as they are, or the
     list is wrong.

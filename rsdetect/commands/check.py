@@ -1,4 +1,4 @@
-"""Check a pair without scoring it."""
+"""The command `rsdetect check`."""
 
 from __future__ import annotations
 

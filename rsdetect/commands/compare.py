@@ -1,4 +1,4 @@
-"""Compare two evaluations."""
+"""The command `rsdetect compare`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="DIR", help="What rsdetect evaluate wrote.")],
+    first: Annotated[Path, typer.Argument(metavar="DIR", help="Output of rsdetect evaluate.")],
     second: Annotated[Path, typer.Argument(metavar="DIR", help="Another evaluation of the same pairs.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compare two evaluations of the same pairs: differences, and their intervals by drawing places."""
+    """Compare two evaluations of the same pairs: differences with cluster bootstrap intervals."""
     from rsdetect.evaluation.comparison import compare as compare_evaluations
 
     comparison = compare_evaluations(first, second, seed=seed)

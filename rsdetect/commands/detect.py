@@ -1,4 +1,4 @@
-"""Find what changed."""
+"""The command `rsdetect detect`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def detect(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A running Dask scheduler.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     no_resume: Annotated[
         bool, typer.Option("--no-resume", help="Start again after an interruption.")
     ] = False,

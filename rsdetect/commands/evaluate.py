@@ -1,4 +1,4 @@
-"""Measure a detector on labelled pairs."""
+"""The command `rsdetect evaluate`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rsdetect.jobs.parse import parse_shifts
 def evaluate(
     folders: Annotated[
         list[str],
-        typer.Argument(metavar="FOLDER[:BANDS]...", help="Folders of labelled pairs, one a source."),
+        typer.Argument(metavar="FOLDER[:BANDS]...", help="Folders of labelled pairs, one per source."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for evaluation.json and .html.")],
     detector: DetectorName = None,
@@ -24,29 +24,30 @@ def evaluate(
     layout: Annotated[str, typer.Option(help="auto, folders, places, onera or csv.")] = "auto",
     align: Align = False,
     shifts: Annotated[
-        str, typer.Option(metavar="PX,..|none", help="Shifts to plant into the after scenes, in pixels.")
+        str,
+        typer.Option(metavar="PX,..|none", help="Synthetic misregistration of the after scenes, in pixels."),
     ] = "0.5,1,2",
-    seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     group_by: GroupBy = None,
     split: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Divides the pairs into parts, place by place.")
+        Path | None, typer.Option(metavar="FILE", help="Splits the pairs into parts by place.")
     ] = None,
     part: Annotated[str | None, typer.Option(help="The part of --split to evaluate.")] = None,
     log_look: Annotated[
         str | None,
-        typer.Option(metavar="REASON", help="Why, for the log; needed for parts kept for reporting."),
+        typer.Option(metavar="REASON", help="Reason for the log; required for parts reserved for reporting."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
     backend: Backend = "auto",
     into_card: Annotated[
-        bool, typer.Option("--into-card", help="Store the scores in the card of the model file as well.")
+        bool, typer.Option("--into-card", help="Also store the scores in the card of the model file.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing evaluation.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a detector on labelled pairs: figures by scene and source, intervals, a page with pictures."""
+    """Evaluate a detector on labelled pairs: metrics by scene and source, confidence intervals, a page."""
     from rsdetect.commands.evaluation_tables import print_evaluation
     from rsdetect.evaluation.cards import card_to_fill, store_scores
     from rsdetect.evaluation.options import EvaluateOptions

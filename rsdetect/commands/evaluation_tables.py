@@ -1,4 +1,4 @@
-"""An evaluation as tables for a terminal."""
+"""Evaluation tables for the terminal."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rsdetect.evaluation.summary import summaries
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """Print the tables on stdout."""
+    """Print the tables of an evaluation on stdout."""
     for summary in summaries(evaluation):
         table = Table(title=summary.title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
         table.add_column("", no_wrap=True)
         for column in summary.columns:
-            # An interval may have a line of its own, and is never cut.
+            # An interval may be on a separate line, and is never truncated.
             width = 11 if column.has_interval else max(map(len, column.title.split()))
             table.add_column(column.title, justify="right", min_width=width)
         for row in summary.rows:

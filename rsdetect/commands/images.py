@@ -1,4 +1,4 @@
-"""Prepare real images that training pairs are cut from."""
+"""The command `rsdetect images`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def images(
         Path,
         typer.Argument(
             metavar="IMAGES.toml",
-            help="A table [[image]] each: path; and bands, mask_band, mask_values where the file needs them.",
+            help="One table [[image]] per file: path; optionally bands, mask_band, mask_values.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="New folder, for --images of rsdetect train.")],
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Prepare GeoTIFFs so that training can cut pairs from them, also where no raster library is.
+    """Prepare GeoTIFFs as source images for training, which then requires no raster library.
 
-    Files on one grid with the same bands count as dates of one place.
+    Files on the same grid with the same bands are dates of one place.
     """
     from rsdetect.training.compositing.prepare_images import prepare_images, read_image_list
 

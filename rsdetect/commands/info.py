@@ -1,4 +1,4 @@
-"""Cards of models, records of runs."""
+"""The command `rsdetect info`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands say, and where: results on stdout, everything else on stderr."""
+"""Messages of commands: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def summary(counts: Mapping[str, Any], polygons: Path) -> str:
-    """One line on what was found."""
+    """Summary of the found changes in one line."""
     regions, area = counts["regions"], counts["changed_area_m2"]
     size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
     if not regions:
-        return f"Nothing changed above the threshold; {polygons} says where was looked."
+        return f"Nothing changed above the threshold; {polygons} has the observed area."
     return f"{regions:,} region{'s' if regions != 1 else ''} changed, {size}: {polygons}"
 
 
@@ -31,7 +31,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 
 def log_to_stderr(*, quiet: bool) -> None:
-    """Warnings of the package go to stderr, one line each."""
+    """Log warnings of the package to stderr, one line each."""
     import logging
 
     log = logging.getLogger("rsdetect")
@@ -39,18 +39,18 @@ def log_to_stderr(*, quiet: bool) -> None:
     log.handlers[0].setFormatter(_formatter())
     log.setLevel(logging.ERROR if quiet else logging.WARNING)
     log.propagate = False
-    # What libraries complain of is either said by us in words of our own, or nothing to a user.
+    # Warnings of libraries are suppressed; rsdetect reports what is relevant to users.
     logging.getLogger().handlers = [logging.NullHandler()]
 
 
 def warn(warnings: tuple[str, ...]) -> None:
-    """Warnings that a report carries, on stderr."""
+    """Print the warnings of a report on stderr."""
     for warning in warnings:
         say(f"Warning: {warning}")
 
 
 def say(text: str) -> None:
-    """One line on stderr: stdout is for results."""
+    """Print one line on stderr: stdout is for results."""
     print(as_options(text), file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""Watch a place: scenes keep arriving, and what changed becomes events."""
+"""The commands `rsdetect monitor ...`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JobFile = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="The job file.
 
 app = typer.Typer(
     name="monitor",
-    help="Watch a place: scenes keep arriving, and what changed becomes events.",
+    help="Monitor a site: changes in new scenes become events.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -23,11 +23,11 @@ app = typer.Typer(
 @app.command()
 def init(
     job_file: Annotated[
-        Path, typer.Argument(metavar="JOB.yaml", help="Where the example goes; it must not exist yet.")
+        Path, typer.Argument(metavar="JOB.yaml", help="Path of the example; it must not exist yet.")
     ] = Path("job.yaml"),
     debug: Debug = False,
 ) -> None:
-    """Write a commented job file to start from."""
+    """Write a commented example of a job file."""
     from rsdetect.monitoring.job_file import write_example
 
     write_example(job_file)
@@ -38,13 +38,13 @@ def init(
 def run(
     job_file: JobFile,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Wait for another run of the job to end; else leave.")
+        float, typer.Option(metavar="SECONDS", help="Wait for another run of the job to end; default: fail.")
     ] = 0.0,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compare the scenes that are new, bring the events up to date, and tell the news."""
+    """Compare new scenes, update the events, and send notifications."""
     from rsdetect.commands.monitor_text import run_lines
     from rsdetect.monitoring.run import run_round
 
@@ -67,7 +67,7 @@ def run(
 
 @app.command()
 def status(job_file: JobFile, as_json: Json = False, debug: Debug = False) -> None:
-    """Show what was done, what waits, what failed and why."""
+    """Show finished, pending and failed steps, with reasons."""
     from rsdetect.commands.monitor_text import show_status
     from rsdetect.monitoring.status import job_status
 
@@ -82,18 +82,19 @@ def status(job_file: JobFile, as_json: Json = False, debug: Debug = False) -> No
 def timeline(
     job_file: JobFile,
     event: Annotated[
-        str | None, typer.Option(metavar="ID", help="An event, by its id or the beginning of it.")
+        str | None, typer.Option(metavar="ID", help="An event, by its id or the first characters of it.")
     ] = None,
     at: Annotated[
         str | None,
         typer.Option(metavar="X,Y", help="A point in the job's CRS, or as longitude,latitude."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to; default: timelines in the job's folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the output; default: timelines in the job's folder."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Draw a place over the dates: change probability, band indices, pictures; as PNG and HTML."""
+    """Plot a point over the dates: change probability, band indices, pictures; as PNG and HTML."""
     from rsdetect.jobs.parse import parse_point
     from rsdetect.monitoring.timeline import make_timeline, timelines_folder
     from rsdetect.monitoring.timeline_plot import write_timeline
@@ -108,12 +109,12 @@ def serve(
     job_files: Annotated[list[Path], typer.Argument(metavar="JOB.yaml...", help="One job file or several.")],
     cron: Annotated[
         str | None,
-        typer.Option(metavar="FIELDS", help='When, as cron writes it, in local time: "0 6 * * MON".'),
+        typer.Option(metavar="FIELDS", help='Schedule in cron syntax, in local time: "0 6 * * MON".'),
     ] = None,
-    every: Annotated[str | None, typer.Option(metavar="TIME", help="How often: 30m, 6h, 7d.")] = None,
+    every: Annotated[str | None, typer.Option(metavar="TIME", help="Interval: 30m, 6h, 7d.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Run jobs on a schedule until stopped; a run that was missed meanwhile is made good at the start."""
+    """Run jobs on a schedule until stopped; a missed run is made up for at the start."""
     from rsdetect.monitoring.serve import Schedule
     from rsdetect.monitoring.serve import serve as serve_jobs
 

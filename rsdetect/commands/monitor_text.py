@@ -1,4 +1,4 @@
-"""What a run and a status say to people on a terminal."""
+"""Text of monitoring runs and status for the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rsdetect.monitoring.status import JobStatus
 
 
 def run_lines(result: RunResult) -> Iterator[str]:
-    """What a run did and found, line by line."""
+    """Lines of text on a monitoring run and its results."""
     compared = len(result.compared)
     if not compared and not result.changed and not result.failed:
         yield f"{result.job.site}: nothing new; {result.folder.events}"
@@ -36,7 +36,7 @@ def _words(event: Event) -> str:
 
 
 def show_status(status: JobStatus) -> None:
-    """Print a job's status on stdout."""
+    """Print the status of a monitoring job on stdout."""
     table = Table(
         "date", "scene", "state", "valid", "compared with", "", title=f"{status.site}: {status.out}"
     )

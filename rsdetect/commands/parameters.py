@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Command line parameters that several commands share."""
 
 from __future__ import annotations
 
@@ -58,28 +58,30 @@ Accept = Annotated[
     typer.Option(metavar="NAME", help="Go on with a doubt that an error names; once for each."),
 ]
 Backend = Annotated[
-    str, typer.Option(help="What runs the network: auto, torch, openvino or onnx (the last two in 8 bits).")
+    str, typer.Option(help="Runtime of the network: auto, torch, openvino or onnx (the last two int8).")
 ]
 TileSize = Annotated[
     int | None,
-    typer.Option(help="Edge of a tile in pixels, no part of the result; default: what the memory allows."),
+    typer.Option(help="Edge of a tile in pixels, does not affect the result; default: by memory."),
 ]
 Memory = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="What the job, or a worker of a cluster, may take, like 2GB; default: a share of what is free.",
+        help="Memory of the job, or of a worker of a cluster, like 2GB; default: a share of free memory.",
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(help="Tiles in flight; default: one for each core here, or each thread of a cluster."),
+    typer.Option(help="Tiles in flight; default: one per core, or per thread of a cluster."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]
 Threshold = Annotated[
-    str, typer.Option(metavar="P|auto", help="Change probability above 0, up to 1, or the detector's own.")
+    str, typer.Option(metavar="P|auto", help="Change probability above 0, up to 1; auto = the detector's.")
 ]
-MinArea = Annotated[float, typer.Option(help="Leave out smaller regions; in m² (pixels without a CRS).")]
-Simplify = Annotated[float, typer.Option(help="Tolerance for simpler outlines; in m (pixels without a CRS).")]
+MinArea = Annotated[float, typer.Option(help="Drop smaller regions; in m² (pixels without a CRS).")]
+Simplify = Annotated[
+    float, typer.Option(help="Tolerance of simplified outlines; in m (pixels without a CRS).")
+]

@@ -1,4 +1,4 @@
-"""Make a model ready for 8 bits."""
+"""The command `rsdetect quantise`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from rsdetect.extras import missing_torch
 
 
 def quantise(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, whose card is written anew.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, whose card is updated.")],
     folders: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FOLDER[:BANDS]]...", help="Labelled pairs to measure the cost on as well."),
+        typer.Argument(
+            metavar="[FOLDER[:BANDS]]...", help="Labelled pairs to also measure the loss of F1 on."
+        ),
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Measure what MODEL needs for running in 8 bits, and what that costs in F1; store both in its card."""
+    """Post-training int8 quantization of MODEL: store activation ranges and the loss of F1 in its card."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

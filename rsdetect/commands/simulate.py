@@ -1,4 +1,4 @@
-"""Make a pair with known change."""
+"""The command `rsdetect simulate`."""
 
 from __future__ import annotations
 
@@ -25,24 +25,22 @@ def simulate(
     ],
     kind: Annotated[str, typer.Option(help=_KINDS)] = "vhr",
     size: Annotated[str, typer.Option(metavar="N|WIDTHxHEIGHT", help="Size in pixels.")] = "1024",
-    seed: Annotated[int, typer.Option(help="Equal seeds make equal scenes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal scenes.")] = 0,
     gsd: Annotated[
-        float | None, typer.Option(help="Ground size of a pixel in m; default: as the kind.")
+        float | None, typer.Option(help="Ground size of a pixel in m; default: typical of the kind.")
     ] = None,
     change: Annotated[float, typer.Option(help="Share of the ground that changes, 0 to 0.5.")] = 0.08,
     cloud: Annotated[float, typer.Option(help="Share of each date under cloud, 0 to 0.6.")] = 0.04,
     shift: Annotated[
-        str | None, typer.Option(metavar="ROWS,COLS", help="Shift of AFTER in pixels; default: by the seed.")
+        str | None, typer.Option(metavar="ROWS,COLS", help="Shift of AFTER in pixels; default: random.")
     ] = None,
     nodata_edge: Annotated[bool, typer.Option(help="Slanted swath edges without data.")] = True,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that draw; default: one for each core.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier scenes.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Number of processes; default: one per core.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing scenes.")] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make a georeferenced pair of scenes with known change, and much that is no change."""
+    """Simulate a georeferenced pair of scenes with known change."""
     from rsdetect.devices import usable_cores
     from rsdetect.simulation import SceneSpec
     from rsdetect.simulation.write_pair import simulate_pair

@@ -1,4 +1,4 @@
-"""Tables for a terminal: the check report, and the way any of them is printed."""
+"""Tables on the terminal: the check report, and printing of tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rsdetect.checks.report import CheckReport
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # to be handled with all others, where rich would exit
+        raise BrokenPipeError  # handled in one place, where rich would exit
 
 
 def print_check(report: CheckReport) -> None:
@@ -27,7 +27,7 @@ def print_table(table: Table) -> None:
 
 
 def check_tables(report: CheckReport) -> Iterator[Table]:
-    """The scenes side by side, then the bands, then overlap and shift."""
+    """Tables of a check report: the scenes side by side, the bands, overlap and shift."""
     yield _scenes(report)
     yield _bands(report)
     yield _summary(report)
@@ -64,7 +64,7 @@ def _summary(report: CheckReport) -> Table:
     table.add_row("valid on both dates", f"{report.valid_share:.2%}")
     table.add_row("valid before, after", f"{report.before_valid_share:.2%}, {report.after_valid_share:.2%}")
     if report.statistics_cover < 1:
-        table.add_row("looked at", f"{report.statistics_cover:.1%} of the overlap, evenly spread")
+        table.add_row("sampled", f"{report.statistics_cover:.1%} of the overlap, evenly spread")
     shift = report.shift
     if shift is None:
         table.add_row("shift", "no tile has enough texture to measure it")
@@ -76,5 +76,5 @@ def _summary(report: CheckReport) -> Table:
     )
     table.add_row("spread", f"{shift.spread_px:.2f} px over {shift.tiles} tiles, {shift.agreement:.0%} agree")
     if not shift.is_reliable:
-        table.add_row("", "too few tiles agree: do not trust this shift")
+        table.add_row("", "too few tiles agree: this shift is unreliable")
     return table

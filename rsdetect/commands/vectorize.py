@@ -1,4 +1,4 @@
-"""Polygons anew from a finished raster."""
+"""The command `rsdetect vectorize`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def vectorize(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make the polygons of DIR anew, with another threshold, minimum area or simplification."""
+    """Polygonize the raster in DIR again, with another threshold, minimum area or simplification."""
     from rsdetect.jobs.vectorize import vectorize_run
 
     log_to_stderr(quiet=False)

@@ -1,4 +1,4 @@
-"""Messages name the arguments of Python calls in backticks; on the command line they are options."""
+"""Wording of messages on the command line: arguments of Python calls in backticks become options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]+))?`")
 
 
 def as_options(message: str) -> str:
-    """A message with every argument written as an option of the command line.
+    """Rewrite the arguments in a message as options of the command line.
 
     >>> as_options("`min_area` -1 is not an area; the scenes differ: add `align=True` or `device='cpu'`.")
     '--min-area -1 is not an area; the scenes differ: add --align or --device cpu.'
@@ -25,7 +25,7 @@ def as_options(message: str) -> str:
 
 
 def option_of(argument: str) -> str:
-    """The option of the command line for an argument.
+    """Option of the command line for an argument.
 
     >>> option_of("tile_size"), option_of("masks")
     ('--tile-size', '--mask')

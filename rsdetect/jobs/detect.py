@@ -97,7 +97,7 @@ def detect(
     ReadError
         A scene is damaged; no result appears, and finished tiles stay for the same call.
     JobInterrupted
-        The job stopped; the same call carries on.
+        The job stopped; the same call resumes the job.
     """
     return run_detect(before, after, Path(out), DetectOptions.from_keywords(**options))
 

@@ -100,7 +100,7 @@ class RunOptions:
     """What happens to what is there already, and what is said meanwhile."""
 
     overwrite: bool = False  # replace the outputs of an earlier run
-    resume: bool = True  # carry on from the tiles of an interrupted run
+    resume: bool = True  # resume from the tiles of an interrupted run
     quiet: bool = False  # no progress
 
 

@@ -106,7 +106,7 @@ class Outputs:
         if isinstance(error, OSError):
             raise JobInterrupted(
                 f"{error.filename or self.folder} cannot be written: {error.strerror or error}; mend that "
-                "and run the same command to carry on."
+                "and run the same command to resume."
             ) from error
 
     @property

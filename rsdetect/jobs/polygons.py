@@ -113,7 +113,7 @@ def write_polygons(
     except sqlite3.Error as error:
         raise JobInterrupted(
             f"{path.name} could not be written: {one_line(error)}; mend that and run the same "
-            "command to carry on."
+            "command to resume."
         ) from error
     area = float(changes.area_m2.sum())
     return {

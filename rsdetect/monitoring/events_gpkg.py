@@ -60,7 +60,7 @@ def write_history(path: Path, history: History, crs: str | None, site: str) -> N
             write_geopackage(unfinished, (events, observations), crs)
     except (sqlite3.Error, OSError) as error:
         raise JobInterrupted(
-            f"{path} could not be written: {one_line(error)}; mend that and run the job again to carry on."
+            f"{path} could not be written: {one_line(error)}; mend that and run the job again to resume."
         ) from error
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rsdetect.errors import InputError, OutputError
 from rsdetect.monitoring.job import Job
-from rsdetect.validation import in_words
+from rsdetect.validation import errors_as_text
 
 EXAMPLE = Path(__file__).with_name("example_job.yaml")
 SCHEMA = Path(__file__).with_name("job.schema.json")
@@ -53,7 +53,7 @@ def read_job(path: Path) -> Job:
     try:
         return Job.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{path}: {in_words(error, Job, 'job')}.") from error
+        raise InputError(f"{path}: {errors_as_text(error, Job, 'job')}.") from error
 
 
 def write_example(path: Path) -> None:

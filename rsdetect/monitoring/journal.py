@@ -71,7 +71,7 @@ class Journal:
         self._db.close()
         if isinstance(error, sqlite3.OperationalError):
             raise JobInterrupted(
-                f"{self.path} could not be written: {error}; mend that and run the job again to carry on."
+                f"{self.path} could not be written: {error}; mend that and run the job again to resume."
             ) from error
 
     def fact(self, name: str) -> Any:

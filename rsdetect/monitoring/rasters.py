@@ -51,6 +51,6 @@ def write_raster(
                 raster.write(values, window=gdal_window(window))
     except _WRITE_ERRORS as error:
         raise JobInterrupted(
-            f"{path} could not be written: {one_line(error)}; mend that and run the job again to carry on."
+            f"{path} could not be written: {one_line(error)}; mend that and run the job again to resume."
         ) from error
     return digest.hexdigest()[:_DIGITS]

@@ -185,7 +185,7 @@ class _Rounds:
         self._tell(f"{job_file}: ended with status {status}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
     def stop(self) -> None:
-        """Ask what is under way to stop as by Ctrl-C; the next round carries on."""
+        """Stop the current round as by Ctrl-C; the next round resumes it."""
         with self._lock:
             self._is_stopping = True
             under_way = list(self._under_way)

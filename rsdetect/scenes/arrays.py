@@ -118,7 +118,7 @@ class DataArraySource:
 
         A graph's name covers what it computes from: of files read through rioxarray their path and time
         stamp, of an array in memory its values; a graph whose origin Dask cannot hash has another name in
-        each process, so that no job is carried on by mistake.
+        each process, so that no job is resumed by mistake.
         """
         digest = hashlib.sha256(repr((self.header(), self.array.shape)).encode())
         if self.array.chunks is not None:

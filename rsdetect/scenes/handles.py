@@ -66,7 +66,7 @@ def read_failure(what: str, error: Exception, *, is_local: bool) -> ReadError | 
     text = f"{what}: {one_line(error)}"
     if is_local:
         return ReadError(f"{text}.")
-    return SourceUnavailable(f"{text}; once it can be read again, the same command carries on from here.")
+    return SourceUnavailable(f"{text}; once it can be read again, the same command resumes from here.")
 
 
 def alpha_band(dataset: Any) -> int | None:

@@ -30,7 +30,7 @@ from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.validity import Nodata, Validity, parse_nodata
 from rsdetect.scenes.warping import BLOCK
 from rsdetect.tiles import Tile, TileWindow
-from rsdetect.validation import number_or_name, settle_sequences, text, whole_number
+from rsdetect.validation import integer, number_or_name, settle_sequences, text
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")
 
@@ -73,8 +73,8 @@ class PairOptions:
             self,
             bands=number_or_name,
             masks=text,
-            mask_values=whole_number,
-            mask_bits=whole_number,
+            mask_values=integer,
+            mask_bits=integer,
             dates=text,
             accept=text,
             nodata=parse_nodata,

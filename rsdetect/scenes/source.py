@@ -67,7 +67,7 @@ class Source(Protocol):
     def token(self) -> str:
         """What changes whenever the pixels or the grid may have changed; the same in another process.
 
-        By it an interrupted job is carried on. It may take as long as one pass over the pixels.
+        An interrupted job is resumed by it. It may take as long as one pass over the pixels.
         """
 
 

@@ -38,7 +38,7 @@ def check_worker(pair: Pair, work: Path, wanted: str) -> None:
     if found != wanted:
         raise JobInterrupted(
             f"{here} has rsdetect {found}, but {wanted} set the job up; install one version everywhere and "
-            "run the same command to carry on."
+            "run the same command to resume."
         )
     for path, expected in _local_files(pair):
         found_here = file_version(path)
@@ -51,7 +51,7 @@ def check_worker(pair: Pair, work: Path, wanted: str) -> None:
 
 _WAY_OUT = (
     "scenes, masks, models and output folder must lie on storage that all workers see under the same path; "
-    "mend that and run the same command to carry on."
+    "fix this and run the same command to resume."
 )
 
 

@@ -97,11 +97,11 @@ def run_tiles(
     except RsdetectError:
         raise
     except KeyboardInterrupt:
-        raise JobInterrupted("interrupted; the same command carries on from here.") from None
+        raise JobInterrupted("interrupted; the same command resumes from here.") from None
     except OSError as error:
         raise JobInterrupted(
             f"the work store {context.store.folder} cannot be written: {error.strerror or error}; mend that "
-            "and run the same command to carry on."
+            "and run the same command to resume."
         ) from error
 
 
@@ -195,7 +195,7 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
         except Exception as error:
             raise JobInterrupted(
                 f"the cluster at {address} could not finish the job ({type(error).__name__}: {error}); "
-                "mend that and run the same command to carry on."
+                "mend that and run the same command to resume."
             ) from error
         finally:
             client.cancel(futures)
@@ -210,7 +210,7 @@ def _wait_until_seen(store: WorkStore, tiles: Sequence[TileWindow]) -> None:
             raise JobInterrupted(
                 f"{len(unseen)} of {len(tiles)} tiles that workers have finished are not in {store.folder} "
                 "here; it must lie on storage that all workers see under the same path; mend that and run "
-                "the same command to carry on."
+                "the same command to resume."
             )
         time.sleep(0.5)
 

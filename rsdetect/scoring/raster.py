@@ -68,7 +68,7 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
     Raises
     ------
     JobInterrupted
-        A tile is missing or damaged, or the disk is full; the same command carries on.
+        A tile is missing or damaged, or the disk is full; the same command resumes the job.
     """
     plain = path.with_name(path.stem + ".plain.tif")
     try:
@@ -90,7 +90,7 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
         path.unlink(missing_ok=True)
         raise JobInterrupted(
             f"{path.name} could not be written: {one_line(error)}; mend that and run the same "
-            "command to carry on."
+            "command to resume."
         ) from error
     finally:
         plain.unlink(missing_ok=True)

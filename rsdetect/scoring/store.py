@@ -1,7 +1,7 @@
 """The work store: finished tiles of an unfinished job, one file a tile.
 
 A tile's file appears under its name only when it is whole, and carries a checksum, so that a job that is
-killed at any moment carries on from the tiles that are there, and none of them is half a tile.
+killed at any moment resumes from the tiles that are there, and none of them is half a tile.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def prepare_labelled(
         raise InputError(f"No pixel in {', '.join(folders)} is both valid and labelled.")
     if all(scene.changed == scene.pixels for scene in scenes):
         raise InputError(
-            f"No pixel in {', '.join(folders)} is labelled as unchanged, so a false mark would cost nothing; "
-            "where the background of the labels is declared as nodata, take the nodata value off."
+            f"No pixel in {', '.join(folders)} is labelled as unchanged, so false positives would have no cost; "
+            "if the background of the labels is declared as nodata, remove the nodata value."
         )
     write_index(into, scenes)
     return tuple(scenes)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rsdetect.errors import InputError
 from rsdetect.nets.card import Architecture
 from rsdetect.nets.siamese import MOST_STRIDE
-from rsdetect.validation import in_words
+from rsdetect.validation import errors_as_text
 
 FOLDER = Path(__file__).parent / "recipes"
 SUFFIX = ".toml"
@@ -223,7 +223,9 @@ def validate_recipe(given: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(given)
     except ValidationError as error:
-        raise InputError(f"The recipe {where} is wrong: {in_words(error, Recipe, 'recipe')}.") from error
+        raise InputError(
+            f"The recipe {where} is wrong: {errors_as_text(error, Recipe, 'recipe')}."
+        ) from error
 
 
 def _apply_change(given: dict[str, Any], change: str) -> None:

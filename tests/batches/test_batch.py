@@ -335,7 +335,7 @@ def test_a_batch_that_is_stopped_carries_on_where_it_was(scenes, tmp_path, how):
         _, said = child.communicate(timeout=60)
     if how == signal.SIGINT:
         assert child.returncode == 3, said
-        assert "carries on" in said
+        assert "resumes" in said
         rows = json.loads((tmp_path / "out" / "batch.json").read_text())["pairs"]
         assert [row["state"] for row in rows] == ["done", "waiting"]
         assert set(layer(tmp_path / "out" / "changes.gpkg")["pair"]) == {"north"}

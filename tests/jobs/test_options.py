@@ -103,7 +103,7 @@ def test_an_item_of_another_kind_is_refused_by_name(name, field):
 
 def test_a_mask_is_not_taken_letter_by_letter():
     assert DetectOptions.from_keywords(masks="m.tif").pair.masks == ("m.tif",)
-    with pytest.raises(InputError, match="`mask_values` takes whole numbers, and got '3,8'"):
+    with pytest.raises(InputError, match="`mask_values` takes integers, and got '3,8'"):
         PairOptions(masks="m.tif", mask_values="3,8")
 
 

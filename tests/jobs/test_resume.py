@@ -1,4 +1,4 @@
-"""Interruption at any moment: nothing half is left, nothing finished is lost, the same command carries on."""
+"""Interruption at any time: no partial files, no finished tile is lost, the same command resumes the job."""
 
 import json
 import os
@@ -97,7 +97,7 @@ def test_a_run_that_is_asked_to_stop_says_so_with_status_3_and_keeps_its_tiles(s
         child.send_signal(how)
         out, told = child.communicate(timeout=60)
     assert (child.returncode, out) == (3, "")
-    assert told == "Error: interrupted; the same command carries on from here.\n"
+    assert told == "Error: interrupted; the same command resumes from here.\n"
     kept = len(finished_tiles(tmp_path / "out"))
     assert kept >= 4
     assert resume(scenes, tmp_path / "out") == TILES - kept
@@ -109,7 +109,7 @@ def test_a_run_that_is_stopped_before_its_first_tile_leaves_nothing(scenes, tmp_
 
     monkeypatch.setattr("rsdetect.jobs.detect.check_pair", stop)
     told = run_here("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva")
-    assert (told.status, told.err) == (3, "Error: interrupted; the same command carries on.\n")
+    assert (told.status, told.err) == (3, "Error: interrupted; the same command resumes the job.\n")
     assert listing(tmp_path) == []
 
 

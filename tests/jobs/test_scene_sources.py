@@ -1,4 +1,4 @@
-"""Whole jobs on scenes that are no files: the same results, carried on, and refused where they cannot go."""
+"""Whole jobs on scenes that are no files: the same results, resumable, and refused where unsupported."""
 
 import json
 from pathlib import Path

@@ -93,10 +93,10 @@ def test_paths_count_from_the_job_file(tmp_path):
             {"baseline": {"policy": "composite", "cuont": 3}},
             "knows no key 'cuont' (did you mean 'count'?)",
         ),
-        ({"confirm": {"seen": 0}}, "confirm.seen: input should be greater than or equal to 1 (it says 0)"),
+        ({"confirm": {"seen": 0}}, "confirm.seen: input should be greater than or equal to 1 (got 0)"),
         ({"scenes": {"exclude": "one"}}, "scenes.exclude: input should be a valid"),
-        ({"detector": {"memory": "much"}}, "detector.memory: 'much' is no size; write it like 2GB"),
-        ({"detector": {"memory": "1MB"}}, "detector.memory: 1MB is too little"),
+        ({"detector": {"memory": "much"}}, "detector.memory: 'much' is not a size; write it like 2GB"),
+        ({"detector": {"memory": "1MB"}}, "detector.memory: 1MB is too small"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_place(tmp_path, changes, told):

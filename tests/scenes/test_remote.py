@@ -85,7 +85,7 @@ def test_a_server_that_goes_down_while_the_pair_is_checked_interrupts_the_job(
     monkeypatch.setattr(change, "check_pair", checking)
     told = run_here("detect", *pair, "--out", tmp_path / "out", "--detector", "cva", "--quiet")
     assert (told.status, told.err.count("\n")) == (3, 1), told.err
-    assert "cannot be read" in told.err and "carries on" in told.err
+    assert "cannot be read" in told.err and "resumes" in told.err
 
 
 def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_carries_on(
@@ -122,7 +122,7 @@ def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_car
         told = run_here(*command, "--quiet")
     assert (told.status, told.err.count("\n")) == (3, 1), told.err
     assert pair[0] in told.err
-    assert "carries on" in told.err
+    assert "resumes" in told.err
     kept = len(list(tmp_path.rglob("*.tile")))
     assert kept >= 29
     server.is_down = False

@@ -336,7 +336,7 @@ def test_a_gpu_by_number_cannot_be_asked_of_a_cluster(scenes, tmp_path):
         *("--scheduler", "tcp://127.0.0.1:9"),
     )
     assert (told.status, told.err.count("\n")) == (2, 1)
-    assert "cannot be asked of a cluster" in told.err
+    assert "is not possible on a cluster" in told.err
 
 
 def test_workers_without_a_gpu_say_so_where_one_is_asked_for(scenes, cluster, tmp_path):
@@ -345,7 +345,7 @@ def test_workers_without_a_gpu_say_so_where_one_is_asked_for(scenes, cluster, tm
         *("--scheduler", cluster.scheduler_address),
     )
     assert (told.status, told.err.count("\n")) == (3, 1), told.err
-    assert "finds no GPU for itself (0 in sight" in told.err
+    assert "has no free GPU (0 found" in told.err
 
 
 def test_a_watched_place_has_the_same_events_on_a_cluster(cluster, tmp_path):

@@ -206,7 +206,7 @@ BAD = {
     "folds without places": (["--folds", "3"], "two or more folds are required"),
     "no unlabelled pairs": (["SET", "--unlabelled", "EMPTY", "--recipe", "TINY"], "holds no pairs"),
     "workers": (["--workers", "-1"], "--workers -1 is negative"),
-    "no GPU": (["--device", "cuda:7"], "asks for a GPU that is not there"),
+    "no GPU": (["--device", "cuda:7"], "does not exist"),
     "no bands": (["SET", "--bands", "7,8,9"], "--bands asks for 7"),
     "another ending": (["--out", "model.pt"], "does not end in .safetensors"),
     "no output folder": (["--out", "none/m.safetensors"], "There is no folder"),
