@@ -159,7 +159,7 @@ class Confusion:
 
     @property
     def precision(self) -> Figure:
-        """Precision: share of the marked pixels that changed; undefined where no pixel is known to be unchanged."""
+        """Precision: share of the marked pixels that changed; undefined without unchanged pixels."""
         return _ratio(self.found, self._where_unchanged(self.found + self.false))
 
     @property
@@ -169,7 +169,7 @@ class Confusion:
 
     @property
     def f1(self) -> Figure:
-        """F1: harmonic mean of precision and recall; undefined without changed and marked, or unchanged pixels."""
+        """F1: harmonic mean of precision and recall; undefined if either is."""
         return _ratio(2 * self.found, self._where_unchanged(2 * self.found + self.false + self.missed))
 
     @property
@@ -201,7 +201,7 @@ class Confusion:
         return _ratio(self.false, self.false + self.rejected)
 
     def _where_unchanged(self, whole: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Denominator `whole` of a metric, or 0 without unchanged pixels, where false positives cannot occur."""
+        """Denominator of a metric, 0 without unchanged pixels, where false positives cannot occur."""
         return np.where(self.false + self.rejected > 0, whole, 0)
 
 

@@ -1,4 +1,4 @@
-"""Which detectors there are, and whether one keeps the contract."""
+"""The commands `rsdetect detectors` and `rsdetect check-detector`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def detectors(as_json: Json = False, debug: Debug = False) -> None:
-    """List the detectors that --detector takes: bands, passes over the pair, seconds a megapixel."""
+    """List the detectors for --detector: bands, passes over the pair, seconds per megapixel."""
     from rich.table import Table
 
     from rsdetect.commands.tables import print_table
@@ -26,14 +26,14 @@ def detectors(as_json: Json = False, debug: Debug = False) -> None:
     for name in DETECTORS:
         try:
             rows.append(_row(name, DETECTORS[name].configure(None, "cpu", "auto")))
-        except RsdetectError as error:  # one package that is broken does not hide the others
+        except RsdetectError as error:  # a broken package does not hide the others
             say(f"Warning: {error}")
     if as_json:
         print_json({"detectors": rows})
         return
-    table = Table("name", "what it finds", "bands", "passes", "s a Mpx")
+    table = Table("name", "description", "bands", "passes", "s per Mpx")
     for row in rows:
-        bands = "any" if row["bands"] is None else _in_words(row["bands"], row["bands_required"])
+        bands = "any" if row["bands"] is None else _bands_text(row["bands"], row["bands_required"])
         cost = "" if row["seconds_per_mpx"] is None else f"{row['seconds_per_mpx']:g}"
         table.add_row(row["name"], as_options(row["description"]), bands, str(row["passes"]), cost)
     print_table(table)
@@ -48,7 +48,7 @@ def check_detector(
 ) -> None:
     """Test a detector against the contract, on small simulated pairs: seams, invariance, probabilities.
 
-    Status 0: it keeps all; 2: it does not, and the first sentence says what to mend.
+    Status 0: it passes all; 2: it fails, and the first sentence gives the reason.
     """
     from rsdetect.detectors import make_detector
     from rsdetect.jobs.check_detector import check_contract
@@ -71,6 +71,6 @@ def _row(name: str, detector: Detector) -> dict[str, Any]:
     }
 
 
-def _in_words(names: list[str], required: int) -> str:
+def _bands_text(names: list[str], required: int) -> str:
     needed, helpful = ", ".join(names[:required]), ", ".join(names[required:])
-    return f"{needed}; if there: {helpful}" if helpful else needed
+    return f"{needed}; optional: {helpful}" if helpful else needed

@@ -68,7 +68,7 @@ def prepare_labelled(
         raise InputError(f"No pixel in {', '.join(folders)} is both valid and labelled.")
     if all(scene.changed == scene.pixels for scene in scenes):
         raise InputError(
-            f"No pixel in {', '.join(folders)} is labelled as unchanged, so false positives would have no cost; "
+            f"No pixel in {', '.join(folders)} is unchanged, so false positives would have no cost; "
             "if the background of the labels is declared as nodata, remove the nodata value."
         )
     write_index(into, scenes)

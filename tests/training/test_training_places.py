@@ -255,5 +255,5 @@ def test_testing_next_to_training_places_warns(caplog):
 def test_labels_without_an_unchanged_pixel_are_refused(tmp_path):
     folder = write_set(tmp_path / "set", ("north_1",))
     hide_unchanged(folder)
-    with pytest.raises(InputError, match="labelled as unchanged"):
+    with pytest.raises(InputError, match="is unchanged, so false positives"):
         prepare_labelled([str(folder)], tmp_path / "out", RGB)
