@@ -1,1 +1,1 @@
-"""What is known of a pair before it is scored: statistics, valid share, shift."""
+"""Checks of a pair before it is scored: statistics, valid share, shift."""

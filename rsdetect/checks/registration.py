@@ -1,9 +1,9 @@
-"""The measured shift between two scenes of a pair.
+"""Registration of a pair: the measured shift between its scenes.
 
 Phase correlation (Kuglin and Hines 1975; sub-pixel by the upsampled Fourier transform of Guizar-Sicairos,
-Thurman and Fienup 2008, as in scikit-image) on tiles spread over the overlap. Each tile votes; a tile without
-texture, or changed beyond recognition, votes at random, so the median is taken and the share of tiles that
-agree with it is told.
+Thurman and Fienup 2008, as in scikit-image) on tiles spread over the overlap. The result is the median over
+the tiles, because tiles without texture or with much change give random shifts, and the share of tiles that
+agree with it.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from rsdetect.tiles import Tile, TileWindow
 
 TILE = 256  # edge of a correlated tile in pixels, at most
 _MOST_TILES = 36
-LEAST_TILES = 4  # fewer cannot agree on anything
-_LEAST_EDGE = 64  # below this many pixels a correlation peak means nothing
+LEAST_TILES = 4  # fewer are not sufficient for agreement
+_LEAST_EDGE = 64  # smaller tiles have no significant correlation peak
 _LEAST_VALID = 0.75  # share of a tile's pixels that must be valid
-_UPSAMPLING = 20  # shifts are found to a twentieth of a pixel
+_UPSAMPLING = 20  # resolution of shifts: a twentieth of a pixel
 _AGREEMENT_PX = 0.5  # tiles within this distance of the median agree with it
-_LEAST_AGREEMENT = 0.5  # below this share of agreeing tiles the shift is not to be believed
+_LEAST_AGREEMENT = 0.5  # below this share of agreeing tiles the shift is unreliable
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Where after's content lies, seen from before's."""
+    """Measured shift of after's content relative to before's."""
 
-    cols_px: float  # median, positive = after's content lies further right
-    rows_px: float  # median, positive = after's content lies further down
+    cols_px: float  # median, positive = after's content is further right
+    rows_px: float  # median, positive = after's content is further down
     spread_px: float  # median distance of the tiles' shifts from the median shift
     distance_m: float | None  # length of the shift in metres; None without a CRS
     agreement: float  # share of tiles within half a pixel of the median
-    tiles: int  # tiles that could be correlated
+    tiles: int  # number of correlated tiles
 
     @property
     def distance_px(self) -> float:
-        """Length of the shift in pixels."""
+        """Length of the registration shift in pixels."""
         return float(np.hypot(self.cols_px, self.rows_px))
 
     @property
     def is_reliable(self) -> bool:
-        """True when at least four tiles were correlated and half of them agree."""
+        """True if at least four tiles were correlated and half of them agree on the shift."""
         return self.tiles >= LEAST_TILES and self.agreement >= _LEAST_AGREEMENT
 
 
 def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
-    """Measure how far after's content is displaced; None where no tile has enough valid texture.
+    """Measure the registration shift of after's content; None if no tile has enough valid texture.
 
-    Reads at most 36 tiles of 256 x 256 pixels, the same ones whatever `workers` is.
+    Reads at most 36 tiles of 256 x 256 pixels, independent of `workers`.
     """
-    places = list(_places(pair))
+    places = list(_registration_tiles(pair))
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="shift") as pool:
         found = [shift for shift in pool.map(lambda place: _tile_shift(pair, place), places) if shift]
     if not found:
@@ -69,29 +69,32 @@ def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
         cols_px=float(median[1]),
         rows_px=float(median[0]),
         spread_px=float(np.median(distances)),
-        distance_m=_in_metres(pair.grid, float(median[1]), float(median[0])),
+        distance_m=_shift_in_metres(pair.grid, float(median[1]), float(median[0])),
         agreement=float((distances <= _AGREEMENT_PX).mean()),
         tiles=len(found),
     )
 
 
-def _places(pair: Pair) -> Iterator[Window]:
-    # A small scene still gives three tiles in each direction, as long as they hold enough to correlate.
+def _registration_tiles(pair: Pair) -> Iterator[Window]:
+    # A small scene still gives three tiles in each direction, if they are large enough to correlate.
     height, width = (min(TILE, max(_LEAST_EDGE, edge // 3), edge) for edge in pair.grid.shape)
     if min(height, width) < _LEAST_EDGE:
         return
     rows = min(max(1, pair.grid.height // height), int(_MOST_TILES**0.5))
     cols = min(max(1, pair.grid.width // width), int(_MOST_TILES**0.5))
-    for row in _spread(pair.grid.height, height, rows, pair.before.offset[0]):
-        for col in _spread(pair.grid.width, width, cols, pair.before.offset[1]):
+    for row in _spread_tile_offsets(pair.grid.height, height, rows, pair.before.offset[0]):
+        for col in _spread_tile_offsets(pair.grid.width, width, cols, pair.before.offset[1]):
             window = Window(row, col, height, width)
             if pair.looks_at(window):
                 yield window
 
 
-def _spread(edge: int, size: int, count: int, offset: int) -> list[int]:
-    """Where `count` tiles begin along an edge. Those that need not stand side by side begin where blocks of
-    common files begin, as one that lies across four of them is decoded four times as long."""
+def _spread_tile_offsets(edge: int, size: int, count: int, offset: int) -> list[int]:
+    """Offsets of `count` registration tiles along an edge.
+
+    Tiles that are not adjacent are aligned to the blocks of common files, because a tile across four blocks
+    takes four times as long to decode.
+    """
     places = np.linspace(0, edge - size, count).astype(int)
     if edge >= 2 * count * TILE:
         places = np.maximum((places + offset) // TILE * TILE - offset, 0)
@@ -99,7 +102,7 @@ def _spread(edge: int, size: int, count: int, offset: int) -> list[int]:
 
 
 def _tile_shift(pair: Pair, place: Window) -> tuple[float, float] | None:
-    """(rows, cols) by which after's content is displaced in one tile; None = nothing to correlate."""
+    """Registration shift (rows, cols) of after's content in one tile; None = nothing to correlate."""
     from skimage.registration import phase_cross_correlation
 
     tile = read_tile(pair, TileWindow(0, 0, place, place))
@@ -109,13 +112,15 @@ def _tile_shift(pair: Pair, place: Window) -> tuple[float, float] | None:
     if before is None or after is None:
         return None
     rows_cols, _, _ = phase_cross_correlation(before, after, upsample_factor=_UPSAMPLING)
-    # scikit-image tells how to move after back onto before; asked for is where after lies.
+    # scikit-image returns the shift from after to before; the inverse is required.
     return -float(rows_cols[0]), -float(rows_cols[1])
 
 
 def _texture(scene: Float32Array, tile: Tile) -> NDArray[np.float64] | None:
-    """Gradient magnitude of the bands' mean, tapered to the tile's edge; edges survive a change of season
-    and of sensor better than brightness does."""
+    """Texture of a tile for registration: gradient magnitude of the mean band, tapered to the edge.
+
+    Edges are less affected by season and sensor than brightness.
+    """
     grey = np.zeros(tile.valid.shape)
     for band in scene.astype(np.float64):
         usable = band[tile.valid]
@@ -124,7 +129,7 @@ def _texture(scene: Float32Array, tile: Tile) -> NDArray[np.float64] | None:
             grey += np.clip((band - usable.mean()) / spread, -4, 4)
     grey[~tile.valid] = 0
     edges = np.hypot(*np.gradient(grey))
-    # A step from nodata to ground is no edge of the ground, and it stands still on both dates.
+    # A step from nodata to ground is no edge of the ground, and is equal on both dates.
     from scipy.ndimage import binary_erosion
 
     edges[~binary_erosion(tile.valid, iterations=2, border_value=1)] = 0
@@ -135,7 +140,7 @@ def _texture(scene: Float32Array, tile: Tile) -> NDArray[np.float64] | None:
     return np.asarray(tapered, dtype=np.float64)
 
 
-def _in_metres(grid: Grid, cols: float, rows: float) -> float | None:
+def _shift_in_metres(grid: Grid, cols: float, rows: float) -> float | None:
     if grid.crs is None:
         return None
     from pyproj import CRS, Geod

@@ -1,4 +1,4 @@
-"""Check a pair before any work starts: what both scenes cover, what is valid, how far they are apart."""
+"""Check report of a pair: overlap, valid pixels, statistics and shift, before any work starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WARN_SHIFT_PX = 0.5
 
 @dataclass(frozen=True)
 class BandStatistics:
-    """One band on one date, over the pixels that are valid on both, in raw pixel values."""
+    """Statistics of one band on one date, over the pixels valid on both, in raw pixel values."""
 
     scene: str  # "before" or "after"
     band: str
@@ -37,22 +37,22 @@ class BandStatistics:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `rsdetect check` prints."""
+    """Check report, as printed by `rsdetect check`."""
 
     before: dict[str, Any]  # path, grid, bands, data type, nodata, date
     after: dict[str, Any]
-    overlap: dict[str, Any]  # the grid that both cover
-    valid_share: float  # of the looked-at pixels that are valid on both dates
-    before_valid_share: float  # of them valid on the before date
+    overlap: dict[str, Any]  # common grid
+    valid_share: float  # share of the sampled pixels that are valid on both dates
+    before_valid_share: float  # share of the sampled pixels that are valid on the before date
     after_valid_share: float
-    statistics_cover: float  # share of the overlap that the two figures above rest on
+    statistics_cover: float  # share of the overlap that was sampled
     bands: tuple[BandStatistics, ...]
     shift: Shift | None  # None = no tile had enough texture
     warnings: tuple[str, ...]
     doubts: tuple[Doubt, ...] = ()  # about place, validity or units, that the user accepted
 
     def as_json(self) -> dict[str, Any]:
-        """The report in JSON types."""
+        """Check report in JSON types."""
         content = asdict(self)
         if self.shift is not None:
             content["shift"] |= {"distance_px": self.shift.distance_px, "reliable": self.shift.is_reliable}
@@ -62,8 +62,8 @@ class CheckReport:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one block adds to the report."""
+class _BlockCounts:
+    """Counts and moments of one block for the check report."""
 
     seen: int
     valid: int
@@ -72,8 +72,8 @@ class _Look:
     before: Moments
     after: Moments
 
-    def merge(self, other: _Look) -> _Look:
-        return _Look(
+    def merge(self, other: _BlockCounts) -> _BlockCounts:
+        return _BlockCounts(
             self.seen + other.seen,
             self.valid + other.valid,
             self.before_valid + other.before_valid,
@@ -84,12 +84,12 @@ class _Look:
 
 
 def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckReport:
-    """Look at the pixels of a pair, of a large one at an even spread of blocks.
+    """Check the pixels of a pair, of a large one in evenly spread blocks.
 
     Parameters
     ----------
     scan
-        The pair's, where somebody will ask it for more: it need not read the same pixels again.
+        Scan of the pair, if it is also used elsewhere, so that pixels are not read twice.
 
     Raises
     ------
@@ -97,9 +97,9 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
         No pixel is valid on both dates.
     """
     scan = scan or Scan(pair, workers)
-    look = scan.reduce(_look, _Look.merge)
+    look = scan.reduce(_count_block, _BlockCounts.merge)
     if look.valid == 0 and not scan.is_complete:
-        look = Scan(pair, workers, whole=True).reduce(_look, _Look.merge)
+        look = Scan(pair, workers, whole=True).reduce(_count_block, _BlockCounts.merge)
     if look.valid == 0:
         raise NothingToCompare(
             f"no pixel is valid on both dates: {look.before_valid} of {look.seen} pixels are in "
@@ -125,13 +125,13 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
     )
 
 
-def _look(tile: Tile) -> _Look:
+def _count_block(tile: Tile) -> _BlockCounts:
     valid = tile.valid
     if valid.all():
         before, after = (scene.reshape(len(scene), -1) for scene in (tile.before, tile.after))
     else:
         before, after = (scene[:, valid] for scene in (tile.before, tile.after))
-    return _Look(
+    return _BlockCounts(
         valid.size,
         int(valid.sum()),
         int(tile.before_valid.sum()),
@@ -141,7 +141,7 @@ def _look(tile: Tile) -> _Look:
     )
 
 
-def _band_rows(pair: Pair, look: _Look) -> list[BandStatistics]:
+def _band_rows(pair: Pair, look: _BlockCounts) -> list[BandStatistics]:
     return [
         BandStatistics(
             scene,
@@ -193,7 +193,7 @@ def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
 
 
 def _describe_nodata(scene: Scene) -> dict[str, Any]:
-    """JSON knows neither infinity nor NaN; the latter has a field of its own."""
+    """Nodata value for JSON, which has neither infinity nor NaN; NaN has a separate field."""
     rule = scene.validity
     nodata = next(iter(rule.values), scene.nodata)
     number = None if nodata is None or np.isnan(nodata) else nodata

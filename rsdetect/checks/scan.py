@@ -1,7 +1,7 @@
-"""What a detector may ask of the whole pair: reductions over a block grid of its own.
+"""Scan of a whole pair for detectors: reductions over a separate block grid.
 
-The block grid depends on the pair alone, never on the tile size, the number of workers or the order in
-which blocks are read, so that whatever a detector learns here is the same for every run over the pair.
+The block grid depends on the pair only, not on the tile size, the number of workers or the order of reading,
+so that fitted parameters are equal in every run over the pair.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from rsdetect.tiles import Tile, TileWindow
 T = TypeVar("T")
 
 BLOCK = 256  # edge of a block in pixels
-MOST_BLOCKS = 256  # blocks read at most; of a larger pair, this many spread evenly over it
-SAMPLED_PIXELS = 500_000  # pixels that sample_pixels() keeps, about: percentiles to 0.001 of all pixels
-_SHARED_BYTES = 64 * 2**20  # for decoded blocks that several of the blocks here lie in
+MOST_BLOCKS = 256  # most blocks read; of a larger pair, this many, evenly spread
+SAMPLED_PIXELS = 500_000  # approximate size of the sample: percentiles to 0.001 of all pixels
+_SHARED_BYTES = 64 * 2**20  # cache of decoded blocks that several blocks of the scan share
 
 
 class Scan:
-    """Global, tile-independent looks at a pair.
+    """Scan of a pair: global statistics, independent of tiles.
 
-    A pair of up to 256 blocks of 256 x 256 pixels (4096 x 4096) is looked at whole; of a larger one, 256
-    blocks spread evenly over its rows and columns are read, always the same ones.
+    A pair of up to 256 blocks of 256 x 256 pixels (4096 x 4096) is read completely; of a larger one, a fixed
+    set of 256 blocks, spread evenly over its rows and columns.
     """
 
     def __init__(self, pair: Pair, workers: int = 1, *, whole: bool = False) -> None:
@@ -42,14 +42,14 @@ class Scan:
 
     @property
     def is_complete(self) -> bool:
-        """True when the blocks cover every pixel that the job looks at."""
+        """True if the blocks of the scan cover every pixel of the job."""
         return self.blocks == tuple(_all_blocks(self.pair))
 
     def reduce(self, measure: Callable[[Tile], T], merge: Callable[[T, T], T]) -> T:
-        """Measure every block and merge the results, always in the order of the blocks.
+        """Reduce the scan: measure every block and merge the results in the order of the blocks.
 
-        `measure` runs in several threads at once; the tiles it gets have no halo. The first time the pixels
-        for `sample_pixels` are taken along, as every reading costs seconds of a large pair.
+        `measure` runs in several threads; its tiles have no halo. The first call also collects the pixels of
+        `sample_pixels`, because each reading of a large pair takes seconds.
         """
         if self._sample is not None:
             return functools.reduce(merge, self._measured(measure))
@@ -66,7 +66,7 @@ class Scan:
         return whole
 
     def sample_pixels(self) -> PixelSample:
-        """About half a million pixels (fewer of a small pair), valid on both dates and evenly spread."""
+        """Sample about 500 000 evenly spread pixels of the scan (fewer of a small pair), valid on both dates."""
         if self._sample is None:
             every = self._every
             self._sample = _joined(list(self._measured(lambda tile: PixelSample.of(tile, every))))
@@ -76,11 +76,11 @@ class Scan:
     def _every(self) -> int:
         seen = sum(block.height * block.width for block in self.blocks)
         every = max(1, seen // SAMPLED_PIXELS)
-        # An odd step walks through all columns of a block instead of coming back to the same few.
+        # An odd step visits all columns of a block, not only some of them.
         return every + (every > 1 and every % 2 == 0)
 
     def sample(self, count: int, size: int, seed: int) -> Iterator[Tile]:
-        """`count` chips of `size` x `size` pixels at reproducible random places inside the pair."""
+        """Sample `count` chips of `size` x `size` pixels at reproducible random places of the pair."""
         rng = np.random.default_rng(seed)
         height, width = self.pair.grid.shape
         for _ in range(count):
@@ -92,7 +92,7 @@ class Scan:
         def one(block: Window) -> T:
             return measure(self._read(block))
 
-        # Blocks of a file are often larger than those that are looked at.
+        # Blocks of a file are often larger than those of the scan.
         windows = {scene: list(self.blocks) for scene in (self.pair.before, self.pair.after)}
         with (
             sharing_blocks(windows, _SHARED_BYTES),
@@ -123,8 +123,8 @@ def _spread_blocks(pair: Pair) -> tuple[Window, ...]:
             return blocks
         chosen = np.linspace(0, len(blocks) - 1, MOST_BLOCKS).round().astype(int)
         return tuple(blocks[i] for i in chosen)
-    # As many rows as columns in proportion to the scene, so that the blocks spread in both directions;
-    # the first and the last of either are always among them.
+    # Rows and columns in proportion to the scene, so that the blocks are spread in both directions; the first
+    # and last ones are always included.
     some_rows = min(rows, MOST_BLOCKS, max(2, round((MOST_BLOCKS * rows / cols) ** 0.5)))
     some_cols = min(cols, max(2, MOST_BLOCKS // some_rows))
     some_rows = min(rows, MOST_BLOCKS // some_cols)

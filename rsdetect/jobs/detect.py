@@ -46,7 +46,7 @@ from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions, open_pair
 from rsdetect.scenes.source import SceneLike
 from rsdetect.schema import RUN
 from rsdetect.scoring.decoding_cost import costly_layouts
-from rsdetect.scoring.differences import KeptDifferences
+from rsdetect.scoring.differences import StoredDifferences
 from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.lazy import lazy_scores
 from rsdetect.scoring.planning import plan_for
@@ -177,7 +177,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             with watch.stage("raster"):
                 finish_raster(store, pair.grid, tiles, work / Outputs.RASTER)
             with watch.stage("polygons"):
-                kept = KeptDifferences(store, pair, job.plan, asked.level)
+                kept = StoredDifferences(store, pair, job.plan, asked.level)
                 made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair, kept)
             record = plain(
                 _describe(job, options, asked, report, provenance)

@@ -18,7 +18,7 @@ from rsdetect.jobs.options import PolygonOptions
 from rsdetect.regions.trace import TraceOptions, trace_changes_and_footprint
 from rsdetect.scenes.handles import one_line
 from rsdetect.scenes.pair import Pair, read_tile
-from rsdetect.scoring.differences import KeptDifferences
+from rsdetect.scoring.differences import StoredDifferences
 from rsdetect.scoring.raster import ProbabilityRaster
 from rsdetect.tiles import TileWindow
 
@@ -68,7 +68,7 @@ def write_polygons(
     path: Path,
     asked: PolygonRequest,
     pair: Pair | None,
-    kept: KeptDifferences | None = None,
+    kept: StoredDifferences | None = None,
 ) -> dict[str, Any]:
     """Trace a raster and write its regions and footprint as the GeoPackage `path`.
 

@@ -1,6 +1,6 @@
-"""What a worker process of a cluster must have to score: this version, the files, and a GPU of its own.
+"""Check of a cluster's worker process: version of rsdetect, files, and its own GPU.
 
-Workers come and go while a job runs, so each looks for itself, once for each job, before its first tile.
+Workers join and leave during a job, so each one checks itself once per job, before its first tile.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from rsdetect.scenes.pair import Pair
 
 @lru_cache(maxsize=8)
 def check_worker(pair: Pair, work: Path, wanted: str) -> None:
-    """Look for all that this process needs to score tiles of `pair` and put them down under `work`.
+    """Check that this worker can score tiles of `pair` and store them under `work`.
 
     Parameters
     ----------
     wanted
-        Version of rsdetect that set the job up; another one might score otherwise.
+        Version of rsdetect that started the job; another one may give other scores.
 
     Raises
     ------
     JobInterrupted
-        The version is another, or a local file or the folder is not there or not the same.
+        The version differs, or a local file or the folder is missing or differs.
     """
     here = f"the worker on {socket.gethostname()}"
     found = version("rsdetect")
@@ -44,19 +44,19 @@ def check_worker(pair: Pair, work: Path, wanted: str) -> None:
         found_here = file_version(path)
         if found_here is None or found_here[0] != expected[0]:
             seen = "does not see" if found_here is None else "sees another file under"
-            raise JobInterrupted(f"{here} {seen} {path}; {_WAY_OUT}")
+            raise JobInterrupted(f"{here} {seen} {path}; {_REMEDY}")
     if not work.is_dir():
-        raise JobInterrupted(f"{here} does not see the work store {work}; {_WAY_OUT}")
+        raise JobInterrupted(f"{here} does not see the work store {work}; {_REMEDY}")
 
 
-_WAY_OUT = (
+_REMEDY = (
     "scenes, masks, models and output folder must lie on storage that all workers see under the same path; "
     "fix this and run the same command to resume."
 )
 
 
 def ready_scorer(scorer: Scorer) -> Scorer:
-    """The scorer on the device that this process has for it; one that has no device, as it is.
+    """Scorer on the device of this worker process; unchanged without a device.
 
     Raises
     ------
@@ -67,12 +67,12 @@ def ready_scorer(scorer: Scorer) -> Scorer:
         raise JobInterrupted(scorer.reason)
     for file in scorer.files:
         if not Path(file).is_file():
-            raise JobInterrupted(f"the worker on {socket.gethostname()} does not see {file}; {_WAY_OUT}")
+            raise JobInterrupted(f"the worker on {socket.gethostname()} does not see {file}; {_REMEDY}")
     return scorer if scorer.device is None else scorer.on_device(own_device(scorer.device))
 
 
 def _local_files(pair: Pair) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Path and version of each file of this machine, or of what all see under the same path."""
+    """Path and version of each local or shared file that a worker requires."""
     for scene in (pair.before, pair.after):
         for file in scene.files.files if scene.files else (scene,):
             if file.version is not None:

@@ -1,4 +1,4 @@
-"""The one pure function that every worker runs, and what its result is put down as."""
+"""Core of scoring: the pure function `score_core` that every worker runs for a tile."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rsdetect.grid import Window
 from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.tiles import Tile, TileWindow
 
-# Is told, as a tile is scored, of pixels, a window within them and the core, and the probability over that
-# window, (height, width) float32, which may be any number where a pixel is not valid. Windows come from the
-# top down and do not overlap. Where no window comes, the probability is 0 or NaN.
+# Receives, while a tile is scored, pixels, a window within them and the core, and the probability over that
+# window, (height, width) float32, undefined where a pixel is not valid. Windows are disjoint and ordered from
+# the top down. Outside of them the probability is 0 or NaN.
 Sink = Callable[[Tile, Window, Float32Array], None]
 
-_WAY_OUT = "rsdetect check-detector shows more."
+_REMEDY = "rsdetect check-detector shows more."
 _PUSH_ROWS = 128  # of a strip at a time; half as many of a wide one, more where the halo is longer
 _WIDE = 3072  # pixels
 
@@ -28,13 +28,13 @@ _WIDE = 3072  # pixels
 def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None = None) -> Float32Array:
     """Change probability of the tile's core, (height, width) float32; NaN where not valid on both dates.
 
-    A scorer that `skips_equal` is not asked where everything within its halo is the same on both dates to the
-    last bit: there the probability is 0. That is settled pixel by pixel, and so does not depend on the tiles.
+    With `skips_equal`, the probability is 0 where all pixels within the halo are bit-identical on both dates,
+    and the scorer is not called. This is decided per pixel, and so does not depend on the tiles.
 
     Parameters
     ----------
     sink
-        Who wants the pixels beside their probability, while they are at hand.
+        Receives the pixels with their probability while they are in memory.
 
     Raises
     ------
@@ -79,11 +79,11 @@ def _core_scores(scorer: Scorer, pixels: Tile, valid: BoolArray) -> Float32Array
     except Exception as error:
         if type(scorer).__module__.partition(".")[0] == "rsdetect":
             raise  # a defect of ours
-        raise DetectorError(f"{name} failed ({type(error).__name__}: {error}); {_WAY_OUT}") from error
+        raise DetectorError(f"{name} failed ({type(error).__name__}: {error}); {_REMEDY}") from error
     if scored.shape != pixels.valid.shape or scored.dtype.kind != "f":
         raise DetectorError(
             f"{name} gave scores of shape {scored.shape} and type {scored.dtype} for a tile of shape "
-            f"{pixels.valid.shape}, where floats are needed, one a pixel; {_WAY_OUT}"
+            f"{pixels.valid.shape}, where floats are needed, one a pixel; {_REMEDY}"
         )
     core = pixels.crop_to_core(scored.astype(np.float32, copy=False))
     known = core if valid.all() else core[valid]
@@ -91,16 +91,16 @@ def _core_scores(scorer: Scorer, pixels: Tile, valid: BoolArray) -> Float32Array
     if not (least >= 0 and most <= 1):
         found = f"values from {least:.4g} to {most:.4g}"
         wrong = "NaN at valid pixels" if np.isnan(least) else found
-        raise DetectorError(f"{name} gave {wrong} where a probability of 0 to 1 is needed; {_WAY_OUT}")
+        raise DetectorError(f"{name} gave {wrong} where a probability of 0 to 1 is needed; {_REMEDY}")
     return core
 
 
 def read_windows(scorer: Scorer, tile: TileWindow) -> list[Window]:
-    """The windows, in order, that `score_core` reads for a tile."""
+    """Windows that `score_core` reads for a tile, in order."""
     if not scorer.strips:
         return [tile.read]
     height = push_height(scorer, tile.read.width)
-    # Of a tile that is cut at the edge of the raster no more than its core needs.
+    # Of a tile at the edge of the raster, only what its core requires.
     end = tile.core.row_end + scorer.halo
     return [
         Window(row, tile.read.col_off, height, tile.read.width)
@@ -109,17 +109,17 @@ def read_windows(scorer: Scorer, tile: TileWindow) -> list[Window]:
 
 
 def push_height(scorer: Scorer, width: int) -> int:
-    """Rows at a time of a strip `width` pixels wide: a multiple of the stride, and not below the halo."""
+    """Height of a push for a strip `width` pixels wide: a multiple of the stride, at least the halo."""
     rows = _PUSH_ROWS if width <= _WIDE else _PUSH_ROWS // 2
     return -(-max(rows, scorer.halo) // scorer.stride) * scorer.stride
 
 
 def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None) -> Float32Array:
-    """Read and score a tile by bands of rows, leaving out those in which nothing can have changed.
+    """Read and score a tile by strips of rows, skipping those without any difference between the dates.
 
-    Live is a band with a valid pixel that differs between the dates. What lies within the halo of one has a
-    probability, and a halo of its own that the network must see: so the bands within two halos above a live
-    one are scored, and as many below it, for what comes out late. After a gap the strip begins anew.
+    A strip is live if a valid pixel differs between the dates. Pixels within its halo have a probability, and
+    require their own halo as input: so the strips within two halos above a live one are scored, and as many
+    below it, because of the delay. After a gap the strip starts again.
     """
     width = tile.read.width
     height = push_height(scorer, width)

@@ -1,4 +1,4 @@
-"""How often the blocks of a pair's files are decoded by a plan, and which layouts cost."""
+"""Decoding cost of a plan: decodings per block of a pair's files, and warnings of costly layouts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene, bytes_per_pixel
 from rsdetect.tiles import TilePlan
 
-_COSTLY = 1.5  # times that a block is decoded, from which on a warning pays
+_COSTLY = 1.5  # decodings per block from which on a warning is given
 
 
 def costly_layouts(pair: Pair, plan: TilePlan, memory: MemoryBudget) -> list[str]:
-    """A sentence for each scene whose blocks lie so that they are decoded again and again."""
+    """Warning for each scene whose block layout causes repeated decoding."""
     told = []
     for scene in dict.fromkeys((pair.before, pair.after)):
         if scene.warp is not None:
@@ -22,7 +22,7 @@ def costly_layouts(pair: Pair, plan: TilePlan, memory: MemoryBudget) -> list[str
         if times >= _COSTLY:
             rows, cols = scene.blocks
             told.append(
-                f"{scene.path} is stored in blocks of {cols} x {rows} pixels, which lie across the tiles, "
+                f"{scene.path} is stored in blocks of {cols} x {rows} pixels, not aligned to the tiles, "
                 f"so that each is decoded about {times:.0f} times; more `memory` helps, or "
                 f"{_other_layout(scene)}"
             )
@@ -38,9 +38,9 @@ def _other_layout(scene: Scene) -> str:
 
 
 def _times_decoded(scene: Scene, plan: TilePlan, kept_bytes: int) -> float:
-    """How often a block is decoded, about, when tiles come in reading order and `kept_bytes` can be kept.
+    """Approximate decodings per block, if tiles are in reading order and `kept_bytes` can be cached.
 
-    Of blocks that reach over several tiles what the tiles further right need is kept until they come.
+    Of blocks over several tiles, the part for tiles further right is cached.
     """
     rows, cols = scene.blocks
     width = plan.grid.width

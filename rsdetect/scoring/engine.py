@@ -1,7 +1,7 @@
-"""Dask schedules the tiles: on this machine's threads, or on a running cluster.
+"""Engine: Dask schedules the tiles on local threads or on a running cluster.
 
-Every task is one tile and runs `score_core`; what travels to it is
-configuration, and what it leaves behind is a file in the work store, so that a task is its own resumption.
+Every task is one tile and runs `score_core`; its input is configuration, and its output is a file in the work
+store, so that finished tasks are never repeated.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene, sharing_blocks
 from rsdetect.scoring.check_worker import check_worker, ready_scorer
 from rsdetect.scoring.core import score_core
-from rsdetect.scoring.differences import putting_down_differences
+from rsdetect.scoring.differences import storing_differences
 from rsdetect.scoring.planning import planned_windows
 from rsdetect.scoring.store import WorkStore
 from rsdetect.tiles import TilePlan, TileWindow
 
 USUAL_MEMORY = MemoryBudget.of(2**30, workers=2)
 
-_SECONDS_TO_ANSWER = 10  # that a scheduler is given
-_SECONDS_UNTIL_SEEN = 90.0  # Linux's NFS may believe for 60 s what it knew of a folder
+_SECONDS_TO_ANSWER = 10  # time-out of a scheduler
+_SECONDS_UNTIL_SEEN = 90.0  # Linux's NFS may cache the state of a folder for 60 s
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every task of a job shares; configuration only."""
+    """Context that all tasks of a job share; configuration only."""
 
     pair: Pair
     scorer: Scorer
@@ -50,7 +50,7 @@ class Context:
     store: WorkStore
     torch_threads: int  # threads inside one operator of the network
     memory: MemoryBudget = USUAL_MEMORY
-    level: int | None = None  # percent from which on differences are put down too; None = none are
+    level: int | None = None  # lowest percent of pixels whose differences are stored; None = none
 
 
 def run_tiles(
@@ -61,13 +61,13 @@ def run_tiles(
     workers: int,
     scheduler: str | None = None,
 ) -> dict[str, int]:
-    """Score `tiles` and put them down in the context's store.
+    """Score `tiles` with the engine into the context's store.
 
     Parameters
     ----------
     workers
-        Threads on this machine, each with a tile of its own in flight; reading, scoring and writing of
-        different tiles overlap.
+        Threads on this machine, each with one tile in flight; reading, scoring and writing of different
+        tiles overlap.
     scheduler
         Address of a running Dask scheduler (`tcp://...`); its workers must see scenes and store under the
         same paths. None = threads here.
@@ -75,17 +75,17 @@ def run_tiles(
     Returns
     -------
     dict
-        What threads here have read: `blocks`, how many blocks of the scenes, and `decoded_again`, how often
-        one of them was decoded beyond its first time.
+        Reading by local threads: `blocks`, the number of blocks of the scenes, and `decoded_again`, the
+        number of repeated decodings.
 
     Raises
     ------
     ReadError
         A scene broke; the message names file and tile.
     SourceUnavailable
-        A scene that is not a local file went away.
+        A scene that is not a local file became unavailable.
     JobInterrupted
-        The disk is full, a worker was lost for good, or the user stopped the job.
+        The disk is full, a worker was lost permanently, or the user stopped the job.
     """
     if not tiles:
         return {}
@@ -100,13 +100,13 @@ def run_tiles(
         raise JobInterrupted("interrupted; the same command resumes from here.") from None
     except OSError as error:
         raise JobInterrupted(
-            f"the work store {context.store.folder} cannot be written: {error.strerror or error}; mend that "
+            f"the work store {context.store.folder} cannot be written: {error.strerror or error}; fix this "
             "and run the same command to resume."
         ) from error
 
 
 def _run_tile(context: Context, row: int, col: int) -> int:
-    """Score the tile at (row, col) of the plan, put it down, and say how many pixels that were."""
+    """Score the tile at (row, col) of the plan, store it, and return its number of pixels."""
     tile = context.plan.tile(row, col)
     with worker_limits(context.torch_threads, context.memory.gdal_cache):
         try:
@@ -116,22 +116,22 @@ def _run_tile(context: Context, row: int, col: int) -> int:
         else:
             context.store.put(tile, to_percent(probability))
             return tile.core.height * tile.core.width
-    # Raised out here, without GDAL's errors as its cause: those do not pickle, and a cluster would send
-    # another kind of error in the place of this one.
+    # Raised here, without GDAL's errors as its cause: these cannot be pickled, and a cluster would replace
+    # the error by another one.
     raise failure
 
 
 def _score(context: Context, tile: TileWindow) -> Float32Array:
-    """The tile's probability; where asked for, its differences are put down on the way, and so before it."""
+    """Probability of a tile; if requested, its differences are stored first."""
     if context.level is None:
         return score_core(context.pair, context.scorer, tile)
     bands = len(context.pair.bands)
-    with putting_down_differences(context.store, tile, bands, context.level) as sink:
+    with storing_differences(context.store, tile, bands, context.level) as sink:
         return score_core(context.pair, context.scorer, tile, sink)
 
 
 def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> int:
-    """`_run_tile` in a worker process, which checks first whether it has what the job needs."""
+    """`_run_tile` in a worker process of a cluster, after a check of the worker."""
     check_worker(context.pair, context.store.folder, wanted)
     return _run_tile(replace(context, scorer=ready_scorer(context.scorer)), row, col)
 
@@ -143,7 +143,7 @@ def _run_on_threads(
     from dask.callbacks import Callback
     from dask.threaded import get
 
-    class Tell(Callback):
+    class Report(Callback):
         def _posttask(self, key: Any, result: Any, *_: Any) -> None:
             if isinstance(result, int):
                 progress.advance(result)
@@ -153,7 +153,7 @@ def _run_on_threads(
     with (
         sharing_blocks(windows, context.memory.shared_blocks) as shared,
         ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
-        Tell(),
+        Report(),
     ):
         compute(*tasks, scheduler=get, pool=pool, optimize_graph=False)
     return {
@@ -163,16 +163,16 @@ def _run_on_threads(
 
 
 def _tasks(run_tile: Callable[[int, int], int], tiles: Sequence[TileWindow]) -> list[Any]:
-    """One lazy task a tile; no task depends on another, so that a lost worker loses its own tile only.
+    """Lazy tasks for the engine, one per tile; independent, so that a lost worker loses only its tile.
 
-    Dask runs independent tasks in the descending order of their names. Neighbours one after the other share
-    what GDAL has read and unpacked; in any other order a scene in strips is unpacked once for each tile. The
-    names also tell this run from others on one cluster.
+    Dask runs independent tasks in descending order of their names. Consecutive neighbours share the blocks
+    that GDAL has decoded; in another order a scene in strips would be decoded once per tile. The names also
+    identify the run on a cluster.
     """
     from dask.delayed import delayed
 
     run = f"rsdetect-{uuid.uuid4().hex}"
-    # The context is bound beforehand: Dask would look for lazy values in every field of every argument.
+    # The context is bound in advance: Dask would search every field of every argument for lazy values.
     task = delayed(run_tile, pure=False, traverse=False)
     numbers = range(len(tiles), 0, -1)
     return [
@@ -195,7 +195,7 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
         except Exception as error:
             raise JobInterrupted(
                 f"the cluster at {address} could not finish the job ({type(error).__name__}: {error}); "
-                "mend that and run the same command to resume."
+                "fix this and run the same command to resume."
             ) from error
         finally:
             client.cancel(futures)
@@ -203,20 +203,20 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
 
 
 def _wait_until_seen(store: WorkStore, tiles: Sequence[TileWindow]) -> None:
-    """Until what the workers put down is seen from here, which a network file system may delay."""
+    """Wait until the tiles of workers are visible here, which a network file system may delay."""
     latest = time.monotonic() + _SECONDS_UNTIL_SEEN
     while unseen := store.unseen(tiles):
         if time.monotonic() > latest:
             raise JobInterrupted(
                 f"{len(unseen)} of {len(tiles)} tiles that workers have finished are not in {store.folder} "
-                "here; it must lie on storage that all workers see under the same path; mend that and run "
+                "here; it must lie on storage that all workers see under the same path; fix this and run "
                 "the same command to resume."
             )
         time.sleep(0.5)
 
 
 def require_scheduler(address: str) -> int:
-    """How many tiles the workers of a Dask cluster take at once now; 0 while none has come.
+    """Number of threads of a Dask cluster's workers; 0 before any worker has connected.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def _client(address: str) -> Iterator[Any]:
     except ImportError:
         raise missing_extra("cluster", "`scheduler`") from None
     try:
-        # Looked at before a client is made, because one that cannot be started takes 20 s to go.
+        # Validated before a client is created, because a client that cannot start takes 20 s to close.
         parse_host_port(parse_address(address, strict=True)[1])
         client = Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -248,7 +248,7 @@ def _client(address: str) -> Iterator[Any]:
 
 
 def _with_full_paths(context: Context) -> Context:
-    """Workers have a current folder of their own."""
+    """Context with absolute paths, because workers have other current folders."""
 
     def full(scene: Scene) -> Scene:
         mask = scene.mask

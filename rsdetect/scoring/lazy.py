@@ -1,4 +1,4 @@
-"""Change probability as lazy xarray arrays: of a job that is yet to be scored, and of a finished raster."""
+"""Lazy xarray arrays of change probability: scored on demand, or read from a finished raster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RASTER_CHUNK = 1024  # pixels; two blocks of the file
 
 
 def lazy_scores(pair: Pair, scorer: Scorer, plan: TilePlan) -> DataArray:
-    """The change probability as a lazy xarray DataArray (y, x) float32, NaN where not observed.
+    """Lazy change probability of a pair, scored on demand: DataArray (y, x) float32, NaN where not observed.
 
     One chunk is one tile; computing a chunk runs what `run_tiles` runs for it.
     """
@@ -36,7 +36,7 @@ def lazy_scores(pair: Pair, scorer: Scorer, plan: TilePlan) -> DataArray:
 
 
 def lazy_raster(raster: ProbabilityRaster) -> DataArray:
-    """A finished raster as a lazy xarray DataArray (y, x) float32 in [0, 1], NaN where not observed."""
+    """Lazy DataArray (y, x) of a finished raster, float32 in [0, 1], NaN where not observed."""
 
     def block(tile: TileWindow) -> Float32Array:
         return from_percent(raster.read(tile.core))
@@ -45,8 +45,11 @@ def lazy_raster(raster: ProbabilityRaster) -> DataArray:
 
 
 def _lazy_array(plan: TilePlan, block_of: Callable[[TileWindow], Float32Array]) -> DataArray:
-    """One chunk a tile. CRS and transform stand in the coordinate `spatial_ref` by the CF convention, where
-    rioxarray and odc-geo find them."""
+    """Lazy DataArray with one chunk per tile.
+
+    CRS and transform are in the coordinate `spatial_ref` by the CF convention, as rioxarray and odc-geo read
+    it.
+    """
     import dask.array as da
     import xarray as xr
 
@@ -73,6 +76,6 @@ def _lazy_array(plan: TilePlan, block_of: Callable[[TileWindow], Float32Array]) 
 
 def _centres(grid: Grid) -> tuple[Any, Any]:
     t = grid.transform
-    if t.b or t.d:  # a rotated grid has no x of a column and no y of a row; pixel positions stand in
+    if t.b or t.d:  # a rotated grid has no x per column and no y per row; pixel positions replace them
         return np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5
     return t.c + t.a * (np.arange(grid.width) + 0.5), t.f + t.e * (np.arange(grid.height) + 0.5)

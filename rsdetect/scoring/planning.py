@@ -1,4 +1,4 @@
-"""Which tiles a pair is cut into: as large as the memory allows, and along the blocks of its files."""
+"""Planning of tiles: as large as the memory allows, and aligned to the blocks of the files."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from rsdetect.scenes.scene import Scene
 from rsdetect.scoring.core import push_height, read_windows
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
 
-_BYTES_A_CORE_PIXEL = 10  # probability, percent, and what is valid, differs, or is still
+_BYTES_A_CORE_PIXEL = 10  # probability, percent, and masks
 
-_MOST_PIXELS = 8 * 2**20  # of a tile: what is lost when a job is interrupted is seconds
-_EDGES = 128, 1024  # of a tile that is scored at once, in pixels: least and most
-_WHOLE_BLOCKS = 256  # of most files; from twice as much on edges are multiples of it
-_TILES_PER_WORKER = 4  # at least, or some workers are done long before others
+_MOST_PIXELS = 8 * 2**20  # per tile: an interruption loses only seconds of work
+_EDGES = 128, 1024  # of a tile that is scored at once, in pixels: least and greatest
+_WHOLE_BLOCKS = 256  # of most files; edges from twice this size are multiples of it
+_TILES_PER_WORKER = 4  # at least, so that workers finish at about the same time
 _ROWS_STEP = 128  # pixels, as the next
 _LEAST_EDGE = 256
 
 
 def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> TilePlan:
-    """Cut a pair into tiles whose read windows end where blocks of BEFORE end.
+    """Plan the tiles of a pair, with read windows aligned to the blocks of BEFORE.
 
-    A scorer that goes down strips gets wide and tall tiles; of its memory only the width counts. Other
-    scorers hold all of a tile, and get squares.
+    A scorer with strips gets wide and tall tiles, because its memory depends on the width only. Other scorers
+    hold a whole tile, and get squares.
     """
     rows, cols = pair.before.blocks
     halo = -(-scorer.halo // scorer.stride) * scorer.stride
@@ -45,7 +45,7 @@ def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> 
 
 
 def _edge(grid: tuple[int, int], halo: int, most_bytes: int, workers: int, scorer: Scorer) -> int:
-    """Edge of square cores by which all workers together have least to do."""
+    """Edge of square cores that minimises the total work of all workers."""
     # The memory for the program counts with torch.
     room = most_bytes + max(0, TORCH_BYTES - scorer.import_bytes) // workers
     least, highest = _EDGES
@@ -67,7 +67,7 @@ def _strip_shape(
     workers: int,
     scorer: Scorer,
 ) -> tuple[int, int]:
-    """(rows, columns) of the cores by which all workers together have least to do."""
+    """Shape (rows, columns) of the cores that minimises the total work of all workers."""
     best, least = (_ROWS_STEP, _LEAST_EDGE), math.inf
     for wide in _even_shares(grid[1], blocks[1], _LEAST_EDGE):
         pushed = push_height(scorer, wide + 2 * halo)
@@ -86,15 +86,15 @@ def _strip_shape(
 
 
 def _even_shares(edge: int, block: int, step: int) -> list[int]:
-    """Edges of a core: an even share of the grid's, in whole blocks, or in `step` pixels under a block."""
+    """Candidate edges of a core: even shares of the grid in whole blocks, or in steps below a block."""
     shares = {math.ceil(edge / pieces) for pieces in range(1, max(2, edge // step) + 1)}
     whole = {math.ceil(share / unit) * unit for share in shares for unit in (step, math.lcm(block, step))}
     return sorted(share for share in whole if share % block == 0 or block > share)
 
 
 def planned_windows(pair: Pair, scorer: Scorer, tiles: Sequence[TileWindow]) -> dict[Scene, list[Window]]:
-    """What will be read of each scene for `tiles`, counted on the pair's grid."""
+    """Planned windows of each scene for `tiles`, on the pair's grid."""
     windows = [window for tile in tiles for window in read_windows(scorer, tile)]
     both = {pair.before: windows}
-    both[pair.after] = windows + both.get(pair.after, [])  # twice where both dates are one file
+    both[pair.after] = windows + both.get(pair.after, [])  # twice if both dates are one file
     return both

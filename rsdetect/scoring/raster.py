@@ -1,4 +1,4 @@
-"""Tile pieces to one Cloud-Optimized GeoTIFF, and that file read again."""
+"""Probability raster: writing tiles as one Cloud-Optimized GeoTIFF, and reading it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BLOCK = 512  # edge of the file's blocks in pixels
 
 
 class ProbabilityRaster:
-    """A finished `change_probability.tif`, read by windows from any thread."""
+    """Finished probability raster `change_probability.tif`, read by windows from any thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,7 +45,7 @@ class ProbabilityRaster:
 
     @with_gdal_environment
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Percent values under `window` (inside the grid), (height, width); 255 = not observed."""
+        """Percent values of the raster in `window` (inside the grid), (height, width); 255 = not observed."""
 
         def opener(stack: ExitStack) -> Any:
             return keep_open(open_raster(str(self.path)), stack)
@@ -60,10 +60,10 @@ class ProbabilityRaster:
 
 
 def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], path: Path) -> None:
-    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path`, its style beside it.
+    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path`, with its style next to it.
 
-    What no tile covers is nodata. Memory does not grow with the raster: the tiles go into a plain tiled file
-    first, in order, and GDAL copies that one into the final layout with its overviews.
+    Pixels without a tile are nodata. Memory does not grow with the raster: the tiles are first written in
+    order to a plain tiled file, which GDAL copies into the final layout with overviews.
 
     Raises
     ------
@@ -78,18 +78,18 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
             path,
             driver="COG",
             COMPRESS="DEFLATE",
-            LEVEL=3,  # twice as fast as the usual 6, and a tenth larger
+            LEVEL=3,  # twice as fast as the default 6, and a tenth larger
             BLOCKSIZE=_BLOCK,
             BIGTIFF="IF_SAFER",
-            # The mean keeps what an overview says a probability; nodata does not enter it.
+            # The mean of probabilities is a probability; nodata is ignored.
             OVERVIEW_RESAMPLING="AVERAGE",
             NUM_THREADS="ALL_CPUS",
         )
-        _require_whole(path)
+        _require_readable(path)
     except GDAL_ERRORS as error:
         path.unlink(missing_ok=True)
         raise JobInterrupted(
-            f"{path.name} could not be written: {one_line(error)}; mend that and run the same "
+            f"{path.name} could not be written: {one_line(error)}; fix this and run the same "
             "command to resume."
         ) from error
     finally:
@@ -98,7 +98,7 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
 
 
 def write_raster_style(path: Path) -> None:
-    """Write the style of a probability raster; QGIS applies a `.qml` that lies beside its `.tif`."""
+    """Write the style of a probability raster; QGIS applies a `.qml` next to its `.tif`."""
     path.write_text(read_style("change_probability.qml"), encoding="utf-8")
 
 
@@ -116,14 +116,14 @@ def _pieces(store: WorkStore, tiles: Iterable[TileWindow]) -> Iterator[tuple[Win
         if percent is None:
             raise JobInterrupted(
                 f"the finished tile at row {tile.row}, column {tile.col} is missing from {store.folder} "
-                "or damaged; run the same command again to score it anew (the workers of a cluster must "
+                "or damaged; run the same command again to score it again (the workers of a cluster must "
                 "share that folder)."
             )
         yield tile.core, percent
 
 
-def _require_whole(path: Path) -> None:
-    """Read the file once through, overviews too: GDAL does not say that a disk filled up on closing."""
+def _require_readable(path: Path) -> None:
+    """Verify a raster by reading it with its overviews: GDAL does not report a full disk on closing."""
     with rasterio.open(path) as raster:
         levels = len(raster.overviews(1))
     for level in (None, *range(levels)):

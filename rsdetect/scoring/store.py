@@ -1,7 +1,7 @@
-"""The work store: finished tiles of an unfinished job, one file a tile.
+"""Work store: finished tiles of an unfinished job, one file per tile.
 
-A tile's file appears under its name only when it is whole, and carries a checksum, so that a job that is
-killed at any moment resumes from the tiles that are there, and none of them is half a tile.
+The file of a tile appears under its name only when complete, and has a checksum, so that a killed job resumes
+from the finished tiles.
 """
 
 from __future__ import annotations
@@ -26,20 +26,19 @@ _CHECKSUM_BYTES = 16
 
 @dataclass(frozen=True)
 class WorkStore:
-    """Finished tiles under one folder. It pickles; workers on other machines must see the same folder."""
+    """Work store in a folder. It can be pickled; workers on other machines must have access to the folder."""
 
     folder: Path
 
     def create(self) -> None:
-        """Make the folder where it is not there yet, and clear what a killed run was at."""
+        """Create the folder of the work store, and remove unfinished files of a killed run."""
         self._tiles.mkdir(parents=True, exist_ok=True)
         clear_unfinished(self._tiles)
 
     def settle(self, plan: TilePlan) -> TilePlan:
-        """The plan by which the tiles here are cut: that of an earlier run, or `plan` where there is none.
+        """Plan of the tiles in the work store: that of an earlier run, else `plan`.
 
-        Tiles wider than those of `plan` would take more memory than there is now; then they go, and the job
-        starts again.
+        Tiles wider than those of `plan` would exceed the memory; they are removed, and the job starts again.
         """
         path = self.folder / "plan.json"
         try:
@@ -56,14 +55,14 @@ class WorkStore:
         return plan
 
     def put(self, tile: TileWindow, percent: NDArray[np.uint8]) -> None:
-        """Put down the (height, width) percent values of a tile's core."""
+        """Store the (height, width) percent values of a tile's core."""
         assert percent.shape == tile.core.shape and percent.dtype == np.uint8
         packed = zlib.compress(np.ascontiguousarray(percent).tobytes(), level=1)
         with atomic_path(self._path(tile), sync=False) as unfinished:
             unfinished.write_bytes(_checksum(packed) + packed)
 
     def get(self, tile: TileWindow) -> NDArray[np.uint8] | None:
-        """What was put down for a tile; None where nothing was, or where it is damaged (then it goes)."""
+        """Percent values of a tile in the store; None if missing or damaged, in which case it is removed."""
         path = self._path(tile)
         try:
             content = path.read_bytes()
@@ -78,14 +77,14 @@ class WorkStore:
         return None
 
     def beside(self, tile: TileWindow) -> Path:
-        """Where the differences of a tile (`scoring.differences`) are kept, before the tile itself."""
+        """Path of a tile's differences in the store (`scoring.differences`), written before the tile."""
         return self._path(tile).with_suffix(_BESIDE)
 
     def unseen(self, tiles: Iterable[TileWindow]) -> list[TileWindow]:
-        """Those of `tiles` that the folder does not list.
+        """Tiles that the folder of the store does not list.
 
-        A network file system may remember for a minute that a file of some name was not there; opening the
-        folder makes it ask its server again.
+        A network file system may cache the absence of a file for a minute; listing the folder queries its
+        server.
         """
         listed = {entry.name for entry in self._tiles.iterdir()}
         return [tile for tile in tiles if self._path(tile).name not in listed]

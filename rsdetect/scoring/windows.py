@@ -1,6 +1,6 @@
-"""A fitted pair scored by windows into memory, beside the engine, which scores whole jobs into a work store.
+"""Scoring of a fitted pair by windows into memory; the engine scores whole jobs into a work store.
 
-`score`, `evaluate` and the rechecks of a monitoring job all ask here.
+Used by `score`, `evaluate` and the rechecks of monitoring jobs.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _EDGE = 512  # pixels
 
 
 def plan_windows(pair: Pair, scorer: Scorer, edge: int | None = None) -> TilePlan:
-    """Square tiles of `edge` pixels; by default of 512, and of no more than the pair has."""
+    """Plan windows for scoring: square tiles of `edge` pixels, by default 512 or the size of the pair."""
     return plan_tiles(pair.grid, edge or min(_EDGE, max(pair.grid.shape)), scorer.halo, scorer.stride)
 
 
 def score_windows(
     pair: Pair, scorer: Scorer, tiles: Iterable[TileWindow], *, workers: int = 1, threads: int = 1
 ) -> Iterator[tuple[TileWindow, Float32Array]]:
-    """Each tile with the change probability of its core, in the order given.
+    """Score windows: each tile with the change probability of its core, in the order given.
 
     Parameters
     ----------
     workers
-        Tiles that are scored at the same time; no more than twice as many are held.
+        Tiles that are scored concurrently; at most twice as many are in memory.
     threads
         Threads inside one operator of a network.
 

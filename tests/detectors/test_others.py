@@ -170,7 +170,7 @@ def test_its_scorer_pickles_by_the_path_and_hash_of_its_file(scenes, own):
             lambda: own.write_text(own.read_text() + "# another version\n"),
             r"sees another file under .*own\.py",
         ),
-        (own.unlink, r"does not see the detector's .*own\.py; .* mend that"),
+        (own.unlink, r"does not see the detector's .*own\.py; .* fix this"),
     ):
         change()
         unloaded = pickle.loads(packed)  # as in the scheduler of a cluster, which scores nothing
