@@ -572,7 +572,7 @@ def test_the_command_prepares_what_a_list_names(tmp_path):
     assert paths == [str(tmp_path / "new" / "out" / "00-first.npz")]
     assert len(read_images(tmp_path / "new" / "out", SIZE)) == 2
     again = rsdetect("images", tmp_path / "images.toml", "--out", tmp_path / "new" / "out")
-    assert again.returncode == 2 and "name a new folder" in again.stderr
+    assert again.returncode == 2 and "give a new folder" in again.stderr
 
 
 def test_a_wrong_list_is_refused(tmp_path):
