@@ -371,7 +371,7 @@ def test_folders_that_are_no_sets_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match="'zip' is unknown; choose one of auto, folders"):
         find_pairs(tmp_path, "zip")
     folders(tmp_path / "train", {"a": square(255)})
-    with pytest.raises(InputError, match=r"name .*train"):
+    with pytest.raises(InputError, match=r"give .*train"):
         find_pairs(tmp_path)
     for layout, said in (("folders", "no folders A/"), ("places", "no folder in"), ("onera", "imgs_1/")):
         with pytest.raises(InputError, match=said):

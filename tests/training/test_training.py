@@ -13,7 +13,7 @@ from rsdetect.nets.siamese import SiameseNet
 from rsdetect.simulation.scene import render_whole
 from rsdetect.simulation.training_pairs import training_spec
 from rsdetect.training.augment import CLIP
-from rsdetect.training.batches import PlainChips, mix, stack
+from rsdetect.training.batches import PlainChips, cutmix, stack_chips
 from rsdetect.training.calibration import calibrated_counts, count_logits_in_bins, fit_calibration
 from rsdetect.training.chips import Chip, plain_chip, same_day_scene, training_chip, unlabelled_chip_views
 from rsdetect.training.cropping import draw_crop
@@ -103,7 +103,7 @@ def test_mixed_chips_are_pieces_of_two(seed, share):
         Chip(*(np.full(shape, 10 * number + part, np.float32) for part, shape in enumerate(_SHAPES)))
         for number in range(3)
     ]
-    mixed = mix(chips, share, rng)
+    mixed = cutmix(chips, share, rng)
     for number, chip in enumerate(mixed):
         from_other = chip.truth != chips[number].truth
         other = chips[(number + 1) % 3]
@@ -174,7 +174,7 @@ def test_calibration_finds_back_how_logits_were_distorted():
             return 3 * torch.from_numpy(logit)[None] + 2
 
     share = float(truth.mean())
-    logits = count_logits_in_bins(Distorted(), [stack([chip])])
+    logits = count_logits_in_bins(Distorted(), [stack_chips([chip])])
     calibration = fit_calibration(logits)
     assert calibration.change_share == pytest.approx(share)
     assert calibration.temperature == pytest.approx(3, rel=0.05)

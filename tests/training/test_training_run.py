@@ -219,7 +219,7 @@ def test_the_window_of_scenes_moves_and_old_files_go(tmp_path):
     assert source.numbers(10) == range(4, 9)
     for number in range(9):
         source.load(number)
-    source.forget(10)
+    source.remove_stale(10)
     left = sorted(int(path.stem.rpartition("-")[2]) for path in source.folder.iterdir())
     assert left == [4, 5, 6, 7, 8]
 
