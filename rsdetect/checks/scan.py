@@ -66,7 +66,7 @@ class Scan:
         return whole
 
     def sample_pixels(self) -> PixelSample:
-        """Sample about 500 000 evenly spread pixels of the scan (fewer of a small pair), valid on both dates."""
+        """Sample about 500 000 pixels of the scan (fewer of a small pair), valid on both dates."""
         if self._sample is None:
             every = self._every
             self._sample = _joined(list(self._measured(lambda tile: PixelSample.of(tile, every))))
