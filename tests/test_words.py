@@ -75,7 +75,6 @@ NOT_YET: tuple[str, ...] = (
     "docs/performance.md",
     "rsdetect/backends/",
     "rsdetect/batches/",
-    "rsdetect/detectors/",
     "rsdetect/evaluation/",
     "rsdetect/files.py",
     "rsdetect/folders.py",

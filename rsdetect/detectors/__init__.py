@@ -1,4 +1,4 @@
-"""Detectors: each ends in a change probability in [0, 1]."""
+"""Detectors: each one gives a change probability in [0, 1]."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OF_A_MODEL = "siamese"  # that runs what `--model` names
 def choose_device(
     detector: str | Detector | None, device: str, backend: str, *, on_cluster: bool = False
 ) -> str:
-    """What `--device` means for a detector and what runs it, as `resolve_device` gives it.
+    """Choose the device of a detector, resolved by `resolve_device`.
 
     Raises
     ------
@@ -25,13 +25,13 @@ def choose_device(
         As `resolve_device` and `find_detector`.
     """
     kind = detector if isinstance(detector, Detector) else find_detector(detector or DEFAULT_DETECTOR)
-    # A GPU that nobody asked for by name is left alone where there is nothing to run on it.
+    # A GPU is not used for int8 or detectors without a network unless requested explicitly.
     on_processor = not kind.uses_device or (backend in EIGHT_BIT and device == "auto")
     return "cpu" if on_processor else resolve_device(device, on_cluster=on_cluster)
 
 
 def named(detector: str | None, model: str | None) -> str:
-    """What `--detector` and `--model` name together: a model alone is a network's.
+    """Name of the detector for `--detector` and `--model`: a model alone implies the network.
 
     >>> named(None, "siamese-buildings"), named("cva", None)
     ('siamese', 'cva')
@@ -45,7 +45,7 @@ def make_detector(
     device: str = "cpu",
     backend: str = "torch",
 ) -> Detector:
-    """Make the detector that `--detector` names; an object is taken as it is.
+    """Make the detector of `--detector`; an object is returned unchanged.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def make_detector(
     device
         As `choose_device` gives it.
     backend
-        What `--backend` takes; nothing to a detector without a network.
+        Value of `--backend`; ignored by detectors without a network.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a detector is: a fit over global statistics, then a pure score of one tile.
+"""Base classes of detectors: a fit over global statistics, then a pure score of one tile.
 
 `Detector` and `Scorer` are the whole contract. Planning, engine, workers, batch, monitor, evaluate and
 vectorize read these attributes and nothing else, and every one but `name` has a default, so that a simple
@@ -21,22 +21,22 @@ if TYPE_CHECKING:  # training scores where there is no rasterio, which scan need
     from rsdetect.checks.scan import Scan
     from rsdetect.scenes.pair import Pair
 
-TORCH_BYTES = 160 * MIB  # that importing torch takes
+TORCH_BYTES = 160 * MIB  # memory of importing torch
 State = dict[str, Any]  # arrays, numbers, texts, lists and mappings of these
 
 
 class Strip(Protocol):
-    """A scorer on its way down a strip of the scene."""
+    """Strip of the scene that a scorer processes from the top down."""
 
     @property
     def late(self) -> int:
-        """Rows by which what comes out is behind what goes in; not more than the halo."""
+        """Delay of the output in rows; at most the halo."""
         ...
 
     def push(self, rows: Tile) -> Float32Array:
         """Take the next rows of the strip; (height, width) float32 probability of rows `late` higher up.
 
-        Values closer than the scorer's halo to the first row or the sides of the strip mean nothing, nor do
+        Values closer than the scorer's halo to the first row or the sides of the strip are undefined, as are
         those at invalid pixels.
         """
         ...
@@ -68,56 +68,56 @@ class Scorer:
     """
 
     name: str  # of the detector
-    threshold: float = 0.5  # change probability from which on a pixel counts as changed
-    halo: int = 0  # pixels that `score` must see beyond a pixel to score it
+    threshold: float = 0.5  # change probability at or above which a pixel is changed
+    halo: int = 0  # radius of the receptive field of `score` in pixels
     stride: int = 1  # read windows start at multiples of this many pixels
-    device: str | None = None  # where it computes: "cpu", "cuda:0", ...; None = on processors
-    files: tuple[str, ...] = ()  # full paths of files that every worker must see
-    # Memory that `score` takes for each pixel of a read window, the tile itself (8 bytes a band) included;
-    # with `strips`, for each pixel of the rows that are pushed at once.
+    device: str | None = None  # device of the computation: "cpu", "cuda:0", ...; None = CPU
+    files: tuple[str, ...] = ()  # full paths of files that every worker requires
+    # Memory of `score` per pixel of a read window, including the tile itself (8 bytes per band); with
+    # `strips`, per pixel of the rows that are pushed at once.
     bytes_per_pixel: int = 300
-    import_bytes: int = TORCH_BYTES  # memory of what a process must import to score
-    # Whether pixels within whose halo both dates are the same have the probability 0, without being scored.
+    import_bytes: int = TORCH_BYTES  # memory of the imports for scoring
+    # Whether pixels with equal dates within their halo have the probability 0 without being scored.
     skips_equal: bool = False
-    strips: bool = False  # whether it can go down a strip (`strip`), and hold no tile at once
+    strips: bool = False  # whether it can process strips (`strip`), without a whole tile in memory
 
     def score(self, tile: Tile) -> Float32Array:
         """Change probability in [0, 1] over `tile.read`, (height, width) float32.
 
-        Values at invalid pixels and closer than `halo` to the edge of the window mean nothing; the caller
-        drops both. It runs in several threads at once and gives the same answer for the same tile.
+        Values at invalid pixels and closer than `halo` to the edge of the window are undefined; the caller
+        drops both. It runs in several threads and gives equal results for equal tiles.
         """
         raise NotImplementedError
 
     def provenance(self) -> State:
-        """What the record keeps of this scorer, JSON types only; `name` and `threshold` among it.
+        """Provenance of this scorer for the record, JSON types only, with `name` and `threshold`.
 
-        The fingerprint of a job is made of it, so it must change whenever scores could. By default all
-        fields of the dataclass, under `fitted`; of an array its hash.
+        It is part of a job's fingerprint, so it must change whenever scores could. By default all fields of
+        the dataclass, under `fitted`; arrays as hashes.
         """
         return {"name": self.name, "threshold": self.threshold, "fitted": parameters_of(self)}
 
     def on_device(self, device: str) -> Self:
-        """The same scorer on the device of a worker; asked only where `device` is not None."""
+        """Scorer on the device of a worker; called only if `device` is not None."""
         raise NotImplementedError
 
     def strip(self, height: int, width: int) -> Strip:
-        """The top of a strip `width` pixels wide that is taken `height` rows at a time, by one thread.
+        """Start a strip `width` pixels wide, pushed `height` rows at a time, by one thread.
 
-        Height and width are multiples of `stride`. Only where `strips`.
+        Height and width are multiples of `stride`. Called only with `strips`.
         """
         raise NotImplementedError
 
     def state(self) -> State | None:
-        """What `Detector.restore` makes the scorer of again: arrays, numbers and texts; None = nothing.
+        """State of the scorer for `Detector.restore`: arrays, numbers and strings; None = not storable.
 
-        A fit that trains, or takes longer than 10 s, is stored so for a resumed job.
+        A fit that trains, or takes longer than 10 s, is stored for a resumed job.
         """
         return None
 
 
 class Detector:
-    """A way to detect change: a name and parameters, no data.
+    """Detector: a method of change detection with a name and parameters, without data.
 
     Subclass it, as a frozen dataclass where it has parameters, and give `name` and `fit`.
 
@@ -128,28 +128,28 @@ class Detector:
     (None, {})
     """
 
-    name: str  # the word that `--detector` takes
+    name: str  # value of `--detector`
     description: str = ""  # one line for `rsdetect detectors`
-    passes: int = 1  # over the blocks of the pair that `fit` reads
-    seconds_per_mpx: float | None = None  # of one core, for `rsdetect detectors`; None = not measured
-    trains: bool = False  # whether `fit` trains; then it is stored, however long it took
-    uses_device: bool = False  # whether `--device` and `--backend` mean anything to it
-    bands: WantedBands | None = None  # those that it wants; None = any number of any bands
+    passes: int = 1  # of `fit` over the blocks of the pair
+    seconds_per_mpx: float | None = None  # on one core, for `rsdetect detectors`; None = not measured
+    trains: bool = False  # whether `fit` trains; if so, it is always stored
+    uses_device: bool = False  # whether it uses `--device` and `--backend`
+    bands: WantedBands | None = None  # required bands; None = any number of any bands
     device: str | None = None  # as `Scorer.device`
     model_sha256: str | None = None  # of the content of the model file; None = it has no model
 
     @classmethod
     def configure(cls, model: str | None, device: str, backend: str) -> Self:
-        """Make the detector that the command line asks for; by default without arguments.
+        """Make the detector from command line options; by default without arguments.
 
         Parameters
         ----------
         model
-            What `--model` takes; None = the default.
+            Value of `--model`; None = the default.
         device
             "cpu" or "cuda:i"; for the workers of a cluster also "auto" or "cuda".
         backend
-            What `--backend` takes.
+            Value of `--backend`.
 
         Raises
         ------
@@ -164,31 +164,31 @@ class Detector:
 
     @property
     def parameters(self) -> State:
-        """What else decides its results, JSON types only; by default all fields of the dataclass."""
+        """Parameters that affect the detector's results, JSON types only; by default all dataclass fields."""
         return parameters_of(self)
 
     def load(self, pair: Pair) -> None:
-        """Import and load what the first tile of `pair` would load. It may run while the pair is read."""
+        """Import and load in advance what the first tile of `pair` requires, concurrently with reading."""
 
     def fit(self, scan: Scan) -> Scorer:
-        """Measure the whole pair, through statistics that do not depend on the tile size.
+        """Fit the detector to the whole pair, by statistics that do not depend on the tile size.
 
         `scan.reduce(measure, merge)` maps a function over blocks and merges the results in order, which is
-        all that moments, histograms and covariances take; `scan.sample_pixels()` gives about half a million
+        sufficient for moments, histograms and covariances; `scan.sample_pixels()` gives about 500 000
         pixels. Neither holds a scene in memory.
         """
         raise NotImplementedError
 
     def restore(self, state: State) -> Scorer:
-        """The scorer whose `state()` this was."""
+        """Restore a scorer from its `state()`."""
         raise NotImplementedError
 
 
-def parameters_of(thing: object) -> State:
-    """The fields of a dataclass as JSON types; nothing of what is none."""
-    if not is_dataclass(thing):
+def parameters_of(instance: object) -> State:
+    """Parameters of a detector: dataclass fields as JSON types; empty if it is none."""
+    if not is_dataclass(instance):
         return {}
-    return {field.name: _as_json(getattr(thing, field.name)) for field in fields(thing)}
+    return {field.name: _as_json(getattr(instance, field.name)) for field in fields(instance)}
 
 
 def _as_json(value: Any) -> Any:

@@ -1,9 +1,9 @@
-"""Change vector analysis: how far each pixel moved in the space of its bands.
+"""Change vector analysis: displacement of each pixel in the space of its bands.
 
 Malila (1980), "Change vector analysis: an approach for detecting forest changes with Landsat": the length
-of the difference of the two dates' band vectors. Here each date's bands are first brought to one radiometric
-scale, and the automatic threshold is the one of Otsu (1979), "A threshold selection method from gray-level
-histograms", IEEE Trans. SMC 9(1):62-66.
+of the difference of the two dates' band vectors. Here each date's bands are first normalised to one
+radiometric scale, and the automatic threshold is the one of Otsu (1979), "A threshold selection method from
+gray-level histograms", IEEE Trans. SMC 9(1):62-66.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ from rsdetect.errors import NothingToCompare
 from rsdetect.stats import Histogram, robust_scale
 from rsdetect.tiles import Tile
 
-# Lengths beyond this many standard deviations are change whatever the threshold turns out to be.
+# Lengths beyond this many standard deviations are change at any threshold.
 _LONGEST = 32.0
 _BINS = 4096
-# Beyond this many standard deviations values count as equal: squares and differences stay finite.
+# Values are clipped to this many standard deviations, so that squares and differences are finite.
 _FARTHEST = np.float32(1e9)
 _LARGEST = float(np.finfo(np.float32).max)
-# The slope of the probability over the logarithm of the length, kept between "hardly says anything"
-# and "a step".
+# Limits of the slope of the probability over the logarithm of the length, from nearly constant to a step.
 _SLOPES = (1.0, 20.0)
 # Otsu always parts something, also the noise of two nearly identical dates. What moved by less than half of
 # the spread of a band over the whole scene is no change that anybody looks for.
 _LEAST_MIDPOINT = 0.5
-_SHORTEST = 1e-3  # keeps the logarithm of an unmoved pixel finite
+_SHORTEST = 1e-3  # keeps the logarithm of an unchanged pixel finite
 
 
 @dataclass(frozen=True)
 class CvaScorer(Scorer):
-    """A fitted change vector analysis."""
+    """Scorer of a fitted change vector analysis."""
 
-    before_centre: tuple[float, ...]  # one a band, raw pixel values
+    before_centre: tuple[float, ...]  # one per band, raw pixel values
     before_scale: tuple[float, ...]
     after_centre: tuple[float, ...]
     after_scale: tuple[float, ...]
@@ -65,7 +64,7 @@ class CvaScorer(Scorer):
             return np.asarray(1 / (1 + ratio ** np.float32(self.slope)), dtype=np.float32)
 
     def provenance(self) -> dict[str, Any]:
-        """Name, threshold and what was fitted."""
+        """Provenance: name, threshold and fitted values."""
         return {
             "name": "cva",
             "threshold": 0.5,
@@ -80,7 +79,7 @@ class CvaScorer(Scorer):
 
 @dataclass(frozen=True)
 class CvaDetector(Detector):
-    """Change vector analysis with an automatic threshold; any number of any bands, no training."""
+    """Change vector analysis with an automatic threshold, for any number of any bands, without training."""
 
     name = "cva"
     description = "Change vector analysis: the length of the difference of the bands, threshold by Otsu."
@@ -88,7 +87,7 @@ class CvaDetector(Detector):
     seconds_per_mpx = 0.05
 
     def fit(self, scan: Scan) -> CvaScorer:
-        """Two looks at the pair: the radiometric scale of each date, then the lengths of the vectors."""
+        """Fit in two passes over the pair: radiometric scale of each date, then lengths of the vectors."""
         sample = scan.sample_pixels()
         if sample.count == 0:
             raise NothingToCompare(
@@ -112,7 +111,7 @@ def _standard(values: Float32Array, centre: float, scale: float) -> Float32Array
 
 
 def _fit_probability(lengths: Histogram) -> tuple[float, float]:
-    """Midpoint by Otsu, slope by the linear discriminant of the two classes that it parts.
+    """Fit the probability of change vector lengths: midpoint by Otsu, slope by the linear discriminant.
 
     With two normal classes of equal variance in the logarithm of the length, the posterior is a logistic
     function with slope (difference of means) / (variance): Fisher (1936), "The use of multiple measurements
@@ -121,7 +120,7 @@ def _fit_probability(lengths: Histogram) -> tuple[float, float]:
     from skimage.filters import threshold_otsu
 
     occupied = np.flatnonzero(lengths.counts)
-    if occupied.size < 2:  # two identical dates: nothing moved, and no length parts anything
+    if occupied.size < 2:  # two identical dates: there is no threshold
         return _LONGEST, _SLOPES[1]
     threshold = float(threshold_otsu(hist=(lengths.counts, lengths.centres)))
     logs, counts = np.log(lengths.centres), lengths.counts.astype(np.float64)

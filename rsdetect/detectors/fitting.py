@@ -1,7 +1,7 @@
-"""A detector fitted to a pair, or the fit of an earlier run, where it was stored.
+"""Fitting of a detector to a pair, with storage of fits for resumed runs.
 
-What is stored is a safetensors file: the arrays of `Scorer.state()`, and the rest of it as JSON in the
-header. Nothing is ever unpickled.
+A fit is stored as safetensors: the arrays of `Scorer.state()`, and the rest of it as JSON in the header.
+Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from rsdetect.detectors.base import Detector, Scorer, State
 from rsdetect.errors import DetectorError, RsdetectError
 from rsdetect.files import atomic_path
 
-STORED_FROM_S = 10.0  # what took longer is stored; a resumed job need not wait for it again
+STORED_FROM_S = 10.0  # fits that took longer are stored for a resumed job
 _KEY, _ARRAY = "state", "array:"
 
 _log = logging.getLogger(__name__)
 
 
 def fit_detector(detector: Detector, scan: Scan, stored: Path | None = None) -> Scorer:
-    """Fit a detector to a pair; where `stored` holds the fit of an earlier run, take that one.
+    """Fit a detector to a pair, or read the fit of an earlier run from `stored`.
 
     Parameters
     ----------
     stored
-        A file for the fit of this very detector and pair, which may be missing. It is written where the fit
-        trains or took longer than 10 s, and the scorer gives a `state()`.
+        File for the fit of this detector and pair, which may be missing. It is written if the fit trains or
+        took longer than 10 s, and the scorer has a `state()`.
 
     Raises
     ------
     DetectorError
-        The fit of a detector of others failed, or gave no `Scorer`.
+        The fit of an external detector failed, or returned no `Scorer`.
     """
     if stored is not None and (scorer := read_fit(stored, detector)) is not None:
         return scorer
@@ -66,7 +66,7 @@ def fit_detector(detector: Detector, scan: Scan, stored: Path | None = None) -> 
 
 
 def write_fit(path: Path, scorer: Scorer) -> None:
-    """Store the state of a scorer; nothing where it gives none."""
+    """Write the state of a fitted scorer, if it has one."""
     state = scorer.state()
     if state is None:
         return
@@ -78,7 +78,7 @@ def write_fit(path: Path, scorer: Scorer) -> None:
 
 
 def read_fit(path: Path, detector: Detector) -> Scorer | None:
-    """The scorer whose state `write_fit` stored; None where there is none, or it is damaged."""
+    """Read a fitted scorer stored by `write_fit`; None if missing or damaged."""
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, the file is no mapping
@@ -93,7 +93,7 @@ def read_fit(path: Path, detector: Detector) -> Scorer | None:
 
 
 def _split(value: Any, arrays: dict[str, Any]) -> Any:
-    """A state with texts in the place of its arrays, which go into `arrays`."""
+    """Split a state: strings replace its arrays, which are added to `arrays`."""
     if isinstance(value, np.ndarray):
         name = f"{_ARRAY}{len(arrays)}"
         arrays[name] = np.ascontiguousarray(value)

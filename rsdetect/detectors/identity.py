@@ -1,6 +1,6 @@
-"""What identifies how a pair is scored: of two runs with equal identities, the later need not be made.
+"""Identity of scoring: runs with equal identities give equal results.
 
-One place for `batch` and `monitor`, which both keep results and ask whether they still hold.
+Used by `batch` and `monitor` to decide whether stored results are still valid.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from rsdetect.files import hash_json
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringIdentity:
-    """Detector, weights, version and backend; nothing that leaves the result as it is, such as tiles."""
+    """Identity of scoring: detector, weights, version and backend, but not what does not affect results."""
 
     detector: str
-    model_sha256: str | None  # of the model file's content, whatever its path; None = it has no model
+    model_sha256: str | None  # of the content of the model file; None = no model
     version: str  # of rsdetect
-    backend: str | None  # None = nobody asked for one by name: `auto` takes whatever hardly differs
-    source_sha256: str | None = None  # of the file of a detector of others
-    parameters: str | None = None  # hash of the parameters of one that has any
+    backend: str | None  # None = not requested by name: `auto`
+    source_sha256: str | None = None  # of the file of an external detector
+    parameters: str | None = None  # hash of the detector's parameters, if any
 
     @classmethod
     def of(cls, detector: Detector, backend: str) -> ScoringIdentity:
-        """The identity of a detector made now; reads the model file once, and imports no torch.
+        """Identity of a configured detector; reads the model file, without importing torch.
 
         Parameters
         ----------
         backend
-            As the user asked for it, with "auto".
+            As given by the user, including "auto".
 
         Raises
         ------
         ModelError
             The model file cannot be read.
         DetectorError
-            Nobody can tell one version of the detector's code from another.
+            The version of the detector's code cannot be determined.
         """
         by_name = None if not detector.uses_device or backend == "auto" else backend
         source = source_of(detector)
@@ -58,7 +58,7 @@ class ScoringIdentity:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any], backend: str) -> ScoringIdentity:
-        """The identity by which the run of a record scored, where `backend` is asked for now."""
+        """Identity of the run of a record, if `backend` is requested now."""
         detector = record["detector"]
         return cls(
             detector=detector["name"],
@@ -71,8 +71,9 @@ class ScoringIdentity:
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits that differ where identities do."""
-        # What is missing does not count, so that keys of earlier versions hold for detectors without it.
+        """Key of the identity, 16 hexadecimal digits."""
+        # Missing values are excluded, so that keys of earlier versions remain valid for detectors without
+        # them.
         given = asdict(self)
         return hash_json({key: given[key] for key in given if key not in _LATER or given[key] is not None})
 
@@ -81,10 +82,10 @@ _LATER = ("source_sha256", "parameters")
 
 
 def describe(detector: Detector, scorer: Scorer) -> State:
-    """What record and fingerprint keep of a fitted detector, JSON types only.
+    """Description of a fitted detector for record and fingerprint, JSON types only.
 
-    Beside what the scorer says of itself: `parameters` where the detector has any, and for one that is no
-    part of rsdetect `source`, its class and file with the file's SHA-256.
+    The scorer's provenance, with `parameters` of the detector if any, and for an external detector `source`:
+    its class and file with the file's SHA-256.
 
     Raises
     ------
@@ -100,12 +101,12 @@ def describe(detector: Detector, scorer: Scorer) -> State:
 
 
 def source_of(detector: Detector) -> dict[str, str] | None:
-    """Class, file and SHA-256 of the file of a detector; None for those of rsdetect.
+    """Source of a detector: class, file and SHA-256 of the file; None for those of rsdetect.
 
     Raises
     ------
     DetectorError
-        The class has no file and no source, so that no result of it could be recognised.
+        The class has neither file nor source, so that its results cannot be identified.
     """
     kind = type(detector)
     if kind.__module__.split(".")[0] == "rsdetect":

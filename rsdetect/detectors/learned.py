@@ -1,4 +1,4 @@
-"""The learned detector: a Siamese network over globally normalised dates."""
+"""Learned detector: a Siamese network on globally normalised dates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rsdetect.scenes.bands import WantedBands
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import Tile
 
-if TYPE_CHECKING:  # training scores with this module where there is no rasterio, which scan needs
+if TYPE_CHECKING:  # training uses this module without rasterio, which scan requires
     from rsdetect.checks.scan import Scan
     from rsdetect.detectors.strip import SiameseStrip
     from rsdetect.scenes.pair import Pair
@@ -30,20 +30,20 @@ DEFAULT_MODEL = "siamese"
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Centre and scale of one date, per band, in raw pixel values."""
+    """Normalisation of one date: centre and scale per band, in raw pixel values."""
 
     centre: tuple[float, ...]
     scale: tuple[float, ...]
 
     def apply(self, pixels: Float32Array, clip: float, slots: tuple[int, ...], out: Float32Array) -> None:
-        """Standardise each band of raw `pixels` into its slot of `out`, cut at +-clip.
+        """Normalise each band of raw `pixels` into its slot of `out`, clipped to +-clip.
 
         Parameters
         ----------
         pixels
             (len(slots), height, width).
         out
-            (bands of the model, height, width); slots that are not named are left as they are.
+            (bands of the model, height, width); other slots are unchanged.
         """
         for values, slot, centre, scale in zip(pixels, slots, self.centre, self.scale, strict=True):
             band = out[slot]
@@ -54,16 +54,16 @@ class Normalisation:
 
 @dataclass(frozen=True, kw_only=True)
 class SiameseScorer(Scorer):
-    """A fitted `SiameseDetector`: numbers and the name of a model, no network."""
+    """Scorer of a fitted `SiameseDetector`: normalisation and the name of a model, no network."""
 
     model: str  # name or path
-    sha256: str  # of the model file; another content under the same path is refused
+    sha256: str  # of the model file; changed content is refused
     before: Normalisation
     after: Normalisation
-    slots: tuple[int, ...]  # which of the model's bands each band of the pair is
+    slots: tuple[int, ...]  # index of the model's band for each band of the pair
     device: str  # "cpu", "cuda", "cuda:0"
     backend: str  # "torch", "openvino" or "onnx"
-    halo: int  # the model's reach in pixels
+    halo: int  # radius of the model's receptive field in pixels
     stride: int  # pixels
 
     name = "siamese"
@@ -76,7 +76,7 @@ class SiameseScorer(Scorer):
         return card.calibration.probability(logits)
 
     def normalised(self, tile: Tile, card: Card) -> Float32Array:
-        """Both dates, the bands in the model's order, (2, bands, height, width); valid until the next."""
+        """Normalised dates, bands in model order, (2, bands, height, width); valid until the next call."""
         valid = tile.valid
         dates = _room((2, *tile.before.shape))
         self.before.apply(tile.before, card.scaling.clip, self._places, out=dates[0])
@@ -87,35 +87,35 @@ class SiameseScorer(Scorer):
 
     @property
     def strips(self) -> bool:  # type: ignore[override]
-        """Whether the backend takes a strip row by row, and so computes every row of every layer once."""
+        """Whether the backend supports streaming strips, which compute every row of every layer once."""
         return (self.backend, self.device) == ("torch", "cpu")
 
     @property
     def bytes_per_pixel(self) -> int:  # type: ignore[override]
-        """Measured with the default model on four bands; of a strip with what threads leave unused."""
+        """Memory per pixel, measured with the default model on four bands."""
         return 750 if self.strips else 190 if self.backend == "openvino" else 300
 
     @property
     def import_bytes(self) -> int:  # type: ignore[override]
-        """With 8 bits torch is not imported."""
+        """Memory of imports; int8 backends do not import torch."""
         return 0 if self.backend in EIGHT_BIT else TORCH_BYTES
 
     @property
     def files(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The model file, unless it ships with rsdetect."""
+        """Model file, unless it is shipped with rsdetect."""
         return (self.model,) if Path(self.model).is_absolute() else ()
 
     @property
     def threshold(self) -> float:  # type: ignore[override]
-        """That of the card."""
+        """Threshold of the model's card."""
         return read_card(self.model).threshold
 
     def on_device(self, device: str) -> Self:
-        """The same scorer on the device of a worker."""
+        """Siamese scorer on the device of a worker."""
         return replace(self, device=device)
 
     def strip(self, height: int, width: int) -> SiameseStrip:
-        """The network at the top of a strip; where `strips`."""
+        """Start a strip with the network, if `strips`."""
         from rsdetect.detectors.strip import SiameseStrip
 
         network, card = self._network()
@@ -124,15 +124,15 @@ class SiameseScorer(Scorer):
 
     @property
     def _places(self) -> tuple[int, ...]:
-        """Where each band of the pair stands among them in the model's order."""
+        """Position of each band of the pair in the model's order."""
         return tuple(sorted(self.slots).index(slot) for slot in self.slots)
 
     def _network(self) -> tuple[Network, Card]:
-        """The network for the bands of the pair, and its card."""
+        """Network for the bands of the pair, and its card."""
         return _network(self.model, self.sha256, tuple(sorted(self.slots)), self.backend, self.device)
 
     def provenance(self) -> dict[str, Any]:
-        """Name, model, hash, threshold, and the numbers that the dates were normalised with."""
+        """Provenance: name, model, hash, threshold, and the normalisation of the dates."""
         card = read_card(self.model)
         return {
             "name": SiameseDetector.name,
@@ -154,16 +154,16 @@ class SiameseScorer(Scorer):
 
 @dataclass(frozen=True)
 class SiameseDetector(Detector):
-    """A Siamese CNN with trained weights.
+    """Detector with a Siamese CNN and trained weights.
 
     Parameters
     ----------
     model
-        Name of a model that ships with rsdetect, or path of a model file.
+        Name of a shipped model, or path of a model file.
     device
-        Where the network runs: "cpu", "cuda" or "cuda:<index>".
+        Device of the network: "cpu", "cuda" or "cuda:<index>".
     backend
-        What runs it: "torch", "openvino" or "onnx", as `resolve_backend` gives it.
+        Runtime: "torch", "openvino" or "onnx", from `resolve_backend`.
     """
 
     model: str = DEFAULT_MODEL
@@ -178,7 +178,7 @@ class SiameseDetector(Detector):
 
     @classmethod
     def configure(cls, model: str | None, device: str, backend: str) -> Self:
-        """Settle the backend; a model file is named by its full path, under which workers find it.
+        """Resolve the backend, and the full path of the model file for workers.
 
         Raises
         ------
@@ -192,32 +192,32 @@ class SiameseDetector(Detector):
 
     @property
     def bands(self) -> WantedBands:  # type: ignore[override]
-        """The bands the model wants."""
+        """Bands that the model requires."""
         card = read_card(self.model)
         return WantedBands(card.bands, card.required)
 
     @property
     def model_sha256(self) -> str:  # type: ignore[override]
-        """SHA-256 of the model file, which is read for it."""
+        """SHA-256 of the model file."""
         return model_hash(self.model)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """None: identity and record name the weights by their hash, and the backend."""
+        """Empty, because identity and record have the hash of the weights and the backend."""
         return {}
 
     def load(self, pair: Pair) -> None:
-        """Import what runs the network and load it; `ModelError` as `load_weights`."""
+        """Import the runtime of the network and load it; errors as `load_weights`."""
         slots = tuple(sorted(pair.slots or range(len(pair.bands))))
         _network(self.model, model_hash(self.model), slots, self.backend, self.device)
 
     def fit(self, scan: Scan) -> SiameseScorer:
-        """Measure how each date is to be normalised.
+        """Fit the normalisation of each date.
 
         Raises
         ------
         ModelError
-            The model cannot be read, or wants another number of bands than the pair has.
+            The model cannot be read, or requires another number of bands than the pair has.
         NothingToCompare
             No pixel is valid on both dates.
         """
@@ -246,21 +246,21 @@ class SiameseDetector(Detector):
         )
 
 
-# What the scored tiles are normalised into, one array a thread: memory that is asked for and given back with
-# every tile is cleared by the system each time.
+# Buffers of normalised tiles, one per thread: memory that is allocated for every tile would be cleared by the
+# system each time.
 _local = threading.local()
 
 
 def _room(shape: tuple[int, ...]) -> Float32Array:
-    """The thread's array of `shape`, holding anything."""
+    """Buffer of the thread for normalised tiles of `shape`, uninitialised."""
     dates: Float32Array | None = getattr(_local, "dates", None)
     if dates is None or dates.shape != shape:
         _local.dates = dates = np.empty(shape, np.float32)
     return dates
 
 
-# One network a process, model file, choice of bands, backend and device. Tiles are scored by many threads at
-# once, which share it.
+# One network per process, model file, choice of bands, backend and device, shared by the threads that score
+# tiles.
 _loaded: dict[tuple[str, tuple[int, ...], str, str], tuple[Network, Card]] = {}
 _loading = threading.Lock()
 

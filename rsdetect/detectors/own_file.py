@@ -1,8 +1,8 @@
-"""A detector in a file of the user's own: `path/to/file.py:Class`.
+"""Detectors in own files of users: `path/to/file.py:Class`.
 
-The file is run once a process, under a module name made of its path and content. Instances of its classes
-pickle by the path and the hash of the file: a worker runs the file that it finds there, and refuses one that
-is missing or has another content.
+The file is run once per process, under a module name derived from its path and content. Instances of its
+classes are pickled by the path and hash of the file: a worker runs its copy of the file, and refuses one that
+is missing or differs.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Any
 from rsdetect.detectors.base import Detector, Scorer
 from rsdetect.errors import DetectorError, JobInterrupted, RsdetectError
 
-_loading = threading.RLock()  # a file may load another one
+_loading = threading.RLock()  # a file may load another
 
 
 def is_own_file(name: str) -> bool:
-    """Whether `--detector` names a file and not a registered detector.
+    """Whether `--detector` is an own file and not a registered detector.
 
     >>> is_own_file("cva"), is_own_file("my/detector.py:Mine"), is_own_file("detector.py")
     (False, True, True)
@@ -35,13 +35,13 @@ def is_own_file(name: str) -> bool:
 
 
 def own_path(name: str) -> tuple[Path, str]:
-    """The file and the class that `FILE.py:Class` names; the class is empty where only a file is named."""
+    """File and class of an own detector `FILE.py:Class`; the class is empty if only a file is given."""
     file, _, kind = name.rpartition(":") if not name.endswith(".py") else (name, "", "")
     return Path(file), kind
 
 
 def full_name(name: str, folder: Path) -> str:
-    """`FILE.py:Class` with the file's full path, counted from `folder`; other names as they are.
+    """Resolve the own file in `FILE.py:Class` relative to `folder`; other names are unchanged.
 
     >>> full_name("cva", Path("/lists"))
     'cva'
@@ -53,12 +53,12 @@ def full_name(name: str, folder: Path) -> str:
 
 
 def load_own(name: str) -> type[Detector]:
-    """The class of `FILE.py:Class`; the only `Detector` of the file where no class is named.
+    """Load the class of an own file `FILE.py:Class`; without a class, the only `Detector` of the file.
 
     Raises
     ------
     DetectorError
-        The file cannot be read or run, or holds no such detector.
+        The file cannot be read or run, or has no such detector.
     """
     path, kind = own_path(name)
     module = _load(path.absolute(), _read(path))
@@ -87,9 +87,9 @@ def _read(path: Path) -> bytes:
 
 
 def _load(path: Path, source: bytes) -> ModuleType:
-    """The module of a file with this content."""
+    """Load the module of an own file with this content."""
     sha256 = hashlib.sha256(source).hexdigest()
-    # With the path: equal files in two places are two modules, each with its own `__file__`.
+    # Including the path: equal files in two folders are two modules with different `__file__`.
     where = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"rsdetect_own_{where}_{sha256[:16]}"
     with _loading:
@@ -98,13 +98,13 @@ def _load(path: Path, source: bytes) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
+        sys.modules[name] = module  # required by dataclasses
         try:
             exec(compile(source, str(path), "exec"), vars(module))  # noqa: S102, the user's own file
         except Exception as error:
             del sys.modules[name]
             raise DetectorError(
-                f"`detector`: {path} cannot be run ({type(error).__name__}: {error}); mend that first."
+                f"`detector`: {path} cannot be run ({type(error).__name__}: {error}); fix this first."
             ) from error
     for kind in vars(module).values():
         if not (isinstance(kind, type) and kind.__module__ == name):
@@ -114,18 +114,18 @@ def _load(path: Path, source: bytes) -> ModuleType:
     return module
 
 
-def _reduce(path: str, sha256: str, thing: Any) -> tuple[Any, ...]:
-    return _rebuild, (path, sha256, type(thing).__qualname__, thing.__getstate__())
+def _reduce(path: str, sha256: str, instance: Any) -> tuple[Any, ...]:
+    return _rebuild, (path, sha256, type(instance).__qualname__, instance.__getstate__())
 
 
 @dataclass(frozen=True)
 class Unloaded(Scorer):
-    """What stands for an instance in a process that cannot load its file, such as a cluster's scheduler.
+    """Placeholder for an instance whose own file cannot be loaded, for example on a cluster's scheduler.
 
-    It pickles as the instance does, so that the next process tries again.
+    It is pickled like the instance, so that the next process tries again.
     """
 
-    reason: str  # a sentence on why
+    reason: str  # error message
     pickled: tuple[str, str, str, Any]  # arguments of `_rebuild`
 
     name = "unloaded"
@@ -135,17 +135,17 @@ class Unloaded(Scorer):
 
 
 def _rebuild(path: str, sha256: str, kind: str, state: Any) -> Any:
-    """An instance of a class of the file on this machine; `state` as `object.__getstate__` gives it."""
+    """Rebuild an instance of a class of an own file; `state` as of `object.__getstate__`."""
     try:
         made: Any = vars(_load(Path(path), _same_content(path, sha256)))[kind]
     except RsdetectError as error:
         return Unloaded(str(error), (path, sha256, kind, state))
-    thing = made.__new__(made)
+    instance = made.__new__(made)
     plain, slots = state if isinstance(state, tuple) else (state, None)
     for attributes in (plain or {}, slots or {}):
         for key, value in attributes.items():
-            object.__setattr__(thing, key, value)  # of a frozen instance, too
-    return thing
+            object.__setattr__(instance, key, value)  # of a frozen instance, too
+    return instance
 
 
 def _same_content(path: str, sha256: str) -> bytes:
@@ -158,5 +158,5 @@ def _same_content(path: str, sha256: str) -> bytes:
     seen = "does not see" if source is None else "sees another file under"
     raise JobInterrupted(
         f"the worker on {socket.gethostname()} {seen} the detector's {path}; it must lie on storage that "
-        "all workers see under the same path; mend that and run the same command to carry on."
+        "all workers see under the same path; fix this and run the same command to resume."
     )

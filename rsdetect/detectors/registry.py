@@ -1,4 +1,4 @@
-"""Which detectors there are: built in, of installed packages, and of files of the user's own."""
+"""Registry of detectors: built-in ones, of installed packages, and of users' files."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ _BUILT_IN = {
 
 
 class Registry(Mapping[str, type[Detector]]):
-    """Names to classes of detectors, each imported when it is asked for.
+    """Registry of detector classes by name, imported on access.
 
-    Packages add theirs by an entry point of the group `rsdetect.detectors`. A built-in name cannot be taken.
+    Packages add theirs by an entry point of the group `rsdetect.detectors`. Built-in names cannot be
+    overridden.
 
     >>> DETECTORS["cva"].name
     'cva'
     """
 
     def __getitem__(self, name: str) -> type[Detector]:
-        """The class of a name.
+        """Detector class of a name.
 
         Raises
         ------
         KeyError
             No detector has this name.
         DetectorError
-            The package that names it cannot be imported, or what it names is no `Detector`.
+            The package cannot be imported, or the entry point is no `Detector`.
         """
         point = self._built_in.get(name) or self._points[name]
         try:
@@ -44,7 +45,7 @@ class Registry(Mapping[str, type[Detector]]):
         except Exception as error:
             raise DetectorError(
                 f"`detector={name!r}` cannot be loaded from {point.value} ({type(error).__name__}: {error}); "
-                "mend or remove the package that brings it."
+                "fix or remove the package that provides it."
             ) from error
         if not (isinstance(found, type) and issubclass(found, Detector)):
             raise DetectorError(f"`detector={name!r}`: {point.value} is no subclass of rsdetect's Detector.")
@@ -70,12 +71,12 @@ DETECTORS = Registry()
 
 
 def find_detector(name: str) -> type[Detector]:
-    """The class that `--detector` names: a name of `DETECTORS`, or FILE.py:Class.
+    """Find the class of `--detector`: a name of `DETECTORS`, or FILE.py:Class.
 
     Raises
     ------
     InputError
-        No such name.
+        The name is unknown.
     DetectorError
         The file or package cannot be loaded.
     """

@@ -1,4 +1,4 @@
-"""A learned detector on its way down a strip of the scene."""
+"""Strips of the scene that a learned detector processes from the top down."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rsdetect.tiles import Tile
 
 
 class Normalises(Protocol):
-    """What brings the pixels of one date to the numbers that a network wants."""
+    """Normalisation of the pixels of one date for a strip's network."""
 
     def apply(self, pixels: Float32Array, clip: float, slots: tuple[int, ...], out: Float32Array) -> None:
-        """Standardise each band of raw `pixels` into its slot of `out`, cut at +-clip."""
+        """Normalise each band of raw `pixels` into its slot of `out`, clipped to +-clip."""
         ...
 
 
 class SiameseStrip:
-    """Rows of raw pixels to rows of probability; `dates` normalise the before date and the after date."""
+    """Strip of a Siamese scorer: rows of raw pixels to rows of probability; `dates` are normalisations."""
 
     def __init__(self, net: StreamingNet, card: Card, dates: tuple[Normalises, Normalises]) -> None:
         self._net = net
@@ -32,11 +32,11 @@ class SiameseStrip:
 
     @property
     def late(self) -> int:
-        """Rows by which what comes out is behind what goes in."""
+        """Delay of the strip's output in rows."""
         return self._net.late
 
     def push(self, rows: Tile) -> Float32Array:
-        """(height, width) float32 probability of the rows `late` higher up."""
+        """Push rows into the strip; returns the probability of the rows `late` higher up, (height, width)."""
         scaling = self._card.scaling
         every = tuple(range(self._dates.shape[1]))
         for normalise, pixels, out in zip(

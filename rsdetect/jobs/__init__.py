@@ -1,1 +1,1 @@
-"""The jobs of the command line and of Python: detect and vectorize, their options, outputs and record."""
+"""Jobs of the command line and of Python: detect and vectorize, their options, outputs and record."""

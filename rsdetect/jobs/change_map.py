@@ -1,4 +1,4 @@
-"""What `detect` leaves behind, for programs and notebooks."""
+"""Change map: results of `detect`, for programs and notebooks."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
 _EXTRA = "notebook"
-_PLOT_PX = 1200  # edge of the picture that is drawn; more than a screen shows
+_PLOT_PX = 1200  # edge of the plotted image; more than a screen shows
 
 
 @dataclass(frozen=True, repr=False)
 class ChangeMap:
-    """The results of a finished job: three files in a folder."""
+    """Change map: the results of a finished job, three files in a folder."""
 
     raster: Path  # change_probability.tif
     polygons: Path  # changes.gpkg
-    threshold: float  # change probability from which on a pixel counts as changed
+    threshold: float  # change probability at or above which a pixel is changed
     record: Record  # the content of run.json
 
     @classmethod
     def open(cls, folder: str | Path) -> ChangeMap:
-        """Open what `detect` wrote into `folder`, now or long ago.
+        """Open the change map that `detect` wrote into `folder`.
 
         Raises
         ------
         InputError
-            The folder holds no finished run.
+            The folder has no finished run.
         """
         folder = Path(folder)
         record = cast(Record, read_run(folder))
@@ -55,33 +55,33 @@ class ChangeMap:
 
     @property
     def folder(self) -> Path:
-        """Where the files lie."""
+        """Folder of the change map's files."""
         return self.raster.parent
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the pair."""
+        """Warnings of the change map's job."""
         return tuple(self.record["check"]["warnings"])
 
     def changes(self) -> GeoDataFrame:
-        """The changed regions, a polygon each, with the columns of the layer `changes`."""
+        """Changed regions of the map, one polygon each, with the columns of the layer `changes`."""
         return self._layer("changes")
 
     def footprint(self) -> GeoDataFrame:
-        """Where both dates were observed and scored; no change outside of it is known."""
+        """Footprint of the map: where both dates were observed and scored."""
         return self._layer("footprint")
 
     def probability(self) -> DataArray:
-        """Open the raster as a lazy xarray DataArray (y, x), float32 in [0, 1], NaN = not observed."""
+        """Probability raster of the map as a lazy DataArray (y, x), float32 in [0, 1], NaN = not observed."""
         return lazy_raster(ProbabilityRaster(self.raster))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the change probability and the outlines of the changes with matplotlib.
+        """Plot the change map with matplotlib: probability and outlines of the changes.
 
         Parameters
         ----------
         ax
-            Where to draw; None = new axes.
+            Axes of the plot; None = new axes.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class ChangeMap:
         return axes
 
     def explore(self) -> Map:
-        """The footprint and the changes on an interactive map, by folium.
+        """Show the footprint and the changes on an interactive map, by folium.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class ChangeMap:
 
 
 def _overview(path: Path, grid: Grid) -> tuple[Float32Array, Affine]:
-    """The raster at most `_PLOT_PX` wide and high, and where its pixels lie."""
+    """Overview of the change map's raster, at most `_PLOT_PX` wide and high, and its extent."""
     import rasterio
 
     with rasterio.open(path) as dataset:

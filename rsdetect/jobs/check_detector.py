@@ -1,7 +1,7 @@
-"""Does a detector keep the contract? Seams, invariance and probabilities, on small simulated pairs.
+"""Check of a detector against the contract: seams, invariance and probabilities, on small simulated pairs.
 
 Each check compares what the detector gives for pixels that it must give the same for: other tiles, another
-order, other values where nothing is valid. A failure is one `DetectorError` that says what differs.
+order, other values where nothing is valid. A failure is one `DetectorError` with the difference.
 """
 
 from __future__ import annotations
@@ -28,45 +28,45 @@ from rsdetect.scenes.pair import Pair, open_pair, read_tile
 from rsdetect.scoring.core import score_core
 from rsdetect.tiles import TileWindow, plan_tiles
 
-_HEIGHT, _WIDTH = 190, 230  # pixels; no multiples of a tile or a stride
+_HEIGHT, _WIDTH = 190, 230  # pixels; not multiples of a tile or a stride
 _BANDS = 4  # of a detector that takes any
-_TOLERANCE = 1e-5  # between tilings; sums in another order round otherwise
+_TOLERANCE = 1e-5  # between tilings, because of the order of summation
 _TILES = (64, 97, (128, 48))  # edges in pixels, or (rows, columns)
-_MOST_UNCHANGED = 0.01  # share of pixels above the threshold where the two dates are one
+_MOST_UNCHANGED = 0.01  # share of pixels above the threshold if both dates are equal
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """A pair, and what the detector makes of it in one piece."""
+    """Trial of a detector: a pair and its scores in one tile."""
 
     pair: Pair
     scorer: Scorer
     whole: Float32Array  # (height, width), NaN where not valid
 
 
-def check_contract(detector: Detector, tell: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Run every check on a detector.
+def check_contract(detector: Detector, report: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Check a detector against the contract.
 
     Parameters
     ----------
-    tell
-        Gets a line about each check that passed.
+    report
+        Receives a line for each passed check.
 
     Returns
     -------
     list of str
-        What was checked.
+        Passed checks.
 
     Raises
     ------
     DetectorError
-        A check failed: one sentence on what differs.
+        A check failed; the message has the difference.
     """
     passed = []
     with TemporaryDirectory() as folder, _closing(), _trial(detector, Path(folder) / "changed") as trial:
         for said, check in _CHECKS:
             check(detector, trial, Path(folder))
-            tell(f"passed: {said}")
+            report(f"passed: {said}")
             passed.append(said)
     return passed
 
@@ -131,7 +131,7 @@ def _pickles(detector: Detector, trial: _Trial, _: Path) -> None:
 
 
 def _nodata(detector: Detector, trial: _Trial, folder: Path) -> None:
-    """A mask hides pixels; what stands under it reaches neither fit nor scores."""
+    """Check that values of masked pixels affect neither fit nor scores."""
     with _trial(detector, folder / "hidden", under_nodata=250) as other:
         _require_equal(detector, other.whole, trial.whole, "other scores when values under nodata change")
 
@@ -193,7 +193,7 @@ def _score(
     size: int | tuple[int, int],
     order: Callable[[int], NDArray[np.int64]] | None = None,
 ) -> Float32Array:
-    """The scores of all tiles, laid where they belong, (height, width)."""
+    """Scores of all tiles of a trial, (height, width)."""
     plan = plan_tiles(pair.grid, size, scorer.halo, scorer.stride)
     tiles, whole = list(plan), np.full(pair.grid.shape, np.nan, np.float32)
     for i in order(len(tiles)) if order else range(len(tiles)):
@@ -213,7 +213,7 @@ def _closing() -> Iterator[None]:
 def _trial(
     detector: Detector, folder: Path, *, changed: bool = True, under_nodata: int = 17
 ) -> Iterator[_Trial]:
-    """A pair in `folder`, fitted and scored in one piece."""
+    """Trial of a detector on a pair in `folder`, scored in one tile."""
     names = None if detector.bands is None else detector.bands.names
     before, after, valid = _pixels(len(names) if names else _BANDS)
     folder.mkdir()
@@ -228,7 +228,7 @@ def _trial(
 
 
 def _pixels(bands: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
-    """Two dates of textured ground, (bands, height, width), and where they are valid, (height, width)."""
+    """Trial scenes: two dates of textured ground, (bands, height, width), and validity, (height, width)."""
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(5)

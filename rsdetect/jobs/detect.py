@@ -1,4 +1,4 @@
-"""The flow from two scenes to change polygons, and nothing else."""
+"""Detection job: the flow from two scenes to change polygons."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """A fitted pair, and how it is scored."""
+    """Detection job: a fitted pair and its scoring parameters."""
 
     pair: Pair
     scorer: Scorer
@@ -84,7 +84,7 @@ def detect(
         Anything GDAL opens; a list of band files, or a mapping of band names to files; an open rasterio
         dataset, an xarray DataArray, or another `rsdetect.scenes.source.Source`.
     out
-        Folder for the results; made where it is missing.
+        Folder for the results; created if missing.
     **options
         The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, nodata, aoi, align,
         resampling, dates, accept; detector, model, tile_size, device, workers, scheduler, backend, memory;
@@ -95,18 +95,18 @@ def detect(
     InputError
         Scenes or options are wrong; nothing was written.
     ReadError
-        A scene is damaged; no result appears, and finished tiles stay for the same call.
+        A scene is damaged; no result appears, and finished tiles remain for the same call.
     JobInterrupted
-        The job stopped; the same call resumes the job.
+        The job stopped; the same call resumes it.
     """
     return run_detect(before, after, Path(out), DetectOptions.from_keywords(**options))
 
 
 def score(before: SceneLike, after: SceneLike, **options: Unpack[ScoringKeywords]) -> DataArray:
-    """The change probability as a lazy, Dask-backed xarray DataArray (y, x), float32, NaN = not observed.
+    """Score a pair lazily: Dask-backed DataArray (y, x) of change probability, float32, NaN = not observed.
 
-    Takes the options of `detect` that say which pixels are scored and how. Its chunks have `tile_size`, by
-    default 512 pixels; its values are what `detect` rounds to whole percent and writes.
+    Takes the options of `detect` for scenes and scoring. Chunks have `tile_size`, by default 512 pixels;
+    `detect` rounds the same values to integer percent.
     """
     refuse_unknown(options, ScoringKeywords)
     every = DetectOptions.from_keywords(**options)
@@ -125,13 +125,13 @@ def check(before: SceneLike, after: SceneLike, **options: Unpack[PairKeywords]) 
 
 
 def run_check(before: SceneLike, after: SceneLike, options: PairOptions) -> CheckReport:
-    """`check` with its options sorted."""
+    """Run `check` with its options in groups."""
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         return check_pair(open_pair(before, after, options), usable_cores())
 
 
 def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOptions) -> ChangeMap:
-    """`detect` with its options sorted."""
+    """Run `detect` with its options in groups."""
     watch = Stopwatch()
     memory = _memory(options.score)
     with rasterio.Env(GDAL_CACHEMAX=memory.gdal_cache):
@@ -145,14 +145,14 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             with watch.stage("check"):
                 scan = Scan(pair, usable_cores())
                 report = check_pair(pair, usable_cores(), scan)
-            for warning in report.warnings:  # said now, while stopping still saves the hours of a large job
+            for warning in report.warnings:  # reported before a large job takes hours
                 _log.warning(warning)
             inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
             with watch.stage("fit"):
                 method = asdict(ScoringIdentity.of(detector, options.score.backend))
                 fit_key = fingerprint(inputs, pair, method, None)
                 scorer = fit_detector(detector, scan, outputs.fit_file(fit_key, resume=options.run.resume))
-                del scan  # and with it the pixels that it keeps
+                del scan  # releases its sample of pixels
                 if loading is not None:
                     loading.result()
                 return_free_memory()
@@ -163,7 +163,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             provenance = describe(detector, scorer)
             dates = report.before["date"], report.after["date"]
             asked = PolygonRequest.of(options.polygons, provenance, dates)
-            # Tiles that follow from the memory may be cut in any way: how, stands in the work store.
+            # Tiles that depend on the memory may have any size; the work store has their plan.
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
             work = outputs.work_folder(key, resume=options.run.resume)
@@ -198,7 +198,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
 
 
 def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, Scorer]:
-    """Open a pair and fit its detector: all that is needed to score any window of it as `detect` does."""
+    """Open a pair and fit its detector, to score any window of it as `detect` does."""
     pair, _, detector = _open(before, after, options)
     return pair, fit_detector(detector, Scan(pair, usable_cores()))
 
@@ -215,15 +215,15 @@ def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[
 
 
 def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:
-    """Imports keep one core busy for a second or more, and so are done beside the check."""
+    """Load the detector in a thread during the check, because imports take a second or more."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="load")
     loading = pool.submit(load, pair)
-    pool.shutdown(wait=False)  # when it is done
+    pool.shutdown(wait=False)  # after it has finished
     return loading
 
 
 def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudget) -> _Job:
-    """The tiles: as large as the memory allows where nobody asked for a size."""
+    """Plan the tiles of a job: of the requested size, else as large as the memory allows."""
     workers = _tiles_in_flight(options)
     if options.tile_size is None:
         plan = plan_for(pair, scorer, memory, workers)
@@ -233,7 +233,7 @@ def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudge
 
 
 def _tiles_in_flight(options: ScoreOptions) -> int:
-    """Here, or on the whole cluster; as many as cores here while no worker has come there."""
+    """Number of tiles in flight, here or on the cluster; as many as local cores before a worker connects."""
     if options.workers is not None:
         return options.workers
     there = 0 if options.scheduler is None else require_scheduler(options.scheduler)
@@ -241,7 +241,7 @@ def _tiles_in_flight(options: ScoreOptions) -> int:
 
 
 def _memory(options: ScoreOptions) -> MemoryBudget:
-    """What the job may take here; on a cluster, what each worker process may, with one tile in flight."""
+    """Memory budget of the job; on a cluster, of each worker process, with one tile in flight."""
     workers = 1 if options.scheduler is not None else options.workers or usable_cores()
     asked = usual_memory(workers) if options.memory is None else parse_memory(options.memory)
     return MemoryBudget.of(asked, workers)
@@ -252,8 +252,8 @@ def _score(
 ) -> tuple[dict[str, Any], dict[str, int]]:
     missing = [tile for tile in tiles if store.get(tile) is None]
     pixels = sum(tile.core.height * tile.core.width for tile in missing)
-    # One thread in each operator: two share an operator badly, two tiles side by side share well. How many
-    # cores there are for a worker elsewhere, nobody knows here.
+    # One thread per operator: parallel tiles scale better than parallel operators. The number of cores per
+    # remote worker is unknown.
     threads = max(1, usable_cores() // job.workers) if options.score.scheduler is None else 1
     context = Context(job.pair, job.scorer, job.plan, store, threads, job.memory, level)
     with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
@@ -295,7 +295,7 @@ def _describe_plan(job: _Job) -> dict[str, Any]:
 
 
 def _with_full_paths(options: PairOptions) -> PairOptions:
-    """So that `vectorize` finds masks and area of interest from any folder."""
+    """Options with full paths, so that `vectorize` finds masks and area of interest from any folder."""
 
     def full(path: str) -> str:
         return str(Path(path).absolute()) if path and Path(path).exists() else path

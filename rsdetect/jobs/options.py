@@ -1,4 +1,4 @@
-"""The options of a job, checked where they enter."""
+"""Options of a job, validated on creation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rsdetect.validation import refuse_unknown
 
 
 class PolygonKeywords(TypedDict, total=False):
-    """`PolygonOptions` as the keywords of a call."""
+    """Keywords of `PolygonOptions`, for typed calls."""
 
     threshold: float | None
     min_area: float
@@ -26,10 +26,10 @@ class PolygonKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class PolygonOptions:
-    """How the change raster becomes polygons."""
+    """Options of polygonizing the change raster."""
 
     threshold: float | None = None  # change probability in (0, 1]; None = the detector's own
-    min_area: float = 0.0  # m2; smaller regions are left out; pixels where the pair has no CRS
+    min_area: float = 0.0  # m2; smaller regions are dropped; pixels if the pair has no CRS
     simplify: float = 0.0  # tolerance in m (pixels without a CRS); 0 = pixel outlines
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class PolygonOptions:
             raise InputError(f"`simplify` {self.simplify} is not a distance in m; give 0 or more.")
 
     def level(self, own_threshold: float) -> int:
-        """The lowest percent value that counts as change; the raster holds whole percent.
+        """Lowest percent value that is change; the raster has integer percent.
 
         >>> PolygonOptions(threshold=0.3).level(0.5), PolygonOptions().level(0.425)
         (30, 43)
@@ -51,7 +51,7 @@ class PolygonOptions:
 
 
 class ScoreKeywords(TypedDict, total=False):
-    """`ScoreOptions` as the keywords of a call."""
+    """Keywords of `ScoreOptions`, for typed calls."""
 
     detector: str
     model: str | None
@@ -65,17 +65,17 @@ class ScoreKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
-    """Which detector scores, and how the work is cut up."""
+    """Options of scoring: the detector, and the division of the work."""
 
     # A name, a file as FILE.py:Class, or an object; None = the default, or the one that runs `model`.
     detector: str | Detector | None = None
     model: str | None = None  # path or name of a model file; None = the detector's default
-    tile_size: int | None = None  # edge of a tile in pixels, no part of the result; None = as memory allows
+    tile_size: int | None = None  # edge of a tile in pixels, does not affect the result; None = by memory
     device: str = "auto"  # auto, cpu, cuda, cuda:i
-    workers: int | None = None  # tiles in flight; None = one for each core
+    workers: int | None = None  # tiles in flight; None = one per core
     scheduler: str | None = None  # address of a running Dask scheduler; None = threads here
-    backend: str = "auto"  # what runs a network: auto, torch, openvino, onnx
-    memory: str | None = None  # what the job may take, like "2GB"; None = a share of what is free
+    backend: str = "auto"  # runtime of a network: auto, torch, openvino, onnx
+    memory: str | None = None  # memory of the job, like "2GB"; None = a share of free memory
 
     def __post_init__(self) -> None:
         require_known(self.backend)
@@ -84,11 +84,11 @@ class ScoreOptions:
         if self.tile_size is not None and not 64 <= self.tile_size <= 16384:
             raise InputError(f"`tile_size` {self.tile_size} is out of range; choose 64 to 16384 pixels.")
         if self.workers is not None and self.workers < 1:
-            raise InputError(f"`workers` {self.workers} leaves nobody to work; give 1 or more.")
+            raise InputError(f"`workers` {self.workers} is less than 1; give 1 or more.")
 
 
 class RunKeywords(TypedDict, total=False):
-    """`RunOptions` as the keywords of a call."""
+    """Keywords of `RunOptions`, for typed calls."""
 
     overwrite: bool
     resume: bool
@@ -97,7 +97,7 @@ class RunKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What happens to what is there already, and what is said meanwhile."""
+    """Options of a run: existing results, and progress."""
 
     overwrite: bool = False  # replace the outputs of an earlier run
     resume: bool = True  # resume from the tiles of an interrupted run
@@ -105,11 +105,11 @@ class RunOptions:
 
 
 class ScoringKeywords(PairKeywords, ScoreKeywords, total=False):
-    """What `score` takes."""
+    """Keywords of `score`."""
 
 
 class DetectKeywords(ScoringKeywords, PolygonKeywords, RunKeywords, total=False):
-    """What `detect` takes."""
+    """Keywords of `detect`."""
 
 
 _Group = TypeVar("_Group")
@@ -126,7 +126,7 @@ class DetectOptions:
 
     @classmethod
     def from_keywords(cls, **keywords: Unpack[DetectKeywords]) -> DetectOptions:
-        """Sort flat keywords into their groups.
+        """Group flat keywords into options.
 
         >>> DetectOptions.from_keywords(min_area=100, detector="cva").polygons.min_area
         100

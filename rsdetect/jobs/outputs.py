@@ -1,4 +1,4 @@
-"""The output folder: claimed by one run at a time, and filled only with what is whole."""
+"""Output folder of a job: claimed by one run at a time, and filled only with complete files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from rsdetect.scenes.handles import close_handles
 
 @dataclass(frozen=True)
 class Outputs:
-    """An output folder that this process holds, as a context manager.
+    """Output folder that this process holds, as a context manager.
 
-    On the way out the work folder goes, unless it holds tiles or results that the same command can carry
-    on from. An `OSError` inside (a full disk, say) leaves as `JobInterrupted`.
+    On exit the work folder is removed, unless it has tiles or results from which the same command can resume.
+    An `OSError` inside (for example a full disk) becomes `JobInterrupted`.
     """
 
     folder: Path
@@ -29,18 +29,18 @@ class Outputs:
     RASTER: ClassVar[str] = "change_probability.tif"
     RASTER_STYLE: ClassVar[str] = "change_probability.qml"
     POLYGONS: ClassVar[str] = "changes.gpkg"
-    RECORD: ClassVar[str] = "run.json"  # appears last: a folder with a record is complete
+    RECORD: ClassVar[str] = "run.json"  # written last: a folder with a record is complete
     WORK: ClassVar[str] = ".work"
     FIT: ClassVar[str] = ".fit.safetensors"  # in the work folder
 
     @classmethod
     def claim(cls, folder: Path, *, overwrite: bool) -> Outputs:
-        """Hold `folder` for new results.
+        """Claim the output folder `folder` for new results.
 
         Raises
         ------
         OutputError
-            It holds results already, cannot be written, or another run is at work in it.
+            It has results already, cannot be written, or another run is active in it.
         """
         outputs = cls.hold(folder)
         try:
@@ -52,22 +52,22 @@ class Outputs:
 
     @classmethod
     def hold(cls, folder: Path) -> Outputs:
-        """Make `folder` where it is missing, and keep other runs out of it.
+        """Create the output folder if missing, and lock out other runs.
 
         Raises
         ------
         OutputError
-            It cannot be written, or another run is at work in it.
+            It cannot be written, or another run is active in it.
         """
-        busy = OutputError(f"another run is at work in {folder}; wait for it or choose another.")
+        busy = OutputError(f"another run is active in {folder}; wait for it or choose another.")
         held = HeldFolder.hold(folder, cls.WORK, busy=busy)
         clear_unfinished(folder)
         return cls(folder, held)
 
     def work_folder(self, key: str, *, resume: bool, alone: bool = True) -> Path:
-        """The folder for work in progress with this fingerprint.
+        """Work folder in the output folder for this fingerprint.
 
-        Without `resume` what it holds is removed; with `alone` what other jobs left is removed, too.
+        Without `resume` its content is removed; with `alone` also that of other jobs.
         """
         for entry in self._work.iterdir():
             if entry.is_dir() and (alone if entry.name != key else not resume):
@@ -75,7 +75,7 @@ class Outputs:
         return self._work / key
 
     def fit_file(self, key: str, *, resume: bool) -> Path:
-        """The file for a fit that is worth keeping; those of other keys go, and without `resume` this one."""
+        """File for a stored fit; those of other keys are removed, and without `resume` this one."""
         kept = self._work / f"{key}{self.FIT}"
         for entry in self._work.glob(f"*{self.FIT}"):
             if entry != kept or not resume:
@@ -83,8 +83,8 @@ class Outputs:
         return kept
 
     def publish(self, work: Path) -> None:
-        """Move finished files to their final names, the record last, and remove the work folder."""
-        # Without a record the folder is not complete, and with the mark the same command may go on here.
+        """Publish finished files under their final names, the record last, and remove the work folder."""
+        # Without a record the folder is incomplete, and with the mark the same command may resume here.
         (self.folder / self.RECORD).unlink(missing_ok=True)
         self._publishing.touch()
         for name in (self.RASTER, self.RASTER_STYLE, self.POLYGONS, self.RECORD):
@@ -92,8 +92,8 @@ class Outputs:
         self._clear_work()
 
     def move(self, work: Path, name: str) -> None:
-        """Move one finished file to its final name, in the place of an older one."""
-        close_handles()  # Windows renames no file that is open, and this thread may have read both
+        """Move one finished output file to its final name, replacing an older one."""
+        close_handles()  # Windows cannot rename open files, and this thread may have read both
         move(work / name, self.folder / name)
 
     def __enter__(self) -> Outputs:
@@ -105,7 +105,7 @@ class Outputs:
         self._let_go()
         if isinstance(error, OSError):
             raise JobInterrupted(
-                f"{error.filename or self.folder} cannot be written: {error.strerror or error}; mend that "
+                f"{error.filename or self.folder} cannot be written: {error.strerror or error}; fix this "
                 "and run the same command to resume."
             ) from error
 
@@ -119,7 +119,7 @@ class Outputs:
 
     def _refuse_results(self, overwrite: bool) -> None:
         if (self.folder / self.RECORD).exists():
-            if self._publishing.exists():  # an earlier run was stopped between its last file and clearing up
+            if self._publishing.exists():  # an earlier run was stopped between its last file and the clean-up
                 self._publishing.unlink()
                 for entry in self._work.iterdir():
                     if entry.is_dir():
@@ -146,7 +146,7 @@ class Outputs:
             self.held.let_go(trace=keep)
 
     def _clear_work(self) -> None:
-        """Remove all but the lock, which is open; the mark that says where to go on goes last."""
+        """Clear the work folder except the lock, which is open; the resume mark is removed last."""
         for entry in sorted(self._work.iterdir(), key=lambda entry: entry == self._publishing):
             if entry.is_dir():
                 shutil.rmtree(entry)

@@ -1,4 +1,4 @@
-"""What the command line is given, from text to values."""
+"""Parsing of command line options from text to values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PairTexts(TypedDict, total=False):
-    """The options of `open_pair` as the command line is given them; None = left out."""
+    """Options of `open_pair` as text of the command line; None = not given."""
 
     bands: str | None
     mask: str | None
@@ -36,9 +36,9 @@ def parse_scenes(
     before_bands: Sequence[str] | None,
     after_bands: Sequence[str] | None,
 ) -> tuple[SceneLike, SceneLike]:
-    """The two scenes of a command, each a path or a file for each band.
+    """Parse the two scenes of a command, each a path or one file per band.
 
-    With `--before-band` the one path that is left is AFTER.
+    With `--before-band` the only path is AFTER.
     """
     if before_bands and after is None:
         before, after = None, before
@@ -61,7 +61,7 @@ def _parse_scene(argument: str, option: str, path: str | None, bands: Sequence[s
 
 
 def parse_band_files(option: str, texts: Sequence[str]) -> dict[str, str]:
-    """Read what `--before-band` and `--after-band` take; the first `=` ends the name.
+    """Parse `--before-band` and `--after-band`; the first `=` ends the name.
 
     >>> parse_band_files("--before-band", ["red=B04.jp2", "NIR=a=b,c.tif"])
     {'red': 'B04.jp2', 'nir': 'a=b,c.tif'}
@@ -79,7 +79,7 @@ def parse_band_files(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 
 def parse_pair_options(**given: Unpack[PairTexts]) -> Any:
-    """The options of `open_pair` from what the command line was given."""
+    """Parse the options of `open_pair` from the command line."""
     from rsdetect.scenes.bands import parse_bands
     from rsdetect.scenes.dates import parse_dates
     from rsdetect.scenes.pair import PairOptions
@@ -111,15 +111,15 @@ def parse_nodata_list(text: str | None) -> tuple[Nodata, ...]:
 
 
 def parse_integers(option: str, text: str | None) -> tuple[int, ...]:
-    """Read a list of whole numbers for the named `option`; none at all where nothing was given."""
+    """Parse a list of integers of the named `option`; empty if not given."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
-        raise InputError(f"{option} {text!r} is not a list of whole numbers; write 3,8,9.") from None
+        raise InputError(f"{option} {text!r} is not a list of integers; write 3,8,9.") from None
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read what `--size` takes, as (width, height) in pixels.
+    """Parse `--size` to (width, height) in pixels.
 
     >>> parse_size("1024"), parse_size("2000x1000")
     ((1024, 1024), (2000, 1000))
@@ -132,7 +132,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def parse_shift(text: str | None) -> tuple[float, float] | None:
-    """Read what `--shift` takes, as (rows, columns) in pixels."""
+    """Parse `--shift` to (rows, columns) in pixels."""
     if text is None:
         return None
     try:
@@ -143,7 +143,7 @@ def parse_shift(text: str | None) -> tuple[float, float] | None:
 
 
 def parse_shifts(text: str) -> tuple[float, ...]:
-    """Read what `--shifts` takes, in pixels.
+    """Parse `--shifts`, in pixels.
 
     >>> parse_shifts("0.5,1"), parse_shifts("none")
     ((0.5, 1.0), ())
@@ -157,7 +157,7 @@ def parse_shifts(text: str) -> tuple[float, ...]:
 
 
 def parse_point(text: str | None) -> tuple[float, float] | None:
-    """Read what `--at` takes, as (x, y)."""
+    """Parse `--at` to (x, y)."""
     if text is None:
         return None
     try:
@@ -170,7 +170,7 @@ def parse_point(text: str | None) -> tuple[float, float] | None:
 
 
 def parse_threshold(text: str) -> float | None:
-    """Read what `--threshold` takes; None = the detector's own."""
+    """Parse `--threshold`; None = the detector's own."""
     if text == "auto":
         return None
     try:

@@ -1,4 +1,4 @@
-"""From the finished raster to the GeoPackage, for `detect` and for `vectorize`."""
+"""Polygons of a job: from the finished raster to the GeoPackage, for `detect` and `vectorize`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from rsdetect.tiles import TileWindow
 
 @dataclass(frozen=True, kw_only=True)
 class PolygonRequest:
-    """By what a raster becomes polygons, and what each polygon says of the job."""
+    """Request for the polygons of a job: thresholds, and attributes of the job."""
 
     threshold: float  # change probability in (0, 1]
-    level: int  # percent; the threshold in the raster's whole numbers
+    level: int  # percent; the threshold as a value of the raster
     min_area: float  # m2; pixels without a CRS
     simplify: float  # m; pixels without a CRS
     description: ChangeDescription
@@ -37,7 +37,7 @@ class PolygonRequest:
     def of(
         cls, options: PolygonOptions, detector: dict[str, Any], dates: tuple[str | None, str | None]
     ) -> PolygonRequest:
-        """What `options` ask for of a pair of these dates.
+        """Polygon request from `options` for a pair of these dates.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class PolygonRequest:
         )
 
     def as_record(self) -> dict[str, Any]:
-        """Its keys in the record of a run."""
+        """Keys of the polygon request in the record of a run."""
         return {
             "threshold": self.threshold,
             "level_percent": self.level,
@@ -75,11 +75,10 @@ def write_polygons(
     Parameters
     ----------
     pair
-        The scenes, for the difference of each band over each region; None = they are gone, and those
-        columns are left out.
+        The scenes, for the difference of each band over each region; None = unavailable, without those
+        columns.
     kept
-        What was put down of these differences while the pair was scored; the scenes are read where it has
-        gaps.
+        Differences stored while the pair was scored; the scenes are read where they are missing.
 
     Returns
     -------
@@ -99,20 +98,20 @@ def write_polygons(
     options = TraceOptions(
         min_area=asked.min_area,
         simplify=asked.simplify,
-        # Reading scenes is worth several threads. Tracing alone is not, in an interpreter with one lock.
+        # Reading scenes scales with threads; tracing alone does not, because of the interpreter lock.
         workers=1 if pair is None else usable_cores(),
         difference=difference if pair is not None else None,
     )
     changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
-    if pair is not None and not changes.differences:  # no region, but the columns of one that had some
+    if pair is not None and not changes.differences:  # no region, but the same columns
         changes = replace(changes, differences={band: np.empty(0) for band in pair.bands})
-    for leftover in path.parent.glob(path.name + "*"):  # of a run that was killed here; layers would be added
+    for leftover in path.parent.glob(path.name + "*"):  # of a killed run; layers would be appended
         leftover.unlink()
     try:
         write_changes(path, changes, footprint, raster.grid.crs, asked.description)
     except sqlite3.Error as error:
         raise JobInterrupted(
-            f"{path.name} could not be written: {one_line(error)}; mend that and run the same "
+            f"{path.name} could not be written: {one_line(error)}; fix this and run the same "
             "command to resume."
         ) from error
     area = float(changes.area_m2.sum())

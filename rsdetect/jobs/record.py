@@ -1,4 +1,4 @@
-"""The record of a run, and the fingerprint by which an interrupted one is found again."""
+"""Record of a run, and the fingerprint that identifies an interrupted one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rsdetect.schema import RUN, require_known
 from rsdetect.tiles import TilePlan
 
 _PACKAGES = ("rsdetect", "numpy", "scipy", "dask", "rasterio", "torch", "shapely", "geopandas")
-# What `vectorize` goes by.
+# Required by `vectorize`.
 _NEEDED = {
     "rsdetect",
     "inputs",
@@ -99,7 +99,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside."""
+        """Measure the time of a stage of the job."""
         started = time.perf_counter()
         try:
             yield
@@ -109,10 +109,10 @@ class Stopwatch:
 
 
 def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
-    """What identifies a scene: path, size, time stamp, and checksums of its header and of some pixels.
+    """Record of an input scene: path, size, time stamp, and checksums of its header and of some pixels.
 
-    The sample is 3 x 3 windows of 64 x 64 pixels spread over the pair's grid. What is no file has the token
-    of its source instead of size and time stamp.
+    The sample is 3 x 3 windows of 64 x 64 pixels spread over the pair's grid. A scene that is no file has the
+    token of its source instead of size and time stamp.
     """
     size, modified_ns = scene.version or (None, None)
     modified = datetime.fromtimestamp(modified_ns / 1e9, UTC).isoformat() if modified_ns else None
@@ -130,9 +130,9 @@ def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
 
 
 def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan: TilePlan | None) -> str:
-    """16 hexadecimal digits that change whenever the stored tiles could.
+    """Fingerprint of a run: 16 hexadecimal digits that change whenever the stored tiles could.
 
-    Without a `plan`, which then stands in the work store, the tiles may be cut in any way.
+    Without a `plan`, which is then in the work store, the tiles may have any size.
     """
     return hash_json(
         {
@@ -147,7 +147,7 @@ def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan
 
 
 def describe_machine(device: str) -> dict[str, Any]:
-    """Device, versions and peak memory of this process and the children it waited for."""
+    """Record of the machine: device, versions, peak memory of this process and finished children."""
     return {
         "device": device,
         "python": platform.python_version(),
@@ -157,7 +157,7 @@ def describe_machine(device: str) -> dict[str, Any]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read a `run.json`; ValueError where it is none, `NewerSchema` where a newer version wrote it."""
+    """Read a record `run.json`; ValueError if it is none, `NewerSchema` if a newer version wrote it."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError("no JSON object")
@@ -169,12 +169,12 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def write_record(path: Path, content: dict[str, Any]) -> None:
-    """Write a record as JSON that people can read."""
+    """Write a record as indented JSON."""
     write_text(path, as_json(content))
 
 
 def _version(package: str) -> str | None:
-    """None where it is not installed: jobs in 8 bits run without torch."""
+    """Version of a package for the record; None if not installed, as torch may be for int8 jobs."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -203,7 +203,7 @@ def _sample_hash(scene: Scene, pair: Pair) -> str:
 
 
 def _describe_files(files: BandFiles) -> dict[str, dict[str, Any]]:
-    """By band, in order."""
+    """Record of band files by band, in order."""
     found = {}
     for file in files.files:
         size, modified_ns = file.version or (None, None)
@@ -230,6 +230,6 @@ def _mask_path(mask: MaskFile) -> str:
 
 
 def plain(content: dict[str, Any]) -> dict[str, Any]:
-    """A record as it reads when it comes back from its file."""
+    """Record as read back from its file."""
     back: dict[str, Any] = json.loads(as_json(content))
     return back

@@ -32,12 +32,12 @@ _WITHOUT_DIFFERENCES = "the polygons have no columns for the difference of the b
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """The record of a finished run.
+    """Read the record of a finished run.
 
     Raises
     ------
     InputError
-        The folder holds none, or one that a newer version wrote.
+        The folder has none, or one of a newer version.
     """
     try:
         return read_record(folder / Outputs.RECORD)
@@ -52,10 +52,10 @@ def vectorize_run(
     min_area: float | None = None,
     simplify: float | None = None,
 ) -> dict[str, Any]:
-    """Make `changes.gpkg` anew and bring the record up to date; None = as in the record.
+    """Vectorize a finished run again: replace `changes.gpkg` and update the record; None = as in the record.
 
-    The differences of the bands are read from the scenes again; where those are gone or have changed, the
-    columns are left out.
+    The differences of the bands are read from the scenes; if these are missing or have changed, the columns
+    are omitted.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def vectorize_run(
 
 
 def _scene(described: dict[str, Any]) -> SceneLike:
-    """What was compared, by its description in the record."""
+    """Scene of a run, from its description in the record."""
     if "bands" not in described:
         return str(described["path"])
     mask = described["mask"]
@@ -106,7 +106,7 @@ def _scene(described: dict[str, Any]) -> SceneLike:
 
 @with_gdal_environment
 def _open_scenes(record: dict[str, Any]) -> Pair | None:
-    """The pair as it was scored; None where a scene is gone or is another file by now."""
+    """Open the scored pair of a run; None if a scene is missing or has changed."""
     detector = record["detector"]
     wanted = detector.get("bands")
     inputs = record["inputs"]

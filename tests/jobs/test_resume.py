@@ -305,7 +305,7 @@ def test_a_second_run_in_the_same_folder_leaves_and_the_first_is_not_disturbed(s
             )
             told = run_here(*arguments, *overwrite)
             assert (told.status, told.err.count("\n")) == (2, 1)
-            assert "another run is at work" in told.err
+            assert "another run is active" in told.err
         _, said = first.communicate(timeout=60)
         assert first.returncode == 0, said
     assert_same_results(tmp_path / "out", whole)
