@@ -81,7 +81,7 @@ class RatioStrip:
         return self._scorer.probability(pushed(self._rows, rows))
 
     def push_log_ratio(self, rows: Tile) -> Float32Array:
-        """ln(distance / level) in the place of the probability, for ensembles."""
+        """Log ratio ln(distance / level) instead of the probability, for ensembles."""
         return log_ratio(pushed(self._rows, rows), self._scorer.level)
 
 

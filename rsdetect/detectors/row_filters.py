@@ -2,8 +2,8 @@
 
 Rows come as (channels, height, width) float32. The last channel is the weight of each pixel, 0 where it is
 not valid, and the others are values times weight, so that a smoothed value is a quotient of two channels:
-normalised convolution, after Knutsson and Westin (1993), "Normalized and differential convolution". What
-stands under invalid pixels, or beyond the scene, never matters. Sums are not divided by the sum of the taps,
+normalised convolution, after Knutsson and Westin (1993), "Normalized and differential convolution". Values
+of invalid pixels, or beyond the scene, have no effect. Sums are not divided by the sum of the taps,
 which the quotient drops.
 
 Gaussians are sums of neighbours, after Wells (1986), "Efficient synthesis of Gaussian filters by cascaded
