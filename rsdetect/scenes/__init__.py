@@ -1,1 +1,1 @@
-"""Scenes as files: handles, blocks, warps, masks and bands, and the pair of them on one grid."""
+"""Scenes: handles, blocks, warps, masks and bands of files, and pairs of scenes on one grid."""

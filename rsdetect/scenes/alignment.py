@@ -1,4 +1,4 @@
-"""Do two grids coincide, and if not, what is the difference in words?"""
+"""Alignment of grids: whether two grids coincide, and a description of their difference."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rsdetect.errors import GridMismatch, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.handles import GDAL_ERRORS
 
-# Two products of one mission differ in the last digits of their transforms; a twentieth of a pixel,
-# anywhere in the scene, is below what a comparison of pixels can feel.
+# Products of one mission differ in the last digits of their transforms; a twentieth of a pixel, anywhere in
+# the scene, does not affect a comparison of pixels.
 _TOLERANCE_PX = 0.05
 
 
 def same_crs(one: str | None, other: str | None) -> bool:
-    """True when both are None or describe one coordinate reference system."""
+    """True if both CRSs are None or equivalent."""
     if one is None or other is None:
         return one is other
     return bool(CRS.from_wkt(one) == CRS.from_wkt(other))
 
 
 def crs_name(crs: str | None) -> str:
-    """The short name of a CRS for messages: its EPSG code, else its own name.
+    """Short name of a CRS for messages: its EPSG code, else its own name.
 
     >>> crs_name(CRS.from_epsg(32632).to_wkt())
     'EPSG:32632'
@@ -37,7 +37,7 @@ def crs_name(crs: str | None) -> str:
 
 
 def offset_between(reference: Grid, other: Grid) -> tuple[int, int] | None:
-    """(row, column) of `reference`'s first pixel on `other`'s grid; None when the grids do not coincide."""
+    """Alignment offset: (row, column) of `reference`'s first pixel on `other`'s grid; None if not aligned."""
     if not same_crs(reference.crs, other.crs):
         return None
     to_other: Affine = ~other.transform @ reference.transform
@@ -49,7 +49,7 @@ def offset_between(reference: Grid, other: Grid) -> tuple[int, int] | None:
 
 
 def describe_mismatch(before: Grid, after: Grid) -> str:
-    """What differs between two grids that do not coincide, in a clause."""
+    """Description of the difference between two grids that are not aligned, as a clause."""
     if not same_crs(before.crs, after.crs):
         return f"{crs_name(before.crs)} and {crs_name(after.crs)}"
     if not np.allclose(before.pixel_size, after.pixel_size, rtol=1e-6, atol=0):
@@ -67,7 +67,7 @@ def describe_mismatch(before: Grid, after: Grid) -> str:
 
 
 def window_of(other: Grid, reference: Grid) -> Window:
-    """The smallest window on `reference` that holds all of `other`, in whatever CRS; may be empty."""
+    """Smallest window on `reference` that contains `other`, in any CRS; may be empty."""
     assert reference.crs is not None and other.crs is not None
     try:
         bounds = transform_bounds(other.crs, reference.crs, *other.bounds, densify_pts=51)
@@ -86,7 +86,7 @@ def window_of(other: Grid, reference: Grid) -> Window:
 
 
 def require_same_georeference(before: tuple[str, Grid, bool], after: tuple[str, Grid, bool]) -> None:
-    """Refuse a pair of which one scene alone knows where it lies.
+    """Refuse to align a georeferenced scene with one that is not.
 
     Each argument is (path, grid, georeferenced).
     """

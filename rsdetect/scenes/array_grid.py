@@ -1,7 +1,7 @@
-"""The pixel grid of an xarray DataArray: from its coordinates and what rioxarray, odc-geo or stackstac wrote.
+"""Grid of an xarray DataArray, from its coordinates and attributes of rioxarray, odc-geo or stackstac.
 
-The coordinates say where the pixels are, because slicing an array changes them and leaves attributes as they
-were. A transform in the attributes gives the exact numbers where it agrees.
+The coordinates define the position of the pixels, because slicing an array changes them and not the
+attributes. A consistent transform in the attributes gives the exact numbers.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
 _DIMS = (("y", "x"), ("latitude", "longitude"), ("lat", "lon"), ("northing", "easting"))
-_IRREGULAR = 0.02  # pixels by which a coordinate may lie beside its place; float32 coordinates are rounded
+_IRREGULAR = 0.02  # tolerance of coordinates in pixels; float32 coordinates are rounded
 
 
 def spatial_dims(array: DataArray, name: str) -> tuple[str, str]:
-    """Names of the dimensions down and across. `SceneError` where there are none."""
+    """Names of an array's spatial dimensions, down and across. `SceneError` if there are none."""
     for y, x in _DIMS:
         if y in array.dims and x in array.dims:
             return y, x
@@ -36,7 +36,7 @@ def spatial_dims(array: DataArray, name: str) -> tuple[str, str]:
 
 
 def north_up(array: DataArray, y: str, x: str) -> DataArray:
-    """The array with rows from north to south and columns from west to east, as views."""
+    """View of an array with rows from north to south and columns from west to east."""
     if y in array.coords and _ascends(array[y].values):
         array = array.isel({y: slice(None, None, -1)})
     if x in array.coords and _ascends(array[x].values[::-1]):
@@ -45,7 +45,7 @@ def north_up(array: DataArray, y: str, x: str) -> DataArray:
 
 
 def grid_of_array(array: DataArray, y: str, x: str, name: str) -> Grid:
-    """The grid of an array that is `north_up`.
+    """Grid of an array that is `north_up`.
 
     Raises
     ------
@@ -93,13 +93,13 @@ def _ascends(values: NDArray[Any]) -> np.bool_ | bool:
 
 
 def _grid_mapping(array: DataArray) -> dict[str, Any]:
-    """Attributes of the coordinate that holds the CRS by the CF convention."""
+    """Attributes of an array's coordinate with the CRS by the CF convention."""
     name = array.encoding.get("grid_mapping", array.attrs.get("grid_mapping", "spatial_ref"))
     return dict(array.coords[name].attrs) if name in array.coords else {}
 
 
 def _crs(array: DataArray, y: str, geobox: Any) -> str | None:
-    """WKT by rasterio, as a file's is: from the grid mapping's attributes, odc-geo, or the array's own."""
+    """CRS of an array as rasterio's WKT: from the grid mapping's attributes, odc-geo, or the array's."""
     about, own = _grid_mapping(array), array.attrs
     along_y = array.coords[y].attrs if y in array.coords else {}
     texts = about.get("crs_wkt"), about.get("spatial_ref"), getattr(geobox, "crs", None)
@@ -113,7 +113,7 @@ def _crs(array: DataArray, y: str, geobox: Any) -> str | None:
 
 
 def _wkt(text: str) -> str:
-    """WKT of a CRS as a file's header has it, also where pyproj wrote it, without the codes of its parts."""
+    """WKT of an array's CRS as in a file's header, without the codes of its parts, also from pyproj."""
     crs = CRS.from_user_input(text)
     wkt = str(crs.to_wkt())
     if wkt == text or (code := crs.to_epsg()) is None or CRS.from_epsg(code) != crs:
@@ -122,7 +122,7 @@ def _wkt(text: str) -> str:
 
 
 def _declared_transform(array: DataArray, geobox: Any) -> tuple[Affine | None, bool]:
-    """A transform that somebody wrote, and whether coordinates may be those of corners, as in stackstac."""
+    """Declared transform of an array, and whether coordinates may be those of corners, as in stackstac."""
     about = _grid_mapping(array)
     if "GeoTransform" in about:
         return Affine.from_gdal(*map(float, str(about["GeoTransform"]).split())), False
@@ -134,7 +134,7 @@ def _declared_transform(array: DataArray, geobox: Any) -> tuple[Affine | None, b
 
 
 def _steps(values: NDArray[Any], declared: float | None, what: str) -> tuple[float, float]:
-    """Distance between two coordinates, and the first of them."""
+    """Step between an array's coordinates, and the first one."""
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise SceneError(f"{what} is not one row of numbers; reproject the array onto a regular grid first.")
     values = values.astype(np.float64)
@@ -158,12 +158,12 @@ def _steps(values: NDArray[Any], declared: float | None, what: str) -> tuple[flo
 def _shifted(
     declared: Affine, steps: tuple[float, float], first: tuple[float, float], at_corners: bool
 ) -> Affine | None:
-    """The declared transform moved by whole pixels to the first coordinate; None where they disagree."""
+    """Declared transform shifted by whole pixels to an array's first coordinate; None if inconsistent."""
     a, e = abs(declared.a), -abs(declared.e)
     if not np.allclose((a, e), steps, rtol=1e-6, atol=0):
         return None
     if declared.a != a or declared.e != e:
-        return None  # of an array that was turned since
+        return None  # of an array that was flipped since
     places = (first[0] - declared.c) / a, (first[1] - declared.f) / e
     for middle in (0.5, 0.0) if at_corners else (0.5,):
         whole = [round(place - middle) for place in places]

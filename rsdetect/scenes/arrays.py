@@ -82,7 +82,7 @@ class DataArraySource:
         return True
 
     def header(self) -> Header:
-        """What coordinates and attributes tell."""
+        """Header of the array, from its coordinates and attributes."""
         names, nodata = self._band_names(), self._nodata()
         time = self.array.coords.get("time")
         return Header(
@@ -111,7 +111,7 @@ class DataArraySource:
         values = part.compute(scheduler="synchronous").values
         if band is None:
             values = values[[0] * len(bands)] if values.ndim == 3 else np.stack([values] * len(bands))
-        return values, np.ones(window.shape, dtype=bool)  # nodata stands in the header
+        return values, np.ones(window.shape, dtype=bool)  # nodata is in the header
 
     def token(self) -> str:
         """Of a Dask array its name, which Dask makes from the graph; else a hash of every pixel.

@@ -1,4 +1,4 @@
-"""A scene that is kept as a file a band: what reads it as one raster, and what messages call it."""
+"""Band files: a scene with one file per band, read as one raster, and its name in messages."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class BandChoice:
 
     before: tuple[int, ...]  # band numbers in the before file, 1 = first
     after: tuple[int, ...]  # band numbers in the after file
-    names: tuple[str, ...]  # "red", ... or "band3" where nobody named it
+    names: tuple[str, ...]  # "red", ... or "band3" without a name
     # Which of the detector's own bands each one is, 0 = its first; empty where it has none of its own.
     slots: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()  # what the user should know of the choice
@@ -56,12 +56,12 @@ def choose_bands(
     requested
         What the user asked for, numbers from 1 or names; None = leave it to the detector.
     wanted
-        What the detector wants; None = any number of any bands.
+        Bands that the detector requires; None = any number of any bands.
 
     Raises
     ------
     InputError
-        A band does not exist, or there are fewer than the detector wants.
+        A band does not exist, or there are fewer than the detector requires.
     """
     for header in (before, after):
         if not header.usable:

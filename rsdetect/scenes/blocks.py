@@ -1,8 +1,8 @@
-"""The blocks of a raster, decoded once for all the windows that need a part of them.
+"""Blocks of a raster, decoded once for all windows that require a part of them.
 
-GDAL keeps decoded blocks by open file, and files are opened by thread, so that tiles which share blocks
-would decode them once each. Here the windows are known beforehand: of a block is kept what the windows that
-are yet to come need of it, until the last of them was read, whichever thread reads it.
+GDAL caches decoded blocks per open file, and files are opened per thread, so that tiles which share blocks
+would decode them once each. Here the windows are known in advance: the parts of a block that later windows
+require are cached until the last of them was read by any thread.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import BoolArray
 from rsdetect.grid import Window
 
-# Strips and small blocks are decoded several at a time: to this edge, as long as it is not too much at once.
+# Strips and small blocks are decoded several at a time, up to this edge, within a limit of memory.
 _EDGE, _PIXELS = 256, 2**20
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Pixels as the file holds them, and which of them count."""
+    """Pixels of a block as in the file, and their validity."""
 
     values: NDArray[np.generic]  # (bands, height, width)
     usable: BoolArray  # (height, width)
 
     def crop(self, rows: slice, cols: slice) -> Pixels:
-        """A part of them, as views."""
+        """Crop pixels of a block, as views."""
         return Pixels(self.values[:, rows, cols], self.usable[rows, cols])
 
     def copy(self) -> Pixels:
-        """The same in memory of their own."""
+        """Copy of the pixels, independent of the block."""
         return Pixels(self.values.copy(), self.usable.copy())
 
     @property
     def bytes(self) -> int:
-        """Memory that they take."""
+        """Memory of the pixels in bytes."""
         return self.values.nbytes + self.usable.nbytes
 
 
 @dataclass
 class _Block:
-    """One block: who is yet to come, and what is kept for them."""
+    """Shared block: pending windows, and the pixels cached for them."""
 
     window: Window
     waiting: list[Window] = field(default_factory=list)
@@ -55,20 +55,20 @@ class _Block:
 
 
 class SharedBlocks:
-    """Blocks of one raster, shared by the threads of a process.
+    """Shared blocks of one raster, for the threads of a process.
 
     Parameters
     ----------
     extent
         The raster, (0, 0, height, width).
     block_shape
-        (rows, columns) of its own blocks.
+        (rows, columns) of the raster's blocks.
     windows
-        The windows that will be read, each once.
+        Windows that will be read, each once.
     decode
-        Reads a window of the raster. Called from the thread that asks.
+        Reads a window of the raster, in the calling thread.
     most_bytes
-        Memory for what is kept; what does not fit is decoded again.
+        Memory of the cache; other parts are decoded again.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class SharedBlocks:
 
     @property
     def decoded_again(self) -> int:
-        """Blocks decoded beyond their first time."""
+        """Number of repeated decodings of blocks."""
         return self.decoded.total() - len(self.decoded)
 
     def read(self, window: Window) -> Iterator[tuple[Window, Pixels]]:
-        """The parts of `window` that lie inside the raster, each with its pixels (not to be written to)."""
+        """Read the parts of `window` inside the raster from shared blocks, each with its read-only pixels."""
         for block in self._under(window):
             yield self._part(block, window)
 
@@ -135,7 +135,7 @@ class SharedBlocks:
         return wanted, pixels.crop(*wanted.slices_in(held))
 
     def _keep(self, block: _Block, held: Window, pixels: Pixels) -> None:
-        """Of what is at hand, keep what the windows that are yet to come need, and no more."""
+        """Cache the parts of decoded blocks that later windows require."""
         needed = _around([window.intersection(block.window) for window in block.waiting])
         before = 0 if block.kept is None else block.kept[1].bytes
         if block.kept is not None and needed == block.kept[0]:
@@ -153,7 +153,7 @@ class SharedBlocks:
 
 
 def _around(windows: list[Window]) -> Window:
-    """The smallest window that holds all of them; an empty one where there are none."""
+    """Smallest window around windows in a block; empty if there are none."""
     if not windows:
         return Window(0, 0, 0, 0)
     row, col = min(w.row_off for w in windows), min(w.col_off for w in windows)

@@ -19,13 +19,13 @@ from rsdetect.scenes.header import Header, read_header, valid_header
 from rsdetect.scenes.scene import read_unmasked
 from rsdetect.scenes.source import Source
 
-# Names of files that only this process has.
+# Names of files that exist only in this process.
 _IN_PROCESS = ("/vsimem/", "/vsipython", "/vsirio")
 
 
 @with_gdal_environment
 def dataset_source(dataset: Any, role: str) -> str | Source:
-    """The path of an open dataset, if opening it gives the same scene; else a source around the dataset.
+    """Path of an open dataset, if opening it gives the same scene; else a source for the dataset.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def dataset_source(dataset: Any, role: str) -> str | Source:
         try:
             found = read_header(name)
         except SceneError:
-            pass  # a WarpedVRT, or another dataset whose name is no path
+            pass  # a WarpedVRT, or another dataset whose name is not a path
         else:
             # Open options, such as an overview level, are lost with the path.
             if repr(found) == repr(valid_header(dataset, name)):
@@ -54,7 +54,7 @@ def dataset_source(dataset: Any, role: str) -> str | Source:
 
 @dataclass(frozen=True, eq=False)
 class DatasetSource:
-    """A dataset that only this process can read; one thread at a time, as GDAL demands of a handle."""
+    """Source of an open dataset that only this process can read, one thread at a time, as GDAL requires."""
 
     dataset: Any
     name: str
@@ -62,7 +62,7 @@ class DatasetSource:
 
     @property
     def in_process(self) -> bool:
-        """Always True."""
+        """True: the dataset is open in this process."""
         return True
 
     def __reduce__(self) -> NoReturn:
@@ -71,18 +71,18 @@ class DatasetSource:
         )
 
     def header(self) -> Header:
-        """What the dataset tells of itself."""
+        """Header of the open dataset."""
         return valid_header(self.dataset, self.name)
 
     @with_gdal_environment
     def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[Any], BoolArray]:
-        """Read the bands and what nodata, mask band and alpha band say of them."""
+        """Read bands of the open dataset, and their validity by nodata, mask band and alpha band."""
         with self._lock:
             return read_unmasked(self.dataset, bands, gdal_window(window))
 
     @with_gdal_environment
     def token(self) -> str:
-        """A hash of the header and, of a warped file, of its path and version; else of every pixel."""
+        """Token of the open dataset: hash of the header and path of a warped file, else of all pixels."""
         dataset = self.dataset
         digest = hashlib.sha256(repr(valid_header(dataset, "")).encode())
         warped = getattr(dataset, "src_dataset", None)

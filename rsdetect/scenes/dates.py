@@ -1,4 +1,4 @@
-"""When a scene was taken, as far as its file tells."""
+"""Acquisition dates of scenes, from tags and file names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rsdetect.paths import file_name
 from rsdetect.scenes.band_files import without_query
 from rsdetect.scenes.header import Header
 
-# Tags that name the acquisition, in the order of trust. TIFFTAG_DATETIME comes last, behind the file's
-# name, because many programs write into it when they made the file.
+# Tags of the acquisition, in order of reliability. TIFFTAG_DATETIME is last, after the file name, because
+# many programs write the file's creation time into it.
 _ACQUISITION_TAGS = (
     "ACQUISITIONDATETIME",
     "ACQUISITION_DATE",
@@ -27,13 +27,13 @@ _ACQUISITION_TAGS = (
     "EXIF_DATETIMEORIGINAL",
     "EXIF_DATETIMEDIGITIZED",
 )
-# A date by which the scene may have been made just as well.
+# Dates that may be those of production.
 _LAST_TAGS = ("EXIF_DATETIME", "TIFFTAG_DATETIME")
 _YEAR = r"(?P<y>19[5-9]\d|20\d\d)"
 _MONTH, _DAY = r"(?P<m>0[1-9]|1[0-2])", r"(?P<d>0[1-9]|[12]\d|3[01])"
 _CLOCK = r"(?:[01]\d|2[0-3])[0-5]\d"
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-# In the order in which they are tried: names that hold other dates besides come first.
+# In the order of the attempts: names with several dates come first.
 _IN_NAMES = (
     # Sentinel-2 before December 2016: the date of production comes before that of sensing.
     re.compile(rf"^S2[A-D]_.*_V{_YEAR}{_MONTH}{_DAY}T"),
@@ -57,7 +57,7 @@ _NO_DATE = re.compile(r"^S2[A-D]_(?:OPER|USER)_(?!.*_V\d{8}T)")
 
 
 def acquisition_date(header: Header) -> str | None:
-    """ISO date (YYYY-MM-DD) on which the scene was taken; None when the file does not tell."""
+    """Acquisition date of a scene, ISO (YYYY-MM-DD); None if unknown."""
     if header.date is not None:
         return header.date
     tags = {key.upper(): value for key, value in header.tags.items()}
@@ -70,7 +70,7 @@ def acquisition_date(header: Header) -> str | None:
 
 
 def date_in_name(path: str) -> str | None:
-    """The date in a file's name; of an address without what follows `?`.
+    """Date in a file name; of a URL without the query after `?`.
 
     >>> date_in_name("/data/T32UPU_20210704T101031_B04.tif"), date_in_name("LE70220491999322EDC01.tif")
     ('2021-07-04', '1999-11-18')
@@ -85,7 +85,7 @@ def date_in_name(path: str) -> str | None:
 
 
 def parse_dates(text: str | None) -> tuple[str, str] | None:
-    """Read what `--dates` takes: two ISO dates with a comma between them.
+    """Parse `--dates`: two ISO dates, separated by a comma.
 
     >>> parse_dates("2020-06-01,2021-06-03")
     ('2020-06-01', '2021-06-03')

@@ -1,4 +1,4 @@
-"""Scenes that are given as a list or mapping of band files."""
+"""Scenes given as a list or mapping of band files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rsdetect.scenes.stacking import stack_files
 
 
 def find_files(scene: BandFiles | Mapping[str, PathLike] | Sequence[PathLike]) -> BandFiles:
-    """Band files of a list, by the names of the files, or of a mapping, as one scene.
+    """Find the band files given as a list, by file names, or as a mapping, and stack them to one scene.
 
     Raises
     ------
     InputError
-        Two files of one name; and what `stack_files` refuses.
+        Two files have the same name; also as `stack_files`.
     """
     if isinstance(scene, BandFiles):
         return scene

@@ -17,7 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rsdetect.errors import ReadError, SceneError, SourceUnavailable
 from rsdetect.grid import Window
 
-# A pair without georeference is told of once, in words of our own (rsdetect.scenes.pair).
+# A pair without georeference is reported once, by rsdetect.scenes.pair.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 # GDAL's own failures, which rasterio passes on under two unrelated roots.
@@ -53,8 +53,7 @@ def one_line(error: BaseException) -> str:
 def read_failure(what: str, error: Exception, *, is_local: bool) -> ReadError | SourceUnavailable:
     """What to raise where a file that could be opened before cannot be read.
 
-    A file of this machine is damaged for good, as far as a job can know. One that lies elsewhere may come
-    back, so that the job is interrupted.
+    A local file is damaged permanently. A remote one may become available again, so the job is interrupted.
 
     Parameters
     ----------
@@ -70,10 +69,10 @@ def read_failure(what: str, error: Exception, *, is_local: bool) -> ReadError | 
 
 
 def alpha_band(dataset: Any) -> int | None:
-    """Number of the band that says where the others count (not 0), whatever else is there.
+    """Number of the alpha band, which marks valid pixels of the others (not 0).
 
-    GDAL marks the fourth band of any file of bytes as alpha unless told otherwise, so one that is described
-    as something else is data.
+    GDAL marks the fourth band of any file of bytes as alpha by default, so one that is described as something
+    else is data.
     """
     for number, (colour, text) in enumerate(zip(dataset.colorinterp, dataset.descriptions, strict=True), 1):
         words = (text or "alpha").lower()
@@ -89,7 +88,7 @@ def alpha_in_use(dataset: Any, bands: tuple[int, ...]) -> int | None:
 
 
 def has_mask_band(dataset: Any) -> bool:
-    """True when a mask inside or beside the file says which pixels are valid, in all bands alike."""
+    """True if a mask inside or next to the file marks the valid pixels of all bands."""
     return [flag.name for flag in dataset.mask_flag_enums[0]] == ["per_dataset"]
 
 

@@ -29,7 +29,7 @@ class Header:
     georeferenced: bool
     dtypes: tuple[str, ...]  # one a band
     names: tuple[str, ...]  # one a band, lower case; "" where the file names none
-    alpha: int | None  # number of the band that says where the others count
+    alpha: int | None  # number of the band that marks valid pixels of the others
     has_palette: bool  # pixel values are the numbers of colours
     nodata: float | None
     has_mask: bool
@@ -43,7 +43,7 @@ class Header:
     mask_kind: str | None = None  # what the scene's quality mask is
     # Nodata value of each band; () = the source itself leaves out what is not valid.
     nodatas: tuple[float | None, ...] = ()
-    mask_band: bool = False  # a mask inside or beside the file says which pixels are valid
+    mask_band: bool = False  # a mask inside or next to the file marks the valid pixels
     doubts: tuple[Doubt, ...] = ()  # what is not certain of its place, validity or units
     files: BandFiles | None = None  # where each band is a file of its own
 

@@ -1,4 +1,4 @@
-"""Find the source behind what a caller gives as a scene."""
+"""Opening of scenes: the source of any value that a caller gives."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from rsdetect.scenes.stac_item import stack_item
 
 
 def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
-    """The path of a file that GDAL opens, the files of its bands, or the source that gives the pixels.
+    """Open the source of a scene: a path for GDAL, its band files, or a source of pixels.
 
     Parameters
     ----------
     scene
         A `SceneLike`; anything else is refused.
     role
-        What messages call a scene without a name of its own: "before", "after".
+        Name in messages for a scene without a name: "before", "after".
 
     Raises
     ------
     SceneError
-        The scene is none, or cannot be compared.
+        The value is not a scene, or cannot be compared.
     """
     if isinstance(scene, str | os.PathLike):
         path = os.fspath(scene)
@@ -44,7 +44,7 @@ def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
         return DataArraySource.of(scene, role)
     if _is_a(scene, "xarray", "Dataset"):
         nodata = next((each.attrs["nodata"] for each in scene.values() if "nodata" in each.attrs), None)
-        kept = "" if nodata is None else f".assign_attrs(nodata={nodata})"  # which to_array would lose
+        kept = "" if nodata is None else f".assign_attrs(nodata={nodata})"  # which to_array loses
         raise SceneError(f"{role} is an xarray Dataset; give one array: dataset.to_array('band'){kept}.")
     if _is_a(scene, "pystac", "Item"):
         return stack_item(scene)
@@ -60,17 +60,17 @@ def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
 
 
 def header_of(source: str | BandFiles | Source) -> Header:
-    """The header of a file, of band files or of any other source."""
+    """Header of an opened source: a file, band files or any other."""
     return read_header(source) if isinstance(source, str | BandFiles) else source.header()
 
 
 def require_sendable(*sources: Source | None) -> None:
-    """Refuse what the workers of a cluster cannot read.
+    """Refuse opened sources that the workers of a cluster cannot read.
 
     Raises
     ------
     InputError
-        The pixels of a source live in this process.
+        The pixels of a source are in this process.
     """
     for source in sources:
         if source is not None and source.in_process:
@@ -82,6 +82,6 @@ def require_sendable(*sources: Source | None) -> None:
 
 
 def _is_a(scene: Any, module: str, name: str) -> bool:
-    """True for an instance of a class of a package that is perhaps not imported yet."""
+    """True for an instance of a class whose package may not be imported."""
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and isinstance(scene, kind)

@@ -63,7 +63,7 @@ class PairOptions:
     aoi: AoiLike | None = None  # only pixels with their centre in its polygons are scored
     align: bool = False  # warp after onto before's grid where the grids differ
     resampling: str = "bilinear"  # one of RESAMPLINGS, used by align
-    dates: tuple[str, str] | None = None  # ISO dates; None = as the files tell
+    dates: tuple[str, str] | None = None  # ISO dates; None = from the files
     accept: tuple[str, ...] = ()  # names of doubts (rsdetect.doubts) with which the job goes on
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ def open_pair(
     *,
     wanted: WantedBands | None = None,
 ) -> Pair:
-    """Look at both headers and settle grid, bands, masks and dates.
+    """Open a pair: read both headers and resolve grid, bands, masks and dates.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def open_pair(
         Anything GDAL opens: a path, a URL, `/vsicurl/...`, `/vsis3/...`; band files, as a list or by name; an
         open rasterio dataset; an xarray DataArray with dims y, x and perhaps a band; any other `Source`.
     wanted
-        The bands that the detector wants; None = any.
+        The bands that the detector requires; None = any.
 
     Raises
     ------
@@ -306,7 +306,7 @@ def _warnings(first: Header, second: Header, choice: BandChoice) -> tuple[str, .
             )
         if header.alpha is not None and header.alpha not in bands:
             warnings.append(
-                f"band {header.alpha} of {header.path} is marked as alpha: it says which pixels are valid "
+                f"band {header.alpha} of {header.path} is marked as alpha: it marks valid pixels "
                 "and is not compared (`bands` can name it as data)."
             )
     return tuple(warnings)

@@ -1,4 +1,4 @@
-"""What quality masks of well-known products say, so that a job need not."""
+"""Quality masks of well-known products: their values and bits."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MaskMeaning:
-    """Which pixels of a mask hide the ground."""
+    """Meaning of a quality mask: values and bits that hide the ground."""
 
     values: tuple[int, ...] = ()
     bits: tuple[int, ...] = ()  # 0 = lowest
 
 
 # Sentinel-2 level 2A, scene classification: no data, saturated or defective, cloud shadow, cloud of medium
-# and of high probability, thin cirrus, snow. Dark areas and "unclassified" stay: they are mostly clear.
+# and of high probability, thin cirrus, snow. Dark and "unclassified" areas are used, because mostly clear.
 SENTINEL2_SCL = MaskMeaning(values=(0, 1, 3, 8, 9, 10, 11))
 # Landsat collection 2, QA_PIXEL: fill, dilated cloud, cirrus, cloud, cloud shadow, snow.
 LANDSAT_QA = MaskMeaning(bits=(0, 1, 2, 3, 4, 5))
@@ -23,7 +23,7 @@ _BY_ASSET = {"scl": SENTINEL2_SCL, "qa_pixel": LANDSAT_QA}
 
 
 def mask_meaning(kind: str, asset: str) -> MaskMeaning:
-    """What the mask of the asset key `asset` says; "auto" goes by the key.
+    """Meaning of the quality mask with the asset key `asset`; "auto" uses the key.
 
     >>> mask_meaning("auto", "SCL").values, mask_meaning("landsat-qa", "mask").bits
     ((0, 1, 3, 8, 9, 10, 11), (0, 1, 2, 3, 4, 5))
@@ -34,5 +34,5 @@ def mask_meaning(kind: str, asset: str) -> MaskMeaning:
 
 
 def known_mask(asset: str) -> MaskMeaning | None:
-    """What a mask of a well-known product says, by its asset key; None for anything else."""
+    """Meaning of a well-known quality mask by its asset key; None for others."""
     return _BY_ASSET.get(asset.lower().removesuffix("_20m").removesuffix("-jp2"))

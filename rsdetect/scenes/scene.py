@@ -171,7 +171,7 @@ def _file_key(scene: Scene) -> Scene:
 
 
 def bytes_per_pixel(scene: Scene) -> int:
-    """Memory that a decoded pixel of the scene takes, with the byte that says whether it counts."""
+    """Memory of a decoded pixel of the scene in bytes, including its validity."""
     if scene.warp:
         return 4 * len(scene.bands) + 1
     return max(np.dtype(dtype).itemsize for dtype in scene.dtype.split(", ")) * len(scene.bands) + 1

@@ -1,4 +1,4 @@
-"""The seam for scenes: whatever has a header and gives pixels by window can be compared.
+"""Source protocol of scenes: any object with a header and pixels by window can be compared.
 
 Files are read by `rsdetect.scenes.scene`, with handles by thread, shared blocks and warps.
 """
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Source(Protocol):
-    """One scene, wherever its pixels are.
+    """Source of one scene's pixels.
 
-    A source is immutable and hashable; where `in_process` is False it pickles. `read` may be called by
-    several threads at once.
+    A source is immutable and hashable, and picklable if `in_process` is False. `read` may be called by
+    several threads concurrently.
     """
 
     @property
     def name(self) -> str:
-        """What messages and records call the scene; a file's path."""
+        """Name of the source in messages and records; a file's path."""
 
     @property
     def in_process(self) -> bool:
-        """True when the pixels are held or computed by this process, so that no other can read them."""
+        """True if the source's pixels are held or computed by this process only."""
 
     def header(self) -> Header:
-        """Grid, bands and whatever else is known without reading pixels.
+        """Header of the source: grid, bands and other properties known without reading pixels.
 
         Raises
         ------
         SceneError
-            This is no raster of real numbers on a regular grid.
+            The source is not a raster of real numbers on a regular grid.
         """
 
     def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[Any], BoolArray]:
-        """The pixels of a window that lies inside the header's grid.
+        """Read the source's pixels of a window inside the header's grid.
 
         Parameters
         ----------
@@ -60,22 +60,22 @@ class Source(Protocol):
         -------
         values, valid
             (bands, height, width) of the source's dtype, or float32, and (height, width) bool, True where
-            the pixel is data. Neither what is not finite need be marked nor what `nodatas` of the header
-            says; the caller does both.
+            the pixel is data. Non-finite pixels and `nodatas` of the header need not be marked; the caller
+            does both.
         """
 
     def token(self) -> str:
-        """What changes whenever the pixels or the grid may have changed; the same in another process.
+        """Token of the source; it changes if pixels or grid may have changed, and is equal in all processes.
 
-        An interrupted job is resumed by it. It may take as long as one pass over the pixels.
+        It identifies interrupted jobs, and may take as long as one pass over the pixels.
         """
 
 
 PathLike: TypeAlias = str | os.PathLike[str]
 SceneLike: TypeAlias = Union[
     PathLike,
-    Sequence[PathLike],  # a file a band
-    Mapping[str, PathLike],  # the same by the names of the bands
+    Sequence[PathLike],  # one file per band
+    Mapping[str, PathLike],  # by band name
     "BandFiles",
     "Item",
     "DatasetReader",

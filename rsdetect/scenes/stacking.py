@@ -36,7 +36,7 @@ _VRT_TYPES = {
 
 @dataclass(frozen=True)
 class Known:
-    """What a product says of its bands, where it is known; else the files are asked."""
+    """Known properties of a product's bands, which override those of the files."""
 
     name: str | None = None  # for messages
     date: str | None = None  # ISO date
@@ -92,7 +92,7 @@ def _open(name: str, path: str, known: Known) -> _Band:
     file = BandFile(name.strip().lower(), path, file_version(path))
     try:
         header = read_header(path)
-    except SceneError as error:  # in words without the signature of an address
+    except SceneError as error:  # in a message without the signature of a URL
         raise SceneError(str(error).replace(path, file.shown)) from None
     if len(header.dtypes) != 1:
         raise InputError(

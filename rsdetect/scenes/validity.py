@@ -1,4 +1,4 @@
-"""The rule by which pixels of a scene count as data: masks, nodata values, fill.
+"""Validity of a scene's pixels: masks, nodata values, fill.
 
 NaN and infinity are never data. Where a file carries a mask (a mask band inside or beside it, alpha), the
 mask alone decides. Else a nodata value does: one that no sensor measures (-9999, 65535, the ends of a signed
@@ -21,13 +21,13 @@ from rsdetect.arraytypes import BoolArray
 Nodata = float | Literal["auto", "none"]
 """A nodata value; "auto" = what the scene itself declares, "none" = nothing but NaN and infinity."""
 
-_LOWEST = -999.0  # values up to this one are no measurement; -999 and -9999 are what programs write
+_LOWEST = -999.0  # values up to this one are not measurements; programs write -999 and -9999
 _HIGHEST = 1e15  # the fill values of netCDF (9.97e36), of ESRI grids (3.4e38) and of Surfer (1.7e38)
 _USHORT_MAX = 65535.0
 
 
 def parse_nodata(item: Any) -> Nodata:
-    """A nodata value from what a user gives: a number, "auto" or "none"; TypeError where it is neither.
+    """Parse a nodata value of a user: a number, "auto" or "none"; TypeError if it is neither.
 
     >>> parse_nodata("-9999"), parse_nodata("none"), parse_nodata("nan")
     (-9999.0, 'none', 'none')
@@ -45,15 +45,17 @@ def parse_nodata(item: Any) -> Nodata:
 
 @dataclass(frozen=True)
 class Validity:
-    """By which mask and which numbers a pixel of a scene is not data. Bands are counted from 1."""
+    """Validity rule: mask and numbers by which a pixel of a scene is nodata. Bands are counted from 1."""
 
-    masked: bool = False  # a mask band or an alpha band says where there is data
-    in_one: tuple[tuple[int, float], ...] = ()  # (band, value): hides a pixel wherever the band holds it
-    in_all: tuple[tuple[int, float], ...] = ()  # hides a pixel where all of these bands hold theirs
-    origin: Literal["file", "option", "edge"] = "file"  # who says so; edge = fill found along the border
+    masked: bool = False  # a mask band or an alpha band marks the data
+    in_one: tuple[tuple[int, float], ...] = ()  # (band, value): hides a pixel if the band has it
+    in_all: tuple[tuple[int, float], ...] = ()  # hides a pixel if all of these bands have theirs
+    origin: Literal["file", "option", "edge"] = (
+        "file"  # origin of the rule; edge = fill found along the border
+    )
 
     def usable(self, values: NDArray[Any], bands: Sequence[int]) -> BoolArray:
-        """Where no nodata value hides the pixel, (height, width), of values (bands, height, width)."""
+        """Validity of values (bands, height, width): True where no nodata hides the pixel, (height, width)."""
         found = np.ones(values.shape[1:], dtype=bool)
         one, every = dict(self.in_one), dict(self.in_all)
         filled: BoolArray | None = None
@@ -68,16 +70,16 @@ class Validity:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """All nodata values, each once."""
+        """Distinct nodata values of the validity rule."""
         return tuple(dict.fromkeys(value for _, value in (*self.in_one, *self.in_all)))
 
     @property
     def is_known(self) -> bool:
-        """True when anything says which pixels are data."""
+        """True if a validity rule is declared."""
         return self.masked or bool(self.values) or self.origin == "option"
 
     def with_fill(self, fill: float, bands: Sequence[int], dtypes: Sequence[str]) -> Validity:
-        """The rule with a value added that fills what lies beyond the edge of the data."""
+        """Validity rule with an additional fill value beyond the edge of the data."""
         found = _sorted([(band, fill) for band in dict.fromkeys(bands)], dtypes)
         taken = {band for band, _ in self.in_one}
         in_one = (*self.in_one, *(each for each in found.in_one if each[0] not in taken))
@@ -92,7 +94,7 @@ def validity_of(
     masked: bool,
     given: Nodata = "auto",
 ) -> Validity:
-    """The rule for the chosen bands of a scene.
+    """Validity rule for the chosen bands of a scene.
 
     Parameters
     ----------
@@ -105,7 +107,7 @@ def validity_of(
     masked
         The scene carries a mask, or alpha that is not among the bands.
     given
-        What the user says; a number stands above all that the file says, and its mask counts beside it.
+        Value of the user; a number overrides the file's nodata, and the mask still applies.
     """
     if given == "none":
         return Validity(masked, origin="option")
@@ -125,7 +127,7 @@ def _sorted(values: Sequence[tuple[int, float]], dtypes: Sequence[str]) -> Valid
 
 
 def cannot_be_data(value: float, dtype: str) -> bool:
-    """True for a nodata value that no measurement takes.
+    """True for a nodata value that cannot be a measurement.
 
     >>> cannot_be_data(-9999, "float32"), cannot_be_data(65535, "uint16"), cannot_be_data(-32768, "int16")
     (True, True, True)
@@ -143,7 +145,7 @@ def cannot_be_data(value: float, dtype: str) -> bool:
 
 
 def _in_type(value: float, dtype: np.dtype[Any]) -> Any:
-    """The value as an array of `dtype` holds it; None where it cannot."""
+    """Nodata value in `dtype`; None if not representable."""
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
             return dtype.type(value)

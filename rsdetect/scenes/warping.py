@@ -1,13 +1,13 @@
-"""A lazy view of a scene or mask on another grid, the same pixels whichever window of it is read.
+"""Warping: a lazy view of a scene or mask on another grid, with pixels independent of the window.
 
-GDAL's warped VRT does the work, described in its own XML (https://gdal.org/drivers/raster/vrt.html, "Warped
-VRT") and not through rasterio's `WarpedVRT`, because three things there would let the window show, or cost:
+It uses GDAL's warped VRT, written as XML (https://gdal.org/drivers/raster/vrt.html, "Warped VRT") and not by
+rasterio's `WarpedVRT`, which has three disadvantages:
 
-- rasterio 1.4 cannot make one with an exact transformation (tolerance 0 fails on a missing transformer), and
-  the approximate one interpolates between points that lie at the window's ends;
-- GDAL works out the ratio of resolutions, and with it the width of the resampling kernel, anew for every
-  window (XSCALE, YSCALE) unless it is told;
-- it warps every band of the file, and knows one nodata value for all.
+- rasterio 1.4 does not support an exact transformation (tolerance 0 fails on a missing transformer), and the
+  approximate one interpolates between points at the ends of the window;
+- GDAL computes the ratio of resolutions, and the width of the resampling kernel, for every window unless
+  XSCALE and YSCALE are given;
+- it warps every band of the file, with one nodata value for all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rsdetect.scenes.alignment import same_crs, window_of
 from rsdetect.scenes.handles import alpha_in_use
 from rsdetect.scenes.validity import Validity
 
-# GDAL's words for rasterio's.
+# GDAL's names of rasterio's resampling methods.
 _ALGORITHMS = {
     "nearest": "NearestNeighbour",
     "bilinear": "Bilinear",
@@ -36,11 +36,11 @@ _ALGORITHMS = {
     "lanczos": "Lanczos",
     "average": "Average",
 }
-BLOCK = 512  # edge of the blocks in which the view is computed and cached, in pixels
+BLOCK = 512  # edge of the view's blocks in pixels
 
 
 def grid_of(dataset: Any) -> Grid:
-    """The grid of an open dataset."""
+    """Grid of an open dataset to warp."""
     crs = dataset.crs.to_wkt() if dataset.crs else None
     return Grid(crs, dataset.transform, dataset.height, dataset.width)
 
@@ -55,11 +55,11 @@ def warped_bands(
     own: Grid | None = None,
     filling: float = math.nan,
 ) -> str:
-    """What GDAL opens as `bands` of `source` on `grid`: float32, and last a band that is 0 where not valid.
+    """Warped VRT of `bands` of `source` on `grid`: float32, and a last band that is 0 where not valid.
 
-    What is not valid has no weight: nodata and NaN of the band itself, and what mask band or alpha band hide.
-    A band without any weight at a pixel is NaN there, or 0 where the mask or alpha band was to blame.
-    Nodata that hides a pixel where all bands hold it is weighed for all bands at once.
+    Invalid pixels have no weight: nodata and NaN of the band, and pixels hidden by mask or alpha band. A band
+    without any weight at a pixel is NaN there, or 0 because of the mask or alpha band. Nodata that hides a
+    pixel only if all bands have it is applied to all bands together.
 
     Parameters
     ----------
@@ -68,16 +68,16 @@ def warped_bands(
     resampling
         One of rasterio's names.
     validity
-        By which numbers and mask a pixel of `source` is data.
+        Validity rule of `source`.
     own
-        The grid of `source` where the file itself does not say it.
+        Grid of `source`, if the file does not declare it.
     filling
-        What a band without weight holds instead of NaN.
+        Value of a band without weight instead of NaN.
     """
     own = own or grid_of(source)
     values = dict(validity.in_one) | dict(validity.in_all)
-    # GDAL knows one rule for all bands. Where both kinds of nodata occur, or some bands have none, each band
-    # is weighed for itself, which hides more than need be and lets no fill into the kernel.
+    # GDAL has one rule for all bands. If both kinds of nodata occur, or some bands have none, each band is
+    # weighted separately, which hides more than necessary but keeps fill out of the kernel.
     together = not validity.in_one and {band for band, _ in validity.in_all} == set(bands)
     empty = [_nodata(source, band, values.get(band)) for band in bands]
     alpha = alpha_in_use(source, bands)
@@ -105,7 +105,7 @@ def _nodata(source: Any, band: int, value: float | None) -> float | None:
 
 
 def warped_classes(source: Any, grid: Grid) -> str:
-    """What GDAL opens as band 1 of `source` on `grid`, its values as classes: float64, -1 beyond its edge."""
+    """Warped VRT of the classes in band 1 of `source` on `grid`: float64, -1 beyond its edge."""
     return _vrt(
         _gdal_name(source),
         grid,
@@ -118,9 +118,9 @@ def warped_classes(source: Any, grid: Grid) -> str:
 
 
 def resolution_ratio(source: Grid, target: Grid) -> tuple[float, float] | None:
-    """Pixels of `target` per pixel of `source`, along the columns and rows of `source`.
+    """Resolution ratio of a warp: pixels of `target` per pixel of `source`, along its columns and rows.
 
-    Taken in the middle of what both cover; None where that has no place in the CRS of `source`.
+    Measured in the middle of the overlap; None if that is undefined in the CRS of `source`.
     """
     overlap = target.window if source.crs is None else window_of(source, target)
     middle = target.window if overlap.is_empty else overlap
@@ -138,7 +138,7 @@ def resolution_ratio(source: Grid, target: Grid) -> tuple[float, float] | None:
 
 
 def _gdal_name(dataset: Any) -> str:
-    """What GDAL itself calls the file: rasterio takes URLs (https, s3, zip) too, and translates them."""
+    """GDAL's name of a file to warp: rasterio translates URLs (https, s3, zip)."""
     return str(_vsi_path(_parse_path(dataset.name)))
 
 

@@ -85,13 +85,13 @@ def test_a_shift_does_not_depend_on_the_number_of_workers():
     assert measured(GROUND, after) == measured(GROUND, after, workers=3)
 
 
-def test_a_shift_in_degrees_is_told_in_metres():
+def test_a_shift_in_degrees_is_given_in_metres():
     after = moved(GROUND, 0, 2)
     shift = measured(GROUND, after, crs="EPSG:4326", transform=Affine(1e-4, 0, 10, 0, -1e-4, 60))
     assert shift.distance_m == pytest.approx(2 * 5.58, rel=0.08)  # a degree of longitude at 60 N is 55.8 km
 
 
-def test_a_shift_in_feet_is_told_in_metres():
+def test_a_shift_in_feet_is_given_in_metres():
     shift = measured(GROUND, moved(GROUND, 0, 2), crs="EPSG:2263", transform=TEN_METRES)
     assert shift.distance_m == pytest.approx(20 * 0.3048, rel=0.08)
 
@@ -113,7 +113,7 @@ def test_the_report_warns_above_half_a_pixel_and_keeps_quiet_below(tmp_path):
         json.dumps(report.as_json(), allow_nan=False)
 
 
-def test_a_shift_that_two_tiles_only_tell_of_is_called_uncertain(tmp_path):
+def test_a_shift_measured_by_only_two_tiles_is_uncertain(tmp_path):
     before = write_scene(tmp_path / "before.tif", GROUND[:, :100, :150])
     after = write_scene(tmp_path / "after.tif", moved(GROUND, 1, 1)[:, :100, :150].astype("float32"))
     report = check_pair(open_pair(before, after))

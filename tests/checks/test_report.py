@@ -29,7 +29,7 @@ def as_text(report):
     return console.file.getvalue()
 
 
-def test_the_report_tells_grids_overlap_validity_and_statistics(tmp_path):
+def test_the_report_has_grids_overlap_validity_and_statistics(tmp_path):
     array = textured_scene(0, 2, 300, 280, "uint16")
     array[:, :30] = 0
     before = write_scene(tmp_path / "20200601.tif", array, nodata=0, names=("red", "nir"))
@@ -57,7 +57,7 @@ def test_the_report_tells_grids_overlap_validity_and_statistics(tmp_path):
     assert "EPSG:32632" in text and "90.00%" in text and "280 x 300" in text
 
 
-def test_valid_shares_are_told_for_each_date_and_for_both(tmp_path):
+def test_valid_shares_are_given_for_each_date_and_for_both(tmp_path):
     array = random_scene(0, 1, 100, 100)
     left, top = array.copy(), array.copy()
     left[:, :, :20], top[:, :50] = 0, 0
@@ -105,7 +105,7 @@ def test_a_plain_picture_has_a_report_without_metres(tmp_path):
     assert any("no georeference" in warning for warning in told["warnings"])
 
 
-def test_a_warped_scene_says_so(tmp_path):
+def test_a_warped_scene_is_reported_as_warped(tmp_path):
     array = textured_scene(0, 1)
     before = write_scene(tmp_path / "a.tif", array)
     after = write_scene(tmp_path / "b.tif", array, transform=Affine(10, 0, 500005, 0, -10, 5299995))
@@ -114,7 +114,7 @@ def test_a_warped_scene_says_so(tmp_path):
     assert told["after"]["grid"]["transform"][2] == 500000, "the grid it is read on"
 
 
-def test_a_pair_without_a_pixel_in_common_says_how_many_each_has(tmp_path):
+def test_a_pair_without_a_common_pixel_reports_the_pixels_of_each(tmp_path):
     array = random_scene(0, 1, 20, 20)
     left, right = array.copy(), array.copy()
     left[:, :, :10], right[:, :, 10:] = 0, 0

@@ -93,7 +93,7 @@ def test_of_a_large_area_of_interest_only_blocks_inside_it_are_read():
     assert all(scan.pair.looks_at(block) for block in scan.blocks)
 
 
-def test_a_small_pair_is_looked_at_whole():
+def test_a_small_pair_is_scanned_completely():
     scan = Scan(large_pair(4096, 4096))
     assert scan.is_complete and len(scan.blocks) == 256
 

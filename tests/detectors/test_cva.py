@@ -128,7 +128,7 @@ def test_probability_rises_with_the_length_and_is_one_half_at_the_midpoint(seed,
     assert probability[np.searchsorted(lengths, np.float32(midpoint))] == pytest.approx(0.5, abs=1e-4)
 
 
-def test_a_fitted_scorer_travels_and_says_what_it_is():
+def test_a_fitted_scorer_is_picklable_and_has_its_provenance():
     before, after, _ = changed_pair()
     scorer, _ = detected(before, after)
     assert pickle.loads(pickle.dumps(scorer)) == scorer

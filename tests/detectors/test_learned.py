@@ -110,8 +110,8 @@ def test_a_tile_equals_the_same_pixels_of_the_whole(scorer, size, tile_size, ori
     np.testing.assert_allclose(found, expected[core.slices_in(whole)], rtol=0, atol=1e-6)
 
 
-def test_a_halo_below_the_reach_would_show(scorer):
-    # The property above could hold for a network that says nothing: here it must break.
+def test_a_halo_below_the_receptive_field_would_show(scorer):
+    # The property above could hold for a constant network: here it must break.
     scene = plane(128, 128, seed=1, nodata=0.0)
     core = Window(32, 32, 32, 32)
     near, far = (scene.tile(core, around(core, margin)) for margin in (8, 64))
@@ -142,7 +142,7 @@ def test_calibration_and_scaling_are_those_of_the_card(model, scorer):
     np.testing.assert_allclose(scorer.score(tile), expected, rtol=0, atol=1e-5)
 
 
-def test_what_is_not_valid_on_one_date_is_not_looked_at_on_the_other(scorer):
+def test_pixels_invalid_on_one_date_are_ignored_on_the_other(scorer):
     core = Window(0, 0, 64, 64)
     tile = plane(64, 64, seed=4, nodata=0.3).tile(core, core)
     loud = dataclasses.replace(
@@ -214,7 +214,7 @@ def test_a_pair_without_common_pixels_is_refused(model):
         SiameseDetector(str(model)).fit(FakeScan(none, none))
 
 
-def test_the_record_says_which_model_and_how_it_was_fed(model, scorer):
+def test_the_record_has_model_and_normalisation(model, scorer):
     record = scorer.provenance()
     assert record["name"] == SiameseDetector.name == "siamese"
     assert record["model_sha256"] == scorer.sha256

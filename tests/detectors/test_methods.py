@@ -168,7 +168,7 @@ def test_scenes_of_nothing_but_nan_are_refused(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_fitted_scorer_travels_and_says_what_it_is(name):
+def test_a_fitted_scorer_is_picklable_and_has_its_provenance(name):
     before, after, _ = other_ground()
     scorer, _ = detected(name, before, after)
     assert pickle.loads(pickle.dumps(scorer)) == scorer

@@ -284,7 +284,7 @@ def test_a_cluster_runs_the_file(scenes, by_file, cluster, own, tmp_path):
 @pytest.mark.slow
 @pytest.mark.xdist_group("cluster")
 @pytest.mark.parametrize("way", ["missing", "changed", "broken there"])
-def test_a_worker_without_the_file_says_so_in_a_sentence(scenes, cluster, own, tmp_path, monkeypatch, way):
+def test_a_worker_without_the_file_is_refused_in_a_sentence(scenes, cluster, own, tmp_path, monkeypatch, way):
     """The file is taken away after this process has fitted it: what a worker elsewhere sees."""
     import rsdetect.jobs.detect
 

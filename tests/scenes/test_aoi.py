@@ -1,4 +1,4 @@
-"""--aoi: only pixels with their centre in the polygons are looked at, and other tiles are never read."""
+"""--aoi: only pixels with their centre in the polygons are scored, and other tiles are never read."""
 
 from __future__ import annotations
 

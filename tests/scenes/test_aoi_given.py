@@ -1,4 +1,4 @@
-"""`aoi` takes what a notebook holds: frames, geometries and mappings, to the bit as the file of the same."""
+"""`aoi` takes what a notebook holds: frames, geometries and mappings, bit-identical to the file of the same."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_a_crs_that_another_library_wrote_is_the_same_crs(tmp_path):
     assert source_of(array).header().grid == header.grid
 
 
-def test_the_way_out_for_a_dataset_keeps_nodata():
+def test_the_suggestion_for_a_dataset_keeps_nodata():
     dataset = data_array(ARRAY).to_dataset("band").rename({1: "red", 2: "green", 3: "blue"})
     dataset["green"].attrs["nodata"] = 0
     with pytest.raises(SceneError, match=r"to_array\('band'\).assign_attrs\(nodata=0\)"):
@@ -183,7 +183,7 @@ def rotated(array):
         (lambda a: a.values, "ndarray; give a path"),
     ],
 )
-def test_what_is_no_scene_is_refused_with_the_way_out(spoil, message):
+def test_what_is_no_scene_is_refused_with_a_suggestion(spoil, message):
     with pytest.raises(SceneError, match=rf"^before.*{message}"):
         source_of(spoil(data_array(ARRAY)))
 

@@ -1,4 +1,4 @@
-"""Scenes that are a file a band: the same answers as of one file, and messages that name the files."""
+"""Scenes with one file per band: the same answers as of one file, and messages that name the files."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def write_bands(folder, scene, names=NAMES, **options):
 
 @pytest.fixture
 def dates(tmp_path):
-    """Two dates as one file each, and as a file a band."""
+    """Two dates as one file each, and as one file per band."""
     before = textured_scene(1, 4)
     after = before.copy()
     after[:, 60:120, 40:90] = 255 - after[:, 60:120, 40:90]

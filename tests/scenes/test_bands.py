@@ -42,7 +42,7 @@ def test_bands_named_in_another_order_are_matched_by_name(tmp_path):
     np.testing.assert_array_equal(tile.after, ARRAY[[2, 1, 0, 3]])
 
 
-def test_bands_of_different_names_are_compared_in_order_and_it_is_said(tmp_path):
+def test_bands_of_different_names_are_compared_in_order_with_a_note(tmp_path):
     _, pair = chosen(tmp_path, BGRN, ("b1", "b2", "b3", "b4"))
     assert any("compared in file order" in note for note in pair.notes)
 
@@ -75,14 +75,14 @@ def test_numbers_choose_from_files_of_different_band_counts(tmp_path):
     np.testing.assert_array_equal(tile.before, ARRAY[[1, 2]])
 
 
-def test_the_names_that_a_detector_wants_are_found_in_each_file(tmp_path):
+def test_the_names_that_a_detector_requires_are_found_in_each_file(tmp_path):
     tile, pair = chosen(tmp_path, BGRN, ("Red ", "GREEN", "blue"), wanted=THREE)
     assert pair.bands == RGB and pair.notes == ()
     np.testing.assert_array_equal(tile.before, ARRAY[[2, 1, 0]])
     np.testing.assert_array_equal(tile.after, ARRAY[:3])
 
 
-def test_files_that_name_nothing_give_their_first_bands_and_it_is_said(tmp_path):
+def test_files_that_name_nothing_give_their_first_bands_with_a_note(tmp_path):
     tile, pair = chosen(tmp_path, ("",) * 4, BGRN, wanted=THREE)
     np.testing.assert_array_equal(tile.before, ARRAY[:3])
     assert any("no band is named red, green, blue in" in note and "`bands`" in note for note in pair.notes)
@@ -161,7 +161,7 @@ def test_python_takes_bands_in_any_sensible_spelling(tmp_path, bands):
 
 @pytest.mark.parametrize("align", [False, True])
 def test_a_band_that_is_marked_as_alpha_is_data_when_the_user_names_it(tmp_path, align):
-    """GDAL marks the fourth of four bands of bytes as alpha unless told otherwise; often it is infrared."""
+    """GDAL marks the fourth of four bands of bytes as alpha by default; often it is infrared."""
     array = random_scene(0, 4, 12, 15)
     array[3, :6] = 0
     before = write_scene(tmp_path / "before.tif", array, alpha=True)

@@ -57,7 +57,7 @@ def test_windows_in_any_order_read_what_the_raster_holds(windows, block, enough,
         np.testing.assert_array_equal(usable[rows, cols], wanted[0] > 4)
     if enough:
         assert shared.decoded_again == 0
-        assert shared.kept_bytes == 0, "nobody is left to need anything"
+        assert shared.kept_bytes == 0, "no pending window requires anything"
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_the_token_changes_with_one_pixel_and_with_the_file_behind_a_view(path, 
     assert len(tokens) == 4
 
 
-def test_what_cannot_be_read_is_refused_with_the_way_out(path):
+def test_what_cannot_be_read_is_refused_with_a_suggestion(path):
     with rasterio.open(path) as dataset:
         pass
     with pytest.raises(SceneError, match=r"a.tif is closed; give its path"):

@@ -37,7 +37,7 @@ def test_a_file_with_a_crs_and_no_transform_is_refused(unplaced, tmp_path):
     assert not (tmp_path / "out" / "run.json").exists()
 
 
-def test_an_accepted_doubt_stands_in_the_record(unplaced, tmp_path):
+def test_an_accepted_doubt_is_in_the_record(unplaced, tmp_path):
     out = tmp_path / "out"
     told = run_here("detect", *unplaced, "--detector", "cva", "--accept", "no-place", "--out", out)
     assert told.status == 0, told.err

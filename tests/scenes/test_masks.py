@@ -159,7 +159,7 @@ def test_a_mask_without_a_crs_for_scenes_with_one_is_refused(folder):
 
 def test_a_mask_of_fractions_is_refused(folder):
     mask = write_scene(folder / "float.tif", np.zeros((40, 50), np.float32))
-    with pytest.raises(InputError, match="holds float32 values; a mask holds whole numbers"):
+    with pytest.raises(InputError, match="holds float32 values; a mask holds integers"):
         masked(folder, mask)
 
 

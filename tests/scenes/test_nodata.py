@@ -1,4 +1,4 @@
-"""A pixel is compared only where both dates are valid, however each file says so."""
+"""A pixel is compared only where both dates are valid, however each file declares it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def in_the_last_band_only(path, array, good):
     return write_scene(path, np.concatenate([array[:-1], np.where(good, array[-1:], nodata)]), nodata=nodata)
 
 
-def by_vrt_of_its_own_value_a_band(path, array, good):
+def by_vrt_with_one_value_per_band(path, array, good):
     """Two bands with different nodata values, as only some formats have them."""
     sided = array.copy()
     sided[0][~good], sided[1][~good] = 7, 9
@@ -107,7 +107,7 @@ def by_vrt_of_its_own_value_a_band(path, array, good):
 
 KINDS = [
     nodata_value, mask_inside, mask_beside, alpha, faint_alpha, nan_undeclared, nan_declared, infinite,
-    too_large_for_float32, lowest_float, in_the_last_band_only, by_vrt_of_its_own_value_a_band,
+    too_large_for_float32, lowest_float, in_the_last_band_only, by_vrt_with_one_value_per_band,
 ]  # fmt: skip
 
 
@@ -299,7 +299,7 @@ def test_what_hides_enters_no_statistic_and_no_distance(tmp_path, dtype, value):
         ((7, "auto"), "other"),
     ],
 )
-def test_what_the_user_says_of_nodata_stands_above_all(tmp_path, given, hidden):
+def test_nodata_of_the_user_overrides_all(tmp_path, given, hidden):
     array = random_scene(1, 2, *SHAPE)
     array[array == 7] = 8
     array[:, ~outside(BEFORE_HOLE)] = 0

@@ -113,7 +113,7 @@ def test_every_real_data_type_is_read(tmp_path, dtype, align):
         np.testing.assert_array_equal(tile.before, tile.after)
 
 
-def test_different_data_types_are_compared_and_it_is_said(tmp_path):
+def test_different_data_types_are_compared_with_a_note(tmp_path):
     array = random_scene(0, 2)
     before = write_scene(tmp_path / "before.tif", array)
     after = write_scene(tmp_path / "after.tif", array.astype("uint16") * 100)
@@ -163,7 +163,7 @@ def test_a_jpeg_is_compared_with_itself(tmp_path):
     assert (score_whole(pair) < 0.01).all()
 
 
-def test_a_picture_of_numbered_colours_is_said_to_hold_them(tmp_path):
+def test_a_picture_of_numbered_colours_is_reported(tmp_path):
     path = tmp_path / "colours.png"
     with rasterio.open(path, "w", driver="PNG", width=30, height=20, count=1, dtype="uint8") as dataset:
         dataset.write(random_scene(0, 1, 20, 30) % 4)
@@ -294,7 +294,7 @@ def test_a_file_that_breaks_while_it_is_read_is_named_with_the_place(tmp_path, d
     assert str(failure.value).startswith(f"{after} cannot be read at rows") and "\n" not in str(failure.value)
 
 
-def test_a_file_that_was_replaced_between_two_jobs_is_opened_anew(tmp_path):
+def test_a_file_that_was_replaced_between_two_jobs_is_opened_again(tmp_path):
     path = tmp_path / "scene.tif"
     write_scene(path, random_scene(0))
     first = read_whole(open_pair(str(path), str(path)))

@@ -88,7 +88,7 @@ def test_a_server_that_goes_down_while_the_pair_is_checked_interrupts_the_job(
     assert "cannot be read" in told.err and "resumes" in told.err
 
 
-def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_carries_on(
+def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_resumes(
     scenes, server, tmp_path, monkeypatch
 ):
     import rsdetect.scoring.engine as engine
