@@ -55,7 +55,7 @@ class Validity:
     )
 
     def usable(self, values: NDArray[Any], bands: Sequence[int]) -> BoolArray:
-        """Validity of values (bands, height, width): True where no nodata hides the pixel, (height, width)."""
+        """Validity of values (bands, height, width): True where no nodata hides a pixel, (height, width)."""
         found = np.ones(values.shape[1:], dtype=bool)
         one, every = dict(self.in_one), dict(self.in_all)
         filled: BoolArray | None = None

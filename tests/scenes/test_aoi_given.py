@@ -1,4 +1,4 @@
-"""`aoi` takes what a notebook holds: frames, geometries and mappings, bit-identical to the file of the same."""
+"""`aoi` takes what a notebook holds: frames, geometries and mappings, equal to the file bit for bit."""
 
 from __future__ import annotations
 
