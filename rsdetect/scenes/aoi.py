@@ -1,4 +1,4 @@
-"""The area of interest: polygons of a vector file or of a caller, in pixel coordinates of the pair's grid."""
+"""Area of interest: polygons of a vector file or of a caller, in pixel coordinates of the pair's grid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GIVEN = "the given area of interest"
 
 @dataclass(frozen=True)
 class Area:
-    """Polygons that a caller gave, as options and records keep them."""
+    """Area of interest given as polygons, for options and records."""
 
     wkt: str
     crs: str | None  # as WKT; None = that of the scenes
@@ -52,7 +52,7 @@ _SNAP = 1024
 
 
 def settle_aoi(given: AoiLike | None) -> str | Area | None:
-    """What `aoi` was given, as a path or an `Area`.
+    """Normalise a given area of interest to a path or an `Area`.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def settle_aoi(given: AoiLike | None) -> str | Area | None:
 
 
 def read_aoi(given: AoiLike, grid: Grid) -> bytes:
-    """The polygons of an area of interest on `grid`, in (column, row), as WKB; of a file, its first layer's.
+    """Read the area of interest on `grid`, in (column, row), as WKB; of a file, its first layer.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _read_area(area: Area, grid: Grid) -> Any:
 
 
 def _area_of(geometries: Any, crs: Any) -> Area:
-    """Geometries and whatever pyproj takes as a CRS."""
+    """Geometries of an area of interest, and their CRS for pyproj."""
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
@@ -160,7 +160,7 @@ def _geometries(given: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def polygons_on(geometry: Any, grid: Grid, path: str) -> bytes:
-    """The polygons of a GeoSeries, read from `path`, on `grid`, in (column, row), as WKB.
+    """Polygons of a GeoSeries, read from `path`, on `grid`, in (column, row), as WKB.
 
     Raises
     ------
@@ -171,12 +171,12 @@ def polygons_on(geometry: Any, grid: Grid, path: str) -> bytes:
 
 
 def touches_window(aoi: bytes, window: Window) -> bool:
-    """True when the area and the window share a point."""
+    """True if the area of interest and the window intersect."""
     return bool(_area(aoi).intersects(_box(window)))
 
 
 def inside_aoi(aoi: bytes, window: Window) -> BoolArray:
-    """(height, width) bool: the pixels of `window` whose centre lies in the area or on its border."""
+    """Mask (height, width) of the pixels of `window` with centres in the area of interest or on its border."""
     area = _area(aoi)
     box = _box(window)
     if area.covers(box):

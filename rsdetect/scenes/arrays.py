@@ -26,7 +26,7 @@ _STRIP = 4 * 2**20  # pixels that are hashed at a time
 
 @dataclass(frozen=True, eq=False)
 class DataArraySource:
-    """A DataArray on a regular grid.
+    """Source of an xarray DataArray on a regular grid.
 
     It pickles, with all its pixels where they are in memory.
     """
@@ -38,7 +38,7 @@ class DataArraySource:
 
     @classmethod
     def of(cls, array: DataArray, role: str) -> DataArraySource:
-        """Settle dimensions and grid.
+        """Source of a DataArray, with its dimensions and grid.
 
         Raises
         ------
@@ -73,12 +73,12 @@ class DataArraySource:
 
     @property
     def name(self) -> str:
-        """The file that the array was opened from, or its role in the call and its name."""
+        """Name of the array: the file it was opened from, or its role in the call and its name."""
         return self.label
 
     @property
     def in_process(self) -> bool:
-        """Always True."""
+        """True: the array is in this process."""
         return True
 
     def header(self) -> Header:
@@ -102,7 +102,7 @@ class DataArraySource:
         )
 
     def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[Any], BoolArray]:
-        """Compute a window, by this thread alone: how many chunks are alive is up to the caller."""
+        """Compute a window of the array in this thread; the caller controls the chunks in memory."""
         band, y, x = self.dims
         rows, cols = window.slices_in(self.grid.window)
         part = self.array.isel({y: rows, x: cols})
@@ -114,7 +114,7 @@ class DataArraySource:
         return values, np.ones(window.shape, dtype=bool)  # nodata is in the header
 
     def token(self) -> str:
-        """Of a Dask array its name, which Dask makes from the graph; else a hash of every pixel.
+        """Token of the array: the name of a Dask array, made from its graph, else a hash of every pixel.
 
         A graph's name covers what it computes from: of files read through rioxarray their path and time
         stamp, of an array in memory its values; a graph whose origin Dask cannot hash has another name in
@@ -152,7 +152,7 @@ class DataArraySource:
         return None
 
     def _block_shape(self) -> tuple[int, int]:
-        """The largest chunk of a lazy array; what is in memory has none of its own."""
+        """Block shape of an array: the largest chunk of a lazy one."""
         chunks = self.array.chunksizes
         _, y, x = self.dims
         high, wide = chunks.get(y, (BLOCK,)), chunks.get(x, (BLOCK,))

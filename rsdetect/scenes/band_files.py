@@ -15,7 +15,7 @@ _SUFFIXES = (".zip", ".tar")
 
 @dataclass(frozen=True)
 class BandFile:
-    """One band."""
+    """Band file of a scene: one band."""
 
     name: str  # lower case
     path: str  # absolute, or an address as GDAL takes it
@@ -24,13 +24,13 @@ class BandFile:
 
     @property
     def shown(self) -> str:
-        """The path for messages and records."""
+        """Path of the band file for messages and records."""
         return without_query(self.path)
 
 
 @dataclass(frozen=True)
 class BandFiles:
-    """Bands of one scene, each in its own file. It pickles, and holds no open file."""
+    """Band files of one scene. It can be pickled, and holds no open file."""
 
     name: str  # for messages: the product's folder or archive, or the files
     files: tuple[BandFile, ...]
@@ -40,7 +40,7 @@ class BandFiles:
 
     @property
     def version(self) -> tuple[int, int] | None:
-        """(bytes, latest modification time in ns) of all files; None where one is not local."""
+        """Version of all band files: (bytes, latest modification time in ns); None if one is not local."""
         versions = [file.version for file in self.files]
         local = [version for version in versions if version is not None]
         if len(local) < len(versions):
@@ -49,7 +49,7 @@ class BandFiles:
 
 
 def name_of_files(paths: Sequence[str]) -> str:
-    """What messages call a list of files: those in the folder of the first one by their names alone.
+    """Name of a list of band files for messages: files in the folder of the first one by name only.
 
     >>> name_of_files(["/data/B02.tif", "/data/B03.tif", "/other/B04.tif"])
     '/data/B02.tif, B03.tif, /other/B04.tif'
@@ -60,7 +60,7 @@ def name_of_files(paths: Sequence[str]) -> str:
 
 
 def without_query(path: str) -> str:
-    """A path or address without what follows `?`, where addresses carry signatures.
+    """Path or URL without the query after `?`, which may have a signature.
 
     >>> without_query("/vsicurl/https://host/B04.tif?sig=secret"), without_query("/data/B04.tif")
     ('/vsicurl/https://host/B04.tif', '/data/B04.tif')
@@ -69,7 +69,7 @@ def without_query(path: str) -> str:
 
 
 def file_version(path: str) -> tuple[int, int] | None:
-    """(bytes, modification time in ns) of a local file, or of the archive it lies in; None for others."""
+    """Version of a local file or its archive: (bytes, modification time in ns); None for others."""
     try:
         stat = Path(_archive_of(path) or path).stat()
     except (OSError, ValueError):
@@ -78,7 +78,7 @@ def file_version(path: str) -> tuple[int, int] | None:
 
 
 def _archive_of(path: str) -> str | None:
-    """The archive in the file system that a file of `/vsizip/` or `/vsitar/` lies in."""
+    """Archive in the file system that contains a file of `/vsizip/` or `/vsitar/`."""
     for start in _ARCHIVES:
         if path.startswith(start):
             inner = PurePath(path.removeprefix(start))

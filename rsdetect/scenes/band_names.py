@@ -1,4 +1,4 @@
-"""Common names of bands (red, nir, ...) by the names that products give their files."""
+"""Band names (red, nir, ...) from the names of products' files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BAND = re.compile(r"(?:^|[_-])(b\d{1,2}a?)(?:_\d\dm)?$", re.IGNORECASE)
 
 
 def band_name(stem: str) -> str:
-    """The name of the band in a file, by the file's name without its suffix.
+    """Band name of a file, from the file's name without its suffix.
 
     >>> band_name("T32UPU_20210704T101031_B04_10m"), band_name("S2A_OPER_T40RBN_B8A"), band_name("B2")
     ('red', 'b8a', 'blue')
@@ -57,12 +57,12 @@ def band_name(stem: str) -> str:
 
 
 def common_name(name: str) -> str:
-    """STAC's common name as detectors call the band: swir16 and swir22 are swir1 and swir2."""
+    """Band name of detectors for STAC's common name: swir16 and swir22 are swir1 and swir2."""
     return _SYNONYMS.get(name.lower(), name.lower())
 
 
 def place_in_order(stem: str) -> tuple[float, str]:
-    """Sorts file names by band number, 8A after 8."""
+    """Sort key of file names by band number, 8A after 8."""
     found = _BAND.search(stem)
     if not found:
         return 0, stem

@@ -1,4 +1,4 @@
-"""Which bands of each scene are compared, by number or by name."""
+"""Choice of the bands to compare in each scene, by number or by name."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rsdetect.scenes.header import Header
 
 @dataclass(frozen=True)
 class WantedBands:
-    """What a detector with bands of its own takes."""
+    """Bands that a detector requires or can use."""
 
     names: tuple[str, ...]  # in its order
-    required: int  # the first so many must be there; the others help where they are
+    required: int  # number of first bands that are required; the others are optional
 
 
 @dataclass(frozen=True)
 class BandChoice:
-    """The bands to compare, in the order in which the detector gets them."""
+    """Choice of the bands to compare, in the detector's order."""
 
     before: tuple[int, ...]  # band numbers in the before file, 1 = first
     after: tuple[int, ...]  # band numbers in the after file
@@ -30,7 +30,7 @@ class BandChoice:
 
 
 def parse_bands(text: str | None) -> tuple[int | str, ...] | None:
-    """Read what `--bands` takes.
+    """Parse `--bands`.
 
     >>> parse_bands("3,2,1"), parse_bands("red, NIR")
     ((3, 2, 1), ('red', 'nir'))
@@ -49,7 +49,7 @@ def choose_bands(
     requested: Sequence[int | str] | None,
     wanted: WantedBands | None,
 ) -> BandChoice:
-    """Settle the bands of both scenes.
+    """Choose the bands of both scenes.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def choose_bands(
 
 
 def _normal(requested: Sequence[int | str]) -> tuple[int | str, ...]:
-    """Names in lower case, numbers as int; a text, as Python's users may give it, like the command line's."""
+    """Normalise requested bands: names in lower case, numbers as int; text as on the command line."""
     if not requested:
         raise InputError("`bands` chooses no band; leave it out to compare all.")
     return tuple(band.strip().lower() if isinstance(band, str) else int(band) for band in requested)
@@ -111,7 +111,7 @@ def _requested(
 
 
 def _slots(requested: tuple[int | str, ...], wanted: WantedBands) -> tuple[int, ...]:
-    """Which of the detector's bands each requested one is: by name if all are its names, else by order."""
+    """Slot of each requested band in the detector's order: by name if all are its names, else by order."""
     if all(band in wanted.names for band in requested) and len(set(requested)) == len(requested):
         slots = tuple(wanted.names.index(str(band)) for band in requested)
         if set(range(wanted.required)) <= set(slots):
@@ -161,7 +161,7 @@ def _all_bands(before: Header, after: Header) -> BandChoice:
 
 
 def _by_names(header: Header, wanted: WantedBands) -> dict[int, int] | None:
-    """Band number for each slot whose name the file has; None where a required one is missing."""
+    """Band numbers of the slots whose names a file has; None if a required band is missing."""
     found = {
         slot: header.names.index(name) + 1 for slot, name in enumerate(wanted.names) if name in header.names
     }

@@ -1,4 +1,4 @@
-"""How GeoTIFFs are laid out that are written by windows."""
+"""GeoTIFF profiles of files that are written by windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUICK = {"compress": "zstd", "zstd_level": 1, "sparse_ok": True}
 def geotiff_profile(
     grid: Grid, dtype: DTypeLike, *, count: int = 1, nodata: float | None = None, block: int | None = None
 ) -> dict[str, Any]:
-    """What `rasterio.open` wants for a new file on `grid`; compression comes on top.
+    """GeoTIFF profile for `rasterio.open` of a new file on `grid`, without compression.
 
     Parameters
     ----------

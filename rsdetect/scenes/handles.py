@@ -1,4 +1,4 @@
-"""Open raster files, one handle a thread: GDAL's handles must not be shared between threads."""
+"""Handles of open raster files, one per thread, because GDAL's handles must not be shared."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def open_raster(path: str, *, of: str | None = None) -> Any:
 
 
 def gdal_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
-    """A window as rasterio takes it, in ranges of rows and of columns."""
+    """Window of rasterio, in ranges of rows and columns, for a GDAL handle."""
     return (window.row_off, window.row_end), (window.col_off, window.col_end)
 
 
 def one_line(error: BaseException) -> str:
-    """What GDAL said, on one line and without a full stop."""
+    """GDAL's error message on one line, without a full stop."""
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
     text = " ".join(str(cause).split()).rstrip(".")
     return text or type(error).__name__
 
 
 def read_failure(what: str, error: Exception, *, is_local: bool) -> ReadError | SourceUnavailable:
-    """What to raise where a file that could be opened before cannot be read.
+    """Error for a failed read of a file that could be opened before.
 
     A local file is damaged permanently. A remote one may become available again, so the job is interrupted.
 
@@ -82,7 +82,7 @@ def alpha_band(dataset: Any) -> int | None:
 
 
 def alpha_in_use(dataset: Any, bands: tuple[int, ...]) -> int | None:
-    """The alpha band, unless a mask band outranks it or it is itself among the compared `bands`."""
+    """Alpha band in use, unless a mask band overrides it or it is among the compared `bands`."""
     alpha = alpha_band(dataset)
     return None if alpha in bands or has_mask_band(dataset) else alpha
 
@@ -93,7 +93,7 @@ def has_mask_band(dataset: Any) -> bool:
 
 
 def keep_open(dataset: Any, stack: ExitStack) -> Any:
-    """Leave `dataset` open until `stack` is closed.
+    """Keep the handle `dataset` open until `stack` is closed.
 
     Not by entering it: rasterio ties an entered dataset to a GDAL environment, made where there is none, and
     closing it later, under another environment, would take that one away.
@@ -103,7 +103,7 @@ def keep_open(dataset: Any, stack: ExitStack) -> Any:
 
 
 def with_gdal_environment(read: Callable[P, T]) -> Callable[P, T]:
-    """Read under a GDAL environment, one made for the call where the thread has none.
+    """Decorator to read with a GDAL environment, created for the call if the thread has none.
 
     Without one, GDAL writes its own complaints straight to stderr.
     """
@@ -117,7 +117,7 @@ def with_gdal_environment(read: Callable[P, T]) -> Callable[P, T]:
 
 
 def thread_handle(key: Any, opener: Callable[[ExitStack], Any]) -> Any:
-    """This thread's open handle for `key`, opened on first use; the least used one is closed.
+    """Open handle of this thread for `key`, opened on first use; the least recently used one is closed.
 
     `opener` keeps every dataset that it opens on the stack it is given, by `keep_open`.
     """
@@ -136,7 +136,7 @@ def thread_handle(key: Any, opener: Callable[[ExitStack], Any]) -> Any:
 
 
 def close_handles() -> None:
-    """Close the handles of the calling thread."""
+    """Close the open handles of the calling thread."""
     for _, stack in getattr(_local, "handles", {}).values():
         stack.close()
     _local.handles = OrderedDict()

@@ -1,4 +1,4 @@
-"""The header of a scene: its grid, its bands, and what else the file says without pixels being read."""
+"""Header of a scene: grid, bands and other properties that are known without reading pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PIXEL_GRID = Affine(1, 0, 0, 0, -1, 0)
 
 @dataclass(frozen=True)
 class Header:
-    """What a scene's file, or another source, says of itself."""
+    """Header of a scene's file or another source."""
 
     path: str  # the source's name where it is no file
     grid: Grid
@@ -48,7 +48,7 @@ class Header:
     files: BandFiles | None = None  # where each band is a file of its own
 
     def validity(self, bands: tuple[int, ...], given: Nodata = "auto") -> Validity:
-        """The rule by which a pixel of the chosen `bands` is data; `given` = what the user says of nodata."""
+        """Validity rule of the header for the chosen `bands`; `given` = nodata of the user."""
         return validity_of(
             self.nodatas or (None,) * len(self.dtypes),
             self.dtypes,
@@ -66,12 +66,12 @@ class Header:
 
     @property
     def usable(self) -> tuple[int, ...]:
-        """Numbers of the bands that are not alpha."""
+        """Numbers of the header's bands that are not alpha."""
         return tuple(i for i in range(1, len(self.names) + 1) if i != self.alpha)
 
 
 def read_header(scene: str | BandFiles) -> Header:
-    """Open a scene, look, and close it again. `SceneError` when it is no raster of real numbers."""
+    """Read the header of a scene. `SceneError` if it is not a raster of real numbers."""
     if isinstance(scene, str):
         with open_raster(scene) as dataset:
             return valid_header(dataset, scene)
@@ -80,7 +80,7 @@ def read_header(scene: str | BandFiles) -> Header:
 
 
 def valid_header(dataset: Any, path: str) -> Header:
-    """The header of an open dataset, called `path`. `SceneError` when it is no raster of real numbers."""
+    """Header of an open dataset, named `path`. `SceneError` if it is not a raster of real numbers."""
     if dataset.count == 0:
         parts = ", ".join(dataset.subdatasets[:3])
         raise SceneError(f"{path} holds several rasters and no band of its own; name one of them: {parts}")

@@ -1,4 +1,4 @@
-"""Which quality mask hides the ground of each scene of a pair."""
+"""Quality masks of the scenes of a pair."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def masks_of_pair(
     options: PairOptions, before: Scene, after: Scene
 ) -> tuple[MaskFile | None, MaskFile | None]:
-    """The masks that the user names, or those that belong to the scenes' products.
+    """Masks of a pair: those given by the user, or those of the scenes' products.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def masks_of_pair(
 
 
 def _own_mask(options: PairOptions, scene: Scene) -> MaskFile | None:
-    """The quality mask of the scene's product, read as the product's documents say or as the user does."""
+    """Quality mask of the scene's product, with the documented meaning or the user's."""
     if scene.files is None or scene.files.mask is None:
         return None
     path, meaning = scene.files.mask

@@ -1,4 +1,4 @@
-"""Open a pair of scenes: headers only. The grids are compared here, once, and nowhere else."""
+"""Pair of scenes, opened by headers only. The grids are compared only here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "avera
 
 
 class PairKeywords(TypedDict, total=False):
-    """`PairOptions` as the keywords of a call."""
+    """Keywords of `PairOptions`, for typed calls."""
 
     bands: Sequence[int | str] | None
     masks: Sequence[str | Path] | str | Path
@@ -52,7 +52,7 @@ class PairKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class PairOptions:
-    """How the user wants the pair to be read."""
+    """Options of reading a pair."""
 
     bands: Sequence[int | str] | None = None  # numbers from 1 or names; None = the detector's choice
     masks: tuple[str, ...] = ()  # one file for both dates, or one for each; "" = none for that date
@@ -89,7 +89,7 @@ class PairOptions:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two scenes on one grid. A description: it pickles and holds no open file."""
+    """Pair of scenes on one grid. A description: it can be pickled and holds no open file."""
 
     before: Scene
     after: Scene
@@ -105,11 +105,11 @@ class Pair:
 
     @property
     def has_georeference(self) -> bool:
-        """False for a plain pixel grid, on which areas are counted in pixels."""
+        """False for a pair on a plain pixel grid, where areas are in pixels."""
         return self.grid.crs is not None
 
     def looks_at(self, window: Window) -> bool:
-        """True when some pixel of `window` may be scored, as far as the area of interest says."""
+        """True if some pixel of `window` is inside the pair's area of interest."""
         if self.aoi is None:
             return not window.intersection(self.grid.window).is_empty
         return touches_window(self.aoi, window)
@@ -176,7 +176,7 @@ def open_pair(
 
 
 def read_tile(pair: Pair, tile: TileWindow) -> Tile:
-    """Read both dates under `tile.read`; the one place where pixels of a pair come from.
+    """Read both dates of a pair in `tile.read`; the only place where pixels of a pair are read.
 
     Outside the grid, outside the area of interest and where either date is not valid, `valid` is False.
 

@@ -37,13 +37,13 @@ _BY_HAND = "give its bands by name instead, as in {'red': FILE, 'nir': FILE}"
 
 @dataclass(frozen=True)
 class _Holding:
-    """The files of a folder or archive."""
+    """Files of a product's folder or archive."""
 
     path: Path
     names: tuple[str, ...]  # with / between folders
 
     def text(self, name: str) -> str:
-        """The content of a small file."""
+        """Content of a small file of a product."""
         if self.path.is_dir():
             return (self.path / name).read_text(encoding="utf-8", errors="replace")
         if self.path.suffix.lower() == ".zip":
@@ -54,7 +54,7 @@ class _Holding:
             return "" if member is None else member.read().decode("utf-8", errors="replace")
 
     def gdal(self, name: str) -> str:
-        """What GDAL opens."""
+        """Path of a product's file for GDAL."""
         full = self.path.absolute()
         if self.path.is_dir():
             return str(full / name)
@@ -66,12 +66,12 @@ class _Holding:
 
 
 def open_product(path: str) -> BandFiles | None:
-    """The product in a local folder, `.zip` or `.tar`; None where it is none that is known here.
+    """Open the product in a local folder, `.zip` or `.tar`; None if it is no known product.
 
     Raises
     ------
     InputError
-        The product is not whole, or holds several scenes.
+        The product is incomplete, or has several scenes.
     """
     held = _holding(Path(path))
     if held is None:

@@ -1,4 +1,4 @@
-"""One scene of a pair: which pixels of which file, and how they are read."""
+"""Scene of a pair: pixels of a file or source, and reading them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _BROKEN: tuple[type[Exception], ...] = (SceneError, *GDAL_ERRORS)
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A cloud or quality mask, on any grid that has the scene's CRS or can be warped to it."""
+    """Mask file of a scene: clouds or quality, on any grid that can be warped to the scene's."""
 
     path: str
     version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
@@ -49,7 +49,7 @@ class MaskFile:
     # Without values or bits, every value but 0 hides the ground.
 
     def hides(self, classes: NDArray[np.int64]) -> BoolArray:
-        """Where the mask hides the ground; -1 (the mask does not reach there) counts as hidden."""
+        """Pixels that the mask hides; -1 (outside of the mask) is hidden."""
         hidden: BoolArray = classes == -1
         if self.values:
             hidden |= np.isin(classes, self.values)
@@ -62,7 +62,7 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class Scene:
-    """One date of a pair. It pickles, and holds no open file, unless its source does not."""
+    """Scene of one date of a pair. It can be pickled and holds no open file, if its source does not."""
 
     path: str  # whatever GDAL opens; the name of a source or of a scene of `files`
     version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file, or of all `files`
@@ -81,13 +81,13 @@ class Scene:
 
     @property
     def name(self) -> str:
-        """The file's name without its folder."""
+        """File name of the scene without its folder."""
         return file_name(self.path)
 
 
 @with_gdal_environment
 def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
-    """Read `window`, counted on the pair's grid.
+    """Read a `window` of a scene, on the pair's grid.
 
     Returns
     -------
@@ -129,14 +129,14 @@ def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
 def sharing_blocks(
     windows: Mapping[Scene, Sequence[Window]], most_bytes: int
 ) -> Iterator[list[SharedBlocks]]:
-    """Inside, the threads of this process share what they decode of each scene.
+    """Share decoded blocks of scenes between the threads of this process, in a context.
 
     Parameters
     ----------
     windows
-        What will be read of each scene, each window once, counted on the pair's grid.
+        Windows that will be read of each scene, each once, on the pair's grid.
     most_bytes
-        Memory for what is kept of all of them.
+        Memory of the cache.
     """
     planned: dict[Scene, list[Window]] = {}
     for scene, places in windows.items():
@@ -166,7 +166,7 @@ _shared: dict[Scene, SharedBlocks] = {}
 
 
 def _file_key(scene: Scene) -> Scene:
-    """What a scene reads from its file, wherever on the pair's grid that lies."""
+    """Key of the pixels that a scene reads from its file, independent of the pair's grid."""
     return replace(scene, mask=None, offset=(0, 0))
 
 

@@ -1,4 +1,4 @@
-"""A `pystac.Item` as a scene of band files. pystac itself is not imported: who has an item has it."""
+"""STAC items (`pystac.Item`) as scenes of band files, without importing pystac."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEFT_OUT = ("lwir", "pan")
 
 
 def stack_item(item: Any) -> BandFiles:
-    """The bands of an item by their common names, its date, and its quality mask.
+    """Stack the bands of a STAC item by their common names, with its date and quality mask.
 
     A band is an asset with one entry in `eo:bands` or `bands` that has a common name; of several with one
     name (three red edges) the others keep the keys of their assets.
@@ -55,7 +55,7 @@ def stack_item(item: Any) -> BandFiles:
 
 
 def declared_nodata(asset: Any) -> float | None:
-    """The nodata value that a catalogue gives for all bands of an asset; None where it gives none.
+    """Declared nodata value of all bands of a STAC asset; None without one.
 
     By the raster extension (`raster:bands`) or STAC 1.1 (`bands`, or the asset itself).
     """
@@ -71,7 +71,7 @@ def declared_nodata(asset: Any) -> float | None:
 
 
 def _band(asset: Any) -> str | None:
-    """The common name of the one band of an image; None for anything else."""
+    """Common name of a STAC asset with one band; None for others."""
     listed = asset.extra_fields.get("eo:bands") or asset.extra_fields.get("bands") or [asset.extra_fields]
     if len(listed) != 1 or not (asset.media_type or _IMAGES[0]).lower().startswith(_IMAGES):
         return None

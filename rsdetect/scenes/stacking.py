@@ -1,7 +1,7 @@
-"""Band files as one raster: a VRT whose text is itself what GDAL opens, so that no file is written.
+"""Stacking of band files to one raster: a VRT that GDAL opens from text, so that no file is written.
 
-Bands on the finest grid of the set are read as they are. All others are warped onto it by a view that gives
-the same pixels whichever window is read (`rsdetect.scenes.warping`).
+Bands on the finest grid of the set are read as they are. All others are warped to it by a view that does not
+depend on the window (`rsdetect.scenes.warping`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Band:
 
 @with_gdal_environment
 def stack_files(paths: Mapping[str, str | os.PathLike[str]], known: Known | None = None) -> BandFiles:
-    """The bands `name: file` as one scene on the grid of the finest.
+    """Stack the bands `name: file` to one scene on the grid of the finest.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _open(name: str, path: str, known: Known) -> _Band:
 
 
 def _pixel_size(band: _Band, bands: list[_Band]) -> float:
-    """For the order of fineness; of files without georeference, which cover one ground, by their size."""
+    """Pixel size to order stacked bands; of files without georeference, from their size."""
     if any(other.header.georeferenced != band.header.georeferenced for other in bands):
         placed = next(other for other in bands if other.header.georeferenced)
         other = next(other for other in bands if not other.header.georeferenced)
@@ -119,7 +119,7 @@ def _pixel_size(band: _Band, bands: list[_Band]) -> float:
 
 
 def _placed(band: _Band, finest: _Band) -> _Band:
-    """The band with the resampling that brings it onto the grid of the finest."""
+    """Band to stack, with the resampling to the grid of the finest."""
     own, grid = band.header.grid, finest.header.grid
     if not band.header.georeferenced:
         same = own.shape == grid.shape
@@ -147,12 +147,12 @@ def _with(band: _Band, grid: Grid, resampling: str | None) -> _Band:
 
 
 def _resampling(band: _Band) -> str:
-    """Classes have no values in between."""
+    """Resampling of a stacked band: nearest for classes, else bilinear."""
     return "nearest" if band.header.has_palette or known_mask(band.file.name) else "bilinear"
 
 
 def _covered(own: Grid, grid: Grid) -> float:
-    """Share of `grid` that `own` covers."""
+    """Share of the stack's `grid` that `own` covers."""
     if grid.crs is None:
         left, bottom, right, top = own.bounds
         other = grid.bounds
@@ -207,7 +207,7 @@ def _vrt(bands: list[_Band], finest: _Band, date: str | None) -> str:
 
 
 def _view(band: _Band, grid: Grid) -> str:
-    """What GDAL opens as the band on the grid of the set."""
+    """VRT of a band on the grid of the stack."""
     if band.resampling is None:
         return band.file.path
     header = band.header
@@ -220,7 +220,7 @@ def _view(band: _Band, grid: Grid) -> str:
 
 
 def _filling(band: _Band, grid: Grid) -> float:
-    """What a warped band holds where it has no data of its own.
+    """Fill value of a warped band of the stack where it has no data.
 
     Its nodata value, where that may be data beside other bands; NaN, which never is, where the value cannot
     be, and for a file that ends before the grid does.
@@ -234,7 +234,7 @@ def _filling(band: _Band, grid: Grid) -> float:
 
 
 def _reaches(own: Grid, grid: Grid) -> bool:
-    """True when `own` covers all of `grid`, but for rounding."""
+    """True if `own` covers the stack's `grid`, up to rounding."""
     left, bottom, right, top = own.bounds
     inner = grid.bounds
     slack = 1e-3 * max(grid.pixel_size)
@@ -258,7 +258,7 @@ def _raster_band(number: int, band: _Band, dtype: str, view: str, grid: Grid, bl
 
 
 def _mask_band(bands: list[_Band], views: list[str]) -> str:
-    """Valid where the masks of all files that have one say so."""
+    """Mask band of the stack: valid where the masks of all files are valid."""
     sources = "".join(
         _source(view, "mask,1" if band.resampling is None else "2")
         for band, view in zip(bands, views, strict=True)
