@@ -176,7 +176,7 @@ def touches_window(aoi: bytes, window: Window) -> bool:
 
 
 def inside_aoi(aoi: bytes, window: Window) -> BoolArray:
-    """Mask (height, width) of the pixels of `window` with centres in the area of interest or on its border."""
+    """Mask (height, width) of the pixels of `window` whose centres lie in the area of interest."""
     area = _area(aoi)
     box = _box(window)
     if area.covers(box):
