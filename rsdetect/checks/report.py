@@ -84,7 +84,7 @@ class _BlockCounts:
 
 
 def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckReport:
-    """Check the pixels of a pair, of a large one in evenly spread blocks.
+    """Check the pixels of a pair to a report, of a large one in evenly spread blocks.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
 
 
 def _describe_nodata(scene: Scene) -> dict[str, Any]:
-    """Nodata value for JSON, which has neither infinity nor NaN; NaN has a separate field."""
+    """Nodata value of the report for JSON, which has neither infinity nor NaN."""
     rule = scene.validity
     nodata = next(iter(rule.values), scene.nodata)
     number = None if nodata is None or np.isnan(nodata) else nodata

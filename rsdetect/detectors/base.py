@@ -30,11 +30,11 @@ class Strip(Protocol):
 
     @property
     def late(self) -> int:
-        """Delay of the output in rows; at most the halo."""
+        """Delay of a detector strip's output in rows; at most the halo."""
         ...
 
     def push(self, rows: Tile) -> Float32Array:
-        """Take the next rows of the strip; (height, width) float32 probability of rows `late` higher up.
+        """Push the next rows into a detector's strip; returns the probability of rows `late` higher up.
 
         Values closer than the scorer's halo to the first row or the sides of the strip are undefined, as are
         those at invalid pixels.
@@ -82,7 +82,7 @@ class Scorer:
     strips: bool = False  # whether it can process strips (`strip`), without a whole tile in memory
 
     def score(self, tile: Tile) -> Float32Array:
-        """Change probability in [0, 1] over `tile.read`, (height, width) float32.
+        """Score a tile: change probability in [0, 1] over `tile.read`, (height, width) float32; base method.
 
         Values at invalid pixels and closer than `halo` to the edge of the window are undefined; the caller
         drops both. It runs in several threads and gives equal results for equal tiles.
@@ -90,7 +90,7 @@ class Scorer:
         raise NotImplementedError
 
     def provenance(self) -> State:
-        """Provenance of this scorer for the record, JSON types only, with `name` and `threshold`.
+        """Provenance of any scorer for the record, JSON types only, with `name` and `threshold`.
 
         It is part of a job's fingerprint, so it must change whenever scores could. By default all fields of
         the dataclass, under `fitted`; arrays as hashes.

@@ -111,7 +111,7 @@ def _standard(values: Float32Array, centre: float, scale: float) -> Float32Array
 
 
 def _fit_probability(lengths: Histogram) -> tuple[float, float]:
-    """Fit the probability of change vector lengths: midpoint by Otsu, slope by the linear discriminant.
+    """Fit the probability of CVA lengths: midpoint by Otsu, slope by the linear discriminant.
 
     With two normal classes of equal variance in the logarithm of the length, the posterior is a logistic
     function with slope (difference of means) / (variance): Fisher (1936), "The use of multiple measurements

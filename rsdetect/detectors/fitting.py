@@ -93,7 +93,7 @@ def read_fit(path: Path, detector: Detector) -> Scorer | None:
 
 
 def _split(value: Any, arrays: dict[str, Any]) -> Any:
-    """Split a state: strings replace its arrays, which are added to `arrays`."""
+    """Split a fitted state for storage: strings replace its arrays, which are added to `arrays`."""
     if isinstance(value, np.ndarray):
         name = f"{_ARRAY}{len(arrays)}"
         arrays[name] = np.ascontiguousarray(value)

@@ -82,7 +82,7 @@ _LATER = ("source_sha256", "parameters")
 
 
 def describe(detector: Detector, scorer: Scorer) -> State:
-    """Description of a fitted detector for record and fingerprint, JSON types only.
+    """Identity of a fitted detector for record and fingerprint, JSON types only.
 
     The scorer's provenance, with `parameters` of the detector if any, and for an external detector `source`:
     its class and file with the file's SHA-256.
@@ -101,7 +101,7 @@ def describe(detector: Detector, scorer: Scorer) -> State:
 
 
 def source_of(detector: Detector) -> dict[str, str] | None:
-    """Source of a detector: class, file and SHA-256 of the file; None for those of rsdetect.
+    """Source identity of a detector: class, file and SHA-256 of the file; None for those of rsdetect.
 
     Raises
     ------

@@ -36,7 +36,7 @@ class Normalisation:
     scale: tuple[float, ...]
 
     def apply(self, pixels: Float32Array, clip: float, slots: tuple[int, ...], out: Float32Array) -> None:
-        """Normalise each band of raw `pixels` into its slot of `out`, clipped to +-clip.
+        """Normalise each band of raw `pixels` for the learned network into its slot of `out`, clipped.
 
         Parameters
         ----------
@@ -252,7 +252,7 @@ _local = threading.local()
 
 
 def _room(shape: tuple[int, ...]) -> Float32Array:
-    """Buffer of the thread for normalised tiles of `shape`, uninitialised."""
+    """Buffer of the thread for the learned detector's normalised tiles of `shape`, uninitialised."""
     dates: Float32Array | None = getattr(_local, "dates", None)
     if dates is None or dates.shape != shape:
         _local.dates = dates = np.empty(shape, np.float32)

@@ -99,7 +99,7 @@ class Standard:
     scale: tuple[float, ...]
 
     def apply(self, pixels: Float32Array, band: int) -> Float32Array:
-        """A band of raw `pixels`, (bands, height, width), as (height, width) float32 within +-1000."""
+        """Standardise a band of raw `pixels` for a ratio, (bands, height, width) to (height, width)."""
         with np.errstate(over="ignore"):
             standard: Float32Array = pixels[band] - np.float32(self.centre[band])
             standard *= np.float32(min(1.0 / self.scale[band], _LARGEST))

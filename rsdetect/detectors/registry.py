@@ -71,7 +71,7 @@ DETECTORS = Registry()
 
 
 def find_detector(name: str) -> type[Detector]:
-    """Find the class of `--detector`: a name of `DETECTORS`, or FILE.py:Class.
+    """Find the class of `--detector` in the registry `DETECTORS`, or as FILE.py:Class.
 
     Raises
     ------

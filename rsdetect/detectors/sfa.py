@@ -122,7 +122,7 @@ class SfaDetector(Detector):
 
 
 def slow_features(before: Float64Array, after: Float64Array) -> Float64Array:
-    """Combinations of the bands of which the differences vary least.
+    """Slow features: combinations of the bands whose differences vary least.
 
     Parameters
     ----------

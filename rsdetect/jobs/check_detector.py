@@ -193,7 +193,7 @@ def _score(
     size: int | tuple[int, int],
     order: Callable[[int], NDArray[np.int64]] | None = None,
 ) -> Float32Array:
-    """Scores of all tiles of a trial, (height, width)."""
+    """Scores of all tiles of a trial of the checked detector, (height, width)."""
     plan = plan_tiles(pair.grid, size, scorer.halo, scorer.stride)
     tiles, whole = list(plan), np.full(pair.grid.shape, np.nan, np.float32)
     for i in order(len(tiles)) if order else range(len(tiles)):
@@ -228,7 +228,7 @@ def _trial(
 
 
 def _pixels(bands: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
-    """Trial scenes: two dates of textured ground, (bands, height, width), and validity, (height, width)."""
+    """Trial scenes to check a detector: two textured dates, (bands, height, width), and validity."""
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(5)

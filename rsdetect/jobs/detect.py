@@ -223,7 +223,7 @@ def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:
 
 
 def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudget) -> _Job:
-    """Plan the tiles of a job: of the requested size, else as large as the memory allows."""
+    """Plan the tiles of a detect job: of the requested size, else as large as the memory allows."""
     workers = _tiles_in_flight(options)
     if options.tile_size is None:
         plan = plan_for(pair, scorer, memory, workers)
@@ -233,7 +233,7 @@ def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudge
 
 
 def _tiles_in_flight(options: ScoreOptions) -> int:
-    """Number of tiles in flight, here or on the cluster; as many as local cores before a worker connects."""
+    """Number of tiles in flight of a detect job; as many as local cores before a worker connects."""
     if options.workers is not None:
         return options.workers
     there = 0 if options.scheduler is None else require_scheduler(options.scheduler)
@@ -241,7 +241,7 @@ def _tiles_in_flight(options: ScoreOptions) -> int:
 
 
 def _memory(options: ScoreOptions) -> MemoryBudget:
-    """Memory budget of the job; on a cluster, of each worker process, with one tile in flight."""
+    """Memory budget of a detect job; on a cluster, of each worker process, with one tile in flight."""
     workers = 1 if options.scheduler is not None else options.workers or usable_cores()
     asked = usual_memory(workers) if options.memory is None else parse_memory(options.memory)
     return MemoryBudget.of(asked, workers)
@@ -295,7 +295,7 @@ def _describe_plan(job: _Job) -> dict[str, Any]:
 
 
 def _with_full_paths(options: PairOptions) -> PairOptions:
-    """Options with full paths, so that `vectorize` finds masks and area of interest from any folder."""
+    """Options of a detect job with full paths, so that `vectorize` finds files from any folder."""
 
     def full(path: str) -> str:
         return str(Path(path).absolute()) if path and Path(path).exists() else path

@@ -99,7 +99,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure the time of a stage of the job."""
+        """Measure the time of a stage of the job for the record."""
         started = time.perf_counter()
         try:
             yield
@@ -130,7 +130,7 @@ def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
 
 
 def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan: TilePlan | None) -> str:
-    """Fingerprint of a run: 16 hexadecimal digits that change whenever the stored tiles could.
+    """Fingerprint of a run's record: 16 hexadecimal digits that change whenever the stored tiles could.
 
     Without a `plan`, which is then in the work store, the tiles may have any size.
     """

@@ -32,7 +32,7 @@ _WITHOUT_DIFFERENCES = "the polygons have no columns for the difference of the b
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Read the record of a finished run.
+    """Read the record of a finished run to vectorize.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def vectorize_run(
 
 
 def _scene(described: dict[str, Any]) -> SceneLike:
-    """Scene of a run, from its description in the record."""
+    """Scene of a run to vectorize, from its description in the record."""
     if "bands" not in described:
         return str(described["path"])
     mask = described["mask"]
@@ -106,7 +106,7 @@ def _scene(described: dict[str, Any]) -> SceneLike:
 
 @with_gdal_environment
 def _open_scenes(record: dict[str, Any]) -> Pair | None:
-    """Open the scored pair of a run; None if a scene is missing or has changed."""
+    """Open the scored pair of a run to vectorize; None if a scene is missing or has changed."""
     detector = record["detector"]
     wanted = detector.get("bands")
     inputs = record["inputs"]

@@ -102,7 +102,7 @@ def group_neighbours(places: Sequence[str], grids: Sequence[Grid], distance_m: f
 
 
 def adjoining_places(places: Sequence[str], grids: Sequence[Grid]) -> dict[str, set[str]]:
-    """Adjoining places of each place, with footprints within `ADJOINING_M`; none without georeference."""
+    """Group of adjoining places of each place, within `ADJOINING_M`; none without georeference."""
     found: dict[str, set[str]] = defaultdict(set)
     for i, j in neighbouring_footprints(grids, ADJOINING_M):
         if places[i] != places[j]:
@@ -127,7 +127,7 @@ _TURNS = (-360.0, 0.0, 360.0)  # degrees of longitude: footprints across the ant
 
 
 def _footprint_degrees(grid: Grid) -> shapely.Polygon:
-    """Footprint of a grid in degrees of longitude and latitude, continuous across the antimeridian."""
+    """Footprint for grouping, in degrees of longitude and latitude, continuous across the antimeridian."""
     assert grid.crs is not None
     corners = ((0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height))
     xs, ys = zip(*(grid.transform @ corner for corner in corners), strict=True)
@@ -144,7 +144,7 @@ def _to_degrees(crs: str) -> pyproj.Transformer:
 
 
 def _buffered_box(footprint: shapely.Polygon, distance_m: float) -> shapely.Polygon:
-    """Bounding box in degrees of all ground within a distance of a footprint."""
+    """Bounding box in degrees of all ground within the grouping distance of a footprint."""
     west, south, east, north = footprint.bounds
     up = 1.01 * distance_m / _METRES_PER_DEGREE
     aside = up / _longitude_scale(max(abs(south), abs(north)) + up)
@@ -152,7 +152,7 @@ def _buffered_box(footprint: shapely.Polygon, distance_m: float) -> shapely.Poly
 
 
 def _footprint_distance_m(one: shapely.Polygon, other: shapely.Polygon) -> float:
-    """Distance between footprints on a local plane, accurate to a percent below some tens of km."""
+    """Distance of footprints for grouping, on a local plane, accurate to a percent below some tens of km."""
     middle = (one.centroid.y + other.centroid.y) / 2
     scale = np.array([_METRES_PER_DEGREE * _longitude_scale(middle), _METRES_PER_DEGREE])
     flat = [shapely.transform(footprint, lambda xy: xy * scale) for footprint in (one, other)]
@@ -160,5 +160,5 @@ def _footprint_distance_m(one: shapely.Polygon, other: shapely.Polygon) -> float
 
 
 def _longitude_scale(latitude: float) -> float:
-    """Length of a degree of longitude relative to one of latitude; never 0."""
+    """Length of a degree of longitude relative to latitude for grouping; never 0."""
     return max(math.cos(math.radians(min(abs(latitude), 90.0))), 1e-3)

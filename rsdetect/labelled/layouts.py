@@ -99,7 +99,7 @@ def _recognise_layout(folder: Path) -> str:
 
 
 def _with_label_codings(pairs: list[LabelledPair]) -> list[LabelledPair]:
-    """Add one label coding per suffix of the raster labels: Onera codes TIFF and PNG differently."""
+    """Add label codings to the pairs of a layout, one per suffix: Onera codes TIFF and PNG differently."""
     kinds: dict[str, list[Path]] = defaultdict(list)
     for pair in pairs:
         kinds[pair.label.suffix.lower()].append(pair.label)
@@ -154,7 +154,7 @@ def _find_places_layout(folder: Path) -> list[LabelledPair]:
 
 
 def _find_label(place: Path) -> Path | None:
-    """Find the label of a place: drawn labels, else the truth that `rsdetect simulate` writes."""
+    """Find the label in the layout of a place: drawn labels, else the truth of `rsdetect simulate`."""
     for stem, suffixes in (("labels", RASTERS | VECTORS), ("label", RASTERS | VECTORS), ("truth", RASTERS)):
         if label := find_file_by_stem(place, stem, suffixes):
             return label

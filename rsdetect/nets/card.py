@@ -41,7 +41,7 @@ class Architecture(_CardPart):
 
     @property
     def stride_px(self) -> int:
-        """Total stride of the architecture; chips and tiles are multiples of it."""
+        """Total stride of the card's architecture; chips and tiles are multiples of it."""
         return 1 << len(self.widths)
 
     @property
@@ -50,7 +50,7 @@ class Architecture(_CardPart):
         return Layout(self.bands, self.widths, self.evidence, self.blocks, self.difference)
 
     def build(self) -> SiameseNet:
-        """Network of this architecture, randomly initialised."""
+        """Build the network of the card's architecture, randomly initialised."""
         from rsdetect.nets.siamese import SiameseNet
 
         return SiameseNet(self.bands, self.widths, self.evidence, self.blocks, self.difference)
@@ -73,7 +73,7 @@ class Calibration(_CardPart):
     change_share: Annotated[float, Field(gt=0, lt=1)]  # share of changed pixels that it was fitted for
 
     def probability(self, logit: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Calibrated probability of change in [0, 1], of the logits' shape and dtype."""
+        """Probability of change in [0, 1] by the card's calibration, of the logits' shape and dtype."""
         p = logit + logit.dtype.type(self.offset)
         p /= logit.dtype.type(-self.temperature)
         with np.errstate(over="ignore"):  # the reciprocal of infinity is 0, as required
@@ -92,7 +92,7 @@ class EightBit(_CardPart):
     f1: dict[str, dict[str, float]] = {}  # data set -> backend, "torch" (float32) among them -> F1
 
     def f1_lost(self, backend: str) -> float | None:
-        """F1 of float32 minus that of int8 on `backend`, mean over the data sets; None if not measured."""
+        """F1 lost by int8 on `backend` according to the card, mean over data sets; None if not measured."""
         lost = [scores["torch"] - scores[backend] for scores in self.f1.values() if backend in scores]
         return sum(lost) / len(lost) if lost else None
 

@@ -28,7 +28,7 @@ _TYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float6
 
 
 def find_model(model: str | os.PathLike[str]) -> Path:
-    """Path of a model file, given by path or by the name of a shipped model.
+    """Find a checkpoint: the model file of a path or of the name of a shipped model.
 
     Raises
     ------
@@ -51,12 +51,12 @@ def find_model(model: str | os.PathLike[str]) -> Path:
 
 
 def shipped_models() -> tuple[str, ...]:
-    """Names of the model files that are shipped with rsdetect."""
+    """Names of the checkpoints (model files) that are shipped with rsdetect."""
     return tuple(sorted(path.stem for path in _SHIPPED.glob(f"*{SUFFIX}")))
 
 
 def model_hash(model: str | os.PathLike[str]) -> str:
-    """SHA-256 of a model file, hexadecimal."""
+    """SHA-256 of a checkpoint (model file), hexadecimal."""
     path = find_model(model)
     try:
         with path.open("rb") as file:
@@ -66,7 +66,7 @@ def model_hash(model: str | os.PathLike[str]) -> str:
 
 
 def read_card(model: str | os.PathLike[str]) -> Card:
-    """Read the card of a model file without the weights.
+    """Read the card of a checkpoint (model file) without the weights.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def read_card(model: str | os.PathLike[str]) -> Card:
 
 
 def load_weights(model: str | os.PathLike[str]) -> tuple[Weights, Card]:
-    """Load the weights and the card of a model file.
+    """Load the weights and the card of a checkpoint (model file).
 
     Raises
     ------
@@ -115,7 +115,7 @@ def load_weights(model: str | os.PathLike[str]) -> tuple[Weights, Card]:
 
 
 def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
-    """Load the network of a model file, in eval mode on the CPU, with its card; errors as `load_weights`."""
+    """Load network and card of a checkpoint (model file), in eval mode on the CPU."""
     from rsdetect.nets.siamese import SiameseNet
 
     weights, card = load_weights(model)
@@ -123,7 +123,7 @@ def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
 
 
 def save_model(path: str | os.PathLike[str], net: SiameseNet, card: Card) -> None:
-    """Save weights and card as a model file, atomically."""
+    """Save weights and card as a checkpoint (model file), atomically."""
     path = Path(path)
     # Not `save_file`, which ignores the umask: only the owner could read the file.
     content = save(dict(net.weights().tensors), metadata={_CARD_KEY: card.model_dump_json()})

@@ -11,12 +11,12 @@ from rsdetect.nets.siamese import SiameseNet
 
 
 def count_parameters(net: nn.Module) -> int:
-    """Number of trained parameters, without the stored statistics of batch norm."""
+    """Cost in parameters: number of trained values, without the stored statistics of batch norm."""
     return sum(p.numel() for p in net.parameters())
 
 
 def macs_per_pixel_pair(net: SiameseNet) -> float:
-    """Multiply-adds of all convolutions, both dates together, divided by the pixels of one date."""
+    """Cost in multiply-adds of all convolutions, both dates together, per pixel of one date."""
     total = 0
 
     def count(module: nn.Module, _: Any, out: Tensor) -> None:

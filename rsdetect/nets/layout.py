@@ -83,17 +83,17 @@ class Conv:
 
     @property
     def kernel(self) -> int:
-        """Edge of the convolution's kernel in pixels."""
+        """Edge of a layout convolution's kernel in pixels."""
         return int(self.weight.shape[2])
 
     @property
     def stride(self) -> int:
-        """Stride of the convolution: 2 for even kernels, else 1."""
+        """Stride of a layout convolution: 2 for even kernels, else 1."""
         return 2 - self.kernel % 2
 
     @property
     def padding(self) -> int:
-        """Zero padding of the convolution on each side, in pixels."""
+        """Zero padding of a layout convolution on each side, in pixels."""
         return (self.kernel - 1) // 2
 
 
@@ -113,13 +113,13 @@ class Weights:
     tensors: Mapping[str, NDArray[Any]]  # as in `Layout.tensors`
 
     def narrow(self, slots: tuple[int, ...]) -> Weights:
-        """Weights of a network for the bands `slots` only, in that order, as if the others were 0."""
+        """Weights and layout of a network for the bands `slots` only, as if the others were 0."""
         stem = "encoder.stem.conv.weight"
         narrowed = np.ascontiguousarray(self.tensors[stem][:, list(slots)])
         return Weights(replace(self.layout, bands=len(slots)), {**self.tensors, stem: narrowed})
 
     def folded(self) -> Layers[Conv]:
-        """Layers without batch norm, equal to `nets.fold_batchnorm` with torch."""
+        """Layers of the layout with batch norm folded, equal to `nets.fold_batchnorm` with torch."""
         return Layers(
             self.layout,
             {conv.step: self._fold_convolution(conv.module) for conv in self.layout.convolutions()},

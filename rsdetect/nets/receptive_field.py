@@ -67,7 +67,7 @@ def measure_stride(net: SiameseNet, radius: int, most: int = 64) -> int:
 
 
 def _positive_copy(net: SiameseNet) -> SiameseNet:
-    """Copy of a network in float64 with positive weights that preserve the signal's scale; no batch norm."""
+    """Copy of a network to probe its receptive field: float64, positive weights, no batch norm."""
     probe = copy.deepcopy(net).double().eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -33,7 +33,7 @@ class ConvNorm(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(width_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n, width_in, h, w) to (n, width_out, h / stride, w / stride)."""
+        """Apply the Siamese layer: (n, width_in, h, w) to (n, width_out, h / stride, w / stride)."""
         out: Tensor = self.norm(self.conv(x))
         return out
 
@@ -47,7 +47,7 @@ class Residual(nn.Module):
         self.second = ConvNorm(width, width, kernel=3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n, width, h, w) to the same shape."""
+        """Apply the Siamese residual block to (n, width, h, w)."""
         return functional.relu(x + self.second(functional.relu(self.first(x))))
 
 
@@ -67,7 +67,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Map (n, bands, h, w) to one feature map per level, fine to coarse."""
+        """Apply the Siamese encoder: (n, bands, h, w) to one feature map per level, fine to coarse."""
         x = functional.relu(self.stem(x))  # (n, c2, h/2, w/2)
         levels = [functional.relu(self.at_half(x))]
         for down, deepen in zip(self.down, self.deepen, strict=True):
@@ -85,7 +85,7 @@ class Merge(nn.Module):
         self.smooth = ConvNorm(width, width, kernel=3)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """Map (n, coarse, h, w) and (n, skip, 2 h, 2 w) to (n, width, 2 h, 2 w)."""
+        """Apply the Siamese decoder step: (n, coarse, h, w), (n, skip, 2 h, 2 w) to (n, width, 2 h, 2 w)."""
         x = functional.interpolate(coarse, scale_factor=2, mode="nearest")  # (n, coarse, 2 h, 2 w)
         x = torch.cat([x, skip], dim=1)  # (n, coarse + skip, 2 h, 2 w)
         x = functional.relu(self.mix(x))  # (n, width, 2 h, 2 w)

@@ -105,13 +105,13 @@ class _RowBuffer:
         )
 
     def fresh(self) -> Tensor:
-        """View of the buffer for the next rows, (batch, width, height, cols)."""
+        """View of the streaming buffer for the next rows, (batch, width, height, cols)."""
         if self._rows:
             self.all[:, :, : self._rows] = self.all[:, :, -self._rows :].clone()
         return self.all[:, :, self._rows :]
 
     def fill(self, x: Tensor) -> None:
-        """Copy the next rows `x` with ReLU into the buffer, in one pass."""
+        """Copy the next rows `x` with ReLU into the streaming buffer, in one pass."""
         torch.clamp_min(x, 0, out=self.fresh())
 
 

@@ -17,7 +17,7 @@ _TOLERANCE_PX = 0.05
 
 
 def same_crs(one: str | None, other: str | None) -> bool:
-    """True if both CRSs are None or equivalent."""
+    """True if both CRSs are None or equivalent, for alignment."""
     if one is None or other is None:
         return one is other
     return bool(CRS.from_wkt(one) == CRS.from_wkt(other))
@@ -67,7 +67,7 @@ def describe_mismatch(before: Grid, after: Grid) -> str:
 
 
 def window_of(other: Grid, reference: Grid) -> Window:
-    """Smallest window on `reference` that contains `other`, in any CRS; may be empty."""
+    """Smallest window on the grid `reference` that contains the grid `other` to align; may be empty."""
     assert reference.crs is not None and other.crs is not None
     try:
         bounds = transform_bounds(other.crs, reference.crs, *other.bounds, densify_pts=51)

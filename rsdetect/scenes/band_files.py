@@ -60,7 +60,7 @@ def name_of_files(paths: Sequence[str]) -> str:
 
 
 def without_query(path: str) -> str:
-    """Path or URL without the query after `?`, which may have a signature.
+    """Path or URL of a band file without the query after `?`, which may have a signature.
 
     >>> without_query("/vsicurl/https://host/B04.tif?sig=secret"), without_query("/data/B04.tif")
     ('/vsicurl/https://host/B04.tif', '/data/B04.tif')

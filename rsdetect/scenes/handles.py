@@ -69,7 +69,7 @@ def read_failure(what: str, error: Exception, *, is_local: bool) -> ReadError | 
 
 
 def alpha_band(dataset: Any) -> int | None:
-    """Number of the alpha band, which marks valid pixels of the others (not 0).
+    """Number of the alpha band of an open handle, which marks valid pixels of the others (not 0).
 
     GDAL marks the fourth band of any file of bytes as alpha by default, so one that is described as something
     else is data.
@@ -82,13 +82,13 @@ def alpha_band(dataset: Any) -> int | None:
 
 
 def alpha_in_use(dataset: Any, bands: tuple[int, ...]) -> int | None:
-    """Alpha band in use, unless a mask band overrides it or it is among the compared `bands`."""
+    """Alpha band in use of an open handle, unless overridden by a mask band or among the `bands`."""
     alpha = alpha_band(dataset)
     return None if alpha in bands or has_mask_band(dataset) else alpha
 
 
 def has_mask_band(dataset: Any) -> bool:
-    """True if a mask inside or next to the file marks the valid pixels of all bands."""
+    """True if an open handle has a mask, inside or next to the file, of the valid pixels of all bands."""
     return [flag.name for flag in dataset.mask_flag_enums[0]] == ["per_dataset"]
 
 

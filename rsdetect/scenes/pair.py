@@ -287,7 +287,7 @@ def _with_bands(
 
 
 def _notes_of_files(*headers: Header) -> tuple[str, ...]:
-    """What is known of scenes of band files, once where both dates say the same."""
+    """Notes on a pair's scenes of band files, without duplicates."""
     return tuple(dict.fromkeys(note for each in headers if each.files for note in each.files.notes))
 
 

@@ -49,7 +49,7 @@ class MaskFile:
     # Without values or bits, every value but 0 hides the ground.
 
     def hides(self, classes: NDArray[np.int64]) -> BoolArray:
-        """Pixels that the mask hides; -1 (outside of the mask) is hidden."""
+        """Pixels that the scene's mask hides; -1 (outside of the mask) is hidden."""
         hidden: BoolArray = classes == -1
         if self.values:
             hidden |= np.isin(classes, self.values)

@@ -26,7 +26,7 @@ _WIDE = 3072  # pixels
 
 
 def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None = None) -> Float32Array:
-    """Change probability of the tile's core, (height, width) float32; NaN where not valid on both dates.
+    """Score the core of a tile: change probability, (height, width) float32; NaN if not valid on both dates.
 
     With `skips_equal`, the probability is 0 where all pixels within the halo are bit-identical on both dates,
     and the scorer is not called. This is decided per pixel, and so does not depend on the tiles.
@@ -64,7 +64,7 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None =
 
 
 def _core_scores(scorer: Scorer, pixels: Tile, valid: BoolArray) -> Float32Array:
-    """The scores of the core, (height, width) float32, refused where they are no probabilities.
+    """Scores of the core, (height, width) float32; errors if they are not probabilities.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None)
 def _bands(
     pair: Pair, tile: TileWindow, windows: list[Window], valid: NDArray[np.bool_], live: NDArray[np.bool_]
 ) -> Iterator[tuple[Tile, bool]]:
-    """The tile's pixels from the top down, and whether any of a band is live.
+    """Pixels of a tile to score, in strips from the top down, and whether a strip is live.
 
     Enters as they come into `valid` where the core is valid, and into `live`, (rows of all windows, width),
     where valid pixels differ between the dates.
@@ -171,7 +171,7 @@ def _bands(
 
 
 def _live(pixels: Tile) -> NDArray[np.bool_]:
-    """(height, width), True where a valid pixel differs between the dates."""
+    """Live pixels of a tile to score, (height, width): valid, and different between the dates."""
     differs = np.zeros(pixels.valid.shape, dtype=bool)
     for before, after in zip(pixels.before, pixels.after, strict=True):
         differs |= before != after
@@ -182,7 +182,7 @@ def _live(pixels: Tile) -> NDArray[np.bool_]:
 
 
 def _still(live: NDArray[np.bool_], read: Window, core: Window, halo: int) -> NDArray[np.bool_] | None:
-    """The pixels of the core within whose halo nothing is live, (height, width); None = there are none.
+    """Pixels of the core without live pixels in their halo, (height, width); None = there are none.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def _any_of_next(given: NDArray[np.bool_], count: int, axis: int) -> NDArray[np.
 
 
 def _wanted(bands: Iterator[tuple[Tile, bool]], around: int) -> Iterator[tuple[Tile, bool]]:
-    """Each band, and whether it, or one of the `around` bands above or below it, is live."""
+    """Strips of a tile, and whether to score them: live, or within `around` strips of a live one."""
     held: deque[Tile] = deque()  # what the next bands decide
     since = around + 1  # bands down from a live one
     for band, is_live in bands:

@@ -106,7 +106,7 @@ def run_tiles(
 
 
 def _run_tile(context: Context, row: int, col: int) -> int:
-    """Score the tile at (row, col) of the plan, store it, and return its number of pixels."""
+    """Engine's task: score the tile at (row, col) of the plan, store it, return its number of pixels."""
     tile = context.plan.tile(row, col)
     with worker_limits(context.torch_threads, context.memory.gdal_cache):
         try:
@@ -122,7 +122,7 @@ def _run_tile(context: Context, row: int, col: int) -> int:
 
 
 def _score(context: Context, tile: TileWindow) -> Float32Array:
-    """Probability of a tile; if requested, its differences are stored first."""
+    """Engine's scoring of a tile; if requested, its differences are stored first."""
     if context.level is None:
         return score_core(context.pair, context.scorer, tile)
     bands = len(context.pair.bands)
@@ -203,7 +203,7 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
 
 
 def _wait_until_seen(store: WorkStore, tiles: Sequence[TileWindow]) -> None:
-    """Wait until the tiles of workers are visible here, which a network file system may delay."""
+    """Wait in the engine until tiles of workers are visible, which a network file system may delay."""
     latest = time.monotonic() + _SECONDS_UNTIL_SEEN
     while unseen := store.unseen(tiles):
         if time.monotonic() > latest:
@@ -248,7 +248,7 @@ def _client(address: str) -> Iterator[Any]:
 
 
 def _with_full_paths(context: Context) -> Context:
-    """Context with absolute paths, because workers have other current folders."""
+    """Engine's context with absolute paths, because workers have other current folders."""
 
     def full(scene: Scene) -> Scene:
         mask = scene.mask

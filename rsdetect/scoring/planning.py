@@ -45,7 +45,7 @@ def plan_for(pair: Pair, scorer: Scorer, memory: MemoryBudget, workers: int) -> 
 
 
 def _edge(grid: tuple[int, int], halo: int, most_bytes: int, workers: int, scorer: Scorer) -> int:
-    """Edge of square cores that minimises the total work of all workers."""
+    """Planned edge of square cores that minimises the total work of all workers."""
     # The memory for the program counts with torch.
     room = most_bytes + max(0, TORCH_BYTES - scorer.import_bytes) // workers
     least, highest = _EDGES
@@ -67,7 +67,7 @@ def _strip_shape(
     workers: int,
     scorer: Scorer,
 ) -> tuple[int, int]:
-    """Shape (rows, columns) of the cores that minimises the total work of all workers."""
+    """Planned shape (rows, columns) of strip cores that minimises the total work of all workers."""
     best, least = (_ROWS_STEP, _LEAST_EDGE), math.inf
     for wide in _even_shares(grid[1], blocks[1], _LEAST_EDGE):
         pushed = push_height(scorer, wide + 2 * halo)
@@ -86,7 +86,7 @@ def _strip_shape(
 
 
 def _even_shares(edge: int, block: int, step: int) -> list[int]:
-    """Candidate edges of a core: even shares of the grid in whole blocks, or in steps below a block."""
+    """Planning candidates for a core's edge: even shares of the grid in whole blocks or steps."""
     shares = {math.ceil(edge / pieces) for pieces in range(1, max(2, edge // step) + 1)}
     whole = {math.ceil(share / unit) * unit for share in shares for unit in (step, math.lcm(block, step))}
     return sorted(share for share in whole if share % block == 0 or block > share)

@@ -75,7 +75,7 @@ class Texture:
 
     @staticmethod
     def draw_pair(frame: Frame, strength: float) -> tuple[Texture, Texture]:
-        """Textures of both dates: a part that they share and a part of each date.
+        """Canvas textures of both dates: a part that they share and a part of each date.
 
         `strength` is the relative contrast of the finer scales.
         """
@@ -96,7 +96,7 @@ class Texture:
 
     @staticmethod
     def _draw(frame: Frame, part: int, outlines: UInt32Array) -> Texture:
-        """Textures of the place (part 0) or of one date (parts 1 and 2)."""
+        """Canvas textures of the place (part 0) or of one date (parts 1 and 2)."""
         fine_m, patch_m = max(2.5 * frame.gsd_m, 1.2), max(7 * frame.gsd_m, 9.0)
         patch = rough(frame, Salt.TEXTURE_PATCH, patch_m, part=part)
         leaves = uniform(frame.seed, Salt.TEXTURE_LEAVES, outlines, part=part)
@@ -110,12 +110,12 @@ class Texture:
         )
 
     def at(self, where: IndexArray) -> Texture:
-        """Textures at flat pixel indices."""
+        """Canvas textures at flat pixel indices."""
         return Texture(*(getattr(self, f.name)[where] for f in fields(self)))
 
 
 def _texture_outlines(frame: Frame, scale_m: float) -> UInt32Array:
-    """Texture patches, sharp-edged: the number of each pixel's patch; (height, width).
+    """Texture patches of a canvas, sharp-edged: the number of each pixel's patch; (height, width).
 
     Intersected level sets of two noise fields give patches of every size and shape.
     """
@@ -124,6 +124,6 @@ def _texture_outlines(frame: Frame, scale_m: float) -> UInt32Array:
 
 
 def _blend_textures(place: Float32Array, own: Float32Array, share: float, strength: float) -> Float32Array:
-    """Blend of a date's texture, with weight `share`, and that of the place, at equal deviation; flat."""
+    """Blend of a date's canvas texture, with weight `share`, and that of the place; flat."""
     power = np.float32(strength / sqrt((1 - share) * (1 - share) + share * share))
     return np.asarray(((1 - share) * place + share * own) * power, dtype=np.float32).ravel()

@@ -29,12 +29,12 @@ class Frame:
 
     @property
     def y_m(self) -> Float32Array:
-        """Metres southwards from the scene's corner to the frame's pixel centres, (height, 1)."""
+        """Metres southwards to the pixel centres of a noise frame, from the scene's corner, (height, 1)."""
         return ((np.arange(self.height) + (self.row + 0.5)) * self.gsd_m).astype(np.float32)[:, None]
 
     @property
     def x_m(self) -> Float32Array:
-        """Metres eastwards from the scene's corner to the frame's pixel centres, (1, width)."""
+        """Metres eastwards to the pixel centres of a noise frame, from the scene's corner, (1, width)."""
         return ((np.arange(self.width) + (self.col + 0.5)) * self.gsd_m).astype(np.float32)[None, :]
 
 

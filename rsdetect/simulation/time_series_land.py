@@ -96,7 +96,7 @@ def smooth_series_noise(size: int, scale_px: float, rng: Draws) -> Float64Array:
 def _nearest_parcel(
     points: Float64Array, y: NDArray[np.integer[Any]], x: NDArray[np.integer[Any]]
 ) -> NDArray[np.intp]:
-    """Index of the parcel whose point is nearest to each pixel; the first one of a tie."""
+    """Index of each land pixel's parcel, whose point is nearest; the first one of a tie."""
     number = np.zeros(y.shape, dtype=np.intp)
     least = np.full(y.shape, np.inf)
     for each, (down, right) in enumerate(points.tolist()):
@@ -108,7 +108,7 @@ def _nearest_parcel(
 
 
 def _seasonal_greenness(day: int, peak: Float64Array, width: float) -> Float64Array:
-    """Greenness on a day of the year, 0 to 1, of plants that are greenest on day `peak`."""
+    """Seasonal greenness of the land on a day of the year, 0 to 1, with its maximum on day `peak`."""
     apart = np.abs((day - peak + 182.5) % 365 - 182.5)
     return exp(-0.5 * np.square(apart / width))
 

@@ -28,7 +28,7 @@ class SwathEdge:
     start_px: float
 
     def beyond(self, frame: Frame) -> NDArray[np.bool_]:
-        """Pixels of a frame beyond the swath edge, which have no data; (height, width)."""
+        """Nodata pixels of a frame beyond a world's swath edge; (height, width)."""
         row = np.arange(frame.row, frame.row + frame.height)[:, None]
         col = np.arange(frame.col, frame.col + frame.width)[None, :]
         return np.asarray(self.side * col + self.slant * row < self.start_px)
@@ -73,7 +73,7 @@ def build_world(spec: SceneSpec) -> World:
 
 
 def _draw_swath_edge(spec: SceneSpec, rng: Draws) -> SwathEdge:
-    """Swath edge that leaves up to a tenth of the scene's width without data, more where it is slanted."""
+    """Swath edge of a world: up to a tenth of the scene's width has no data, more where it is slanted."""
     slant, left, share = rng.normal(0, 0.15), rng.random() < 0.5, rng.uniform(0.0, 0.1)
     if not spec.nodata_edge:
         return SwathEdge(0.0, 0.0, -1.0)

@@ -158,7 +158,7 @@ def cutmix(chips: Sequence[Chip], share: float, rng: np.random.Generator) -> lis
 
 
 def _pad_chip_to_stride(chip: Chip) -> Chip:
-    """Pad a chip with nodata of weight 0 to multiples of the stride."""
+    """Pad a chip for a batch with nodata of weight 0 to multiples of the stride."""
     margins = [(0, -edge % MOST_STRIDE) for edge in chip.truth.shape]
     if not any(after for _, after in margins):
         return chip

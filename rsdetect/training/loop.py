@@ -61,7 +61,7 @@ class _Loaders(pl.LightningDataModule):
         self._recipe, self._feed, self._machine = recipe, feed, machine
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Loader of training batches; an epoch ends with a validation."""
+        """Loader of the loop's training batches; an epoch ends with a validation."""
         trainer = self.trainer
         assert trainer is not None
         steps = Steps(lambda: trainer.global_step, self._recipe.validation.every)
@@ -70,7 +70,7 @@ class _Loaders(pl.LightningDataModule):
         return self._loader(batches, steps)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Loader of whole validation scenes."""
+        """Loader of the loop's whole validation scenes."""
         assert self.trainer is not None
         scenes = self._feed.validation
         share = RankSampler(len(scenes), self.trainer.global_rank, self.trainer.world_size)

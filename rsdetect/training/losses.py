@@ -13,7 +13,7 @@ from torch.nn import functional
 def cross_entropy(
     logit: Tensor, truth: Tensor, weight: Tensor, *, focus: float = 0.0, change_weight: float = 1.0
 ) -> Tensor:
-    """Weighted binary cross-entropy with the focal term of Lin et al. (2017, equations 4 and 5).
+    """Cross-entropy loss, binary and weighted, with the focal term of Lin et al. (2017, equations 4 and 5).
 
     With p = sigmoid(logit), truth t, q = t p + (1 - t)(1 - p) the probability of the truth, and
     v = w (1 + (change_weight - 1) t), sums over all pixels of the batch::

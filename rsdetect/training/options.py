@@ -132,7 +132,7 @@ def claim_work_folder(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
 
 
 def _remove_new_entries(work: Path, there: set[Path] | None) -> None:
-    """Remove the entries of a work folder that are not in `there`; None = remove the folder too."""
+    """Remove new entries of the options' work folder, not in `there`; None = remove the folder too."""
     for entry in set(work.iterdir()) - (there or set()):
         if entry.is_dir():
             shutil.rmtree(entry)

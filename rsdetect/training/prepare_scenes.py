@@ -148,7 +148,7 @@ def _prepare_pair(
 
 
 def network_band_names(pair: Pair, wanted: WantedBands) -> tuple[str, ...]:
-    """Names of the pair's bands in the network."""
+    """Names of a prepared pair's bands in the network."""
     return tuple(wanted.names[slot] for slot in pair.slots)
 
 
@@ -167,13 +167,13 @@ def read_window_scene(
 
 
 def _shift_to_nonnegative(date: Float32Array, valid: BoolArray) -> Float32Array:
-    """Shift bands with negative values, such as decibels, to 0: tone curves require positive values."""
+    """Shift bands of prepared scenes with negative values, such as decibels, to 0."""
     least = date[:, valid].min(axis=1, initial=0)
     return np.where(valid, date - least[:, None, None], np.float32(0))
 
 
 def split_windows(pair: Pair) -> Iterator[Window]:
-    """Windows that a pair is split into, of nearly equal size, none larger than `MOST_PX`."""
+    """Windows that a pair is prepared in, of nearly equal size, none larger than `MOST_PX`."""
     grid = pair.grid
     rows, cols = (-(-edge // MOST_PX) for edge in grid.shape)
     row_edges, col_edges = (

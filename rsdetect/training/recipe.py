@@ -85,7 +85,7 @@ class Schedule(_RecipePart):
     frozen_statistics: bool = False  # batch norm statistics are not updated
 
     def rate_at(self, share: float) -> float:
-        """Learning rate of the schedule after a share of the budget: linear warm-up, then half a cosine.
+        """Learning rate of the recipe's schedule after a share of the budget: warm-up, then half a cosine.
 
         The cosine without restarts of Loshchilov and Hutter (2017, equation 5).
         """

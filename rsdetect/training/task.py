@@ -174,13 +174,13 @@ class ChangeTask(pl.LightningModule):
 
 
 def main_loss(loss: Loss, logit: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Main training loss: cross-entropy and Dice with the weights of the recipe; all (n, h, w)."""
+    """Main loss of the training task: cross-entropy and Dice, weighted by the recipe; all (n, h, w)."""
     entropy = cross_entropy(logit, truth, weight, focus=loss.focus, change_weight=loss.change_weight)
     return loss.cross_entropy * entropy + loss.dice * dice(logit, truth, weight)
 
 
 def auxiliary_loss(loss: Loss, features: tuple[Tensor, ...], truth: Tensor, weight: Tensor) -> Tensor:
-    """Auxiliary training loss on features, averaged over the levels of the encoder.
+    """Auxiliary loss of the training task on features, averaged over the levels of the encoder.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def auxiliary_loss(loss: Loss, features: tuple[Tensor, ...], truth: Tensor, weig
 
 
 def averaged_network(net: nn.Module, decay: float) -> AveragedModel:
-    """Averaged copy of `net`: exponential average of its weights and batch norm statistics in training."""
+    """Averaged copy of `net` for the training task: exponential average of weights and batch norm."""
 
     def follow(kept: _Tensors, now: _Tensors, count: Tensor | int) -> None:
         if not kept[0].dtype.is_floating_point:

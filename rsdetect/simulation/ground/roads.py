@@ -126,7 +126,7 @@ class Roads:
 
 
 def park_vehicles(canvas: Canvas, plots: Plots, use: UInt8Array, frame: Frame, date: int) -> None:
-    """Paint parked vehicles along streets and in car parks that are not built over or flooded."""
+    """Paint parked vehicles along roads, streets and in car parks that are not built over or flooded."""
     if frame.gsd_m > _SEEN_M:
         return
     paved = canvas.cover == Cover.PAVED

@@ -95,7 +95,7 @@ class _ViewSampler:
         return self.spec.sensor.product is Product.PICTURE
 
     def _chance(self, share: float) -> bool:
-        """True with a probability that grows with the requested contrast."""
+        """True with a probability that grows with the requested contrast of the acquisitions."""
         return self.rng.random() < share * min(self.far, 1)
 
     def view(self, shift: tuple[float, float]) -> View:
@@ -128,7 +128,7 @@ class _ViewSampler:
         )
 
     def maybe_mosaic(self, view: View, date: int) -> View:
-        """The view, or a mosaic of it with another day beyond a seam."""
+        """Acquisition view, or a mosaic of it with another day beyond a seam."""
         if not self._chance(0.12 if self._picture else 0.06):
             return view
         other = self.view(view.shift_px)

@@ -24,7 +24,7 @@ _LEVELS = (9.0, 2.05, 1.65, 1.28, 0.84, 0.25, -0.25)
 def cloud_cover(
     frame: Frame, view: View, share: float, date: int, scale_m: float
 ) -> tuple[Float32Array, BoolArray, BoolArray, Float32Array]:
-    """Cloud cover of a frame on one date.
+    """Cloud cover of the atmosphere over a frame on one date.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def cloud_cover(
 
 
 def _cloud_level(share: float) -> float:
-    """Cloud noise level above which clouds fill `share` of the sky; interpolated between measurements."""
+    """Level of the atmosphere's cloud noise above which clouds fill `share` of the sky; interpolated."""
     upper = max(bisect_left(_SHARES, share), 1)
     low, high = _SHARES[upper - 1], _SHARES[upper]
     part = (share - low) / (high - low)
@@ -92,7 +92,7 @@ def apply_clouds(
     bands: tuple[int, ...],
     sky: tuple[Float32Array, Float32Array],
 ) -> list[Float32Array]:
-    """Apply clouds to the ground; `sky` is their opacity and the remaining light, each (height, width)."""
+    """Apply the atmosphere's clouds to the ground; `sky` is opacity and remaining light, (height, width)."""
     opacity, light = sky
     shaded = [band * light for band in ground]
     return [band + opacity * (_CLOUD[b] - band) for band, b in zip(shaded, bands, strict=True)]

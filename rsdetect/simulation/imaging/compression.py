@@ -79,7 +79,7 @@ def _transform_both_axes(
 
 
 def _cosine_transform(x: Sequence[Float32Array]) -> list[Float32Array]:
-    """Cosine transform (DCT-II, orthonormal) of eight values, each an array."""
+    """Cosine transform of block compression (DCT-II, orthonormal) of eight values, each an array."""
     plus, minus = [x[i] + x[7 - i] for i in range(4)], [x[i] - x[7 - i] for i in range(4)]
     outer, inner = plus[0] + plus[3], plus[1] + plus[2]
     rise, bend = plus[0] - plus[3], plus[1] - plus[2]
@@ -91,7 +91,7 @@ def _cosine_transform(x: Sequence[Float32Array]) -> list[Float32Array]:
 
 
 def _cosine_sum(parts: Sequence[Float32Array], angles: Sequence[int]) -> Float32Array:
-    """Sum of four parts weighted by the cosines of `angles`, in multiples of pi / 16."""
+    """Sum of four parts for the compression's transform, weighted by cosines of multiples of pi / 16."""
     total: Float32Array = parts[0] * _COS[angles[0] % 32]
     for part, angle in zip(parts[1:], angles[1:], strict=True):
         total += part * _COS[angle % 32]
@@ -99,7 +99,7 @@ def _cosine_sum(parts: Sequence[Float32Array], angles: Sequence[int]) -> Float32
 
 
 def _inverse_cosine_transform(waves: Sequence[Float32Array]) -> list[Float32Array]:
-    """Inverse of `_cosine_transform`."""
+    """Inverse of `_cosine_transform`, for block compression."""
     high, low = (waves[0] + waves[4]) * _COS[4], (waves[0] - waves[4]) * _COS[4]
     rise = waves[2] * _COS[2] + waves[6] * _COS[6]
     bend = waves[2] * _COS[6] - waves[6] * _COS[2]
@@ -109,7 +109,7 @@ def _inverse_cosine_transform(waves: Sequence[Float32Array]) -> list[Float32Arra
 
 
 def _threshold_wavelets(plane: Float32Array, least: float, levels: int = 3) -> Float32Array:
-    """Soft threshold of Haar wavelet details at `least`, on `levels` scales."""
+    """Wavelet compression: soft threshold of Haar details at `least`, on `levels` scales."""
     quarters = [plane[i::2, j::2] for i in (0, 1) for j in (0, 1)]
     mean = (quarters[0] + quarters[1] + quarters[2] + quarters[3]) / 4
     rough = mean if levels == 1 else _threshold_wavelets(np.asarray(mean, np.float32), least / 2, levels - 1)

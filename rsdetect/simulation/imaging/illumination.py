@@ -10,7 +10,7 @@ from rsdetect.simulation.imaging.view import View
 
 
 def cast_shadows(height_m: Float32Array, view: View, gsd_m: float, reach_px: int) -> BoolArray:
-    """Cast shadows: pixels where an object towards the sun is higher than the ray; (height, width).
+    """Cast shadows of the illumination: pixels with an object above the ray to the sun; (height, width).
 
     Steps towards the sun, pixel by pixel, over at most `reach_px`.
     """

@@ -109,7 +109,7 @@ def _slow_field(edge: int, knots: int, rng: np.random.Generator) -> Float32Array
 
 @lru_cache(maxsize=32)
 def _slow_field_spline(edge: int, knots: int) -> Float32Array:
-    """Spline weights of each knot at each pixel of an axis of a slow field; (edge, knots)."""
+    """Spline weights of a day's slow field: each knot at each pixel of an axis; (edge, knots)."""
     unit = np.eye(knots, dtype=np.float32)
     return np.asarray(zoom(unit, (edge / knots, 1), order=2, mode="nearest", grid_mode=True), np.float32)
 

@@ -44,7 +44,7 @@ class _Ground:
     deviation: Float32Array  # (bands, 1, 1)
 
     def drift(self, rng: np.random.Generator) -> Drift | None:
-        """Measured drift of the ground to another date, in units of `pixels`; None if unknown."""
+        """Measured drift of a composite scene's ground to another date, in units of `pixels`, or None."""
         if not self.image.drifts:
             return None
         known = self.image.drifts[int(rng.integers(len(self.image.drifts)))]
@@ -77,7 +77,7 @@ def cut_scene(seed: int, size: int, images: Sequence[Image], leaves: float = 0.3
 
 
 def _draw_image_index(images: Sequence[Image], rng: np.random.Generator) -> int:
-    """Draw the index of a source image, with weights between uniform and area."""
+    """Draw the index of a composite scene's source image, with weights between uniform and area."""
     weights = np.array([image.valid.sum() ** 0.5 for image in images])
     return int(rng.choice(len(images), p=weights / weights.sum()))
 
@@ -98,7 +98,7 @@ def _draw_ground(image: Image, edge: int, finest: float, rng: np.random.Generato
 
 
 def _add_fine_detail(pixels: Float32Array, step: float, rng: np.random.Generator) -> Float32Array:
-    """Add fine detail to an enlarged crop: sharp borders between land classes, and texture within them."""
+    """Add fine detail to a composite scene's enlarged crop: sharp class borders, and texture within."""
     centres = draw_class_centres(pixels, int(rng.integers(6, 20)), rng)
     crisp = class_memberships(gaussian_filter(pixels, (0, 1.0, 1.0)), centres, 0.1)
     posterised = gaussian_filter((centres.T @ crisp).reshape(pixels.shape), (0, 0.6, 0.6))
@@ -131,7 +131,7 @@ def _make_donor(ground: _Ground, images: Sequence[Image], rng: np.random.Generat
 def _usable_crop(
     image: Image, edge: int, steps: tuple[float, float], rng: np.random.Generator
 ) -> tuple[Float32Array, BoolArray, float]:
-    """Crop of an image with few invalid pixels, its valid pixels, and its scale."""
+    """Crop of an image for a composite scene, with few invalid pixels, its validity, and its scale."""
     best: tuple[Float32Array, BoolArray, float] | None = None
     for _ in range(_TRIES):
         cut = draw_image_crop(image, edge, rng, steps)

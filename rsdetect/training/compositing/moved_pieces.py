@@ -33,7 +33,7 @@ class Grounds:
 
     @classmethod
     def unchanged(cls, pixels: Float32Array) -> Grounds:
-        """Ground with both dates equal to `pixels`."""
+        """Ground before pieces are moved: both dates equal to `pixels`."""
         shape = pixels.shape[1:]
         return cls(pixels.copy(), pixels.copy(), np.zeros(shape, bool), np.zeros(shape, bool))
 
@@ -113,7 +113,7 @@ def _move_piece(
 
 
 def patch_difference(one: Float32Array, other: Float32Array) -> Float32Array:
-    """Difference of two patches around each pixel, in tone and texture; (height, width), in spreads.
+    """Difference of a moved piece and the ground, in tone and texture; (height, width), in spreads.
 
     Root mean square over bands and 5 x 5 pixels, which includes both a shifted mean and another texture.
     """
