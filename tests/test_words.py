@@ -83,7 +83,6 @@ NOT_YET: tuple[str, ...] = (
     "rsdetect/monitoring/",
     "rsdetect/pages/",
     "rsdetect/regions/",
-    "rsdetect/scenes/",
     "tests/backends/",
     "tests/batches/",
     "tests/commands/",

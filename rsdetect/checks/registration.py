@@ -85,7 +85,7 @@ def _registration_tiles(pair: Pair) -> Iterator[Window]:
     for row in _spread_tile_offsets(pair.grid.height, height, rows, pair.before.offset[0]):
         for col in _spread_tile_offsets(pair.grid.width, width, cols, pair.before.offset[1]):
             window = Window(row, col, height, width)
-            if pair.looks_at(window):
+            if pair.intersects_aoi(window):
                 yield window
 
 

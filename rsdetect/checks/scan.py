@@ -112,7 +112,7 @@ def _joined(parts: list[PixelSample]) -> PixelSample:
 
 
 def _all_blocks(pair: Pair) -> Iterator[Window]:
-    return (block for block in pair.grid.window.blocks(BLOCK) if pair.looks_at(block))
+    return (block for block in pair.grid.window.blocks(BLOCK) if pair.intersects_aoi(block))
 
 
 def _spread_blocks(pair: Pair) -> tuple[Window, ...]:

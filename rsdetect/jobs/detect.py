@@ -170,7 +170,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             store = WorkStore(work)
             store.create()
             job = replace(job, plan=store.settle(job.plan))
-            tiles = [tile for tile in job.plan if pair.looks_at(tile.core)]
+            tiles = [tile for tile in job.plan if pair.intersects_aoi(tile.core)]
             with watch.stage("score"):
                 counts, reading = _score(job, store, tiles, options, asked.level)
             return_free_memory()

@@ -194,7 +194,7 @@ def _sample_hash(scene: Scene, pair: Pair) -> str:
             row = i * max(height - _SAMPLE_EDGE, 0) // (_SAMPLES - 1)
             col = j * max(width - _SAMPLE_EDGE, 0) // (_SAMPLES - 1)
             window = Window(row, col, _SAMPLE_EDGE, _SAMPLE_EDGE)
-            if not pair.looks_at(window):
+            if not pair.intersects_aoi(window):
                 continue  # nothing outside the area of interest is read
             values, valid = read_scene(scene, window)
             digest.update(values.tobytes())

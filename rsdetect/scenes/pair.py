@@ -108,7 +108,7 @@ class Pair:
         """False for a pair on a plain pixel grid, where areas are in pixels."""
         return self.grid.crs is not None
 
-    def looks_at(self, window: Window) -> bool:
+    def intersects_aoi(self, window: Window) -> bool:
         """True if some pixel of `window` is inside the pair's area of interest."""
         if self.aoi is None:
             return not window.intersection(self.grid.window).is_empty

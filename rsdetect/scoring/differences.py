@@ -119,7 +119,7 @@ class StoredDifferences:
         differences = np.full((len(self._pair.bands), *window.shape), np.nan, np.float32)
         for tile in self._plan.under(window):
             # Outside the area of interest nothing is scored, and nothing has changed.
-            if self._pair.looks_at(tile.core) and not self._copy_tile(tile, window, differences):
+            if self._pair.intersects_aoi(tile.core) and not self._copy_tile(tile, window, differences):
                 return None
         return differences
 

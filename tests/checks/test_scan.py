@@ -90,7 +90,7 @@ def test_of_a_large_area_of_interest_only_blocks_inside_it_are_read():
     area = shapely.box(10_000, 10_000, 20_000, 20_000)
     scan = Scan(large_pair(30_000, 30_000, area))
     assert len(scan.blocks) == MOST_BLOCKS
-    assert all(scan.pair.looks_at(block) for block in scan.blocks)
+    assert all(scan.pair.intersects_aoi(block) for block in scan.blocks)
 
 
 def test_a_small_pair_is_scanned_completely():

@@ -39,7 +39,7 @@ def scored(folder, pair, scorer, tile_size, level):
     plan = plan_tiles(pair.grid, tile_size, scorer.halo, scorer.stride)
     percent = np.full(pair.grid.shape, NOT_OBSERVED, np.uint8)
     for tile in plan:
-        if pair.looks_at(tile.core):
+        if pair.intersects_aoi(tile.core):
             with storing_differences(store, tile, len(pair.bands), level) as sink:
                 probability = score_core(pair, scorer, tile, sink)
             percent[tile.core.slices_in(pair.grid.window)] = to_percent(probability)
@@ -219,7 +219,7 @@ def test_memory_does_not_grow_with_the_tile_where_everything_changed(tmp_path):
     class Everywhere:
         bands = ("a", "b", "c", "d")
 
-        def looks_at(self, window):
+        def intersects_aoi(self, window):
             return True
 
     peaks = []

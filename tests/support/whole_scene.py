@@ -46,7 +46,7 @@ def put_together(pair, scorer, tile_size, order=None):
     mosaic = np.full(pair.grid.shape, np.nan, np.float32)
     tiles = list(plan)
     for i in order(len(tiles)) if order else range(len(tiles)):
-        if pair.looks_at(tiles[i].core):
+        if pair.intersects_aoi(tiles[i].core):
             core = score_core(pair, scorer, tiles[i])
             assert core.dtype == np.float32 and core.shape == tiles[i].core.shape
             mosaic[tiles[i].core.slices_in(pair.grid.window)] = core
