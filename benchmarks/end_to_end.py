@@ -161,9 +161,9 @@ def _child(way: str, where: dict[str, str]) -> dict[str, float]:
 
 
 class _Peak:
-    """The most memory that a process and its children held at once, looked at ten times a second.
+    """The most memory that a process and its children held at once, sampled ten times a second.
 
-    The system's own count of the process alone misses no moment: the larger of the two is told.
+    The system's own count of the process alone misses no moment: the larger of the two is reported.
     """
 
     def __init__(self, pid: int) -> None:

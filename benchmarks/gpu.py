@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where nobody has installed rsdetect
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where rsdetect is not installed
 
 from rsdetect.backends.cuda import CudaNetwork
 from rsdetect.nets.fold_batchnorm import fold_batchnorm
@@ -228,7 +228,7 @@ def _detect(scenes: Path, device: str) -> dict[str, Any]:
 
 @contextmanager
 def _busy() -> Iterator[list[float]]:
-    """Per cent of the last moments in which a kernel ran, as nvidia-smi tells them every 200 ms."""
+    """Per cent of the last moments in which a kernel ran, as nvidia-smi reports them every 200 ms."""
     query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
     seen: list[float] = []
     try:

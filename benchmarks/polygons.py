@@ -3,15 +3,15 @@
     python benchmarks/polygons.py                        # 10 980 x 10 980, all cases, five repeats
     python benchmarks/polygons.py --edge 4000 --cases specks --json polygons.json
 
-Every ratio is of medians from one run, in which all programs take turns. The peers are given more than they
-would find: a finished mask of 0 and 1 in place of the percent that rsdetect reads and compares with its
-threshold, and no attribute to work out. What rsdetect writes has area, perimeter, pixels, mean and largest
+Every ratio compares medians from one run, in which all programs take turns. The peers have less work: they
+get a mask of 0 and 1 instead of the percent that rsdetect reads and compares with its threshold, and compute
+no attributes. The output of rsdetect has area, perimeter, pixels, mean and largest
 probability, both layers (changes and footprint), the spatial index and the styles.
 
 "Cold" is a whole new process, from its start to its end, imports included: the command `rsdetect vectorize`
 beside the command `gdal_polygonize -mask`. "Warm" is one call inside a process that has done the same before:
 `write_polygons` beside `gdal.Polygonize` with the same arguments, from opening the raster to the closed
-GeoPackage. Files are in the system's cache for all of them. Peak memory is of the cold process. The
+GeoPackage. Files are in the system's cache for all of them. Peak memory is that of the cold process. The
 polygons count as the same when all normalised geometries are equal, corner by corner.
 """
 

@@ -13,7 +13,7 @@ plain loop, on one thread, and on a cluster with one worker. What is beyond the 
 on the cluster also as processor time of client, scheduler and worker, each a process of its own, because the
 scheduler's is what a large cluster shares. Its share is that of the seconds of a tile in the real job.
 
-*Paper.* 10 000 tiles from these figures. What a shared file system can do is assumed, and said so.
+*Paper.* 10 000 tiles from these figures. The speed of a shared file system is an assumption.
 """
 
 from __future__ import annotations
@@ -343,7 +343,7 @@ def running_cluster(folder: Path, processes: int) -> Iterator[Cluster]:
 
 @contextmanager
 def peak_memory(process: psutil.Process) -> Iterator[list[int]]:
-    """The most bytes that a process holds meanwhile, looked at twenty times a second."""
+    """The most bytes that a process holds meanwhile, sampled twenty times a second."""
     peak, over = [process.memory_info().rss], threading.Event()
 
     def look() -> None:

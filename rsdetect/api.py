@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rsdetect.batches.run import BatchReport
     from rsdetect.jobs.change_map import ChangeMap
     from rsdetect.jobs.options import DetectKeywords
-    from rsdetect.monitoring.run import Round
+    from rsdetect.monitoring.run import NotifiedRun
     from rsdetect.nets.card import Card
     from rsdetect.simulation.spec import SceneKeywords
     from rsdetect.simulation.write_pair import SimulatedPair
@@ -58,7 +58,7 @@ def batch(
     return run_batch(Path(pairs), Path(out), chosen, stop_at_defects=stop_at_defects)
 
 
-def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> Round:
+def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> NotifiedRun:
     """Run a monitoring job once: compare new scenes, update the events, send notifications.
 
     Parameters
@@ -75,9 +75,9 @@ def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> Round:
     JobInterrupted
         The source of scenes cannot be reached, or another run is active.
     """
-    from rsdetect.monitoring.run import run_round
+    from rsdetect.monitoring.run import run_and_notify
 
-    return run_round(Path(job_file), wait_s=wait_s)
+    return run_and_notify(Path(job_file), wait_s=wait_s)
 
 
 def simulate(

@@ -62,7 +62,7 @@ def _logging_as_python_has_it():
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real scenes; the test is skipped where nobody has it."""
+    """Folder of real scenes; the test is skipped without it."""
     folder = os.environ.get("RSDETECT_REAL_DATA")
     if not folder:
         pytest.skip("RSDETECT_REAL_DATA names no folder of real scenes")

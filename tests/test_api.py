@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import rsdetect
-from rsdetect.batches.results import State
+from rsdetect.batches.pair_results import State
 from rsdetect.evaluation.options import EvaluateKeywords, EvaluateOptions
 from rsdetect.jobs.options import (
     DetectKeywords,

@@ -14,7 +14,7 @@ from rsdetect import devices
 from rsdetect.devices import own_device, resolve_device
 from rsdetect.errors import InputError, JobInterrupted
 
-# A process with GPUs in sight, as far as torch tells; it says which one it owns, and lives until told to end.
+# A process with GPUs in sight, as far as torch knows; it prints the one it owns, and lives until stopped.
 WORKER = """
 import sys
 from types import SimpleNamespace
@@ -37,7 +37,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def worker(tmp_path):
-    """Start a worker process; gives the process and what it says of its device."""
+    """Start a worker process; returns the process and its report of the device."""
     started = []
 
     def start(asked, *gpus):
@@ -59,14 +59,14 @@ def worker(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", ["auto", "cuda"])
-def test_worker_processes_take_a_gpu_each_and_one_too_many_is_told(worker, asked):
+def test_worker_processes_take_a_gpu_each_and_one_too_many_is_refused(worker, asked):
     gpus = ("GPU-aaaa", "GPU-bbbb")
     first, device = worker(asked, *gpus)
     assert device == "cuda:0"
     assert worker(asked, *gpus)[1] == "cuda:1"
     _, told = worker(asked, *gpus)
     assert "has no free GPU (2 found" in told and "one worker process for each GPU" in told
-    # Under another number, it is the same one: CUDA_VISIBLE_DEVICES counts anew in each process.
+    # Under another number, it is the same one: CUDA_VISIBLE_DEVICES counts from 0 in each process.
     assert "has no free GPU (1 found" in worker(asked, "GPU-bbbb")[1]
     first.kill()
     first.wait()

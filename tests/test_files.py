@@ -67,7 +67,7 @@ def names(folder):
 # --- whole or not at all -----------------------------------------------------------------------------------
 
 
-def test_a_file_appears_when_it_is_whole(tmp_path):
+def test_a_file_appears_when_it_is_complete(tmp_path):
     with atomic_path(tmp_path / "a.txt") as unfinished:
         unfinished.write_text("new")
         assert unfinished.parent == tmp_path
@@ -85,7 +85,7 @@ def test_after_an_error_the_older_file_stays_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_a_folder_appears_whole_in_the_place_of_an_empty_one(tmp_path):
+def test_a_folder_appears_complete_instead_of_an_empty_one(tmp_path):
     (tmp_path / "set").mkdir()
     with atomic_path(tmp_path / "set") as unfinished:
         (unfinished / "inner").mkdir(parents=True)
@@ -275,7 +275,7 @@ def test_other_failures_are_raised_at_once(tmp_path, waits):
 
 
 @pytest.mark.parametrize("name", ["changes.gpkg", "change_probability.tif"])
-def test_a_result_that_is_held_open_ends_the_job_with_3_and_the_same_command_carries_on(
+def test_a_result_that_is_held_open_ends_the_job_with_3_and_the_same_command_resumes_it(
     tmp_path, held_open, waits, name
 ):
     sample = Path(__file__).parents[1] / "data" / "sample"

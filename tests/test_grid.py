@@ -1,4 +1,4 @@
-"""Two scenes are compared on one grid, or not at all: the sentence says what differs and what to do."""
+"""Two scenes are compared on one grid, or not at all: the sentence names what differs and what to do."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_equal_grids_are_compared_without_a_word(scene):
 @pytest.mark.parametrize(
     "transform", [TEN_METRES, SOUTH_UP, ROTATED], ids=["north-up", "south-up", "rotated"]
 )
-def test_scenes_of_different_extent_are_compared_where_both_are_and_it_is_said(scene, transform):
+def test_scenes_of_different_extent_are_compared_where_both_are_with_a_warning(scene, transform):
     world = random_scene(1, height=90, width=90)
     before = scene(world[:, 10:50, 20:70], transform=transform @ Affine.translation(20, 10))
     after = scene(world[:, 5:40, 30:90], transform=transform @ Affine.translation(30, 5))
@@ -97,7 +97,7 @@ def test_any_window_holds_what_lies_there_on_both_dates(tmp_path_factory, rows, 
     np.testing.assert_array_equal(np.where(tile.valid, tile.after[0], 0), expected)
 
 
-def test_half_a_pixel_off_names_both_grids_and_the_option_that_mends_it(scene):
+def test_half_a_pixel_off_names_both_grids_and_the_option_that_fixes_it(scene):
     before, after = scene(), scene(transform=Affine(10, 0, 500005, 0, -10, 5300000))
     with pytest.raises(GridMismatch) as refusal:
         open_pair(before, after)
@@ -119,7 +119,7 @@ def test_half_a_pixel_off_names_both_grids_and_the_option_that_mends_it(scene):
         ({"transform": ROTATED}, "rows and columns that run in different directions"),
     ],
 )
-def test_a_mismatch_says_what_differs(scene, profile, words):
+def test_a_mismatch_names_what_differs(scene, profile, words):
     with pytest.raises(GridMismatch, match=words) as refusal:
         open_pair(scene(), scene(**profile))
     assert "Add `align=True`" in str(refusal.value)
@@ -170,7 +170,7 @@ def test_a_georeference_on_one_scene_only_is_refused(scene, tmp_path, first_has_
     assert unknown in str(refusal.value)
 
 
-def test_two_scenes_without_georeference_are_one_plain_pixel_grid_and_it_is_said(tmp_path):
+def test_two_scenes_without_georeference_are_one_plain_pixel_grid_with_a_warning(tmp_path):
     before = write_plain(tmp_path / "before.png", random_scene(0))
     after = write_plain(tmp_path / "after.png", random_scene(1))
     pair = open_pair(before, after)
@@ -199,7 +199,7 @@ def test_scenes_placed_without_a_crs_say_that_areas_are_in_pixels(scene):
     assert any("name no CRS" in note and "in pixels" in note for note in pair.notes)
 
 
-def test_scenes_placed_without_a_crs_cannot_be_aligned_and_it_is_said(scene):
+def test_scenes_placed_without_a_crs_cannot_be_aligned_and_the_error_names_it(scene):
     with pytest.raises(GridMismatch, match="Without a CRS they cannot be aligned"):
         open_pair(
             scene(crs=None),

@@ -88,7 +88,7 @@ def floor(module):
 
 def test_every_module_has_its_floor():
     rooms = {name.split(".")[1] for name in MODULES if "." in name} - {"__main__"}
-    assert rooms <= set().union(*FLOORS), "a new module: say in FLOORS where it stands"
+    assert rooms <= set().union(*FLOORS), "a new module: add it to FLOORS"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.count(".")])
@@ -97,7 +97,7 @@ def test_imports_go_downwards_only(name):
         return
     for module in imports_of(name):
         if module.startswith("rsdetect."):
-            assert floor(module) <= floor(name), f"{name} imports {module}, which stands above it"
+            assert floor(module) <= floor(name), f"{name} imports {module}, which is above it"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if within(name, *PURE)])

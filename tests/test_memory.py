@@ -161,7 +161,7 @@ def test_tiles_fit_the_memory_and_end_with_the_blocks_of_the_file(
 _pair = None
 
 
-def test_a_file_in_strips_is_told_of_with_the_command_that_mends_it(tmp_path):
+def test_a_file_in_strips_is_reported_with_the_command_that_fixes_it(tmp_path):
     paths = [write_scene(tmp_path / f"{i}.tif", np.ones((1, 1100, 1100), np.uint8)) for i in range(2)]
     pair = open_pair(*paths)
     plan = plan_tiles(pair.grid, 256, 64, 8)

@@ -1,4 +1,4 @@
-"""What is released: the wheel is whole, versions agree, and images are built as promised."""
+"""What is released: the wheel is complete, versions agree, and images are built as promised."""
 
 from __future__ import annotations
 

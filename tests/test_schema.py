@@ -84,7 +84,7 @@ def test_vectorize_opens_a_run_of_0_1_0(finished, scenes):
     assert record["fingerprint"] == read(OLDER)["fingerprint"]
 
 
-def test_a_batch_of_0_1_0_carries_on(scenes, tmp_path):
+def test_a_batch_of_0_1_0_is_resumed(scenes, tmp_path):
     pairs = write_list(tmp_path / "pairs.csv", f"field,{scenes.before},{scenes.after}")
     out = tmp_path / "out"
     assert batch(pairs, out)[0].status == 0

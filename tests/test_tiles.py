@@ -26,7 +26,7 @@ windows = st.builds(
 
 
 @given(plan=plans)
-def test_every_pixel_is_put_down_by_exactly_one_tile(plan):
+def test_every_pixel_is_written_by_exactly_one_tile(plan):
     seen = np.zeros(plan.grid.shape, int)
     tiles = list(plan)
     for tile in tiles:

@@ -2,7 +2,7 @@
 
     python workflows/make_site.py FOLDER
 
-data/site was made by it; `truth.gpkg` there says what really changed, and when.
+data/site was made by it; `truth.gpkg` there has the true changes with their dates.
 """
 
 from __future__ import annotations

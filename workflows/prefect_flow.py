@@ -1,11 +1,11 @@
 """Monitoring jobs as a Prefect flow, for those who run Prefect already.
 
-    python workflows/prefect_flow.py run JOB.yaml ...                    one round now
+    python workflows/prefect_flow.py run JOB.yaml ...                    one run now
     python workflows/prefect_flow.py serve JOB.yaml ... --cron "0 6 * * 1"
 
-Prefect lives in an environment of its own (workflows/prefect-requirements.txt): what it needs does not go
-with what rsdetect needs. The flow calls the program, whose place RSDETECT says (default: .venv here).
-Exit status 3 says that something may pass, and is tried again; any other failure is for people to mend.
+Prefect has its own environment (workflows/prefect-requirements.txt), because its dependencies conflict with
+those of rsdetect. The flow calls the program at the path RSDETECT (default: .venv here). Exit status 3 is a
+transient failure and is retried; other failures need a change by the user.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_worth_a_try(_task: object, _run: object, state: object) -> bool:
 
 @task(retries=3, retry_delay_seconds=RETRY_S, retry_condition_fn=is_worth_a_try, task_run_name="{job_file}")
 def one_round(job_file: str) -> str:
-    """Run one round of a job; what it said."""
+    """Run a job once; returns its output."""
     command = [RSDETECT, "monitor", "run", job_file, "--wait", "3600"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == MAY_PASS:

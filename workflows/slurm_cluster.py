@@ -7,7 +7,7 @@ Needs `pip install 'rsdetect[cluster]' dask-jobqueue` in an environment that all
 scenes and output folder, under the same paths. The scheduler and rsdetect itself run where this script runs:
 in a small job of its own, or on the login node where that is allowed.
 
-RSDETECT_JOBS says how many jobs are kept in the queue. What a job is, dask-jobqueue takes from its own
+RSDETECT_JOBS is the number of jobs kept in the queue. dask-jobqueue takes the size of a job from its own
 configuration, a file (~/.config/dask/jobqueue.yaml) or the environment:
 
     export DASK_JOBQUEUE__SLURM__QUEUE=standard DASK_JOBQUEUE__SLURM__ACCOUNT=forests

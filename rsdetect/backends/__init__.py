@@ -1,1 +1,1 @@
-"""What runs a network: PyTorch, ONNX Runtime or OpenVINO on processors, and PyTorch on a GPU."""
+"""Backends that run a network: PyTorch, ONNX Runtime or OpenVINO on CPUs, and PyTorch on a GPU."""

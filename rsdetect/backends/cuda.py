@@ -1,4 +1,4 @@
-"""PyTorch on a GPU, in half precision; needs torch and numpy and nothing else."""
+"""CUDA backend: PyTorch on a GPU in half precision; imports torch and numpy only."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import torch
 from torch import Tensor
 
 from rsdetect.arraytypes import Float32Array
-from rsdetect.backends.batching import Owner
+from rsdetect.backends.batching import BatchingOwner
 from rsdetect.nets.fold_batchnorm import fold_batchnorm
 from rsdetect.nets.siamese import SiameseNet
 
-MOST_TILES = 16  # in a batch; beyond that a GPU has enough to do, and tiles would only wait for each other
-_SHARE = 0.7  # of the free memory that a batch may take
+MOST_TILES = 16  # maximum in a batch; a GPU is busy with fewer, and more would only wait
+_SHARE = 0.7  # of the free memory for a batch
 
 
-class CudaNetwork(Owner):
-    """The folded network on a GPU, with one owner thread."""
+class CudaNetwork(BatchingOwner):
+    """Network with folded batch norm on a GPU, with one owner thread."""
 
     def __init__(self, net: SiameseNet, device: str) -> None:
         super().__init__(HalfPrecision(net, device), device)
 
 
 @dataclass(frozen=True)
-class _Lane:
-    """Memory for one batch at each end. While one lane is computed, the other is filled."""
+class _BatchBuffers:
+    """Buffers for one batch on CPU and GPU. One is computed while the other is filled."""
 
     here: Tensor  # (n, 2, bands, h, w) float32, pinned
     there: Tensor  # the same on the device
@@ -36,17 +36,19 @@ class _Lane:
 
 
 @dataclass(frozen=True)
-class _Ticket:
-    lane: _Lane
+class _CudaTicket:
+    """Batch in flight on the GPU."""
+
+    buffers: _BatchBuffers
     tiles: int
-    done: Any  # the event after the last copy, None without streams
+    done: Any  # event after the last copy; None without streams
 
 
 class HalfPrecision:
-    """Batches on one device: copied in, computed and copied back on a stream each.
+    """Half-precision batches on one GPU: input copies, computation and output copies on a CUDA stream each.
 
-    Half precision moves a probability by up to 0.01, which is why the record names it. On a device without
-    streams ("cpu", for tests) the same happens one after the other.
+    Half precision changes a probability by up to 0.01, and the record names it. On a device without streams
+    ("cpu", for tests) the same runs sequentially.
     """
 
     def __init__(self, net: SiameseNet, device: str) -> None:
@@ -56,88 +58,92 @@ class HalfPrecision:
         self._in, self._compute, self._out = (
             torch.cuda.Stream(self._device) if self._is_cuda else None for _ in range(3)
         )
-        self._shape: tuple[int, ...] = ()  # of the tiles that the lanes are for
+        self._shape: tuple[int, ...] = ()  # of the tiles in the buffers
         self._most = 1
-        self._lanes: list[_Lane] = []
-        self._turn = 0
+        self._buffers: list[_BatchBuffers] = []
+        self._next_buffer = 0
 
     def most(self, shape: tuple[int, ...]) -> int:
-        """As `Accelerator.most`: what the free memory holds, by what one tile takes."""
+        """As `Accelerator.most`: from the free GPU memory and the peak memory of one tile."""
         if shape != self._shape:
-            self._lanes = []
-            self._shape, self._most = shape, self._fitting(shape) if self._is_cuda else MOST_TILES
+            self._buffers = []
+            self._shape, self._most = shape, self._fitting_tiles(shape) if self._is_cuda else MOST_TILES
         return self._most
 
     def halve(self, shape: tuple[int, ...]) -> None:
         """As `Accelerator.halve`."""
-        self._lanes = []
+        self._buffers = []
         self._most = max(1, self._most // 2)
         if self._is_cuda:
             torch.cuda.empty_cache()
 
-    def start(self, tiles: list[Float32Array]) -> _Ticket:
+    def start(self, tiles: list[Float32Array]) -> _CudaTicket:
         """As `Accelerator.start`."""
-        if not self._lanes:
-            self._lanes = [self._lane(), self._lane()]
-        lane, count = self._lanes[self._turn], len(tiles)
+        if not self._buffers:
+            self._buffers = [self._new_buffers(), self._new_buffers()]
+        buffers, count = self._buffers[self._next_buffer], len(tiles)
         for number, dates in enumerate(tiles):
-            lane.here[number].copy_(torch.from_numpy(dates))
-        with self._on(self._in):
-            lane.there[:count].copy_(lane.here[:count], non_blocking=True)
-        self._wait(self._compute, self._in)
-        with self._on(self._compute), torch.inference_mode():
-            logits = self._forward(lane.there[:count])
-        self._wait(self._out, self._compute)
-        with self._on(self._out):
-            lane.back[:count].copy_(logits, non_blocking=True)
+            buffers.here[number].copy_(torch.from_numpy(dates))
+        with self._on_stream(self._in):
+            buffers.there[:count].copy_(buffers.here[:count], non_blocking=True)
+        self._wait_for_stream(self._compute, self._in)
+        with self._on_stream(self._compute), torch.inference_mode():
+            logits = self._forward(buffers.there[:count])
+        self._wait_for_stream(self._out, self._compute)
+        with self._on_stream(self._out):
+            buffers.back[:count].copy_(logits, non_blocking=True)
             if self._out is not None:
-                # Its memory belongs to the stream that computes, which must not take it back too early.
+                # The computing stream owns this memory and must not reuse it before the copy.
                 logits.record_stream(self._out)
-        self._turn = (self._turn + 1) % len(self._lanes)  # only now: a batch that failed holds no lane
-        return _Ticket(lane, count, self._out.record_event() if self._out is not None else None)
+        self._next_buffer = (self._next_buffer + 1) % len(
+            self._buffers
+        )  # only now: a failed batch occupies no buffers
+        return _CudaTicket(buffers, count, self._out.record_event() if self._out is not None else None)
 
-    def finish(self, ticket: _Ticket) -> list[Float32Array]:
+    def finish(self, ticket: _CudaTicket) -> list[Float32Array]:
         """As `Accelerator.finish`."""
         if ticket.done is not None:
             ticket.done.synchronize()
-        return [ticket.lane.back[number].numpy().copy() for number in range(ticket.tiles)]
+        return [ticket.buffers.back[number].numpy().copy() for number in range(ticket.tiles)]
 
     def _forward(self, dates: Tensor) -> Tensor:
-        """(n, 2, bands, h, w) float32 to (n, h, w) float32."""
+        """Run the network on the GPU: (n, 2, bands, h, w) float32 to (n, h, w) float32."""
         half = dates.to(torch.float16)
         before, after = (half[:, date].contiguous(memory_format=torch.channels_last) for date in range(2))
         logits: Tensor = self._net(before, after).float()
         return logits
 
-    def _fitting(self, shape: tuple[int, ...]) -> int:
-        """How many tiles of `shape` the free memory holds; cuDNN chooses its kernels on the way."""
+    def _fitting_tiles(self, shape: tuple[int, ...]) -> int:
+        """Number of tiles of `shape` that fit into the free GPU memory; cuDNN also selects kernels here."""
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(self._device)
         before = torch.cuda.memory_allocated(self._device)
-        with self._on(self._compute), torch.inference_mode():
+        with self._on_stream(self._compute), torch.inference_mode():
             self._forward(torch.zeros((1, *shape), device=self._device))
         torch.cuda.synchronize(self._device)
         one = torch.cuda.max_memory_allocated(self._device) - before
-        one += int(np.prod(shape)) * 4  # of the second lane
+        one += int(np.prod(shape)) * 4  # for the second buffers
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self._device)
         return max(1, min(MOST_TILES, int(free * _SHARE / one)))
 
-    def _lane(self) -> _Lane:
+    def _new_buffers(self) -> _BatchBuffers:
+        """Allocate the buffers of a GPU batch."""
         shape = (self._most, *self._shape)
         pixels = (self._most, *self._shape[2:])
-        return _Lane(
+        return _BatchBuffers(
             here=torch.empty(shape, pin_memory=self._is_cuda),
             there=torch.empty(shape, device=self._device),
             back=torch.empty(pixels, pin_memory=self._is_cuda),
         )
 
     @staticmethod
-    def _on(stream: Any) -> AbstractContextManager[Any]:
+    def _on_stream(stream: Any) -> AbstractContextManager[Any]:
+        """Context of a CUDA stream; null context without streams."""
         return nullcontext() if stream is None else torch.cuda.stream(stream)
 
     @staticmethod
-    def _wait(stream: Any, other: Any) -> None:
-        """What `stream` is given from here on begins after all that `other` was given."""
+    def _wait_for_stream(stream: Any, other: Any) -> None:
+        """Let later work on the CUDA stream `stream` begin after all present work on `other`."""
         if stream is not None:
             stream.wait_stream(other)

@@ -1,15 +1,15 @@
-"""ONNX Runtime on a processor, in 8 bits."""
+"""ONNX Runtime backend: int8 on a CPU."""
 
 from __future__ import annotations
 
 import onnxruntime
 
 from rsdetect.arraytypes import Float32Array
-from rsdetect.backends.graph import INPUT
+from rsdetect.backends.onnx_graph import INPUT
 
 
 class OnnxNetwork:
-    """A session that threads share; each call runs on the thread that makes it."""
+    """Network in an ONNX Runtime session shared by threads; each call runs on the calling thread."""
 
     def __init__(self, graph: bytes) -> None:
         options = onnxruntime.SessionOptions()

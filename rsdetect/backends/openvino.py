@@ -1,12 +1,12 @@
-"""OpenVINO on a processor, in 8 bits."""
+"""OpenVINO backend: int8 on a CPU."""
 
 from __future__ import annotations
 
 import sys
 import threading
 
-# OpenVINO tells its makers over the network that it is imported and what it runs, unless this package is
-# missing; where scenes are looked at is nobody's business.
+# OpenVINO reports its import and its models over the network unless this package is missing; users' jobs are
+# not reported to third parties.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import numpy as np  # noqa: E402
@@ -15,11 +15,11 @@ import openvino  # noqa: E402
 from rsdetect.arraytypes import Float32Array  # noqa: E402
 from rsdetect.devices import usable_cores  # noqa: E402
 
-_SMALL = 64  # pixels, of any stride a multiple
+_WARM_UP_PX = 64  # pixels, a multiple of every stride
 
 
 class OpenVinoNetwork:
-    """One compiled network with a stream of one thread for each core; each calling thread has a request."""
+    """Network compiled by OpenVINO: a single-threaded stream per core, a request per calling thread."""
 
     def __init__(self, graph: bytes) -> None:
         core = openvino.Core()
@@ -30,17 +30,17 @@ class OpenVinoNetwork:
             {
                 "NUM_STREAMS": cores,
                 "INFERENCE_NUM_THREADS": cores,
-                # Pinned threads would share a core with whoever else was pinned to it.
+                # Pinned threads would share a core with other pinned threads.
                 "ENABLE_CPU_PINNING": False,
-                # What is left in floating point is not to depend on the units that a processor has.
+                # Floating-point operations must not depend on the processor's units.
                 "INFERENCE_PRECISION_HINT": "f32",
             },
         )
         self._local = threading.local()
-        # What OpenVINO's bindings set up when first used they set up under two locks, of which one is the
-        # interpreter's: of two threads that come there first, each may hold one and wait for the other.
+        # OpenVINO's bindings initialize on first use under two locks, one of them the interpreter's: two
+        # threads that call first may each hold one and wait for the other.
         bands = self._compiled.input(0).partial_shape[1].get_length()
-        self.logits(np.zeros((2, bands, _SMALL, _SMALL), np.float32))
+        self.logits(np.zeros((2, bands, _WARM_UP_PX, _WARM_UP_PX), np.float32))
 
     def logits(self, dates: Float32Array) -> Float32Array:
         """As `Network.logits`."""
@@ -48,6 +48,6 @@ class OpenVinoNetwork:
             self._local.request = self._compiled.create_infer_request()
         request = self._local.request
         request.infer({0: dates}, share_inputs=True)
-        # The request writes its next result into the same memory.
+        # The request overwrites this memory with its next result.
         logits: Float32Array = request.get_output_tensor(0).data[0, 0].copy()
         return logits

@@ -1,4 +1,4 @@
-"""PyTorch on a processor, in float32: the network that the others are measured against."""
+"""PyTorch backend: float32 on a CPU, the reference of the other backends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rsdetect.nets.streaming import StreamingNet
 
 
 class TorchNetwork:
-    """The folded network; in eval mode a forward pass changes nothing in it, so threads share it.
+    """Network with folded batch norm in PyTorch; a forward pass in eval mode is thread-safe.
 
-    The threads inside an operator are as many as `torch.set_num_threads` says.
+    `torch.set_num_threads` sets the number of threads within an operator.
     """
 
     def __init__(self, net: SiameseNet) -> None:

@@ -1,4 +1,4 @@
-"""Many pairs in one go: a list, one folder a pair, one table and one GeoPackage over all."""
+"""Batches: many pairs from a list, one output folder per pair, one table and one GeoPackage for all."""
 
 from rsdetect.batches.run import run_batch
 

@@ -1,12 +1,12 @@
-"""How much changed area a batch counts more than once, because pairs overlap.
+"""Overlap of the pairs of a batch: how much changed area is counted more than once.
 
-Ground counts twice where polygons of two pairs cover it and one change can be in both: where the time spans
-of the pairs overlap, or a date is unknown. Pairs that follow each other in time (2020 to 2021, 2021 to 2022)
-show different changes of one ground, and adding their areas up is right.
+An area is counted twice where polygons of two pairs cover it and both may show the same change: where the
+time spans of the pairs overlap, or a date is unknown. Consecutive pairs (2020 to 2021, 2021 to 2022) show
+different changes of the same area, and adding them is correct.
 
-Of each polygon the part is measured that polygons of pairs earlier in the list cover already, as areas are
-measured elsewhere: in the CRS of its own pair. A pair's area less this is what it adds to the ground that
-changed, so that ground under three pairs counts as surplus twice.
+For each polygon, the part that polygons of earlier pairs in the list already cover is measured in the CRS of
+its own pair, like all areas. The area of a pair minus this part is its contribution to the union, so that an
+area covered by three pairs counts as surplus twice.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from rsdetect.regions.areas import measure
 
-_MOST_VERTICES = 256  # of a piece; larger polygons are cut, so that no intersection is a large one
-_MOST_HALVINGS = 40  # by which the longest outline is in pieces
-_CHUNK = 2_000  # pieces whose neighbours are sought at a time
+_MOST_VERTICES = 256  # per piece; larger polygons are cut, which bounds the cost of an intersection
+_MOST_HALVINGS = 40  # reduces the largest outline to pieces
+_CHUNK = 2_000  # pieces per query of the spatial index
 _POLYGON = 3  # shapely's type number
 
 Geometries = NDArray[np.object_]
@@ -31,38 +31,40 @@ Geometries = NDArray[np.object_]
 
 @dataclass(frozen=True)
 class PlacedChanges:
-    """The changes of one pair on the ground that all pairs share."""
+    """Changes of one pair in the CRS common to all pairs, for the overlap."""
 
     geometry: Geometries  # (n,) polygons in the common CRS
-    crs: str  # WKT of the pair's own CRS, in which its areas were measured
-    to_own: Callable[[NDArray[Any]], NDArray[Any]]  # (m, 2) of the common CRS to (m, 2) of the pair's own
+    crs: str  # WKT of the pair's CRS, in which its areas are measured
+    to_own: Callable[[NDArray[Any]], NDArray[Any]]  # (m, 2) in the common CRS -> (m, 2) in the pair's CRS
     span: tuple[np.datetime64, np.datetime64]  # dates; NaT = unknown
 
 
-def counted_twice(pairs: Sequence[PlacedChanges]) -> list[float]:
-    """Of each pair, the area in m2 that pairs before it in the list count already."""
-    cut = [_pieces(pair.geometry) for pair in pairs]
+def area_counted_twice(pairs: Sequence[PlacedChanges]) -> list[float]:
+    """Area in m2 of each pair that overlaps changes of earlier pairs in the list."""
+    cut = [_cut_polygons(pair.geometry) for pair in pairs]
     pieces = np.concatenate([np.empty(0, dtype=object), *cut])
     owner = np.repeat(np.arange(len(pairs)), [len(each) for each in cut])
-    may_share = np.array([[_may_share(one.span, other.span) for other in pairs] for one in pairs], dtype=bool)
+    spans_overlap = np.array(
+        [[_spans_overlap(one.span, other.span) for other in pairs] for one in pairs], dtype=bool
+    )
     tree = shapely.STRtree(pieces)
     twice = np.zeros(len(pairs))
     for start in range(0, len(pieces), _CHUNK):
         later, earlier = tree.query(pieces[start : start + _CHUNK], predicate="intersects")
         later = later + start
         wanted = owner[earlier] < owner[later]
-        wanted &= may_share[owner[later], owner[earlier]] if len(pairs) else False
+        wanted &= spans_overlap[owner[later], owner[earlier]] if len(pairs) else False
         later, earlier = later[wanted], earlier[wanted]
         shared = shapely.intersection(pieces[later], pieces[earlier])
-        for number, area in _areas(shared, later, owner, pairs):
+        for number, area in _shared_areas(shared, later, owner, pairs):
             twice[number] += area
     return [float(area) for area in twice]
 
 
-def _areas(
+def _shared_areas(
     shared: Geometries, later: NDArray[np.intp], owner: NDArray[np.intp], pairs: Sequence[PlacedChanges]
 ) -> list[tuple[int, float]]:
-    """(pair, m2) of the ground shared by each later piece, once however many earlier pieces cover it."""
+    """(pair, m2) of the overlap of each later piece, once even if several earlier pieces cover it."""
     order = np.argsort(later, kind="stable")
     shared, later = shared[order], later[order]
     starts = np.flatnonzero(np.diff(later, prepend=-1))
@@ -73,32 +75,34 @@ def _areas(
     owners = owner[later[starts]]
     found = []
     for number in np.unique(owners):
-        own = _polygons(shapely.transform(once[owners == number], pairs[number].to_own))
+        own = _polygon_parts(shapely.transform(once[owners == number], pairs[number].to_own))
         found.append((int(number), float(measure(own, pairs[number].crs)[0].sum())))
     return found
 
 
-def _may_share(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    """Whether one change can lie in both spans; a day on which one ends and the other begins is no time."""
+def _spans_overlap(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
+    """True if one change can be in both time spans; a common end day is not an overlap."""
     if np.isnat(np.array([*one, *other])).any():
         return True
     return bool(max(min(one), min(other)) < min(max(one), max(other)))
 
 
-def _pieces(polygons: Geometries) -> Geometries:
-    """The polygons, valid and cut until none has many vertices; pieces of one polygon do not overlap."""
+def _cut_polygons(polygons: Geometries) -> Geometries:
+    """Make polygons valid and cut them until none has many vertices; pieces of one polygon do not overlap."""
     broken = ~shapely.is_valid(polygons)
     polygons = np.concatenate([polygons[~broken], shapely.make_valid(polygons[broken])])
-    small, large = [], _polygons(polygons)
+    small, large = [], _polygon_parts(polygons)
     for halvings in range(_MOST_HALVINGS + 1):
         done = (shapely.get_num_coordinates(large) <= _MOST_VERTICES) | (halvings == _MOST_HALVINGS)
         small.append(large[done])
-        large = _polygons(np.concatenate([np.empty(0, dtype=object), *map(_halves, large[~done])]))
+        large = _polygon_parts(
+            np.concatenate([np.empty(0, dtype=object), *map(_polygon_halves, large[~done])])
+        )
     return np.concatenate([np.empty(0, dtype=object), *small])
 
 
-def _halves(polygon: Any) -> Geometries:
-    """Both halves of a polygon, cut across its longer side."""
+def _polygon_halves(polygon: Any) -> Geometries:
+    """Halves of a polygon, cut across its longer side."""
     left, bottom, right, top = shapely.bounds(polygon)
     if right - left > top - bottom:
         middle = (left + right) / 2
@@ -110,8 +114,8 @@ def _halves(polygon: Any) -> Geometries:
     return halves
 
 
-def _polygons(geometry: Geometries) -> Geometries:
-    """The polygons among the parts of any geometries; lines and points have no area."""
+def _polygon_parts(geometry: Geometries) -> Geometries:
+    """Polygons among the parts of geometries; lines and points have no area."""
     parts = shapely.get_parts(shapely.get_parts(geometry))
     polygons: Geometries = parts[shapely.get_type_id(parts) == _POLYGON]
     return polygons

@@ -1,10 +1,10 @@
-"""The list of a batch: a CSV with one pair a line, checked as a whole before anything runs.
+"""List of the pairs of a batch: a CSV with one pair per line, validated before anything runs.
 
-Columns: `name` (the pair's folder), `before`, `after`, and any option of `rsdetect detect` that says what is
-compared or how, under its own name and in the words that the command line takes (`mask`, `mask_values`,
+Columns: `name` (the pair's folder), `before`, `after`, and any option of `rsdetect detect` on what is
+compared and how, under its own name and with the values of the command line (`mask`, `mask_values`,
 `mask_bits`, `nodata`, `bands`, `dates`, `aoi`, `align`, `resampling`, `accept`, `detector`, `model`,
-`threshold`, `min_area`, `simplify`). An empty cell leaves the option as the batch has it. A relative path
-counts from the folder that the list lies in.
+`threshold`, `min_area`, `simplify`). An empty cell keeps the batch's option. Relative paths start at the
+list's folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rsdetect.scenes.bands import parse_bands
 from rsdetect.scenes.dates import parse_dates
 
 REQUIRED = ("name", "before", "after")
-# What a batch writes beside the folders of its pairs.
+# Output files of a batch, beside the folders of its pairs.
 TABLE, REPORT, POLYGONS = "summary.csv", "batch.json", "changes.gpkg"
 RESERVED = (TABLE, REPORT, POLYGONS)
 _TRUE, _FALSE = ("true", "yes", "1", "x"), ("false", "no", "0")
@@ -34,21 +34,21 @@ _TRUE, _FALSE = ("true", "yes", "1", "x"), ("false", "no", "0")
 
 @dataclass(frozen=True)
 class BatchPair:
-    """One line of the list."""
+    """Pair of a batch: one line of the list."""
 
     name: str  # of its folder
     before: str  # anything GDAL opens
     after: str
-    options: DetectOptions  # of the batch, with what this line says in their place
+    options: DetectOptions  # those of the batch, with the values of this line
 
 
 def read_pairs(path: Path, options: DetectOptions) -> list[BatchPair]:
-    """Read the list; its separator is a comma or a semicolon.
+    """Read the list of pairs; the separator is a comma or a semicolon.
 
     Raises
     ------
     InputError
-        The list cannot be read, lacks a column, or a line of it is wrong; the message names the line.
+        The list cannot be read, lacks a column, or a line is invalid; the message names the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -57,7 +57,7 @@ def read_pairs(path: Path, options: DetectOptions) -> list[BatchPair]:
     heading = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter=";" if ";" in heading else ",")
     columns = [column.strip().lower().replace("-", "_") for column in next(rows, [])]
-    _check_columns(path, columns)
+    _check_list_columns(path, columns)
     pairs: list[BatchPair] = []
     for row in rows:
         if not any(cell.strip() for cell in row):
@@ -65,23 +65,28 @@ def read_pairs(path: Path, options: DetectOptions) -> list[BatchPair]:
         line = f"{path}, line {rows.line_num}"
         if len(row) > len(columns):
             raise InputError(
-                f"{line} has {len(row)} cells and the heading {len(columns)}; put a cell that holds a "
-                "separator into quotes."
+                f"{line} has {len(row)} cells, the header {len(columns)}; quote cells that contain a "
+                "separator."
             )
         cells = {column: cell.strip() for column, cell in zip(columns, row, strict=False)}
-        pairs.append(_pair(line, cells, path.absolute().parent, options))
+        pairs.append(_pair_of_row(line, cells, path.absolute().parent, options))
     if not pairs:
         raise InputError(f"{path} lists no pair.")
-    _check_names(path, pairs)
+    _check_pair_names(path, pairs)
     return pairs
 
 
-def _check_columns(path: Path, columns: list[str]) -> None:
+def _check_list_columns(path: Path, columns: list[str]) -> None:
+    """Raise for unknown, duplicate or missing columns in the list of pairs."""
     for column in columns:
-        if column not in (*REQUIRED, *_OPTIONS):
-            near = difflib.get_close_matches(column, (*REQUIRED, *_OPTIONS), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join((*REQUIRED, *_OPTIONS))}."
-            raise InputError(f"{path} has a column {column!r} that a batch does not know; {hint}")
+        if column not in (*REQUIRED, *_OPTION_COLUMNS):
+            near = difflib.get_close_matches(column, (*REQUIRED, *_OPTION_COLUMNS), 1)
+            hint = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"there are {', '.join((*REQUIRED, *_OPTION_COLUMNS))}."
+            )
+            raise InputError(f"{path} has a column {column!r} unknown to a batch; {hint}")
     for column in columns:
         if columns.count(column) > 1:
             raise InputError(f"{path} has the column {column!r} twice.")
@@ -92,29 +97,29 @@ def _check_columns(path: Path, columns: list[str]) -> None:
             )
 
 
-def _check_names(path: Path, pairs: Iterable[BatchPair]) -> None:
+def _check_pair_names(path: Path, pairs: Iterable[BatchPair]) -> None:
+    """Raise for duplicate or reserved names of pairs."""
     seen: set[str] = set()
     for pair in pairs:
-        name = pair.name.casefold()  # because some file systems do not tell case apart
+        name = pair.name.casefold()  # some file systems are case-insensitive
         if name in seen:
-            raise InputError(
-                f"{path} has two pairs of the name {pair.name!r}; each needs a folder of its own."
-            )
+            raise InputError(f"{path} has two pairs named {pair.name!r}; each needs its own folder.")
         if name in RESERVED:
             raise InputError(
-                f"{path} names a pair {pair.name!r}, which is the name of a result of the batch."
+                f"{path} has a pair named {pair.name!r}, which is the name of an output file of the batch."
             )
         seen.add(name)
 
 
-def _pair(line: str, cells: dict[str, str], folder: Path, options: DetectOptions) -> BatchPair:
+def _pair_of_row(line: str, cells: dict[str, str], folder: Path, options: DetectOptions) -> BatchPair:
+    """Pair of a row in the list."""
     for column in REQUIRED:
         if not cells.get(column):
-            raise InputError(f"{line} names no {column}.")
+            raise InputError(f"{line} has no {column}.")
     name = cells["name"]
     if name.startswith(".") or any(sign in name for sign in '/\\:*?"<>|') or not name.isprintable():
         raise InputError(f"{line}: {name!r} cannot be the name of a folder.")
-    for column, (group, field, parse) in _OPTIONS.items():
+    for column, (group, field, parse) in _OPTION_COLUMNS.items():
         if cell := cells.get(column):
             try:
                 options = replace(
@@ -123,20 +128,21 @@ def _pair(line: str, cells: dict[str, str], folder: Path, options: DetectOptions
             except InputError as error:
                 raise InputError(f"{line}: {error}") from error
             except ValueError:
-                raise InputError(f"{line}: {cell!r} is no {column}.") from None
-    if not options.pair.masks:  # those of the batch are for the pairs that have a mask
+                raise InputError(f"{line}: {cell!r} is not a valid {column}.") from None
+    if not options.pair.masks:  # the batch's mask options apply to pairs with a mask
         options = replace(options, pair=replace(options.pair, mask_values=(), mask_bits=()))
     return BatchPair(name, from_folder(cells["before"], folder), from_folder(cells["after"], folder), options)
 
 
-def _truth(text: str, _: Path) -> bool:
+def _parse_yes_or_no(text: str, _: Path) -> bool:
+    """Parse yes or no in a cell of the list."""
     if text.lower() not in (*_TRUE, *_FALSE):
         raise InputError(f"{text!r} is neither yes nor no.")
     return text.lower() in _TRUE
 
 
-# Which field of which group of options a column fills, and how its cells are read.
-_OPTIONS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
+# column -> (group of options, field, parser of its cells)
+_OPTION_COLUMNS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "mask": (
         "pair",
         "masks",
@@ -148,7 +154,7 @@ _OPTIONS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "bands": ("pair", "bands", lambda text, _: parse_bands(text)),
     "dates": ("pair", "dates", lambda text, _: parse_dates(text)),
     "aoi": ("pair", "aoi", from_folder),
-    "align": ("pair", "align", _truth),
+    "align": ("pair", "align", _parse_yes_or_no),
     "resampling": ("pair", "resampling", lambda text, _: text),
     "accept": ("pair", "accept", lambda text, _: tuple(part.strip() for part in text.split(","))),
     "detector": ("score", "detector", full_name),

@@ -1,4 +1,4 @@
-"""What is left of a pair to do, by the record that an earlier run of it left."""
+"""Pending work of a pair in a batch, by the record of an earlier run."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ from rsdetect.scenes.pair import open_pair
 from rsdetect.schema import NewerSchema
 
 
-class Left(Enum):
-    """What is left of a pair to do."""
+class PendingWork(Enum):
+    """Pending work of a pair."""
 
     NOTHING = "nothing"
-    POLYGONS = "polygons"  # scored as asked, outlined by another threshold, minimum area or simplification
+    POLYGONS = "polygons"  # scored as requested, but polygons have other options
     ALL = "all"
 
 
 @dataclass(frozen=True)
 class Method:
-    """How pairs are scored."""
+    """Scoring method of pairs in a batch."""
 
-    bands: WantedBands | None  # that the detector wants
+    bands: WantedBands | None  # bands the detector requires
     identity: ScoringIdentity
 
 
-def what_is_left(pair: BatchPair, folder: Path, method: Method) -> Left:
-    """Compare what the record in `folder` says with what the list asks for now.
+def pending_work(pair: BatchPair, folder: Path, method: Method) -> PendingWork:
+    """Pending work of a pair, from a comparison of the record in `folder` with its options.
 
-    A pair is scored anew when a scene or a mask is another file by now (path, size, time stamp, checksums of
-    header and sample), when the bands, masks, area of interest or alignment differ, or when it is scored in
-    another way (`ScoringIdentity`). What does not change the result, such as the size of the tiles, does not
-    count.
+    A pair is scored again if a scene or mask file changed (path, size, time stamp, checksums of header and
+    sample), if bands, masks, area of interest or alignment differ, or if the `ScoringIdentity` does. Options
+    that do not change the result, such as the tile size, are ignored.
 
     Raises
     ------
@@ -52,18 +51,21 @@ def what_is_left(pair: BatchPair, folder: Path, method: Method) -> Left:
     except NewerSchema:
         raise
     except InputError:
-        return Left.ALL
+        return PendingWork.ALL
     if any(not (folder / name).exists() for name in (Outputs.RASTER, Outputs.POLYGONS)):
-        return Left.ALL
+        return PendingWork.ALL
     if not _is_scored_as_asked(pair, record, method):
-        return Left.ALL
+        return PendingWork.ALL
     asked = pair.options.polygons
     threshold = record["detector"]["threshold"] if asked.threshold is None else asked.threshold
     drawn = record["threshold"], record["min_area"], record["simplify"]
-    return Left.NOTHING if drawn == (threshold, asked.min_area, asked.simplify) else Left.POLYGONS
+    return (
+        PendingWork.NOTHING if drawn == (threshold, asked.min_area, asked.simplify) else PendingWork.POLYGONS
+    )
 
 
 def _is_scored_as_asked(pair: BatchPair, record: dict[str, Any], method: Method) -> bool:
+    """True if a pair's record has the same inputs, options and scoring identity."""
     asked = pair.options
     if record["options"]["pair"] != plain(asdict(asked.pair)):
         return False

@@ -1,8 +1,8 @@
-"""A batch: pair after pair, on the cores of this machine or on one Dask cluster.
+"""Run of a batch: pair after pair, on the cores of this machine or on one Dask cluster.
 
-The pairs run one after another, and the tiles of each spread over all workers; memory is that of one pair.
-Each pair is a run of `rsdetect detect` with a folder of its own, so that what is finished stays, and what
-was stopped resumes from its tiles. Table, report and GeoPackage are written anew at the end of every run.
+The pairs run one after another, and the tiles of each are distributed over all workers; memory is that of one
+pair. Each pair is a run of `rsdetect detect` with its own folder, so that finished pairs stay, and
+interrupted ones resume from their tiles. Table, report and GeoPackage are rewritten at the end of every run.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 import rasterio
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
-from rsdetect.batches.collect import collect_changes
+from rsdetect.batches.combined_gpkg import write_combined_gpkg
+from rsdetect.batches.pair_results import FINISHED, PairResult, State, results_as_csv
 from rsdetect.batches.pairs import POLYGONS, REPORT, TABLE, BatchPair, read_pairs
-from rsdetect.batches.pending import Left, Method, what_is_left
-from rsdetect.batches.results import FINISHED, PairResult, State, as_csv
+from rsdetect.batches.pending import Method, PendingWork, pending_work
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError, JobInterrupted, RsdetectError
@@ -35,54 +35,55 @@ from rsdetect.scenes.handles import one_line
 from rsdetect.schema import BATCH, require_known
 from rsdetect.scoring.engine import require_scheduler
 
-Tell = Callable[[str], None]
-_LEAST_TOLD_M2 = 0.5  # less would be said as 0
+Printer = Callable[[str], None]
+_LEAST_REPORTED_M2 = 0.5  # less would be displayed as 0
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What a batch left behind."""
+    """Report of a batch: its results and files."""
 
     results: list[PairResult]  # in the order of the list
-    polygons: Path | None  # the GeoPackage over all pairs; None where no pair is finished
+    polygons: Path | None  # combined GeoPackage; None if no pair is finished
     crs: str | None  # name of its CRS
-    unplaced: list[str]  # pairs that are not in it, because they have no CRS
+    unplaced: list[str]  # pairs without a CRS, not in it
 
     @property
     def exit_status(self) -> int:
-        """0 all finished; 3 some may finish next time; 2 some cannot as they are; 1 a defect of rsdetect."""
+        """Exit status of the batch: 0 all finished; 3 some may finish later; 2 some cannot; 1 a bug."""
         found = {result.exit_status for result in self.results}
         return next((status for status in (1, 3, 2) if status in found), 0)
 
     def remarks(self) -> list[str]:
-        """What the table does not say, a line each."""
+        """Remarks on the batch that are not in the table, one per line."""
         lines = []
         failed = sum(row.state is State.FAILED for row in self.results)
         if failed:
             lines.append(f"{failed} of {len(self.results)} pairs failed; the others are done.")
         if self.unplaced:
-            lines.append(f"Without a CRS, and so not in {POLYGONS}: {', '.join(self.unplaced)}.")
+            lines.append(f"Not in {POLYGONS}, because they have no CRS: {', '.join(self.unplaced)}.")
         if self.polygons is not None:
-            lines += self._said_of_twice()
+            lines += self._overlap_remark()
             lines.append(f"All changes, in {self.crs}: {self.polygons}")
         return lines
 
     @property
     def counted_twice_m2(self) -> float:
-        """Changed area that more than one pair counts, in m2; see `rsdetect.batches.overlap`."""
+        """Changed area in m2 that several pairs count; see `rsdetect.batches.overlap`."""
         return round(sum(row.counted_twice_m2 or 0.0 for row in self.results), 3)
 
-    def _said_of_twice(self) -> list[str]:
+    def _overlap_remark(self) -> list[str]:
+        """Remark on the area counted twice, if any."""
         area = self.counted_twice_m2
-        if area < _LEAST_TOLD_M2:
+        if area < _LEAST_REPORTED_M2:
             return []
         return [
             f"Counted twice: {area:,.0f} m² ({area / 1e4:,.2f} ha) of the changed area, where pairs overlap. "
-            f"{TABLE} says how much of each pair earlier ones count already (counted_twice_m2)."
+            f"{TABLE} has the part of each pair that earlier pairs count (counted_twice_m2)."
         ]
 
     def as_content(self) -> dict[str, Any]:
-        """What `batch.json` tells of it."""
+        """Content of `batch.json`."""
         counts = {str(state): sum(row.state is state for row in self.results) for state in State}
         return {
             "exit_status": self.exit_status,
@@ -99,56 +100,57 @@ def run_batch(
     list_path: Path,
     out: Path,
     options: DetectOptions,
-    tell: Tell = lambda _: None,
+    output: Printer = lambda _: None,
     *,
     stop_at_defects: bool = False,
 ) -> BatchReport:
-    """Find the changes of every pair of a list.
+    """Run a batch: find the changes of every pair in a list.
 
     Parameters
     ----------
     list_path
-        A CSV as `rsdetect.batches.pairs` describes it.
+        A CSV as described in `rsdetect.batches.pairs`.
     out
-        Folder for the results: a folder a pair, `summary.csv`, `batch.json`, and `changes.gpkg` over all.
+        Folder for the results: a folder per pair, `summary.csv`, `batch.json`, and `changes.gpkg` for all.
     options
-        What holds for all pairs that say nothing else. `options.run.overwrite` lets a pair replace results
-        that no earlier run of the batch made.
-    tell
-        Gets a line about each pair.
+        Defaults for all pairs. With `options.run.overwrite`, pairs replace results that are not from an
+        earlier run of the batch.
+    output
+        Called with a line on each pair.
     stop_at_defects
-        Raise what is no `RsdetectError`, instead of going on with the next pair.
+        Raise unexpected exceptions, instead of continuing with the next pair.
 
     Raises
     ------
     InputError
-        The list or the options are wrong; nothing was written.
+        The list or the options are invalid; nothing was written.
     JobInterrupted
-        The batch was stopped, or its cluster went away; the same call resumes the job.
+        The batch was stopped, or its cluster is unavailable; the same call resumes it.
     """
-    pairs = read_pairs(list_path, _with_full_paths(options))
-    methods = {score: _method(score) for score in {p.options.score for p in pairs}}
+    pairs = read_pairs(list_path, _with_absolute_aoi(options))
+    methods = {score: _scoring_method(score) for score in {p.options.score for p in pairs}}
     if options.score.scheduler is not None:
         require_scheduler(options.score.scheduler)
     results = [PairResult(pair.name, State.WAITING, None, "", pair.before, pair.after) for pair in pairs]
-    # GDAL's cache is one for the whole process and all pairs.
+    # GDAL's cache is common to the process and all pairs.
     with Outputs.hold(out), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        book = _Book(list_path, out, options, _names_of_earlier_runs(out))
+        batch_record = _BatchRecord(list_path, out, options, _pairs_of_earlier_runs(out))
         try:
             for number, pair in enumerate(pairs):
-                may_replace = options.run.overwrite or pair.name in book.own
+                may_replace = options.run.overwrite or pair.name in batch_record.own
                 results[number] = _run_pair(
                     pair, out / pair.name, methods[pair.options.score], may_replace, stop_at_defects
                 )
-                book.write(BatchReport(results, None, None, []))
-                tell(f"[{number + 1}/{len(pairs)}] {results[number]}")
+                batch_record.write(BatchReport(results, None, None, []))
+                output(f"[{number + 1}/{len(pairs)}] {results[number]}")
         finally:
-            report = _finish(out, results)
-            book.write(report, finished=True)
+            report = _write_batch_outputs(out, results)
+            batch_record.write(report, finished=True)
     return report
 
 
-def _method(score: ScoreOptions) -> Method:
+def _scoring_method(score: ScoreOptions) -> Method:
+    """Scoring method of the batch for options."""
     on_cluster = score.scheduler is not None
     device = choose_device(score.detector, score.device, score.backend, on_cluster=on_cluster)
     detector = make_detector(score.detector, score.model, device, score.backend)
@@ -158,28 +160,29 @@ def _method(score: ScoreOptions) -> Method:
 def _run_pair(
     pair: BatchPair, folder: Path, method: Method, may_replace: bool, stop_at_defects: bool
 ) -> PairResult:
-    """Do what is left of one pair; what fails in it is told in its row."""
+    """Run a pair of the batch; its errors are reported in its row."""
     try:
-        return _do(pair, folder, method, may_replace)
+        return _finish_pair(pair, folder, method, may_replace)
     except RsdetectError as error:
-        _stop_if_all_are_concerned(error, pair.options.score.scheduler)
+        _stop_if_batch_is_affected(error, pair.options.score.scheduler)
         status, why = error.exit_status, str(error)
     except Exception as error:
         if stop_at_defects:
             raise
         status, why = (
             1,
-            f"a defect of rsdetect ({type(error).__name__}: {error}); `stop_at_defects=True` shows where.",
+            f"a bug in rsdetect ({type(error).__name__}: {error}); `stop_at_defects=True` shows where.",
         )
     return PairResult(pair.name, State.FAILED, status, " ".join(why.split()), pair.before, pair.after)
 
 
-def _do(pair: BatchPair, folder: Path, method: Method, may_replace: bool) -> PairResult:
-    left = what_is_left(pair, folder, method)
-    if left is Left.NOTHING:
+def _finish_pair(pair: BatchPair, folder: Path, method: Method, may_replace: bool) -> PairResult:
+    """Do the pending work of a pair of the batch."""
+    left = pending_work(pair, folder, method)
+    if left is PendingWork.NOTHING:
         return PairResult.finished(pair, State.DONE_BEFORE, read_run(folder))
     wanted, run = pair.options.polygons, pair.options.run
-    if left is Left.POLYGONS:
+    if left is PendingWork.POLYGONS:
         threshold: Any = "auto" if wanted.threshold is None else wanted.threshold
         record = vectorize_run(
             folder, threshold=threshold, min_area=wanted.min_area, simplify=wanted.simplify
@@ -189,9 +192,9 @@ def _do(pair: BatchPair, folder: Path, method: Method, may_replace: bool) -> Pai
     return PairResult.finished(pair, State.DONE, run_detect(pair.before, pair.after, folder, options).record)
 
 
-def _stop_if_all_are_concerned(error: RsdetectError, scheduler: str | None) -> None:
-    """End the batch where the error is not about one pair."""
-    if isinstance(error.__context__, KeyboardInterrupt):  # which the engine makes known in words of its own
+def _stop_if_batch_is_affected(error: RsdetectError, scheduler: str | None) -> None:
+    """Stop the batch if an error is not specific to one pair."""
+    if isinstance(error.__context__, KeyboardInterrupt):  # reported by the engine
         raise error
     if scheduler is None:
         return
@@ -199,22 +202,22 @@ def _stop_if_all_are_concerned(error: RsdetectError, scheduler: str | None) -> N
         require_scheduler(scheduler)
     except InputError:
         raise JobInterrupted(
-            f"the Dask scheduler at {scheduler} went away; start one and run the same command to resume."
+            f"the Dask scheduler at {scheduler} is unavailable; start one and run the same command to resume."
         ) from error
 
 
-def _finish(out: Path, results: list[PairResult]) -> BatchReport:
-    """Write the table and the GeoPackage over what is finished."""
-    write_text(out / TABLE, as_csv(results))
+def _write_batch_outputs(out: Path, results: list[PairResult]) -> BatchReport:
+    """Write the table and the combined GeoPackage of the batch."""
+    write_text(out / TABLE, results_as_csv(results))
     finished = [(row.name, out / row.name / Outputs.POLYGONS) for row in results if row.state in FINISHED]
     if not finished:
         return BatchReport(results, None, None, [])
     try:
         with atomic_path(out / POLYGONS) as unfinished:
-            collected = collect_changes(unfinished, finished)
+            collected = write_combined_gpkg(unfinished, finished)
     except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:
         raise JobInterrupted(
-            f"{out / POLYGONS} could not be written: {one_line(error)}; mend that and run the same command "
+            f"{out / POLYGONS} could not be written: {one_line(error)}; fix that and run the same command "
             "to resume."
         ) from error
     twice = collected.twice_m2
@@ -222,21 +225,21 @@ def _finish(out: Path, results: list[PairResult]) -> BatchReport:
         replace(row, counted_twice_m2=round(twice[row.name], 3)) if row.name in twice else row
         for row in results
     ]
-    write_text(out / TABLE, as_csv(results))
+    write_text(out / TABLE, results_as_csv(results))
     return BatchReport(results, out / POLYGONS, collected.crs, collected.unplaced)
 
 
 @dataclass
-class _Book:
-    """Keeps `batch.json`, which also says whose results the folders of the pairs hold."""
+class _BatchRecord:
+    """Record of the batch, `batch.json`, which also lists whose results the folders contain."""
 
     list_path: Path
     out: Path
     options: DetectOptions
-    own: set[str]  # names of the pairs that this batch has finished, in this run or before
+    own: set[str]  # names of pairs finished by this batch, now or before
 
     def write(self, report: BatchReport, *, finished: bool = False) -> None:
-        """Put down how far the batch is."""
+        """Write the state of the batch."""
         self.own |= {row.name for row in report.results if row.state in FINISHED}
         content = {
             "rsdetect": "batch",
@@ -249,7 +252,8 @@ class _Book:
         write_text(self.out / REPORT, as_json(content | report.as_content()))
 
 
-def _names_of_earlier_runs(out: Path) -> set[str]:
+def _pairs_of_earlier_runs(out: Path) -> set[str]:
+    """Names of the pairs that earlier runs of the batch finished."""
     try:
         content = json.loads((out / REPORT).read_text(encoding="utf-8"))
         made = set(content["made"])
@@ -261,8 +265,8 @@ def _names_of_earlier_runs(out: Path) -> set[str]:
         raise InputError(f"{out / REPORT} is not the report of a batch; choose another folder.") from error
 
 
-def _with_full_paths(options: DetectOptions) -> DetectOptions:
-    """As the record of a run keeps them, so that the two can be compared."""
+def _with_absolute_aoi(options: DetectOptions) -> DetectOptions:
+    """Options of the batch with an absolute path of the area of interest, as in records."""
     aoi = options.pair.aoi
     if not isinstance(aoi, str):
         return options

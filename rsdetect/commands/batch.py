@@ -77,7 +77,7 @@ def batch(
     list is wrong.
     """
     from rsdetect.batches import run_batch
-    from rsdetect.batches.results import as_table
+    from rsdetect.batches.pair_results import results_as_table
     from rsdetect.commands.tables import print_table
     from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
@@ -111,7 +111,7 @@ def batch(
     if as_json:
         print_json(report.as_content())
     else:
-        print_table(as_table([replace(row, why=as_options(row.why)) for row in report.results]))
+        print_table(results_as_table([replace(row, why=as_options(row.why)) for row in report.results]))
         for line in report.remarks():
             say(line)
     raise typer.Exit(report.exit_status)

@@ -36,7 +36,7 @@ def _print(comparison: Comparison) -> None:
     from rich.table import Table
 
     from rsdetect.commands.tables import print_table
-    from rsdetect.evaluation.summary import COMPARED, difference_texts
+    from rsdetect.evaluation.summary_tables import COMPARED, comparison_texts
 
     for column in COMPARED:
         table = Table(title=column.title, title_justify="left", box=SIMPLE_HEAD)
@@ -44,5 +44,5 @@ def _print(comparison: Comparison) -> None:
         for title in ("first", "second", "second - first", "nine of ten draws"):
             table.add_column(title, justify="right", no_wrap=True)
         for row in comparison.rows:
-            table.add_row(row.name, *difference_texts(row, column))
+            table.add_row(row.name, *comparison_texts(row, column))
         print_table(table)

@@ -49,10 +49,10 @@ def evaluate(
 ) -> None:
     """Evaluate a detector on labelled pairs: metrics by scene and source, confidence intervals, a page."""
     from rsdetect.commands.evaluation_tables import print_evaluation
-    from rsdetect.evaluation.cards import card_to_fill, store_scores
+    from rsdetect.evaluation.model_card import store_scores, writable_model_card
     from rsdetect.evaluation.options import EvaluateOptions
+    from rsdetect.evaluation.output_files import PAGE
     from rsdetect.evaluation.run import run_evaluate
-    from rsdetect.evaluation.write import PAGE
     from rsdetect.scenes.bands import parse_bands
 
     options = EvaluateOptions(
@@ -71,7 +71,7 @@ def evaluate(
         log_look=log_look,
     )
     log_to_stderr(quiet=quiet)
-    model_file = card_to_fill(model) if into_card else None
+    model_file = writable_model_card(model) if into_card else None
     evaluation = run_evaluate(folders, out, options, overwrite=overwrite, quiet=quiet or as_json)
     if model_file is not None:
         store_scores(evaluation, model_file)

@@ -7,12 +7,12 @@ from rich.table import Table
 
 from rsdetect.commands.tables import print_table
 from rsdetect.evaluation.results import Evaluation
-from rsdetect.evaluation.summary import summaries
+from rsdetect.evaluation.summary_tables import summary_tables
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print the tables of an evaluation on stdout."""
-    for summary in summaries(evaluation):
+    for summary in summary_tables(evaluation):
         table = Table(title=summary.title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
         table.add_column("", no_wrap=True)
         for column in summary.columns:

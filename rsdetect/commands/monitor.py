@@ -46,10 +46,10 @@ def run(
 ) -> None:
     """Compare new scenes, update the events, and send notifications."""
     from rsdetect.commands.monitor_text import run_lines
-    from rsdetect.monitoring.run import run_round
+    from rsdetect.monitoring.run import run_and_notify
 
     log_to_stderr(quiet=True)  # what a comparison warns of is kept with it, and `status` shows it
-    done = run_round(job_file, wait_s=wait)
+    done = run_and_notify(job_file, wait_s=wait)
     if as_json:
         print_json(done.summary or {"has_news": None, "run": done.result.summary()})
     elif not quiet:
@@ -59,8 +59,8 @@ def run(
             say(f"Report: {done.summary['files']['report']}")
     for scene, reason in done.result.failed:
         say(f"Error: {scene} failed and is tried again by the next run: {reason}")
-    if done.untold:
-        say(f"Error: {done.untold}")
+    if done.notify_error:
+        say(f"Error: {done.notify_error}")
     if done.status:
         raise typer.Exit(done.status)
 

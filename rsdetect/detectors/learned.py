@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from rsdetect.arraytypes import Float32Array
-from rsdetect.backends.base import Network, RowNetwork
+from rsdetect.backends.network import Network, RowNetwork
 from rsdetect.backends.select import EIGHT_BIT, load_network, precision, resolve_backend
 from rsdetect.detectors.base import TORCH_BYTES, Detector, Scorer
 from rsdetect.errors import ModelError, NothingToCompare

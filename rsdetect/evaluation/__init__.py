@@ -1,9 +1,9 @@
-"""Evaluation: a detector's figures on labelled pairs, measured through the pipeline that users run."""
+"""Evaluation of a detector on labelled pairs, through the pipeline that users run."""
 
 from __future__ import annotations
 
-from rsdetect.evaluation.cards import card_scores, store_scores
 from rsdetect.evaluation.comparison import Comparison, compare
+from rsdetect.evaluation.model_card import card_scores, store_scores
 from rsdetect.evaluation.results import Evaluation, Interval, SceneScores, SourceScores
 from rsdetect.evaluation.run import evaluate, run_evaluate
 

@@ -1,7 +1,7 @@
-"""Two evaluations of the same pairs: how far they differ, and how sure that is.
+"""Comparison of two evaluations of the same pairs: their differences and the intervals of these.
 
-Both are drawn together: a draw takes the same places for both. What is hard in a place is hard for both, so
-that the interval of their difference is narrower than the intervals of either lead one to expect.
+The bootstrap resamples the same places in both evaluations. Places that are difficult for one are difficult
+for the other, so that the interval of the difference is narrower than the two intervals suggest.
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ from typing import Any
 import numpy as np
 
 from rsdetect.errors import InputError
-from rsdetect.evaluation.figures import figures_of
-from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, macro_several, with_ends
+from rsdetect.evaluation.bootstrap import (
+    DRAWS,
+    Draws,
+    bootstrap_places,
+    macro,
+    macro_several,
+    percentile_interval,
+)
+from rsdetect.evaluation.figures import evaluation_figures
+from rsdetect.evaluation.output_files import RECORD
 from rsdetect.evaluation.results import Interval
 from rsdetect.evaluation.tally import Tally
-from rsdetect.evaluation.write import RECORD
 from rsdetect.schema import COMPARISON, EVALUATION, require_known
 
 FIGURES = (
@@ -35,43 +42,43 @@ FIGURES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
-    """A source, or the mean over several, in both evaluations."""
+class ComparedRow:
+    """Row of a comparison: a source, or a mean over sources, in both evaluations."""
 
     name: str
     first: dict[str, float]  # figure -> value, see FIGURES
     second: dict[str, float]
-    difference: dict[str, Interval]  # the second less the first
+    difference: dict[str, Interval]  # second minus first
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All sources, then their macro mean, and that over the sources of several pairs where it is another."""
+    """Comparison of two evaluations: sources, their macro mean, and that over sources of several pairs."""
 
-    first: dict[str, Any]  # detector, as its evaluation has it
+    first: dict[str, Any]  # detector, as in its evaluation
     second: dict[str, Any]
-    rows: tuple[Compared, ...]
+    rows: tuple[ComparedRow, ...]
     seed: int
     draws: int
 
     def as_json(self) -> dict[str, Any]:
-        """JSON types only; what is not defined is NaN here and null in print."""
+        """Comparison in JSON types; undefined values are NaN here and null in print."""
         return {"rsdetect": "comparison", "schema": COMPARISON, **asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Source:
-    """What an `evaluation.json` holds of a source."""
+class _ComparedSource:
+    """Source of a comparison, read from an `evaluation.json`."""
 
     name: str
     threshold: float
-    scenes: dict[str, tuple[str, Tally]]  # name -> place, counts
+    scenes: dict[str, tuple[str, Tally]]  # name -> (place, counts)
 
     def draws(self, seed: tuple[int, int]) -> tuple[dict[str, float], Draws]:
-        """Its figures, and those of all draws of its places."""
+        """Figures of the source, and those of all bootstrap resamples of its places."""
         places, tallies = zip(*(self.scenes[name] for name in sorted(self.scenes)), strict=True)
-        figures = figures_of(Tally.total(tallies), self.threshold, ())
-        drawn = draw_places(tallies, places, self.threshold, (), seed)
+        figures = evaluation_figures(Tally.total(tallies), self.threshold, ())
+        drawn = bootstrap_places(tallies, places, self.threshold, (), seed)
         return {name: float(figures[name]) for name in FIGURES}, {name: drawn[name] for name in FIGURES}
 
 
@@ -81,31 +88,40 @@ def compare(first: str | Path, second: str | Path, *, seed: int = 0) -> Comparis
     Parameters
     ----------
     first, second
-        Folders that `evaluate` wrote, or their `evaluation.json`.
+        Output folders of `evaluate`, or their `evaluation.json`.
     seed
-        Of the draws of places.
+        Seed of the bootstrap.
 
     Raises
     ------
     InputError
-        A file cannot be read, or the two hold different sources, pairs or places.
+        A file cannot be read, or the two have different sources, pairs or places.
     """
-    (one, sources), (other, others) = _read(Path(first)), _read(Path(second))
-    _check_same(sources, others, f"{first} and {second}")
+    (one, sources), (other, others) = _read_evaluation(Path(first)), _read_evaluation(Path(second))
+    _require_same_pairs(sources, others, f"{first} and {second}")
     rows, differences = [], []
     for number, (a, b) in enumerate(zip(sources, others, strict=True)):
         (figures_a, drawn_a), (figures_b, drawn_b) = (source.draws((seed, number)) for source in (a, b))
         drawn = {name: drawn_b[name] - drawn_a[name] for name in FIGURES}
-        difference = {name: with_ends(figures_b[name] - figures_a[name], drawn[name]) for name in FIGURES}
-        rows.append(Compared(name=a.name, first=figures_a, second=figures_b, difference=difference))
+        difference = {
+            name: percentile_interval(figures_b[name] - figures_a[name], drawn[name]) for name in FIGURES
+        }
+        rows.append(ComparedRow(name=a.name, first=figures_a, second=figures_b, difference=difference))
         differences.append(drawn)
     several = [len(source.scenes) > 1 for source in sources]
     return Comparison(
-        first=one, second=other, rows=(*rows, *_means(rows, differences, several)), seed=seed, draws=DRAWS
+        first=one,
+        second=other,
+        rows=(*rows, *_comparison_means(rows, differences, several)),
+        seed=seed,
+        draws=DRAWS,
     )
 
 
-def _means(rows: Sequence[Compared], drawn: Sequence[Draws], several: Sequence[bool]) -> list[Compared]:
+def _comparison_means(
+    rows: Sequence[ComparedRow], drawn: Sequence[Draws], several: Sequence[bool]
+) -> list[ComparedRow]:
+    """Rows of a comparison with the means over sources."""
     if len(rows) < 2:
         return []
     differences = [row.difference for row in rows]
@@ -113,17 +129,18 @@ def _means(rows: Sequence[Compared], drawn: Sequence[Draws], several: Sequence[b
     if any(several) and not all(several):
         means.append(("of several pairs", list(several), macro_several(differences, drawn, several)))
     return [
-        Compared(
+        ComparedRow(
             name=name,
-            first=_mean([row.first for row, is_in in zip(rows, chosen, strict=True) if is_in]),
-            second=_mean([row.second for row, is_in in zip(rows, chosen, strict=True) if is_in]),
+            first=_mean_figures([row.first for row, is_in in zip(rows, chosen, strict=True) if is_in]),
+            second=_mean_figures([row.second for row, is_in in zip(rows, chosen, strict=True) if is_in]),
             difference=difference,
         )
         for name, chosen, difference in means
     ]
 
 
-def _mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+def _mean_figures(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Mean of each compared figure over the sources in which it is defined."""
     found = {}
     for name in FIGURES:
         defined = [source[name] for source in figures if not np.isnan(source[name])]
@@ -131,28 +148,30 @@ def _mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
     return found
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[_Source]]:
+def _read_evaluation(path: Path) -> tuple[dict[str, Any], list[_ComparedSource]]:
+    """Read the detector and sources of an evaluation to compare."""
     path = path / RECORD if path.is_dir() else path
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         require_known(content, EVALUATION, path)
-        sources = [_source(entry, content["threshold"]) for entry in content["sources"]]
+        sources = [_evaluation_source(entry, content["threshold"]) for entry in content["sources"]]
         return content["detector"], sorted(sources, key=lambda source: source.name)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as an evaluation: {error}.") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path} is no evaluation that holds the counts of its pairs (no {error}); evaluate again."
+            f"{path} is not an evaluation with the counts of its pairs (no {error}); evaluate again."
         ) from error
 
 
-def _source(entry: dict[str, Any], threshold: float) -> _Source:
-    scenes = {scene["name"]: (scene["place"], _tally(scene["tally"])) for scene in entry["scenes"]}
-    return _Source(name=entry["name"], threshold=threshold, scenes=scenes)
+def _evaluation_source(entry: dict[str, Any], threshold: float) -> _ComparedSource:
+    """Source of a comparison from its JSON."""
+    scenes = {scene["name"]: (scene["place"], _tally_from_json(scene["tally"])) for scene in entry["scenes"]}
+    return _ComparedSource(name=entry["name"], threshold=threshold, scenes=scenes)
 
 
-def _tally(counts: dict[str, Any]) -> Tally:
-    """Counts as the file has them, less those of planted shifts, which the other may not have."""
+def _tally_from_json(counts: dict[str, Any]) -> Tally:
+    """Counts of a compared pair from JSON, without shifted scenes, which the other evaluation may lack."""
     arrays = {
         field.name: np.asarray(np.nan if counts[field.name] is None else counts[field.name])
         for field in fields(Tally)
@@ -161,18 +180,19 @@ def _tally(counts: dict[str, Any]) -> Tally:
     return Tally(**arrays | {"shifted_changed": none, "shifted_unchanged": none})
 
 
-def _check_same(one: Sequence[_Source], other: Sequence[_Source], where: str) -> None:
+def _require_same_pairs(one: Sequence[_ComparedSource], other: Sequence[_ComparedSource], where: str) -> None:
+    """Raise unless two evaluations to compare have the same sources, pairs, places and pixels."""
     names = [{source.name for source in sources} for sources in (one, other)]
     if odd := sorted(names[0] ^ names[1]):
-        raise InputError(f"{where} are not of the same sources: one of them has no {odd[0]}.")
+        raise InputError(f"{where} have different sources: one of them lacks {odd[0]}.")
     for a, b in zip(one, other, strict=True):
         if odd := sorted(a.scenes.keys() ^ b.scenes.keys()):
-            raise InputError(f"{where} are not of the same pairs: one of them has no {a.name}/{odd[0]}.")
+            raise InputError(f"{where} have different pairs: one of them lacks {a.name}/{odd[0]}.")
         for name, (place, tally) in a.scenes.items():
             if place != b.scenes[name][0]:
                 raise InputError(
-                    f"{where} divide pairs into places differently: {a.name}/{name} is of {place} in one and "
-                    f"of {b.scenes[name][0]} in the other."
+                    f"{where} group pairs into places differently: {a.name}/{name} belongs to {place} in one "
+                    f"and to {b.scenes[name][0]} in the other."
                 )
             if tally.pixels != b.scenes[name][1].pixels:
                 raise InputError(f"{where} count different pixels of {a.name}/{name}.")

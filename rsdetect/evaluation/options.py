@@ -1,4 +1,4 @@
-"""What is evaluated, and how."""
+"""Options of an evaluation and its sources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FARTHEST_PX = 64
 
 
 class EvaluateKeywords(TypedDict, total=False):
-    """`EvaluateOptions` as the keywords of a call."""
+    """Keyword arguments of `evaluate`: the fields of `EvaluateOptions`."""
 
     detector: str
     model: str | None
@@ -39,21 +39,21 @@ class EvaluateKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
-    """All options of `evaluate`."""
+    """Options of `evaluate`."""
 
-    detector: str | Detector | None = None  # as of `detect`
-    model: str | None = None  # path or name of a model file; None = the detector's default
+    detector: str | Detector | None = None  # as in `detect`
+    model: str | None = None  # path or name of a model file; None = the default of the detector
     device: str = "auto"  # auto, cpu, cuda, cuda:i
-    backend: str = "auto"  # what runs a network: auto, torch, openvino, onnx
-    bands: Sequence[int | str] | None = None  # of folders that name none of their own
+    backend: str = "auto"  # runtime of the network: auto, torch, openvino, onnx
+    bands: Sequence[int | str] | None = None  # for folders without bands of their own
     layout: str = "auto"  # one of rsdetect.labelled.LAYOUTS
-    align: bool = False  # warp after onto before's grid where the grids differ
-    shifts_px: tuple[float, ...] = SHIFTS_PX  # planted shifts of the after scenes
-    seed: int = 0  # of the intervals
+    align: bool = False  # warp the after scene to the grid of the before scene if they differ
+    shifts_px: tuple[float, ...] = SHIFTS_PX  # synthetic misregistration of the after scenes
+    seed: int = 0  # of the bootstrap
     group_by: str | None = None  # a distance or a regular expression, see rsdetect.labelled.grouping
-    split: Path | None = None  # a file that divides the pairs into parts, see rsdetect.evaluation.split
+    split: Path | None = None  # file that divides the pairs into parts, see rsdetect.evaluation.split
     part: str | None = None  # of the split
-    log_look: str | None = None  # why a part that is kept for reporting is evaluated
+    log_look: str | None = None  # reason for evaluating a part reserved for reporting
 
     def __post_init__(self) -> None:
         settle_sequences(self, bands=number_or_name, shifts_px=number)
@@ -62,18 +62,18 @@ class EvaluateOptions:
         for shift in self.shifts_px:
             if not 0 < abs(shift) <= _FARTHEST_PX or math.isnan(shift):
                 raise InputError(
-                    f"`shifts_px` {shift:g} is no shift in pixels; give more than 0, up to {_FARTHEST_PX}."
+                    f"`shifts_px` {shift:g} is not a shift in pixels; give more than 0, up to {_FARTHEST_PX}."
                 )
         if (self.split is None) != (self.part is None):
-            raise InputError("`split` and `part` go together.")
+            raise InputError("`split` and `part` require each other.")
         if self.log_look is not None and (self.split is None or not self.log_look.strip()):
-            raise InputError("`log_look` says why a part of `split` is evaluated.")
+            raise InputError("`log_look` is the reason for evaluating a part of `split`.")
         if self.group_by is not None and self.split is not None:
-            raise InputError("`group_by` and `split` both say what one place is; give one of them.")
+            raise InputError("`group_by` and `split` both define places; give one of them.")
 
     @classmethod
     def from_keywords(cls, **keywords: Unpack[EvaluateKeywords]) -> EvaluateOptions:
-        """The options from keywords, unknown ones refused.
+        """Make the options of an evaluation from keywords; unknown ones raise.
 
         >>> EvaluateOptions.from_keywords(detector="cva", shifts_px=[1]).shifts_px
         (1.0,)
@@ -87,7 +87,7 @@ class EvaluateOptions:
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """One folder of labelled pairs; figures are pooled within it and never beyond."""
+    """Labelled set: a source of an evaluation, the folder within which figures are pooled."""
 
     name: str
     folder: Path
@@ -95,19 +95,19 @@ class LabelledSet:
 
 
 def labelled_sets(folders: Sequence[str | Path], options: EvaluateOptions) -> list[LabelledSet]:
-    """The sources that the command line names: FOLDER, or FOLDER:BANDS for bands of its own.
+    """Labelled sets of an evaluation from FOLDER, or FOLDER:BANDS with bands of its own.
 
     Raises
     ------
     InputError
-        No folder, or one that is named twice.
+        There is no folder, or one is given twice.
     """
     if not folders:
-        raise InputError("name at least one folder of labelled pairs.")
-    given = [_split(folder) for folder in folders]
+        raise InputError("give at least one folder of labelled pairs.")
+    given = [_folder_and_bands(folder) for folder in folders]
     paths = [path.resolve() for path, _ in given]
     if len(set(paths)) < len(paths):
-        raise InputError(f"{next(path for path in paths if paths.count(path) > 1)} is named twice.")
+        raise InputError(f"{next(path for path in paths if paths.count(path) > 1)} is given twice.")
     short = [path.name for path in paths]
     names = short if len(set(short)) == len(short) else [str(path) for path, _ in given]
     return [
@@ -116,7 +116,8 @@ def labelled_sets(folders: Sequence[str | Path], options: EvaluateOptions) -> li
     ]
 
 
-def _split(folder: str | Path) -> tuple[Path, tuple[int | str, ...] | None]:
+def _folder_and_bands(folder: str | Path) -> tuple[Path, tuple[int | str, ...] | None]:
+    """Split FOLDER:BANDS of an evaluation's source."""
     path, bands = split_path(str(folder))
     if bands is None or Path(folder).exists():
         return Path(folder), None

@@ -1,4 +1,4 @@
-"""The flow of an evaluation: find pairs, score them, count, draw places, write."""
+"""Run of an evaluation: open sources, score pairs, count, bootstrap, write."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ import rasterio
 
 from rsdetect.detectors import Detector, choose_device, make_detector
 from rsdetect.errors import InputError
-from rsdetect.evaluation.figures import figures_of
-from rsdetect.evaluation.intervals import DRAWS, Draws, draw_places, macro, macro_several, with_ends
-from rsdetect.evaluation.looks import log_of
-from rsdetect.evaluation.measure import WORST, Measured, Opened, measure_pair
-from rsdetect.evaluation.opening import open_source
+from rsdetect.evaluation.bootstrap import (
+    DRAWS,
+    Draws,
+    bootstrap_places,
+    macro,
+    macro_several,
+    percentile_interval,
+)
+from rsdetect.evaluation.figures import evaluation_figures
+from rsdetect.evaluation.look_log import open_look_log
+from rsdetect.evaluation.open_sources import open_source
 from rsdetect.evaluation.options import EvaluateKeywords, EvaluateOptions, LabelledSet, labelled_sets
+from rsdetect.evaluation.output_files import claim_output, write_evaluation
+from rsdetect.evaluation.pair_scores import WORST, OpenedPair, ScoredPair, measure_pair
 from rsdetect.evaluation.results import Evaluation, SceneScores, SourceScores
 from rsdetect.evaluation.split import read_split
 from rsdetect.evaluation.tally import Tally
-from rsdetect.evaluation.write import claim, write_evaluation
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.progress import show_progress
 from rsdetect.validation import as_items, text
 
 _log = logging.getLogger(__name__)
-# Of a detector; the first are always there.
-_TOLD = ("name", "model", "model_version", "model_sha256", "bands", "backend", "precision")
-_TOLD_OF_OTHERS = ("parameters", "source")
+# Keys of a detector's provenance in the results; the first are always present.
+_DETECTOR_KEYS = ("name", "model", "model_version", "model_sha256", "bands", "backend", "precision")
+_OPTIONAL_DETECTOR_KEYS = ("parameters", "source")
 
 
 def evaluate(
@@ -41,28 +48,28 @@ def evaluate(
     overwrite: bool = False,
     **options: Unpack[EvaluateKeywords],
 ) -> Evaluation:
-    """Score a detector on folders of labelled pairs, through the pipeline that `detect` runs.
+    """Evaluate a detector on folders of labelled pairs, through the pipeline of `detect`.
 
     Parameters
     ----------
     folders
-        One or several. Each is one source, in any layout that `rsdetect.labelled` reads; FOLDER:BANDS gives
-        it its own bands.
+        One or more. Each is one source, in any layout that `rsdetect.labelled` reads; FOLDER:BANDS sets its
+        bands.
     out
         Folder for `evaluation.json` and `evaluation.html`; None = nothing is written.
     overwrite
-        Replace results that are there.
+        Replace existing results.
     **options
         The fields of `EvaluateOptions`.
 
     Raises
     ------
     InputError
-        Folders, labels, scenes, model or options that cannot be used.
+        A folder, label, scene, model or option cannot be used.
     ReadError
         A scene or a label is damaged.
     JobInterrupted
-        The results could not be written, or a scene that lies elsewhere went away.
+        The results could not be written, or a remote scene became unavailable.
     """
     chosen = EvaluateOptions.from_keywords(**options)
     named = as_items("folders", folders, text)
@@ -77,20 +84,20 @@ def run_evaluate(
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Evaluation:
-    """`evaluate`, with its options in one piece."""
+    """Run an evaluation with its options as one object."""
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         device = choose_device(options.detector, options.device, options.backend)
         detector = make_detector(options.detector, options.model, device, options.backend)
         split, log = None, None
         if options.split is not None and options.part is not None:
             split = read_split(options.split)
-            log = log_of(split, options.split, options.part, options.log_look)
+            log = open_look_log(split, options.split, options.part, options.log_look)
         sources = [
             (source, open_source(source, options, detector, split))
             for source in labelled_sets(folders, options)
         ]
-        with claim(out, overwrite=overwrite) if out is not None else nullcontext() as work:
-            evaluation = _measure(sources, detector, options, quiet)
+        with claim_output(out, overwrite=overwrite) if out is not None else nullcontext() as work:
+            evaluation = _evaluate_sources(sources, detector, options, quiet)
             if log is not None:
                 log.append(evaluation)
             if out is not None and work is not None:
@@ -98,25 +105,26 @@ def run_evaluate(
     return evaluation
 
 
-def _measure(
-    sources: Sequence[tuple[LabelledSet, list[Opened]]],
+def _evaluate_sources(
+    sources: Sequence[tuple[LabelledSet, list[OpenedPair]]],
     detector: Detector,
     options: EvaluateOptions,
     quiet: bool,
 ) -> Evaluation:
+    """Score all pairs of the opened sources and summarize them."""
     pixels = sum(opened.pixels for _, pairs in sources for opened in pairs) * (1 + len(options.shifts_px))
     found, draws = [], []
     with show_progress("scoring", pixels, quiet=quiet) as progress:
         for number, (source, pairs) in enumerate(sources):
             measured = [measure_pair(pair, detector, options.shifts_px, progress) for pair in pairs]
-            scores, drawn = summarise(source, measured, options, number)
+            scores, drawn = summarize_source(source, measured, options, number)
             found.append(scores)
             draws.append(drawn)
     provenance = measured[0].provenance
     several = [len(source.scenes) > 1 for source in found]
     return Evaluation(
-        detector={key: provenance.get(key) for key in _TOLD}
-        | {key: provenance[key] for key in _TOLD_OF_OTHERS if key in provenance},
+        detector={key: provenance.get(key) for key in _DETECTOR_KEYS}
+        | {key: provenance[key] for key in _OPTIONAL_DETECTOR_KEYS if key in provenance},
         threshold=measured[0].threshold,
         sources=tuple(found),
         macro=macro([source.figures for source in found], draws),
@@ -130,27 +138,27 @@ def _measure(
     )
 
 
-def summarise(
-    source: LabelledSet, measured: Sequence[Measured], options: EvaluateOptions, number: int
+def summarize_source(
+    source: LabelledSet, measured: Sequence[ScoredPair], options: EvaluateOptions, number: int
 ) -> tuple[SourceScores, Draws]:
-    """The figures of a source, and the draws of places that its intervals come from."""
+    """Summarize a source of an evaluation: its scores, and the bootstrap resamples of their intervals."""
     threshold, shifts = measured[0].threshold, options.shifts_px
     tallies = [pair.tally for pair in measured]
     places = [pair.opened.labelled.place for pair in measured]
     pooled = Tally.total(tallies)
     if not pooled.pixels:
         raise InputError(f"no labelled pixel in {source.folder} is valid on both dates.")
-    draws = draw_places(tallies, places, threshold, shifts, (options.seed, number))
-    figures = figures_of(pooled, threshold, shifts)
+    draws = bootstrap_places(tallies, places, threshold, shifts, (options.seed, number))
+    figures = evaluation_figures(pooled, threshold, shifts)
     pair = measured[0].opened.pair
-    # Labelled pictures rarely know where they lie, and nobody is surprised by it.
+    # Labelled images often lack a georeference; a warning would be noise.
     notes = tuple(note for note in pair.notes if "no georeference" not in note)
     if len(set(places)) == 1:
-        notes += ("all pairs are of one place: their figures have no interval.",)
+        notes += ("all pairs belong to one place: their figures have no interval.",)
     if not pooled.counts.unchanged.any():
         notes += (
-            "nothing is labelled as unchanged, so there is no precision, only recall (what a label declares "
-            "as nodata is not labelled; gdal_edit.py -unsetnodata makes a background of it again).",
+            "nothing is labelled as unchanged, so there is no precision, only recall (label pixels equal to "
+            "nodata are unlabelled; gdal_edit.py -unsetnodata makes them background again).",
         )
     for note in notes:
         _log.warning("%s: %s", source.name, note)
@@ -158,10 +166,10 @@ def summarise(
         name=source.name,
         folder=str(source.folder),
         places=len(set(places)),
-        figures={name: with_ends(float(value), draws[name]) for name, value in figures.items()},
-        reliability=_reliability(pooled),
-        curve=_curve(pooled),
-        scenes=tuple(_scene(pair, threshold, shifts) for pair in measured),
+        figures={name: percentile_interval(float(value), draws[name]) for name, value in figures.items()},
+        reliability=_reliability_points(pooled),
+        curve=_precision_recall_points(pooled),
+        scenes=tuple(_scene_scores(pair, threshold, shifts) for pair in measured),
         notes=notes,
         worst=tuple(
             sorted((tile for pair in measured for tile in pair.worst), key=lambda tile: -tile.wrong_px)[
@@ -172,8 +180,9 @@ def summarise(
     return scores, draws
 
 
-def _scene(pair: Measured, threshold: float, shifts_px: Sequence[float]) -> SceneScores:
-    figures = figures_of(pair.tally, threshold, shifts_px)
+def _scene_scores(pair: ScoredPair, threshold: float, shifts_px: Sequence[float]) -> SceneScores:
+    """Scores of one pair of an evaluation."""
+    figures = evaluation_figures(pair.tally, threshold, shifts_px)
     labelled = pair.opened.labelled
     return SceneScores(
         name=labelled.name,
@@ -183,15 +192,17 @@ def _scene(pair: Measured, threshold: float, shifts_px: Sequence[float]) -> Scen
     )
 
 
-def _reliability(tally: Tally) -> tuple[tuple[float, float, int], ...]:
-    said, changed, pixels = tally.counts.reliability()
+def _reliability_points(tally: Tally) -> tuple[tuple[float, float, int], ...]:
+    """Points of an evaluation's reliability diagram: mean probability, changed share, pixels."""
+    predicted, changed, pixels = tally.counts.reliability()
     return tuple(
-        (float(said[i] / pixels[i]), float(changed[i] / pixels[i]), int(pixels[i]))
+        (float(predicted[i] / pixels[i]), float(changed[i] / pixels[i]), int(pixels[i]))
         for i in np.flatnonzero(pixels)
     )
 
 
-def _curve(tally: Tally) -> tuple[tuple[float, float, float], ...]:
+def _precision_recall_points(tally: Tally) -> tuple[tuple[float, float, float], ...]:
+    """Points of an evaluation's precision-recall curve: threshold, precision, recall."""
     precision, recall = tally.counts.curve()
     steps = tally.counts.steps
     return tuple((i / steps, float(precision[i]), float(recall[i])) for i in range(steps + 1))

@@ -1,15 +1,15 @@
-"""A file that divides sets of labelled pairs into parts, place by place.
+"""Split file: divides labelled sets into parts by place.
 
 ::
 
-    rule = "how the places were divided"     # for people
+    rule = "how the places were divided"     # for readers
     reporting = ["report"]                   # parts whose figures are logged
-    looks = "looks.jsonl"                    # where to; counted from the folder of this file
+    looks = "looks.jsonl"                    # the log, relative to the folder of this file
 
     [[places]]
     name = "levir-cd/test_1-3"
     part = "report"
-    scenes.levir-cd = ["test_1", "test_2", "test_3"]   # names of pairs, by the name of their folder
+    scenes.levir-cd = ["test_1", "test_2", "test_3"]   # names of pairs per name of their folder
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rsdetect.labelled import LabelledPair
 
 
 class SplitPlace(BaseModel):
-    """Scenes that lie so near each other that they are never divided."""
+    """Place of a split: scenes so close to each other that they are never divided."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,7 +36,7 @@ class SplitPlace(BaseModel):
 
 
 class Split(BaseModel):
-    """Places and the part of each."""
+    """Split of labelled sets: places with their parts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,27 +47,27 @@ class Split(BaseModel):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The names of the parts, in the order of the file."""
+        """Names of the split's parts, in the order of the file."""
         return tuple(dict.fromkeys(place.part for place in self.places))
 
     def place_of(self, source: str, scene: str) -> SplitPlace | None:
-        """The place of a scene; None where no part has it."""
+        """Place of a scene in the split; None if no part contains it."""
         return self._index().get((source, scene))
 
     def select(self, source: str, pairs: Sequence[LabelledPair], part: str) -> list[LabelledPair]:
-        """The pairs of a part, each with its place as the file has it.
+        """Select the pairs of a part of the split, each with its place.
 
         Raises
         ------
         InputError
-            The source has none, a pair stands in no part, or one of the part is missing: figures of a part
-            are always those of the same scenes.
+            The source has no pair in the part, a pair is in no part, or one of the part is missing: figures
+            of a part always refer to the same scenes.
         """
         chosen = []
         for pair in pairs:
             place = self.place_of(source, pair.name)
             if place is None:
-                raise InputError(f"{source}/{pair.name} stands in no part of the split.")
+                raise InputError(f"{source}/{pair.name} is in no part of the split.")
             if place.part == part:
                 chosen.append(replace(pair, place=place.name))
         wanted = {
@@ -75,12 +75,13 @@ class Split(BaseModel):
         }
         missing = sorted(wanted - {pair.name for pair in chosen})
         if missing:
-            raise InputError(f"the split names {source}/{missing[0]}, and the folder has no such pair.")
+            raise InputError(f"the split lists {source}/{missing[0]}, but the folder has no such pair.")
         if not chosen:
             raise InputError(f"{source} has no pair in the part {part!r} of the split; leave it out.")
         return chosen
 
     def _index(self) -> dict[tuple[str, str], SplitPlace]:
+        """Places of the split by (source, scene)."""
         return {
             (source, scene): place
             for place in self.places
@@ -90,12 +91,12 @@ class Split(BaseModel):
 
 
 def read_split(path: Path) -> Split:
-    """Read a split.
+    """Read a split file.
 
     Raises
     ------
     InputError
-        The file cannot be read, has other keys than those above, or has a scene or a place twice.
+        The file cannot be read, has unknown keys, or lists a scene or a place twice.
     """
     try:
         split = Split.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -118,5 +119,5 @@ def read_split(path: Path) -> Split:
             raise InputError(f"the split {path} has {twice} twice.")
     unknown = [part for part in split.reporting if part not in split.parts]
     if unknown:
-        raise InputError(f"the split {path} reports on {unknown[0]!r}, and no place is of that part.")
+        raise InputError(f"the split {path} reports on {unknown[0]!r}, but no place belongs to that part.")
     return split

@@ -1,4 +1,4 @@
-"""What is counted of scored pairs: numbers that add up over pairs and places."""
+"""Tally of scored pairs: counts that add up over pairs and places."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from numpy.typing import NDArray
 
 from rsdetect.metrics import Counts
 
-# Axes before those that are named here, of places drawn anew, say, stand for themselves.
+# Further leading axes, e.g. of bootstrap resamples, are kept.
 Numbers = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of one pair, or of any number of them together."""
+    """Tally of one pair, or of several added up."""
 
     changed: Numbers  # (101,) changed pixels by percent of probability
     unchanged: Numbers  # (101,)
-    shifted_changed: Numbers  # (shifts, 101), of the pair with its after scene moved
+    shifted_changed: Numbers  # (shifts, 101), under synthetic misregistration
     shifted_unchanged: Numbers  # (shifts, 101)
-    pixels: Numbers  # labelled and observed on both dates
-    area_m2: Numbers  # of them; NaN where the pair has no CRS
-    objects: Numbers  # changed objects of 20 px or more
-    objects_found: Numbers  # of them, those that are marked by half or more
-    false_regions: Numbers  # marked regions of 20 px or more in which nothing changed
-    marked_edge: Numbers  # pixels on the edge of what is marked
-    marked_edge_near: Numbers  # of them, those near an edge of what changed
-    true_edge: Numbers  # pixels on the edge of what changed
-    true_edge_near: Numbers  # of them, those near an edge of what is marked
+    pixels: Numbers  # labelled, and observed on both dates
+    area_m2: Numbers  # of these pixels; NaN without a CRS
+    objects: Numbers  # changed objects of at least 20 px
+    objects_found: Numbers  # those of them with half or more marked
+    false_regions: Numbers  # marked regions of at least 20 px without change
+    marked_edge: Numbers  # boundary pixels of the marked area
+    marked_edge_near: Numbers  # those of them near a boundary of the changed area
+    true_edge: Numbers  # boundary pixels of the changed area
+    true_edge_near: Numbers  # those of them near a boundary of the marked area
     quiet_pixels: Numbers  # pixels of pairs without change
-    quiet_alarms: Numbers  # of them, those that are marked
+    quiet_alarms: Numbers  # those of them that are marked
 
     @classmethod
     def total(cls, parts: Sequence[Tally]) -> Tally:
-        """Several tallies together."""
+        """Total of several tallies."""
         return cls.drawn(parts, np.ones(len(parts), np.int64))
 
     @classmethod
     def drawn(cls, parts: Sequence[Tally], times: NDArray[np.int64]) -> Tally:
-        """The total with each part taken `times` (..., parts) often."""
+        """Total of tallies, each taken `times` (..., parts) times."""
         stacked = (np.stack([getattr(part, field.name) for part in parts]) for field in fields(cls))
         return cls(*(np.tensordot(times, stack, 1) for stack in stacked))
 
     @property
     def counts(self) -> Counts:
-        """By percent, as the scenes are."""
+        """Counts of the tally by percent."""
         return Counts(self.changed, self.unchanged)
 
     @property
     def shifted(self) -> Counts:
-        """By percent, with (..., shifts, 101) of the moved scenes."""
+        """Counts of the tally by percent under synthetic misregistration, (..., shifts, 101)."""
         return Counts(self.shifted_changed, self.shifted_unchanged)

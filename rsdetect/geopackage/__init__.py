@@ -1,1 +1,1 @@
-"""GeoPackages that QGIS opens styled."""
+"""GeoPackages with styles that QGIS applies on opening."""

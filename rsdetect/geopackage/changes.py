@@ -1,6 +1,6 @@
-"""Regions as layers of a GeoPackage that QGIS opens styled.
+"""GeoPackage layers `changes` and `footprint` of a job, with styles that QGIS applies on opening.
 
-The styles go into the table `layer_styles`, which QGIS reads by itself; `rsdetect.geopackage.file` writes the
+The styles are stored in the table `layer_styles`, which QGIS reads; `rsdetect.geopackage.file` writes the
 file.
 """
 
@@ -20,12 +20,12 @@ from rsdetect.geopackage.styles import read_style
 from rsdetect.regions.trace import Regions
 
 CHANGES, FOOTPRINT = "changes", "footprint"
-_LONGEST_NAME = 40  # characters of a band's name that go into a column's name
+_LONGEST_NAME = 40  # maximum characters of a band's name in a column's name
 
 
 @dataclass(frozen=True)
 class ChangeDescription:
-    """What is the same for all changes of a job."""
+    """Description common to all changes of a GeoPackage."""
 
     before_date: str | None  # ISO 8601 day, "2021-06-30"; None = unknown
     after_date: str | None  # likewise
@@ -35,12 +35,12 @@ class ChangeDescription:
 def write_changes(
     path: Path, changes: Regions, footprint: Regions, crs: str | None, description: ChangeDescription
 ) -> None:
-    """Write the layers `changes` and `footprint` with their default styles into a new file at `path`.
+    """Write the layers `changes` and `footprint` with default styles into a new GeoPackage at `path`.
 
     Parameters
     ----------
     crs
-        WKT of the CRS that both are in; None = undefined.
+        WKT of the CRS of both; None = undefined.
     """
     difference_columns = _difference_columns(changes.differences)
     columns = {
@@ -50,13 +50,13 @@ def write_changes(
         "pixels": changes.pixels,
         "probability_mean": changes.probability_mean,
         "probability_max": changes.probability_max,
-        **_described(description, len(changes)),
+        **_description_columns(description, len(changes)),
         **{column: changes.differences[band] for band, column in difference_columns.items()},
     }
     observed = {
         "area_m2": footprint.area_m2,
         "pixels": footprint.pixels,
-        **_described(description, len(footprint)),
+        **_description_columns(description, len(footprint)),
     }
     style = changes_style(difference_columns.values())
     layers = (
@@ -66,7 +66,8 @@ def write_changes(
     write_geopackage(path, layers, crs)
 
 
-def _described(description: ChangeDescription, count: int) -> Columns:
+def _description_columns(description: ChangeDescription, count: int) -> Columns:
+    """Columns of a GeoPackage layer with dates and detector."""
     dates = {"before_date": description.before_date, "after_date": description.after_date}
     columns: Columns = {
         name: np.full(count, np.datetime64(date or "NaT", "D")) for name, date in dates.items()
@@ -75,11 +76,10 @@ def _described(description: ChangeDescription, count: int) -> Columns:
 
 
 def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
-    """A column name per band: plain ASCII in lower case, no two the same.
+    """Column names of the bands' differences in the GeoPackage: lower-case ASCII, unique.
 
-    >>> _difference_columns(["Red", "red", "B8A (NIR)", "Höhe", ""])
-    {'Red': 'difference_red', 'red': 'difference_red_2', 'B8A (NIR)': 'difference_b8a_nir', \
-'Höhe': 'difference_hohe', '': 'difference_band'}
+    >>> _difference_columns(["Red", "red", "B8A (NIR)", "Höhe", ""]) {'Red': 'difference_red', 'red':
+    'difference_red_2', 'B8A (NIR)': 'difference_b8a_nir', 'Höhe': 'difference_hohe', '': 'difference_band'}
     """
     columns: dict[str, str] = {}
     for band in bands:
@@ -94,7 +94,7 @@ def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
 
 
 def changes_style(difference_columns: Iterable[str]) -> str:
-    """The style of a layer of changes that has these columns for the differences of the bands."""
+    """QGIS style of the layer `changes` with these columns of differences."""
     titles = {column: column.replace("_", " ").capitalize() for column in difference_columns}
     aliases = [f'    <alias field="{column}" name="{title}"/>' for column, title in titles.items()]
     rows = [
@@ -106,5 +106,5 @@ def changes_style(difference_columns: Iterable[str]) -> str:
 
 
 def footprint_style() -> str:
-    """The style of a layer that says where was looked."""
+    """QGIS style of the layer `footprint`."""
     return read_style("footprint.qml")

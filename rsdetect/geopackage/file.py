@@ -1,9 +1,9 @@
-"""Layers of polygons as a GeoPackage file, in one transaction.
+"""GeoPackage file: layers of polygons written in one transaction.
 
 A GeoPackage is an SQLite database with a few tables of its own (OGC 12-128r15), so Python's sqlite3 writes
-it. GDAL would, too, and much the same; but to be loaded it takes longer than all the polygons of a scene
-take to be traced, and to be handed features as long as they take to be written here. Version 1.2 of the
-format, because QGIS 3.22 warns about every newer one.
+it. GDAL's result would be much the same, but loading GDAL's driver takes longer than tracing all polygons of
+a scene, and passing features to it as long as writing them here. Format version 1.2, because QGIS 3.22 warns
+about newer ones.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 
 from rsdetect.schema import GEOPACKAGE
 
-# ruff: noqa: S608 - the names that go into statements are those of this program's own layers and columns
+# ruff: noqa: S608 - names in statements are those of the package's own layers and columns
 
-GEOMETRY = "geom"  # name of the column
+GEOMETRY = "geom"  # name of the geometry column
 Columns = dict[str, NDArray[Any]]
 
 _APPLICATION, _VERSION = 0x47504B47, 10200
-_ROWS = 2**13  # that are made ready at a time
-_UNDEFINED, _OWN = -1, 100_000  # numbers of a CRS: none, and one that no authority has a number for
+_ROWS = 2**13  # converted at a time
+_UNDEFINED, _OWN = -1, 100_000  # srs_id without a CRS, and of a CRS without an EPSG code
 
 _TABLES = """
 CREATE TABLE gpkg_spatial_ref_sys (
@@ -109,11 +109,11 @@ CREATE TABLE layer_styles (
 );
 """
 
-# No GDAL item of metadata (http://gdal.org): GDAL would write it again into an .aux.xml beside the file.
+# Not as GDAL metadata (http://gdal.org), which GDAL would copy into an .aux.xml beside the file.
 _STANDARD, _SCHEMA = "urn:rsdetect:schema", json.dumps({"rsdetect": "geopackage", "schema": GEOPACKAGE})
 
-# What keeps the spatial index right when another program changes the features, word for word from the
-# standard (F.3); {t} is the layer, {g} the geometry, {r} the index.
+# Triggers that update the spatial index when another program changes the features, verbatim from the
+# standard (F.3); {t} is the layer, {g} the geometry column, {r} the index.
 _BOX = 'NEW.fid, ST_MinX(NEW."{g}"), ST_MaxX(NEW."{g}"), ST_MinY(NEW."{g}"), ST_MaxY(NEW."{g}")'
 _PUT = f'INSERT OR REPLACE INTO "{{r}}" VALUES ({_BOX});'
 _THERE = '(NEW."{g}" NOTNULL AND NOT ST_IsEmpty(NEW."{g}"))'
@@ -133,32 +133,34 @@ _TRIGGERS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of polygons with its default style."""
+    """Layer of polygons in a GeoPackage, with its default style."""
 
     name: str
     geometry: NDArray[np.object_]  # shapely polygons
-    columns: Columns  # as long as `geometry`; datetime64[D] becomes a date, datetime64[ms] a time in UTC
+    columns: (
+        Columns  # as long as `geometry`; datetime64[D] is stored as DATE, datetime64[ms] as DATETIME in UTC
+    )
     style: str  # QML
     geometry_type: str = "Polygon"  # or MultiPolygon
 
 
 def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> None:
-    """Write `layers` into a new file at `path`.
+    """Write `layers` into a new GeoPackage file at `path`.
 
     Parameters
     ----------
     crs
-        WKT of the CRS that all are in, or anything else that pyproj takes; None = undefined.
+        WKT of the CRS of all layers, or any other input of pyproj; None = undefined.
 
     Raises
     ------
     sqlite3.Error
         The file cannot be written, or the disk is full.
     """
-    # Statement by statement, as a transaction of Python's own would end before every CREATE.
+    # Statement by statement, because sqlite3's own transactions end before every CREATE.
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA page_size = 4096")
-        database.execute("PRAGMA journal_mode = OFF")  # a file that was not finished is thrown away
+        database.execute("PRAGMA journal_mode = OFF")  # an unfinished file is discarded
         database.execute(f"PRAGMA application_id = {_APPLICATION}")
         database.execute(f"PRAGMA user_version = {_VERSION}")
         database.execute("BEGIN")
@@ -168,12 +170,12 @@ def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> 
         for layer in layers:
             _add_layer(database, layer, srs_id)
         _add_styles(database, layers)
-        _add_schema(database)
+        _add_schema_version(database)
         database.execute("COMMIT")
 
 
-def _add_schema(database: sqlite3.Connection) -> None:
-    """Say of which version the columns are, by the extension for metadata (F.8)."""
+def _add_schema_version(database: sqlite3.Connection) -> None:
+    """Add the version of the GeoPackage's columns, by the metadata extension (F.8)."""
     database.execute(
         "INSERT INTO gpkg_metadata VALUES (1, 'dataset', ?, 'application/json', ?)", (_STANDARD, _SCHEMA)
     )
@@ -190,33 +192,35 @@ def _add_schema(database: sqlite3.Connection) -> None:
 
 
 def _add_crs(database: sqlite3.Connection, crs: str | None) -> int:
-    """Add the CRS and those that every GeoPackage must know; the number of the CRS."""
+    """Add the CRS and those that every GeoPackage must define; returns the CRS's srs_id."""
     rows = {
         -1: ("Undefined Cartesian SRS", -1, "NONE", -1, "undefined", "undefined Cartesian"),
         0: ("Undefined geographic SRS", 0, "NONE", 0, "undefined", "undefined geographic"),
-        4326: _crs_row(pyproj.CRS(4326)),
+        4326: _gpkg_crs_row(pyproj.CRS(4326)),
     }
     own = _UNDEFINED
     if crs is not None:
-        row = _crs_row(pyproj.CRS.from_user_input(crs))
+        row = _gpkg_crs_row(pyproj.CRS.from_user_input(crs))
         own = row[1]
         rows[own] = row
     database.executemany("INSERT INTO gpkg_spatial_ref_sys VALUES (?, ?, ?, ?, ?, ?)", rows.values())
     return own
 
 
-def _crs_row(crs: pyproj.CRS) -> tuple[str, int, str, int, str, str]:
+def _gpkg_crs_row(crs: pyproj.CRS) -> tuple[str, int, str, int, str, str]:
+    """Row of a CRS in the GeoPackage's table of CRSs."""
     authority = crs.to_json_dict().get("id", {})
     known = authority.get("authority") == "EPSG"
     number = int(authority["code"]) if known else _OWN
     try:
-        definition = crs.to_wkt("WKT1_GDAL")  # what the standard asks for
+        definition = crs.to_wkt("WKT1_GDAL")  # required by the standard
     except pyproj.exceptions.CRSError:
         definition = crs.to_wkt()
     return crs.name, number, "EPSG" if known else "NONE", number, definition, crs.name
 
 
 def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> None:
+    """Add a layer to the GeoPackage: its table, entries, features and spatial index."""
     types = [f'"{name}" {_sql_type(values.dtype)}' for name, values in layer.columns.items()]
     geometry_type = layer.geometry_type.upper()
     columns = ", ".join(
@@ -224,7 +228,7 @@ def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> None:
     )
     database.execute(f'CREATE TABLE "{layer.name}" ({columns})')
     bounds = shapely.bounds(layer.geometry)
-    extent = _extent(bounds)
+    extent = _layer_extent(bounds)
     database.execute(
         "INSERT INTO gpkg_contents"
         " (table_name, data_type, identifier, min_x, min_y, max_x, max_y, srs_id)"
@@ -236,22 +240,25 @@ def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> None:
         (layer.name, GEOMETRY, geometry_type, srs_id),
     )
     places = ", ".join("?" * (2 + len(layer.columns)))
-    database.executemany(f'INSERT INTO "{layer.name}" VALUES ({places})', _rows(layer, bounds, srs_id))
-    _add_index(database, layer.name, bounds)
+    database.executemany(
+        f'INSERT INTO "{layer.name}" VALUES ({places})', _feature_rows(layer, bounds, srs_id)
+    )
+    _add_spatial_index(database, layer.name, bounds)
 
 
-def _extent(bounds: NDArray[np.float64]) -> tuple[float | None, ...]:
+def _layer_extent(bounds: NDArray[np.float64]) -> tuple[float | None, ...]:
+    """Extent of a GeoPackage layer: min x, min y, max x, max y; None without features."""
     if not len(bounds):
         return None, None, None, None
     low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
     return *low.tolist(), *high.tolist()
 
 
-def _add_index(database: sqlite3.Connection, layer: str, bounds: NDArray[np.float64]) -> None:
+def _add_spatial_index(database: sqlite3.Connection, layer: str, bounds: NDArray[np.float64]) -> None:
+    """Add the R-tree of a GeoPackage layer, with its triggers."""
     index = f"rtree_{layer}_{GEOMETRY}"
     database.execute(f'CREATE VIRTUAL TABLE "{index}" USING rtree(id, minx, maxx, miny, maxy)')
-    # Through the virtual table, which a SQLite in defensive mode takes as well; it refuses statements that
-    # name the tables behind it.
+    # Through the virtual table, because SQLite in defensive mode refuses statements on its shadow tables.
     database.executemany(
         f'INSERT INTO "{index}" VALUES (?, ?, ?, ?, ?)',
         zip(range(1, 1 + len(bounds)), *bounds[:, [0, 2, 1, 3]].T.tolist(), strict=True),
@@ -264,16 +271,17 @@ def _add_index(database: sqlite3.Connection, layer: str, bounds: NDArray[np.floa
     )
 
 
-def _rows(layer: Layer, bounds: NDArray[np.float64], srs_id: int) -> Iterator[tuple[Any, ...]]:
+def _feature_rows(layer: Layer, bounds: NDArray[np.float64], srs_id: int) -> Iterator[tuple[Any, ...]]:
+    """Rows of a GeoPackage layer: fid, geometry, columns."""
     for start in range(0, len(layer.geometry), _ROWS):
         part = slice(start, start + _ROWS)
-        columns = [_plain(values[part]) for values in layer.columns.values()]
-        blobs = _blobs(layer.geometry[part], bounds[part], srs_id)
+        columns = [_sqlite_values(values[part]) for values in layer.columns.values()]
+        blobs = _geometry_blobs(layer.geometry[part], bounds[part], srs_id)
         yield from zip(range(start + 1, start + 1 + len(blobs)), blobs, *columns, strict=True)
 
 
-def _blobs(geometry: NDArray[np.object_], bounds: NDArray[np.float64], srs_id: int) -> list[bytes]:
-    """The standard's own header (2.1.3), with the box, and WKB; all in little-endian."""
+def _geometry_blobs(geometry: NDArray[np.object_], bounds: NDArray[np.float64], srs_id: int) -> list[bytes]:
+    """Geometry blobs of GeoPackage features: header (2.1.3) with bounds, and WKB; little-endian."""
     head = np.zeros(
         len(geometry),
         [("magic", "S2"), ("version", "u1"), ("flags", "u1"), ("srs", "<i4"), ("box", "<f8", (4,))],
@@ -288,6 +296,7 @@ def _blobs(geometry: NDArray[np.object_], bounds: NDArray[np.float64], srs_id: i
 
 
 def _sql_type(dtype: np.dtype[Any]) -> str:
+    """Column type in the GeoPackage for a NumPy dtype."""
     if dtype.kind == "M":
         return "DATE" if dtype == np.dtype("M8[D]") else "DATETIME"
     if dtype.kind == "i":
@@ -295,8 +304,8 @@ def _sql_type(dtype: np.dtype[Any]) -> str:
     return {"f": "REAL", "O": "TEXT"}[dtype.kind]
 
 
-def _plain(values: NDArray[Any]) -> list[Any]:
-    """As sqlite3 takes them. NaT becomes NULL; None and NaN do so by themselves."""
+def _sqlite_values(values: NDArray[Any]) -> list[Any]:
+    """Values of a GeoPackage column for sqlite3. NaT becomes NULL, as None and NaN do without conversion."""
     if values.dtype.kind == "M":
         zone: Any = "UTC" if values.dtype == np.dtype("M8[ms]") else "naive"
         text = np.datetime_as_string(values, timezone=zone).astype(np.object_)
@@ -306,11 +315,12 @@ def _plain(values: NDArray[Any]) -> list[Any]:
 
 
 def _add_styles(database: sqlite3.Connection, layers: tuple[Layer, ...]) -> None:
+    """Add the styles of the layers to the GeoPackage's `layer_styles`."""
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id)"
         " VALUES ('layer_styles', 'attributes', 'layer_styles', 0)"
     )
-    # QGIS looks a style up by all of these; a NULL schema or another geometry column is passed over.
+    # QGIS finds a style by all of these; it skips a NULL schema or another geometry column.
     database.executemany(
         "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
         " styleName, styleQML, styleSLD, useAsDefault, description, owner)"

@@ -1,1 +1,1 @@
-"""Watching a place: scenes arrive, each is compared with the ground before it, changes become events."""
+"""Monitoring of a site: scenes are ingested and compared with a baseline, changes are tracked as events."""

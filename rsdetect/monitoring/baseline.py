@@ -1,13 +1,13 @@
-"""What a new scene is compared with, by the job's policy.
+"""Baselines by the job's policy: what a new scene is compared with.
 
-`previous`: the scene before, and where that is clouded the one before it, pixel by pixel. Otherwise a change
-that happens under a cloud of the scene before would be in both when the sky clears, and never be found.
-`composite`: the per-pixel median of the last valid observations. Both are made by windows, from a number of
-scenes that is bounded. `season`: the scene of an earlier year that is the fewest days of the year apart, and
-where that is clouded the next one. `fixed` is a scene as it is.
+`previous`: the previous scene; where it is clouded, the one before it, pixel by pixel. Otherwise a change
+under a cloud of the previous scene would be in both scenes once the sky clears, and never be found.
+`composite`: the per-pixel median of the last valid observations. Both are computed by windows, from a bounded
+number of scenes. `season`: the scene of an earlier year that is nearest in day of year, and where it is
+clouded the next nearest. `fixed`: one scene, unchanged.
 
-An event is followed against the ground before it: the baseline that the policy gives among the scenes before
-the one that showed the event first (`Baselines.of_event`).
+An event is followed against the baseline of its first scene: the baseline that the policy gives among the
+scenes before the one in which the event was first seen (`Baselines.for_event`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from rsdetect.arraytypes import Float32Array
 from rsdetect.files import hash_json, move
 from rsdetect.grid import Window
-from rsdetect.monitoring.intake import TakenScene, open_taken
+from rsdetect.monitoring.ingest import IngestedScene, open_ingested
 from rsdetect.monitoring.job import (
     BaselineSection,
     CompositeBaseline,
@@ -39,87 +39,93 @@ from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.scene import Scene, read_scene
 
 _DAYS_A_YEAR = 365.2425
-# How far back a pixel's observations are looked for: in scenes, for a median of n.
+# Number of scenes that are searched for a pixel's observations, for a median of n.
 _LEAST_DEPTH, _DEPTH_A_COUNT = 16, 4
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Of which scenes a baseline is made, before it is."""
+class BaselineScenes:
+    """Scenes of a baseline, before it is composed."""
 
-    scenes: tuple[TakenScene, ...]  # the one that counts most first: the latest, or the nearest of the season
-    count: int  # valid observations of a pixel whose median is taken
+    scenes: tuple[IngestedScene, ...]  # by priority: latest first, or nearest of the season first
+    count: int  # number of valid observations per pixel in the median
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """One scene, or what was put together from several; a raster that can be compared."""
+    """Baseline: one scene, or a composite of several; a raster that scenes are compared with."""
 
-    name: str  # in words: the scene's id, or what it is a median of
+    name: str  # description: the scene's id, or what the median is taken of
     day: str  # ISO date of the latest scene in it
     path: str
     mask: str | None
     key: str  # changes when the pixels do
-    choice: Choice = field(repr=False, compare=False)  # of which scenes it is made
+    choice: BaselineScenes = field(repr=False, compare=False)  # the scenes it is made of
 
     @property
-    def is_there(self) -> bool:
-        """False when its file is gone, or was cleared away."""
+    def is_on_disk(self) -> bool:
+        """False if the baseline's file was removed."""
         return file_version(self.path) is not None
 
     @property
-    def can_be_had(self) -> bool:
-        """True when it can be compared with as it always was: it is there, or all it is made of is."""
-        return (self.is_made and self.is_there) or all(scene.is_there for scene in self.choice.scenes)
+    def is_reproducible(self) -> bool:
+        """True if the same baseline is available: its file exists, or all its scenes do."""
+        return (self.is_composite and self.is_on_disk) or all(
+            scene.is_on_disk for scene in self.choice.scenes
+        )
 
     @property
-    def is_made(self) -> bool:
-        """True when it was put together from several scenes, and is no scene itself."""
+    def is_composite(self) -> bool:
+        """True if the baseline is composed from several scenes."""
         return len(self.choice.scenes) > 1
 
 
-def choose(policy: BaselineSection, scene: TakenScene, earlier: Sequence[TakenScene]) -> Choice | None:
-    """What `policy` says that `scene` is compared with; None = there is nothing yet.
+def choose_baseline_scenes(
+    policy: BaselineSection, scene: IngestedScene, earlier: Sequence[IngestedScene]
+) -> BaselineScenes | None:
+    """Choose the scenes of the baseline for `scene` by a policy; None = there are none yet.
 
     Parameters
     ----------
     earlier
-        Usable scenes that are older than `scene`, by date.
+        Usable scenes before `scene`, by date.
     """
     if not earlier:
         return None
     if isinstance(policy, FixedBaseline):
         named = [each for each in earlier if policy.scene in (each.id, each.taken.date().isoformat())]
-        return Choice(tuple(named[:1]), 1) if named else None
+        return BaselineScenes(tuple(named[:1]), 1) if named else None
     if isinstance(policy, SeasonBaseline):
-        return _of_season(scene, earlier, policy.max_days)
+        return _season_baseline_scenes(scene, earlier, policy.max_days)
     count = policy.count if isinstance(policy, CompositeBaseline) else 1
     assert isinstance(policy, CompositeBaseline | PreviousBaseline)
     latest = tuple(reversed(earlier))
     if count == 1 and latest[0].is_complete:
-        return Choice(latest[:1], 1)
-    return Choice(latest[: _LEAST_DEPTH + _DEPTH_A_COUNT * count], count)
+        return BaselineScenes(latest[:1], 1)
+    return BaselineScenes(latest[: _LEAST_DEPTH + _DEPTH_A_COUNT * count], count)
 
 
-def _of_season(scene: TakenScene, earlier: Sequence[TakenScene], max_days: int) -> Choice | None:
-    """Scenes of earlier years, first those the fewest days of the year apart; of two alike the later one.
+def _season_baseline_scenes(
+    scene: IngestedScene, earlier: Sequence[IngestedScene], max_days: int
+) -> BaselineScenes | None:
+    """Scenes of earlier years for a baseline, nearest in day of year first; of two equally near, the later.
 
-    A scene is of an earlier year when more than half a year has passed: the end of December is no earlier
-    year than the January after it.
+    A scene is of an earlier year if more than half a year has passed: the end of December is not a year
+    before the following January.
     """
     found = []
     for number, each in enumerate(earlier):
-        apart = days_of_year_apart(scene.taken.date(), each.taken.date())
+        apart = days_of_year_between(scene.taken.date(), each.taken.date())
         if (scene.taken - each.taken).days > _DAYS_A_YEAR / 2 and apart <= max_days:
             found.append((apart, -number))
     ordered = tuple(earlier[-number] for _, number in sorted(found))
     if not ordered:
         return None
-    return Choice(ordered[: 1 if ordered[0].is_complete else _LEAST_DEPTH], 1)
+    return BaselineScenes(ordered[: 1 if ordered[0].is_complete else _LEAST_DEPTH], 1)
 
 
-def days_of_year_apart(one: date, other: date) -> int:
-    """Days between two dates, whatever their years; 29 February counts as the 28th.
+def days_of_year_between(one: date, other: date) -> int:
+    """Days between two dates for a seasonal baseline, whatever the years; 29 February counts as the 28th.
 
     >>> days_of_year_apart(date(2024, 7, 10), date(2021, 7, 10))
     0
@@ -131,7 +137,7 @@ def days_of_year_apart(one: date, other: date) -> int:
 
 
 class Baselines:
-    """Makes baselines, and remembers those that it made."""
+    """Baselines of a job, composed on demand and stored in the journal."""
 
     def __init__(
         self, journal: Journal, site: Site, policy: BaselineSection, options: ScenesSection, folder: Path
@@ -142,63 +148,70 @@ class Baselines:
         self._options = options
         self._folder = folder
 
-    def of_scene(self, scene: TakenScene, earlier: Sequence[TakenScene]) -> Baseline | None:
-        """What a scene is compared with to find what is new; None = there is nothing yet."""
-        choice = choose(self._policy, scene, earlier)
-        return None if choice is None else self._make(choice)
+    def for_scene(self, scene: IngestedScene, earlier: Sequence[IngestedScene]) -> Baseline | None:
+        """Baseline of a scene for finding new changes; None = there is none yet."""
+        choice = choose_baseline_scenes(self._policy, scene, earlier)
+        return None if choice is None else self._baseline(choice)
 
-    def of_event(
-        self, first: TakenScene, scene: TakenScene, before_first: Sequence[TakenScene]
+    def for_event(
+        self, first: IngestedScene, scene: IngestedScene, before_first: Sequence[IngestedScene]
     ) -> Baseline | None:
-        """The ground before an event that `first` showed first, for a comparison with `scene`."""
+        """Baseline from before an event first seen in `first`, for a comparison with `scene`."""
         of = scene if isinstance(self._policy, SeasonBaseline) else first
-        choice = choose(self._policy, of, before_first)
-        return None if choice is None else self._make(choice)
+        choice = choose_baseline_scenes(self._policy, of, before_first)
+        return None if choice is None else self._baseline(choice)
 
-    def ready(self, baseline: Baseline) -> Baseline:
-        """The baseline with its file in place: what was cleared away is made again."""
-        if baseline.is_there or not baseline.is_made or not any(e.is_there for e in baseline.choice.scenes):
+    def restored(self, baseline: Baseline) -> Baseline:
+        """Baseline with its file in place: composed again if it was removed."""
+        if (
+            baseline.is_on_disk
+            or not baseline.is_composite
+            or not any(e.is_on_disk for e in baseline.choice.scenes)
+        ):
             return baseline
-        known = self._write(baseline.choice)
-        self._journal.put_baseline(self._request(baseline.choice), known)
-        return self._named(baseline.choice, known)
+        known = self._write_composite(baseline.choice)
+        self._journal.put_baseline(self._baseline_request(baseline.choice), known)
+        return self._composite_baseline(baseline.choice, known)
 
-    def _make(self, choice: Choice) -> Baseline:
+    def _baseline(self, choice: BaselineScenes) -> Baseline:
+        """Baseline of the chosen scenes, from the journal or composed now."""
         latest = choice.scenes[0]
         if len(choice.scenes) == 1:
             day = latest.taken.date().isoformat()
             return Baseline(latest.id, day, latest.path, latest.mask, latest.fingerprint, choice)
-        known = self._journal.baseline(self._request(choice))
+        known = self._journal.baseline(self._baseline_request(choice))
         if known is None:
-            known = self._write(choice)
-            self._journal.put_baseline(self._request(choice), known)
-        return self._named(choice, known)
+            known = self._write_composite(choice)
+            self._journal.put_baseline(self._baseline_request(choice), known)
+        return self._composite_baseline(choice, known)
 
-    def _named(self, choice: Choice, known: dict[str, Any]) -> Baseline:
+    def _composite_baseline(self, choice: BaselineScenes, known: dict[str, Any]) -> Baseline:
+        """Baseline of a composite that was written before."""
         latest, count = choice.scenes[0], choice.count
         name = f"median of the last {count} observations" if count > 1 else f"{latest.id}, clouds filled"
         path = str(self._folder / f"{known['key']}.tif")
         return Baseline(name, latest.taken.date().isoformat(), path, None, known["key"], choice)
 
-    def _request(self, choice: Choice) -> str:
-        told = [choice.count, [scene.fingerprint for scene in choice.scenes]]
-        return hash_json(told)
+    def _baseline_request(self, choice: BaselineScenes) -> str:
+        """Journal key of the composite of the chosen scenes."""
+        parts = [choice.count, [scene.fingerprint for scene in choice.scenes]]
+        return hash_json(parts)
 
-    def _write(self, choice: Choice) -> dict[str, Any]:
-        """Write the median; files are named by their content, so that equal ones are one."""
-        # A scene that was removed since is done without, as if it had been clouded.
-        scenes = [open_taken(each, self._site, self._options) for each in choice.scenes if each.is_there]
+    def _write_composite(self, choice: BaselineScenes) -> dict[str, Any]:
+        """Write the baseline of the chosen scenes; files are named by content, so that equal ones are one."""
+        # A scene that was removed since then is skipped, as if it were clouded.
+        scenes = [open_ingested(each, self._site, self._options) for each in choice.scenes if each.is_on_disk]
         path = self._folder / "unnamed.tif"
-        pieces = ((window, _median(scenes, window, choice.count)) for window in self._site.blocks())
+        pieces = ((window, _composite_median(scenes, window, choice.count)) for window in self._site.blocks())
         key = write_raster(path, self._site.grid, self._site.names, pieces)
         move(path, path.with_name(f"{key}.tif"))
         return {"key": key}
 
 
-def _median(scenes: Sequence[Scene], window: Window, count: int) -> Float32Array:
-    """Per pixel and band, the median of the last `count` valid observations; NaN where there is none.
+def _composite_median(scenes: Sequence[Scene], window: Window, count: int) -> Float32Array:
+    """Baseline values: per pixel and band, the median of the last `count` valid observations; NaN without.
 
-    Of a pixel with fewer, the median of those. `scenes` come latest first; only as many are read as needed.
+    It is taken of fewer where a pixel has fewer. `scenes` come latest first; only those needed are read.
     """
     found: Float32Array | None = None
     filled = np.zeros(window.shape, dtype=np.intp)
@@ -215,11 +228,11 @@ def _median(scenes: Sequence[Scene], window: Window, count: int) -> Float32Array
     found = found[: max(1, int(filled.max()))]
     if len(found) == 1:
         return np.asarray(found[0])
-    return _nanmedian(found, filled)
+    return _packed_nanmedian(found, filled)
 
 
-def _nanmedian(found: Float32Array, filled: np.ndarray[Any, np.dtype[np.intp]]) -> Float32Array:
-    """NumPy's nanmedian over the first axis, for observations that lie packed at its beginning."""
+def _packed_nanmedian(found: Float32Array, filled: np.ndarray[Any, np.dtype[np.intp]]) -> Float32Array:
+    """NumPy's nanmedian over the first axis, for observations packed at its beginning."""
     ordered = np.sort(found, axis=0)  # NaN last
     low = np.maximum(filled - 1, 0) // 2
     high = np.minimum(filled // 2, len(found) - 1)

@@ -1,8 +1,8 @@
-"""One step: a scene compared with its baseline, by `rsdetect detect` itself, into a folder of its own.
+"""Comparisons (steps) of scenes with baselines, run by `rsdetect detect` into a folder per comparison.
 
-A step has the key of what was asked for: the pixels of both, the area, bands, detector and thresholds. Beside
-it the journal keeps the identity by which it was scored. A step of another identity (other weights, another
-version of rsdetect) is made again in its place, unless its scenes are gone from the disk: then it stands.
+A step's key covers what was requested: the pixels of both scenes, the area, bands, detector and thresholds.
+The journal stores the scoring identity beside it. A step with another identity (other weights, another
+version of rsdetect) is repeated under the same key, unless its scenes are gone: then it stays.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, Sco
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.record import read_record
 from rsdetect.monitoring.baseline import Baseline, Baselines
-from rsdetect.monitoring.intake import TakenScene
+from rsdetect.monitoring.ingest import IngestedScene
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.site import Site
@@ -35,7 +35,7 @@ from rsdetect.scenes.pair import PairOptions
 
 @dataclass(frozen=True)
 class Region:
-    """One changed region of a step."""
+    """Changed region found by a comparison."""
 
     geometry: Any  # shapely Polygon in the job's CRS
     area_m2: float | None  # None without a CRS
@@ -44,17 +44,17 @@ class Region:
 
 @dataclass(frozen=True)
 class Step:
-    """What one date showed."""
+    """Step: the comparison of one date's scene with its baseline."""
 
-    scene: TakenScene
-    baseline: Baseline | None  # None = clouded, or nothing to compare with yet
+    scene: IngestedScene
+    baseline: Baseline | None  # None = clouded, or no baseline yet
     key: str
-    raster: Path | None  # its change_probability.tif, where that is still there
+    raster: Path | None  # its change_probability.tif, if it still exists
     regions: tuple[Region, ...] = field(repr=False)
 
 
 class Comparer:
-    """Compares scenes with baselines by the job's detector, each pair once."""
+    """Comparisons of scenes with baselines by the job's detector, each pair once."""
 
     def __init__(
         self,
@@ -70,11 +70,11 @@ class Comparer:
         self._job = job
         self._site = site
         self._folder = folder
-        self.scoring = scoring  # of all that is compared now
+        self.scoring = scoring  # identity of all comparisons of this run
         self._known = journal.steps()
 
-    def options(self, baseline: Baseline, scene: TakenScene) -> DetectOptions:
-        """The options of `rsdetect detect` for a pair."""
+    def options(self, baseline: Baseline, scene: IngestedScene) -> DetectOptions:
+        """Options of `rsdetect detect` for the comparison of a pair."""
         scenes, detector = self._job.scenes, self._job.detector
         masked = baseline.mask is not None or scene.mask is not None
         return DetectOptions(
@@ -102,42 +102,42 @@ class Comparer:
             run=RunOptions(overwrite=True, quiet=True),
         )
 
-    def key(self, baseline: Baseline, scene: TakenScene) -> str:
-        """16 hexadecimal digits that change with all that decides the result, but for `scoring`."""
+    def key(self, baseline: Baseline, scene: IngestedScene) -> str:
+        """Key of a comparison: 16 hex digits that change with all inputs of the result, except `scoring`."""
         how = self._job.detector.model_dump(include={"name", "model", "threshold", "min_area"})
         how["name"] = named(how["name"], how["model"])
-        if self._job.detector.backend != "auto":  # which takes whatever hardly differs
+        if self._job.detector.backend != "auto":  # auto chooses among backends that hardly differ
             how["backend"] = self._job.detector.backend
-        told = [baseline.key, scene.fingerprint, how, self._job.scenes.bands, self._site.aoi_hash]
-        return hash_json(told)
+        key_parts = [baseline.key, scene.fingerprint, how, self._job.scenes.bands, self._site.aoi_hash]
+        return hash_json(key_parts)
 
-    def is_done(self, baseline: Baseline, scene: TakenScene) -> bool:
-        """True when the comparison need not be made again."""
+    def is_done(self, baseline: Baseline, scene: IngestedScene) -> bool:
+        """True if the comparison need not be repeated."""
         row = self._known.get(self.key(baseline, scene))
-        return row is not None and row.state == "done" and self.holds(row.content, baseline, scene)
+        return row is not None and row.state == "done" and self.is_current(row.content, baseline, scene)
 
-    def holds(self, content: dict[str, Any], baseline: Baseline, scene: TakenScene) -> bool:
-        """Whether what the journal keeps of a pair still counts.
+    def is_current(self, content: dict[str, Any], baseline: Baseline, scene: IngestedScene) -> bool:
+        """True if the journal's content for a comparison is still valid.
 
-        It does when the same identity scored it, and where it cannot be made again.
+        It is if the same identity scored it, or if it cannot be repeated.
         """
         return content.get("scoring") == self.scoring.key or not can_be_compared(baseline, scene)
 
     def level(self, key: str) -> int | None:
-        """The threshold of a finished comparison in percent; None = it was not made."""
+        """Threshold of a finished comparison in percent; None = it was not made."""
         row = self._known.get(key)
         return None if row is None or row.state != "done" else int(row.content["level"])
 
-    def compare(self, baseline: Baseline, scene: TakenScene) -> Step:
-        """The step of a pair, from the journal where it is done.
+    def compare(self, baseline: Baseline, scene: IngestedScene) -> Step:
+        """Compare a scene with a baseline; the step comes from the journal where it is done.
 
         Raises
         ------
         RsdetectError
-            The pair cannot be compared; the journal says why.
+            The pair cannot be compared; the reason is stored in the journal.
         """
         if not self.is_done(baseline, scene):
-            baseline = self._baselines.ready(baseline)
+            baseline = self._baselines.restored(baseline)
         key = self.key(baseline, scene)
         if not self.is_done(baseline, scene):
             self._journal.begin_step(key, scene.id, scene.taken, baseline.name)
@@ -150,33 +150,36 @@ class Comparer:
                 self._known |= self._journal.steps(key)
         return self._step(key, baseline, scene)
 
-    def _detect(self, key: str, baseline: Baseline, scene: TakenScene) -> None:
+    def _detect(self, key: str, baseline: Baseline, scene: IngestedScene) -> None:
+        """Run `detect` for a comparison and record the step as done."""
         out = self.folder(key, scene)
-        record: Mapping[str, Any] | None = self._whole_record(out)
+        record: Mapping[str, Any] | None = self._finished_record(out)
         if record is None:
             record = run_detect(baseline.path, scene.path, out, self.options(baseline, scene)).record
         content = {
             "folder": out.name,
-            "scoring": self._identity_of(record).key,
+            "scoring": self._scoring_identity(record).key,
             "level": record["level_percent"],
             "baseline": {"day": baseline.day, "path": baseline.path, "mask": baseline.mask},
             "counts": record["counts"],
             "warnings": record["check"]["warnings"],
         }
-        self._journal.end_step(key, content, _read_regions(out / Outputs.POLYGONS))
+        self._journal.end_step(key, content, _read_step_regions(out / Outputs.POLYGONS))
 
-    def _whole_record(self, out: Path) -> dict[str, Any] | None:
-        """Of a run that was killed after its results were whole and before the journal said so."""
+    def _finished_record(self, out: Path) -> dict[str, Any] | None:
+        """Record of a comparison whose run was killed between its last file and the journal entry."""
         try:
             record = read_record(out / Outputs.RECORD)
-            return record if self._identity_of(record) == self.scoring else None
+            return record if self._scoring_identity(record) == self.scoring else None
         except (OSError, ValueError, KeyError):
             return None
 
-    def _identity_of(self, record: Mapping[str, Any]) -> ScoringIdentity:
+    def _scoring_identity(self, record: Mapping[str, Any]) -> ScoringIdentity:
+        """Scoring identity of a comparison's record."""
         return ScoringIdentity.of_record(record, self._job.detector.backend)
 
-    def _step(self, key: str, baseline: Baseline, scene: TakenScene) -> Step:
+    def _step(self, key: str, baseline: Baseline, scene: IngestedScene) -> Step:
+        """Step of a finished comparison, with its regions from the journal."""
         regions = tuple(
             Region(shapely.from_wkb(geometry), area, probability)
             for geometry, area, probability in self._journal.regions(key)
@@ -184,21 +187,22 @@ class Comparer:
         raster = self.folder(key, scene) / Outputs.RASTER
         return Step(scene, baseline, key, raster if raster.exists() else None, regions)
 
-    def folder(self, key: str, scene: TakenScene) -> Path:
-        """Where the results of a comparison lie."""
+    def folder(self, key: str, scene: IngestedScene) -> Path:
+        """Output folder of a comparison."""
         slug = re.sub("[^A-Za-z0-9._-]+", "-", scene.id)[:60]
         return self._folder / f"{scene.taken.date().isoformat()}_{slug}_{key[:8]}"
 
 
-def can_be_compared(baseline: Baseline, scene: TakenScene) -> bool:
-    """False when files that a comparison needs are gone from the disk."""
-    return scene.is_there and baseline.can_be_had
+def can_be_compared(baseline: Baseline, scene: IngestedScene) -> bool:
+    """False if files that a comparison needs were removed."""
+    return scene.is_on_disk and baseline.is_reproducible
 
 
-def _read_regions(path: Path) -> list[tuple[bytes, float | None, float]]:
+def _read_step_regions(path: Path) -> list[tuple[bytes, float | None, float]]:
+    """Read (WKB, area, mean probability) of a comparison's regions from its GeoPackage."""
     columns = ["area_m2", "probability_mean"]
     meta, _, geometry, fields = pyogrio.raw.read(path, layer=CHANGES, columns=columns)
     by_name = dict(zip(meta["fields"].tolist(), fields, strict=True))
     rows = zip(geometry, by_name["area_m2"].tolist(), by_name["probability_mean"].tolist(), strict=True)
-    # NaN, the area without a CRS, is not equal to itself; SQLite has NULL for it.
+    # NaN, the area without a CRS, is not equal to itself; SQLite stores NULL.
     return [(bytes(wkb), area if area == area else None, probability) for wkb, area, probability in rows]

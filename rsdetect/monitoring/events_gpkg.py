@@ -1,7 +1,7 @@
-"""The history as a GeoPackage that QGIS opens styled, with its temporal controller set up.
+"""GeoPackage of events for QGIS, with styles and a configured temporal controller.
 
-Layer `events`: one feature an event, as last seen, shown from its first sight until it is resolved. Layer
-`observations`: one feature an event and date. The file is written whole under another name and renamed.
+Layer `events`: one feature per event, as last seen, visible from its first observation until it is resolved.
+Layer `observations`: one feature per event and date. The file is written under a temporary name and renamed.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ EVENTS, OBSERVATIONS = "events", "observations"
 _OUTCOMES = {True: "seen", False: "not seen", None: "unobserved"}
 
 
-def write_history(path: Path, history: History, crs: str | None, site: str) -> None:
-    """Write both layers at `path`, in the place of what was there.
+def write_events_gpkg(path: Path, history: History, crs: str | None, site: str) -> None:
+    """Write the GeoPackage of events and observations at `path`, replacing an earlier one.
 
     Parameters
     ----------
     crs
         WKT of the job's CRS; None = a plain pixel grid.
     site
-        Name of the place, a column of both.
+        Name of the site, a column of both layers.
 
     Raises
     ------
@@ -43,14 +43,14 @@ def write_history(path: Path, history: History, crs: str | None, site: str) -> N
     """
     events = Layer(
         EVENTS,
-        _array([event.geometry for event in history.events]),
+        _object_column([event.geometry for event in history.events]),
         _event_columns(history.events, site),
         read_style("events.qml"),
         "MultiPolygon",
     )
     observations = Layer(
         OBSERVATIONS,
-        _array([each.geometry for each in history.observations]),
+        _object_column([each.geometry for each in history.observations]),
         _observation_columns(history.observations, site),
         read_style("observations.qml"),
         "MultiPolygon",
@@ -60,58 +60,62 @@ def write_history(path: Path, history: History, crs: str | None, site: str) -> N
             write_geopackage(unfinished, (events, observations), crs)
     except (sqlite3.Error, OSError) as error:
         raise JobInterrupted(
-            f"{path} could not be written: {one_line(error)}; mend that and run the job again to resume."
+            f"{path} could not be written: {one_line(error)}; fix that and run the job again to resume."
         ) from error
 
 
 def _event_columns(events: tuple[Event, ...], site: str) -> Columns:
+    """Columns of the layer `events` of the GeoPackage."""
     return {
-        "event_id": _array([event.id for event in events]),
-        "status": _array([str(event.status) for event in events]),
-        "first_seen": _times(event.first_seen for event in events),
-        "last_seen": _times(event.last_seen for event in events),
-        "confirmed_on": _times(event.confirmed_on for event in events),
-        "resolved_on": _times(event.resolved_on for event in events),
+        "event_id": _object_column([event.id for event in events]),
+        "status": _object_column([str(event.status) for event in events]),
+        "first_seen": _datetime_column(event.first_seen for event in events),
+        "last_seen": _datetime_column(event.last_seen for event in events),
+        "confirmed_on": _datetime_column(event.confirmed_on for event in events),
+        "resolved_on": _datetime_column(event.resolved_on for event in events),
         "observations": np.array([event.observations for event in events], dtype=np.int32),
         "seen": np.array([event.seen for event in events], dtype=np.int32),
-        "area_m2": _numbers(event.area_m2 for event in events),
-        "probability_mean": _numbers(event.probability_mean for event in events),
+        "area_m2": _float_column(event.area_m2 for event in events),
+        "probability_mean": _float_column(event.probability_mean for event in events),
         "parts": np.array([len(event.geometry.geoms) for event in events], dtype=np.int32),
-        "merged_into": _array([event.merged_into for event in events]),
-        "follows": _array([event.follows for event in events]),
-        "site": _array([site for _ in events]),
+        "merged_into": _object_column([event.merged_into for event in events]),
+        "follows": _object_column([event.follows for event in events]),
+        "site": _object_column([site for _ in events]),
     }
 
 
 def _observation_columns(observations: tuple[Observation, ...], site: str) -> Columns:
+    """Columns of the layer `observations` of the GeoPackage."""
     return {
-        "event_id": _array([each.event for each in observations]),
-        "taken": _times(each.taken for each in observations),
-        "outcome": _array([_OUTCOMES[each.seen] for each in observations]),
-        "status": _array([str(each.status) for each in observations]),
-        "observed_share": _numbers(each.observed_share for each in observations),
-        "changed_share": _numbers(each.changed_share for each in observations),
-        "probability_mean": _numbers(each.probability_mean for each in observations),
-        "area_m2": _numbers(each.area_m2 for each in observations),
+        "event_id": _object_column([each.event for each in observations]),
+        "taken": _datetime_column(each.taken for each in observations),
+        "outcome": _object_column([_OUTCOMES[each.seen] for each in observations]),
+        "status": _object_column([str(each.status) for each in observations]),
+        "observed_share": _float_column(each.observed_share for each in observations),
+        "changed_share": _float_column(each.changed_share for each in observations),
+        "probability_mean": _float_column(each.probability_mean for each in observations),
+        "area_m2": _float_column(each.area_m2 for each in observations),
         "parts": np.array([each.parts for each in observations], dtype=np.int32),
-        "relation": _array([each.relation for each in observations]),
-        "scene": _array([each.scene for each in observations]),
-        "baseline": _array([each.baseline for each in observations]),
-        "site": _array([site for _ in observations]),
+        "relation": _object_column([each.relation for each in observations]),
+        "scene": _object_column([each.scene for each in observations]),
+        "baseline": _object_column([each.baseline for each in observations]),
+        "site": _object_column([site for _ in observations]),
     }
 
 
-def _array(values: list[object]) -> NDArray[np.object_]:
+def _object_column(values: list[object]) -> NDArray[np.object_]:
+    """GeoPackage column of objects: text or geometries."""
     out = np.empty(len(values), dtype=np.object_)
     out[:] = values
     return out
 
 
-def _numbers(values: Iterable[float | None]) -> NDArray[np.float64]:
+def _float_column(values: Iterable[float | None]) -> NDArray[np.float64]:
+    """GeoPackage column of numbers, NaN for None."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _times(values: Iterable[datetime | None]) -> NDArray[np.datetime64]:
-    """UTC, without saying so: NumPy's times know no zone."""
+def _datetime_column(values: Iterable[datetime | None]) -> NDArray[np.datetime64]:
+    """GeoPackage column of UTC times without a zone, because NumPy's times have none."""
     naive = [None if value is None else value.astimezone(UTC).replace(tzinfo=None) for value in values]
     return np.array([np.datetime64("NaT" if value is None else value, "ms") for value in naive], "M8[ms]")

@@ -1,4 +1,4 @@
-"""Read a job file, or say in one sentence what is wrong with it."""
+"""Job files: reading, validation, and the example that `monitor init` writes."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ EXAMPLE = Path(__file__).with_name("example_job.yaml")
 SCHEMA = Path(__file__).with_name("job.schema.json")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's plain values, and no key twice: of two, YAML would silently take the last."""
+class _JobFileLoader(yaml.SafeLoader):
+    """YAML loader of job files: plain values only, and an error where YAML would drop a duplicate key."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for i, key in enumerate(keys):
             if key in keys[:i]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", node.value[i][0].start_mark
+                    None, None, f"the key {key!r} is given twice", node.value[i][0].start_mark
                 )
         return super().construct_mapping(node, deep)
 
 
 def read_job(path: Path) -> Job:
-    """Read and check a job file.
+    """Read and validate a job file.
 
     Raises
     ------
     InputError
-        It is not there, no YAML, or says what no job can say; the message names the key.
+        The file is missing, is not YAML, or is not a valid job; the message names the key.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8, and so no job file.") from error
+        raise InputError(f"{path} is not UTF-8 text, and so not a job file.") from error
     try:
-        content = yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
+        content = yaml.load(text, _JobFileLoader)  # noqa: S506  (a SafeLoader)
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is no YAML: {_where(error)}.") from error
+        raise InputError(f"{path} is not YAML: {_yaml_error_position(error)}.") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no job; rsdetect monitor init writes an example.")
+        raise InputError(f"{path} contains no job; rsdetect monitor init writes an example.")
     try:
         return Job.model_validate(content)
     except ValidationError as error:
@@ -57,7 +57,7 @@ def read_job(path: Path) -> Job:
 
 
 def write_example(path: Path) -> None:
-    """Write a commented job file; never over another one."""
+    """Write a commented example job file; existing files are not overwritten."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(EXAMPLE.read_text(encoding="utf-8"))
@@ -72,7 +72,8 @@ def schema_text() -> str:
     return json.dumps(Job.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _where(error: yaml.YAMLError) -> str:
+def _yaml_error_position(error: yaml.YAMLError) -> str:
+    """Describe an error in a job file's YAML, with its line where that is known."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     return f"{problem} (line {mark.line + 1})" if mark is not None else str(problem)

@@ -1,9 +1,9 @@
-"""What a job has done and found, in one SQLite file.
+"""Journal of a monitoring job: what it has done and found, in one SQLite file.
 
-One writer at a time (the folder's lock sees to that) and SQLite's plain rollback journal: write-ahead logging
-needs shared memory, which network drives do not have. Every change is one transaction. A step is written down
-as begun before anything happens, and as done after its results lie at their final names; whatever is not done
-is done again. Nothing that can be worked out anew from what is here is kept for its own sake, so that no two
+There is one writer at a time, which the folder's lock ensures, and SQLite's plain rollback journal:
+write-ahead logging needs shared memory, which network drives lack. Every change is one transaction. A step
+(one comparison) is recorded as begun before it starts, and as done once its results have their final names;
+steps that are not done are repeated. Values that can be computed from others are not stored, so that no two
 entries can disagree.
 """
 
@@ -23,43 +23,43 @@ from rsdetect.monitoring.journal_file import open_journal
 
 @dataclass(frozen=True)
 class SceneRow:
-    """A scene as the journal knows it."""
+    """Scene in the journal."""
 
     id: str
     taken: datetime
-    fingerprint: str  # of the files and of how they are read
+    fingerprint: str  # hash of the files and of the options they are read with
     state: str  # "usable", "clouded", "set aside" or "failed"
     reason: str  # why it is not usable
-    content: dict[str, Any]  # what intake found: path, mask, valid share, ...
-    attempts: int  # how often it failed
-    listed: bool  # the source named it on the last run
+    content: dict[str, Any]  # results of its ingestion: path, mask, valid share, ...
+    attempts: int  # number of failed attempts
+    listed: bool  # the source listed it in the last run
 
 
 @dataclass(frozen=True)
 class StepRow:
-    """One comparison of a scene with its baseline."""
+    """Step in the journal: one comparison of a scene with its baseline."""
 
-    key: str  # of everything that the result depends on
+    key: str  # hash of all inputs of the comparison
     scene: str
     taken: datetime
-    baseline: str  # in words
+    baseline: str  # its description
     state: str  # "begun", "done" or "failed"
     reason: str
     content: dict[str, Any]  # folder, level, counts
-    attempts: int  # how often it failed
+    attempts: int  # number of failed attempts
     ended: str | None  # when it was done or failed
 
 
 class Journal:
-    """An open journal, as a context manager."""
+    """Journal of a monitoring job, opened as a context manager."""
 
     def __init__(self, path: Path, *, write: bool) -> None:
-        """Open `path`; with `write` it is made where it is missing.
+        """Open the journal at `path`; with `write` it is created where it is missing.
 
         Raises
         ------
         OutputError
-            No journal of ours, or one of a newer version: it stays as it is.
+            Not a journal of a monitoring job, or one of a newer version; the file is not changed.
         """
         self.path = path
         self._db = open_journal(path, write=write)
@@ -71,35 +71,42 @@ class Journal:
         self._db.close()
         if isinstance(error, sqlite3.OperationalError):
             raise JobInterrupted(
-                f"{self.path} could not be written: {error}; mend that and run the job again to resume."
+                f"{self.path} could not be written: {error}; fix that and run the job again to resume."
             ) from error
 
     def fact(self, name: str) -> Any:
-        """A fact; None where it was never written."""
+        """Fact in the journal by its name; None where it was never stored."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def put_fact(self, name: str, value: Any) -> None:
-        """Write a fact, in the place of an earlier one."""
+        """Store a fact in the journal, replacing an earlier one."""
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
     def scenes(self) -> list[SceneRow]:
-        """Every scene that was ever taken in, by date."""
+        """All scenes in the journal, by date."""
         rows = self._db.execute(
             "SELECT id, taken, fingerprint, state, reason, content, attempts, listed FROM scenes"
             " ORDER BY taken, id"
         )
         return [
             SceneRow(
-                each, _time(taken), fingerprint, state, reason, json.loads(content), attempts, bool(listed)
+                each,
+                _text_as_timestamp(taken),
+                fingerprint,
+                state,
+                reason,
+                json.loads(content),
+                attempts,
+                bool(listed),
             )
             for each, taken, fingerprint, state, reason, content, attempts, listed in rows
         ]
 
     def put_scene(self, row: SceneRow) -> None:
-        """Write a scene, in the place of what was known of it."""
-        values = (row.id, _text(row.taken), row.fingerprint, row.state, row.reason)
+        """Store a scene in the journal, replacing its earlier row."""
+        values = (row.id, _timestamp_as_text(row.taken), row.fingerprint, row.state, row.reason)
         with self._db:
             self._db.execute(
                 "INSERT OR REPLACE INTO scenes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -107,46 +114,56 @@ class Journal:
             )
 
     def set_listed(self, ids: Iterable[str]) -> None:
-        """Remember which scenes the source named on this run."""
+        """Store in the journal which scenes the source listed in this run."""
         with self._db:
             self._db.execute("UPDATE scenes SET listed = 0")
             self._db.executemany("UPDATE scenes SET listed = 1 WHERE id = ?", [(each,) for each in ids])
 
     def baseline(self, request: str) -> dict[str, Any] | None:
-        """The baseline that was made for a request; None = none yet."""
+        """Baseline stored for a request; None = none yet."""
         row = self._db.execute("SELECT content FROM baselines WHERE request = ?", (request,)).fetchone()
         return None if row is None else dict(json.loads(row[0]))
 
     def put_baseline(self, request: str, content: dict[str, Any]) -> None:
-        """Write down the baseline of a request."""
+        """Store the baseline of a request in the journal."""
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO baselines VALUES (?, ?)", (request, json.dumps(content)))
 
     def steps(self, key: str | None = None) -> dict[str, StepRow]:
-        """Every step, or the one of exactly this key, by its key, in the order of the scenes' dates."""
+        """Steps in the journal by key, in the order of the scenes' dates; with `key` that one only."""
         rows = self._db.execute(
             "SELECT key, scene, taken, baseline, state, reason, content, attempts, ended FROM steps"
             " WHERE ?1 IS NULL OR key = ?1 ORDER BY taken, scene, began",
             (key,),
         )
         return {
-            key: StepRow(key, scene, _time(taken), baseline, state, why, json.loads(content), attempts, ended)
+            key: StepRow(
+                key,
+                scene,
+                _text_as_timestamp(taken),
+                baseline,
+                state,
+                why,
+                json.loads(content),
+                attempts,
+                ended,
+            )
             for key, scene, taken, baseline, state, why, content, attempts, ended in rows
         }
 
     def begin_step(self, key: str, scene: str, taken: datetime, baseline: str) -> None:
-        """Write down that a step begins; how often it failed before is kept."""
+        """Record in the journal that a step begins; its number of failures is kept."""
         with self._db:
             self._db.execute(
                 "INSERT INTO steps VALUES (?, ?, ?, ?, 'begun', '', '{}', 0, ?, NULL)"
                 " ON CONFLICT (key) DO UPDATE SET state = 'begun', reason = '', began = excluded.began",
-                (key, scene, _text(taken), baseline, _text(datetime.now(UTC))),
+                (key, scene, _timestamp_as_text(taken), baseline, _timestamp_as_text(datetime.now(UTC))),
             )
 
     def end_step(
         self, key: str, content: dict[str, Any], regions: Iterable[tuple[bytes, Any, float]]
     ) -> None:
-        """Mark a step as done, with its regions (WKB, area, mean probability), in one transaction."""
+        """Record a step as done in the journal, with its regions (WKB, area, mean probability)."""
         with self._db:
             self._db.execute("DELETE FROM regions WHERE step = ?", (key,))
             self._db.executemany(
@@ -155,43 +172,43 @@ class Journal:
             )
             self._db.execute(
                 "UPDATE steps SET state = 'done', reason = '', content = ?, ended = ? WHERE key = ?",
-                (json.dumps(content), _text(datetime.now(UTC)), key),
+                (json.dumps(content), _timestamp_as_text(datetime.now(UTC)), key),
             )
 
     def fail_step(self, key: str, reason: str) -> None:
-        """Mark a step as failed; the next run tries it again."""
+        """Record a step as failed in the journal; the next run repeats it."""
         with self._db:
             self._db.execute(
                 "UPDATE steps SET state = 'failed', reason = ?, attempts = attempts + 1, ended = ?"
                 " WHERE key = ?",
-                (reason, _text(datetime.now(UTC)), key),
+                (reason, _timestamp_as_text(datetime.now(UTC)), key),
             )
 
     def regions(self, step: str) -> list[tuple[bytes, float | None, float]]:
-        """(WKB, area in m², mean probability) of a step's regions, in their order."""
+        """(WKB, area in m², mean probability) of a step's regions in the journal, in their order."""
         return self._db.execute(
             "SELECT geometry, area_m2, probability FROM regions WHERE step = ? ORDER BY number", (step,)
         ).fetchall()
 
-    def look(self, key: str) -> tuple[dict[str, Any], bytes | None] | None:
-        """What an earlier look at an event's ground found; None = nobody looked."""
+    def recheck(self, key: str) -> tuple[dict[str, Any], bytes | None] | None:
+        """Stored result of rechecking an event: content and WKB; None = not rechecked yet."""
         row = self._db.execute("SELECT content, geometry FROM looks WHERE key = ?", (key,)).fetchone()
         return None if row is None else (json.loads(row[0]), row[1])
 
-    def put_look(self, key: str, content: dict[str, Any], geometry: bytes | None) -> None:
-        """Write down what a look found."""
+    def put_recheck(self, key: str, content: dict[str, Any], geometry: bytes | None) -> None:
+        """Store the result of rechecking an event in the journal."""
         with self._db:
             self._db.execute(
                 "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)", (key, json.dumps(content), geometry)
             )
 
     def events(self) -> list[tuple[str, dict[str, Any], bytes]]:
-        """(id, content, WKB) of the events as the last run left them."""
+        """(id, content, WKB) of the events in the journal, as of the last run."""
         rows = self._db.execute("SELECT id, content, geometry FROM events ORDER BY id")
         return [(row[0], json.loads(row[1]), row[2]) for row in rows]
 
     def observations(self) -> list[tuple[dict[str, Any], bytes | None]]:
-        """(content, WKB) of the observations as the last run left them, by event and date."""
+        """(content, WKB) of the observations in the journal, by event and date."""
         rows = self._db.execute("SELECT content, geometry FROM observations ORDER BY event, taken, scene")
         return [(json.loads(row[0]), row[1]) for row in rows]
 
@@ -200,7 +217,7 @@ class Journal:
         events: Iterable[tuple[str, dict[str, Any], bytes]],
         observations: Iterable[tuple[str, str, str, dict[str, Any], bytes | None]],
     ) -> None:
-        """Write all events and observations, in the place of what the last run left, in one transaction."""
+        """Store all events and observations in the journal in one transaction, replacing the last run's."""
         with self._db:
             self._db.execute("DELETE FROM events")
             self._db.execute("DELETE FROM observations")
@@ -214,22 +231,24 @@ class Journal:
             )
 
     def begin_run(self) -> int:
-        """Write down that a run begins; its number."""
+        """Record in the journal that a run begins; returns its number."""
         with self._db:
-            done = self._db.execute("INSERT INTO runs (began) VALUES (?)", (_text(datetime.now(UTC)),))
+            done = self._db.execute(
+                "INSERT INTO runs (began) VALUES (?)", (_timestamp_as_text(datetime.now(UTC)),)
+            )
         assert done.lastrowid is not None
         return done.lastrowid
 
     def end_run(self, number: int, status: int, content: dict[str, Any]) -> None:
-        """Write down how a run ended."""
+        """Record in the journal that a run ended, with its status and summary."""
         with self._db:
             self._db.execute(
                 "UPDATE runs SET ended = ?, status = ?, content = ? WHERE number = ?",
-                (_text(datetime.now(UTC)), status, json.dumps(content), number),
+                (_timestamp_as_text(datetime.now(UTC)), status, json.dumps(content), number),
             )
 
     def last_run(self) -> dict[str, Any] | None:
-        """When the last run began and ended, its status and what it said of itself."""
+        """Number, begin, end, status and summary of the last run in the journal."""
         row = self._db.execute(
             "SELECT number, began, ended, status, content FROM runs ORDER BY number DESC LIMIT 1"
         ).fetchone()
@@ -239,9 +258,11 @@ class Journal:
         return found | {"content": json.loads(row[4]) if row[4] else None}
 
 
-def _text(moment: datetime) -> str:
+def _timestamp_as_text(moment: datetime) -> str:
+    """Journal text of a moment, UTC, which sorts by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _time(text: str) -> datetime:
+def _text_as_timestamp(text: str) -> datetime:
+    """Moment of a journal text."""
     return datetime.fromisoformat(text)

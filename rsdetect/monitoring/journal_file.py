@@ -1,4 +1,4 @@
-"""The journal's file: its tables, whose it is, and of which version."""
+"""Journal file of a monitoring job: its SQLite tables, application id and version."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from rsdetect.errors import OutputError
 
 VERSION = 1
-APPLICATION = 0x72736D6A  # "rsmj", so that the file says whose it is
-_SECONDS_TO_WAIT = 30.0  # for a reader such as `monitor status` to let go
+APPLICATION = 0x72736D6A  # "rsmj": identifies the file type
+_SECONDS_TO_WAIT = 30.0  # for a reader such as `monitor status` to release the file
 _HEADER_BYTES = 100
 
 _TABLES = """
@@ -40,21 +40,21 @@ CREATE TABLE runs (number INTEGER PRIMARY KEY, began TEXT NOT NULL, ended TEXT, 
 
 
 def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
-    """Open the journal at `path`; with `write` it is made where it is missing.
+    """Open the journal file at `path`; with `write` it is created where it is missing.
 
     Raises
     ------
     OutputError
-        No journal of ours, or one of a newer version: it stays as it is.
+        Not a journal of a monitoring job, or one of a newer version; the file is not changed.
     """
     if path.exists():
-        _require_ours(path)
+        _require_journal_file(path)
     try:
         if not write:
-            return _connect_to_read(path)
-        database = _connect(path, "rwc")
+            return _connect_journal_to_read(path)
+        database = _connect_journal(path, "rwc")
         if database.execute("PRAGMA user_version").fetchone()[0] == 0:
-            # One transaction: a journal is there whole or not at all.
+            # One transaction: the journal exists with all its tables or not at all.
             database.executescript(
                 f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION}; "
                 f"PRAGMA user_version = {VERSION}; COMMIT;"
@@ -64,29 +64,31 @@ def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
     return database
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    database = _connect(path, "ro")
+def _connect_journal_to_read(path: Path) -> sqlite3.Connection:
+    """Connect to a journal file for reading, after rolling back a killed run's transaction."""
+    database = _connect_journal(path, "ro")
     try:
         database.execute("SELECT count(*) FROM facts")
     except sqlite3.OperationalError:
-        # A run was killed in the middle of a transaction. Whoever opens next takes it back, and must write.
+        # A run was killed within a transaction. The next connection rolls it back, and needs write access.
         database.close()
-        database = _connect(path, "rw")
+        database = _connect_journal(path, "rw")
         database.execute("SELECT count(*) FROM facts")
     return database
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect_journal(path: Path, mode: str) -> sqlite3.Connection:
+    """Connect to a journal file with an SQLite URI `mode`."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     database = sqlite3.connect(uri, uri=True, timeout=_SECONDS_TO_WAIT)
     database.execute("PRAGMA foreign_keys = ON")
     return database
 
 
-def _require_ours(path: Path) -> None:
-    """Refuse a file that is no journal, or of a newer version, by its first bytes: SQLite need not open it.
+def _require_journal_file(path: Path) -> None:
+    """Raise for a file that is not a journal, or of a newer version; SQLite need not open it.
 
-    The places of both numbers are those of the file format (https://www.sqlite.org/fileformat.html, 1.3).
+    The offsets of both numbers are those of the file format (https://www.sqlite.org/fileformat.html, 1.3).
     """
     try:
         with path.open("rb") as file:
@@ -94,14 +96,14 @@ def _require_ours(path: Path) -> None:
     except OSError as error:
         raise OutputError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not header:
-        return  # a run was killed before it wrote the first word
+        return  # a run was killed before its first write
     if len(header) < _HEADER_BYTES or not header.startswith(b"SQLite format 3\0"):
-        raise OutputError(f"{path} is no journal of a monitoring job.")
+        raise OutputError(f"{path} is not a journal of a monitoring job.")
     version, application = (struct.unpack_from(">I", header, offset)[0] for offset in (60, 68))
     if (version, application) != (0, 0) and application != APPLICATION:
-        raise OutputError(f"{path} is no journal of a monitoring job.")
+        raise OutputError(f"{path} is not a journal of a monitoring job.")
     if version > VERSION:
         raise OutputError(
-            f"{path} was written by a newer rsdetect (journal version {version}, this one knows up to "
-            f"{VERSION}); it was left as it is: update rsdetect or name another folder."
+            f"{path} was written by a newer rsdetect (journal version {version}, this one reads up to "
+            f"{VERSION}); it was not changed: update rsdetect or choose another folder."
         )

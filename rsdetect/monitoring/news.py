@@ -1,4 +1,4 @@
-"""What became of events since somebody was last told of them."""
+"""News of events: what changed since the last delivery."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ MILESTONES = (Status.CONFIRMED, Status.NEW, Status.RESOLVED, Status.MERGED)
 
 
 @dataclass(frozen=True)
-class Item:
-    """One event with something to tell."""
+class NewsItem:
+    """News item: an event whose milestone changed."""
 
     event: Event
-    milestone: Status  # what it has come to; a cloud in between is none
-    was: str | None  # the milestone that was told last; None = the event was not told of
+    milestone: Status  # current milestone; being unobserved is not one
+    was: str | None  # milestone in the last delivery; None = not delivered yet
 
 
 @dataclass(frozen=True)
 class News:
-    """What is to be told."""
+    """News to deliver: items and withdrawn events."""
 
-    items: tuple[Item, ...]  # largest first
-    withdrawn: tuple[str, ...]  # ids that were told and are no events any more, after a scene came late
+    items: tuple[NewsItem, ...]  # largest first
+    withdrawn: tuple[str, ...]  # ids of delivered events that no longer exist after a late scene
 
     @property
     def id(self) -> str:
-        """The same for the same news."""
-        told = sorted((item.event.id, item.milestone, item.was or "") for item in self.items)
-        return hash_json([told, sorted(self.withdrawn)])
+        """Id of the news, equal for equal news."""
+        reported = sorted((item.event.id, item.milestone, item.was or "") for item in self.items)
+        return hash_json([reported, sorted(self.withdrawn)])
 
     def __bool__(self) -> bool:
         return bool(self.items or self.withdrawn)
 
-    def of(self, milestone: Status) -> tuple[Item, ...]:
-        """Those that have come to this."""
+    def at_milestone(self, milestone: Status) -> tuple[NewsItem, ...]:
+        """News items whose events reached a milestone."""
         return tuple(item for item in self.items if item.milestone is milestone)
 
 
-def milestone(event: Event) -> Status:
-    """What an event has come to."""
+def event_milestone(event: Event) -> Status:
+    """Milestone that an event has reached."""
     if event.merged_into is not None:
         return Status.MERGED
     if event.resolved_on is not None:
@@ -50,16 +50,16 @@ def milestone(event: Event) -> Status:
     return Status.NEW if event.confirmed_on is None else Status.CONFIRMED
 
 
-def find_news(events: Sequence[Event], told: dict[str, str]) -> News:
-    """What became of events since they were `told` of ({event: milestone}).
+def find_event_news(events: Sequence[Event], reported: dict[str, str]) -> News:
+    """Find the news of events since their last delivery (`reported`: {event: milestone}).
 
-    An event that merged into another before anybody was told of it is no news.
+    An event that merged into another before its first delivery is not news.
     """
-    items = [Item(event, milestone(event), told.get(event.id)) for event in events]
+    items = [NewsItem(event, event_milestone(event), reported.get(event.id)) for event in events]
     fresh = [
         item
         for item in items
         if item.was != item.milestone and not (item.was is None and item.milestone is Status.MERGED)
     ]
     fresh.sort(key=lambda item: (-(item.event.area_m2 or item.event.geometry.area), item.event.id))
-    return News(tuple(fresh), tuple(sorted(set(told) - {event.id for event in events})))
+    return News(tuple(fresh), tuple(sorted(set(reported) - {event.id for event in events})))

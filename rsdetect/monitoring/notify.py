@@ -1,8 +1,8 @@
-"""After a run: what became of events since somebody was last told, as JSON and as a page, and who is called.
+"""Notification after a run: the news since the last delivery as JSON and HTML, passed to the job's hook.
 
-What was told is remembered event by event, and only when the hook took it. So a hook that fails undoes
-nothing: the next run tells again what is still untold, together with what came on top. A run that is killed
-between the hook and the remembering tells twice; the id of the news is then the same.
+Delivered milestones are stored event by event, after the hook accepted them. A failed hook therefore loses
+nothing: the next run delivers the same news again, with later ones. A run that is killed between the hook and
+the storing delivers twice, under the same news id.
 """
 
 from __future__ import annotations
@@ -18,70 +18,71 @@ from pyproj import Transformer
 from rsdetect.errors import JobInterrupted, RsdetectError
 from rsdetect.files import as_json, write_text
 from rsdetect.monitoring.events import Event
-from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.history_store import load_events
 from rsdetect.monitoring.hooks import HookFailed, call_hook
 from rsdetect.monitoring.job import Job
+from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.news import MILESTONES, Item, News, find_news, milestone
+from rsdetect.monitoring.news import MILESTONES, News, NewsItem, event_milestone, find_event_news
 from rsdetect.monitoring.report import render_report
-from rsdetect.monitoring.site import known_site
+from rsdetect.monitoring.site import site_from_journal
 
 SUMMARY, REPORT, REPORTS = "summary.json", "report.html", "reports"
 _VERSION = 1
-_TOLD = "told"  # the journal's fact: {event: milestone}
+_TOLD = "told"  # fact in the journal: {event: milestone}
 _WAIT_S = 60.0  # for another run of the same job
 
 
-def tell_news(job_file: Path, job: Job, folder: JobFolder, run: dict[str, Any]) -> dict[str, Any]:
-    """Write summary and report of a run, and call the job's hook when there is news.
+def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: dict[str, Any]) -> dict[str, Any]:
+    """Write the summary and report of a run, and notify the job's hook when there is news.
 
     Parameters
     ----------
     run
-        What the run says of itself, in JSON types; goes into the summary.
+        Summary of the run in JSON types, included in the summary of the news.
 
     Returns
     -------
     dict
-        The summary, as it is written.
+        The summary as written.
 
     Raises
     ------
     JobInterrupted
-        The hook failed, or a file could not be written; the next run tells again.
+        The hook failed, or a file could not be written; the next run delivers again.
     """
     with folder.held(_WAIT_S), Journal(folder.journal, write=True) as journal:
         events = load_events(journal)
-        news = find_news(events, journal.fact(_TOLD) or {})
-        content = _summary(job_file, job, folder, journal, news, run)
+        news = find_event_news(events, journal.fact(_TOLD) or {})
+        content = _news_summary(job_file, job, folder, journal, news, run)
         try:
-            _write_pages(folder, journal, job, events, news, content)
+            _write_report_pages(folder, journal, job, events, news, content)
         except OSError as error:
             raise JobInterrupted(
                 f"{error.filename or folder.out} cannot be written: {error.strerror or error}; the run "
-                "itself is done, and the next one tells its news."
+                "itself is complete, and the next one delivers its news."
             ) from error
         if news:
             try:
                 call_hook(job.news, folder.out / SUMMARY, content, job_file.absolute().parent)
             except (HookFailed, RsdetectError) as error:
                 raise JobInterrupted(
-                    f"nobody was told of the news: {' '.join(str(error).split()).rstrip('.')}; the run "
-                    "itself is done, and the next one tells again."
+                    f"the news were not delivered: {' '.join(str(error).split()).rstrip('.')}; the run "
+                    "itself is complete, and the next one delivers them again."
                 ) from error
-            journal.put_fact(_TOLD, {event.id: milestone(event) for event in events})
+            journal.put_fact(_TOLD, {event.id: event_milestone(event) for event in events})
     return content
 
 
-def _summary(
+def _news_summary(
     job_file: Path, job: Job, folder: JobFolder, journal: Journal, news: News, run: dict[str, Any]
 ) -> dict[str, Any]:
+    """Summary of a run and its news for notification, in JSON types."""
     written = datetime.now(UTC)
-    # Of an earlier try that nobody heard of.
+    # The report of an earlier, failed delivery of the same news.
     dated = next((folder.out / REPORTS).glob(f"*_{news.id[:8]}.html"), None)
     report = dated or folder.out / REPORTS / f"{written:%Y%m%dT%H%M%S}_{news.id[:8]}.html"
-    place = _Watched(journal)
+    locator = _EventLocator(journal)
     return {
         "rsdetect": "news",
         "version": _VERSION,
@@ -90,7 +91,10 @@ def _summary(
         "job": str(job_file.absolute()),
         "written": written.isoformat(timespec="seconds"),
         "has_news": bool(news),
-        "news": {str(each): [_item(item, place) for item in news.of(each)] for each in MILESTONES}
+        "news": {
+            str(each): [_summary_item(item, locator) for item in news.at_milestone(each)]
+            for each in MILESTONES
+        }
         | {"withdrawn": list(news.withdrawn)},
         "run": run,
         "files": {
@@ -101,7 +105,8 @@ def _summary(
     }
 
 
-def _item(item: Item, place: _Watched) -> dict[str, Any]:
+def _summary_item(item: NewsItem, locator: _EventLocator) -> dict[str, Any]:
+    """News item in JSON types for the summary."""
     event = item.event
 
     def text(moment: datetime | None) -> str | None:
@@ -120,19 +125,20 @@ def _item(item: Item, place: _Watched) -> dict[str, Any]:
         "probability_mean": event.probability_mean,
         "merged_into": event.merged_into,
         "follows": event.follows,
-        **place.of(event),
+        **locator.locate(event),
     }
 
 
-class _Watched:
-    """Where events lie: in longitude and latitude, where the job has a CRS."""
+class _EventLocator:
+    """Locator of events for the summary: longitude and latitude, or pixels without a CRS."""
 
     def __init__(self, journal: Journal) -> None:
         site = journal.fact("site")
         crs = None if site is None else site["crs"]
         self._to_degrees = None if crs is None else Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
 
-    def of(self, event: Event) -> dict[str, Any]:
+    def locate(self, event: Event) -> dict[str, Any]:
+        """Coordinates of a point on an event."""
         inner = shapely.point_on_surface(event.geometry)
         if self._to_degrees is None:
             return {"x": inner.x, "y": inner.y}
@@ -140,7 +146,7 @@ class _Watched:
         return {"longitude": round(longitude, 6), "latitude": round(latitude, 6)}
 
 
-def _write_pages(
+def _write_report_pages(
     folder: JobFolder,
     journal: Journal,
     job: Job,
@@ -148,8 +154,9 @@ def _write_pages(
     news: News,
     content: dict[str, Any],
 ) -> None:
+    """Write the summary and the report pages of a notification."""
     fact = journal.fact("site")
-    site = None if fact is None else known_site(fact, None)
+    site = None if fact is None else site_from_journal(fact, None)
     page = render_report(content, events, news, journal, site, job.scenes)
     if news:
         dated = Path(content["files"]["report"])

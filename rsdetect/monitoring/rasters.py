@@ -1,4 +1,4 @@
-"""GeoTIFFs that a job derives from its scenes: written by windows, renamed into place when whole."""
+"""Rasters of a monitoring job: GeoTIFFs derived from its scenes, written by windows and then renamed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rsdetect.grid import Grid, Window
 from rsdetect.scenes.geotiff import QUICK, geotiff_profile
 from rsdetect.scenes.handles import GDAL_ERRORS, gdal_window, one_line
 
-_BLOCK = 256  # edge of the file's blocks in pixels
+_BLOCK = 256  # block edge in pixels
 _DIGITS = 16
 _WRITE_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, OSError)
 
@@ -24,14 +24,14 @@ _WRITE_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, OSError)
 def write_raster(
     path: Path, grid: Grid, names: tuple[str, ...], pieces: Iterable[tuple[Window, Float32Array]]
 ) -> str:
-    """Write (bands, height, width) float32 pieces, NaN where not valid, as one GeoTIFF at `path`.
+    """Write (bands, height, width) float32 blocks, NaN where invalid, as one GeoTIFF of the job.
 
-    What no piece covers is not valid. Equal pieces in equal order give equal hashes.
+    Pixels outside all blocks are invalid. Equal blocks in equal order give equal hashes.
 
     Returns
     -------
     str
-        A hash of all values.
+        Hash of all values.
 
     Raises
     ------
@@ -51,6 +51,6 @@ def write_raster(
                 raster.write(values, window=gdal_window(window))
     except _WRITE_ERRORS as error:
         raise JobInterrupted(
-            f"{path} could not be written: {one_line(error)}; mend that and run the job again to resume."
+            f"{path} could not be written: {one_line(error)}; fix that and run the job again to resume."
         ) from error
     return digest.hexdigest()[:_DIGITS]

@@ -1,8 +1,8 @@
-"""Is an event still there? A look at its ground: the scene against what lay there before the event.
+"""Recheck of an event: is it still present in a scene, compared with the baseline from before the event?
 
-Where the comparison was made anyhow its raster is read. Otherwise the pair is fitted as `detect` would fit
-it, over the whole scene, and only the tiles under the event are scored: the probabilities are the same, and
-a place with many events costs a fit for each of the dates on which one began.
+If the comparison exists, its raster is read. Otherwise the pair is fitted as `detect` fits it, over the whole
+scene, and only the tiles under the event are scored. The probabilities are the same, and a site with many
+events costs one fit for each date on which events began.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rsdetect.grid import Grid, Window
 from rsdetect.jobs.detect import fit_pair
 from rsdetect.monitoring.baseline import Baseline, Baselines
 from rsdetect.monitoring.comparison import Comparer
-from rsdetect.monitoring.intake import TakenScene
+from rsdetect.monitoring.ingest import IngestedScene
 from rsdetect.monitoring.journal import Journal
 from rsdetect.percent import NOT_OBSERVED, to_percent
 from rsdetect.regions.areas import measure
@@ -35,48 +35,48 @@ from rsdetect.scoring.windows import plan_windows, score_windows
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a scene says of an event's ground, against the ground before the event."""
+    """Evidence for an event: a recheck of one scene against the baseline from before the event."""
 
-    observed_share: float  # of the event's first ground, 0 to 1
-    changed_share: float  # of what was observed, at or above the threshold; 0 where nothing was
-    probability_mean: float  # over what was observed
-    geometry: Any  # shapely MultiPolygon: what was changed within all that the event ever covered
-    baseline: str = ""  # what the scene was compared with, in words
+    observed_share: float  # share of the event's core that is valid on both dates, 0 to 1
+    changed_share: float  # share of the observed pixels at or above the threshold; 0 without any
+    probability_mean: float  # mean over the observed pixels
+    geometry: Any  # shapely MultiPolygon: the changed area within the event's extent
+    baseline: str = ""  # description of the baseline
 
     @classmethod
     def of(cls, content: dict[str, float], geometry: bytes | None, baseline: str) -> Evidence:
-        """As the journal keeps it."""
+        """Evidence of a recheck stored in the journal."""
         shape = shapely.from_wkb(geometry)
         return cls(content["observed"], content["changed"], content["probability"], shape, baseline)
 
 
-class Percent(Protocol):
-    """Change probability that can be read by windows."""
+class PercentRaster(Protocol):
+    """Change probability in percent, readable by windows for rechecks."""
 
     grid: Grid
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """(height, width) of a window inside the grid: percent, or 255 = not observed."""
+        """Percent (height, width) of a window inside the grid; 255 = not observed."""
 
 
-def examine(percent: Percent, level: int, core: Any, extent: Any, min_area: float) -> Evidence:
-    """Count the pixels of an event: how many were observed, how many of those are changed.
+def recheck_pixels(percent: PercentRaster, level: int, core: Any, extent: Any, min_area: float) -> Evidence:
+    """Count the observed and changed pixels of an event for a recheck.
 
     Parameters
     ----------
     level
         Threshold in percent.
     core, extent
-        As for `Looker.look`.
+        As for `Rechecker.recheck`.
     min_area
-        Parts of the changed ground that are smaller are left out, unless all are.
+        Smaller parts of the changed area are left out, unless all are smaller.
     """
     window = window_around(extent.union(core), percent.grid)
     inside = window.intersection(percent.grid.window)
     values = np.full(window.shape, NOT_OBSERVED, dtype=np.uint8)
     if not inside.is_empty:
         values[inside.slices_in(window)] = percent.read(inside)
-    in_core, in_extent = (_burn(area, window, percent.grid) for area in (core, extent))
+    in_core, in_extent = (_rasterized_area(area, window, percent.grid) for area in (core, extent))
     observed = in_core & (values != NOT_OBSERVED)
     changed = (values >= level) & (values != NOT_OBSERVED)
     seen = int(observed.sum())
@@ -84,85 +84,87 @@ def examine(percent: Percent, level: int, core: Any, extent: Any, min_area: floa
         observed_share=seen / max(1, int(in_core.sum())),
         changed_share=float(changed[observed].mean()) if seen else 0.0,
         probability_mean=float(values[observed].mean()) / 100 if seen else 0.0,
-        geometry=_outline(changed & in_extent, window, percent.grid, min_area),
+        geometry=_polygonized(changed & in_extent, window, percent.grid, min_area),
     )
 
 
 def window_around(area: Any, grid: Grid) -> Window:
-    """The smallest window, perhaps partly outside the grid, that holds a geometry in the grid's CRS."""
+    """Smallest window, perhaps partly outside the grid, that covers an event's geometry in the grid's CRS."""
     inverse = ~grid.transform
     left, bottom, right, top = area.bounds
     cols, rows = zip(*(inverse @ (x, y) for x in (left, right) for y in (bottom, top)), strict=True)
-    # Outlines run along the edges of pixels; what the transform rounds must not add a row.
+    # Outlines follow pixel edges; rounding by the transform must not add a row.
     first_row, first_col = (int(np.floor(min(side) + 1e-3)) for side in (rows, cols))
     end_row, end_col = (int(np.ceil(max(side) - 1e-3)) for side in (rows, cols))
     return Window(first_row, first_col, max(end_row - first_row, 1), max(end_col - first_col, 1))
 
 
-def _burn(area: Any, window: Window, grid: Grid) -> BoolArray:
+def _rasterized_area(area: Any, window: Window, grid: Grid) -> BoolArray:
+    """Mask (height, width) of an event's geometry in a window."""
     transform = grid.crop(window).transform
     burnt = rasterize([area], out_shape=window.shape, transform=transform, default_value=1, dtype="uint8")
     return np.asarray(burnt, dtype=bool)
 
 
-def _outline(chosen: BoolArray, window: Window, grid: Grid, min_area: float) -> Any:
+def _polygonized(chosen: BoolArray, window: Window, grid: Grid, min_area: float) -> Any:
+    """MultiPolygon of the changed pixels of an event, without small parts."""
     transform = grid.crop(window).transform
     found = shapes(chosen.astype(np.uint8), mask=chosen, connectivity=4, transform=transform)
     parts = [shapely.geometry.shape(outline) for outline, _ in found]
-    large = [part for part in parts if area_of(part, grid) >= min_area]
+    large = [part for part in parts if event_area(part, grid) >= min_area]
     return shapely.MultiPolygon(large or parts)
 
 
-def area_of(area: Any, grid: Grid) -> float:
-    """Area of a geometry in m², in pixels without a CRS."""
+def event_area(area: Any, grid: Grid) -> float:
+    """Area of an event's geometry in m², in pixels without a CRS."""
     if grid.crs is None:
         return float(area.area / grid.pixel_area)
     return float(measure(shapely.get_parts(area), grid.crs)[0].sum())
 
 
 class Rechecker:
-    """Looks at events' grounds, at each once a scene."""
+    """Rechecks of events, at most one per event and scene; results are stored in the journal."""
 
     def __init__(self, journal: Journal, comparer: Comparer, baselines: Baselines, min_area: float) -> None:
         self._journal = journal
         self._comparer = comparer
         self._baselines = baselines
         self._min_area = min_area
-        self._open: tuple[str, Percent, int] | None = (
-            None  # the pair looked at last: its events come together
+        self._open_pair: tuple[str, PercentRaster, int] | None = (
+            None  # last pair: its events come in sequence
         )
 
-    def look(
-        self, baseline: Baseline, scene: TakenScene, raster: Path | None, core: Any, extent: Any
+    def recheck(
+        self, baseline: Baseline, scene: IngestedScene, raster: Path | None, core: Any, extent: Any
     ) -> Evidence | None:
-        """What `scene` shows of an event; None = the scene or the ground before it is gone from the disk.
+        """Recheck an event in `scene`; None = the scene or the earlier baseline was removed.
 
         Parameters
         ----------
         baseline
-            The ground before the event.
+            Baseline from before the event.
         raster
-            The finished raster of this very pair, where there is one.
+            The finished raster of the same pair, if there is one.
         core
-            Where the event was first seen, in the job's CRS: the ground that it is judged by.
+            Area in which the event was first seen, in the job's CRS.
         extent
-            All that it ever covered.
+            Union of all areas the event ever covered.
 
         Raises
         ------
         RsdetectError
-            One of the two cannot be read.
+            The scene or the baseline cannot be read.
         """
         pair = self._comparer.key(baseline, scene)
         outlines = hash_bytes(shapely.to_wkb(core) + shapely.to_wkb(extent))
         key = f"{pair}-{outlines}"
-        known = self._journal.look(key)
-        if known is None or not self._comparer.holds(known[0], baseline, scene):
-            baseline = self._baselines.ready(baseline)
-            if raster is None and not (baseline.is_there and scene.is_there):
+        known = self._journal.recheck(key)
+        if known is None or not self._comparer.is_current(known[0], baseline, scene):
+            baseline = self._baselines.restored(baseline)
+            if raster is None and not (baseline.is_on_disk and scene.is_on_disk):
                 return None
-            percent, level = self._percent(pair, baseline, scene, raster)
-            evidence = examine(percent, level, core, extent, self._min_area)
+            percent, level = self._percent_raster(pair, baseline, scene, raster)
+            evidence = recheck_pixels(percent, level, core, extent, self._min_area)
             content: dict[str, Any] = {
                 "scoring": self._comparer.scoring.key,
                 "observed": evidence.observed_share,
@@ -170,27 +172,28 @@ class Rechecker:
                 "probability": evidence.probability_mean,
             }
             known = content, shapely.to_wkb(evidence.geometry)
-            self._journal.put_look(key, *known)
+            self._journal.put_recheck(key, *known)
         content, geometry = known
         return Evidence.of(content, geometry, baseline.name)
 
-    def _percent(
-        self, pair: str, baseline: Baseline, scene: TakenScene, raster: Path | None
-    ) -> tuple[Percent, int]:
-        if self._open is None or self._open[0] != pair:
+    def _percent_raster(
+        self, pair: str, baseline: Baseline, scene: IngestedScene, raster: Path | None
+    ) -> tuple[PercentRaster, int]:
+        """Percent raster and threshold for a recheck: the finished raster, or a pair scored on demand."""
+        if self._open_pair is None or self._open_pair[0] != pair:
             level = self._comparer.level(pair) if raster is not None else None
             if raster is not None and level is not None:
-                self._open = pair, ProbabilityRaster(raster), level
+                self._open_pair = pair, ProbabilityRaster(raster), level
             else:
                 options = self._comparer.options(baseline, scene)
                 fitted, scorer = fit_pair(baseline.path, scene.path, options)
                 level = options.polygons.level(scorer.provenance()["threshold"])
-                self._open = pair, ScoredWindows(fitted, scorer), level
-        return self._open[1], self._open[2]
+                self._open_pair = pair, ScoredWindows(fitted, scorer), level
+        return self._open_pair[1], self._open_pair[2]
 
 
 class ScoredWindows:
-    """A fitted pair, scored tile by tile where somebody looks."""
+    """Fitted pair whose tiles are scored when a recheck reads them."""
 
     def __init__(self, pair: Pair, scorer: Scorer) -> None:
         self.grid = pair.grid
@@ -199,7 +202,7 @@ class ScoredWindows:
         self._tiles: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Percent values under `window`, (height, width); 255 = not observed."""
+        """Percent (height, width) of a window, scored on demand; 255 = not observed."""
         out = np.full(window.shape, NOT_OBSERVED, dtype=np.uint8)
         high, wide = self._plan.tile_shape
         for row in range(window.row_off // high, -(-window.row_end // high)):
@@ -210,6 +213,7 @@ class ScoredWindows:
         return out
 
     def _tile(self, row: int, col: int) -> NDArray[np.uint8]:
+        """Percent of a tile's core, scored once."""
         if (row, col) not in self._tiles:
             tiles = (self._plan.tile(row, col),)
             for _, probability in score_windows(self._pair, self._scorer, tiles, threads=usable_cores()):

@@ -1,4 +1,4 @@
-"""The page that people read after a run: what is new, with pictures, and all events as a table."""
+"""HTML report of a run: the news with pictures, and a table of all events."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from rsdetect.monitoring.events import Event, Observation, Status
 from rsdetect.monitoring.history_store import load_observations
 from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.news import Item, News
+from rsdetect.monitoring.news import News, NewsItem
 from rsdetect.monitoring.site import Site
 from rsdetect.monitoring.thumbnails import Cutout, Thumbnails
 from rsdetect.pages.templates import day, render
 
-_MOST_PICTURED = 40  # events with pictures, the largest; a page of 10 MB is no page
-_MOST_LISTED = 500  # events in the table, the latest
+_MOST_PICTURED = 40  # events with pictures, largest first; limits the size of the page
+_MOST_LISTED = 500  # events in the table, latest first
 _HEADINGS = {
-    Status.CONFIRMED: ("Confirmed", "Seen often enough to be believed."),
-    Status.NEW: ("New", "Seen for the first time, to be confirmed by the next clear scenes."),
-    Status.RESOLVED: ("Over", "No longer there."),
-    Status.MERGED: ("Merged", "Grown together with an older event, which goes on for both."),
+    Status.CONFIRMED: ("Confirmed", "Seen in enough observations."),
+    Status.NEW: ("New", "Seen for the first time; later clear scenes may confirm it."),
+    Status.RESOLVED: ("Over", "No longer present."),
+    Status.MERGED: ("Merged", "Merged into an older event, which continues for both."),
 }
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One date of an event."""
+class ReportPicture:
+    """Picture of one date of an event in the report."""
 
     title: str
     image: str  # data URI
-    path: str  # outline over it, SVG
+    path: str  # SVG path of the outline
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One event as the page shows it."""
+class ReportEntry:
+    """Entry of one event in the report."""
 
     event: Event
-    item: Item
-    pictures: tuple[Picture, ...]
-    shape: tuple[int, int]  # of the pictures, (height, width)
+    item: NewsItem
+    pictures: tuple[ReportPicture, ...]
+    shape: tuple[int, int]  # (height, width) of the pictures
 
 
 def render_report(
@@ -53,11 +53,14 @@ def render_report(
     site: Site | None,
     options: ScenesSection,
 ) -> str:
-    """The page as HTML; `content` is the summary."""
+    """Render the report of a run as HTML; `content` is the summary."""
     pictured = {item.event.id for item in news.items[:_MOST_PICTURED]}
-    drawer = None if site is None else _Drawer(journal, site, options)
+    pictures = None if site is None else _ReportPictures(journal, site, options)
     sections = [
-        (*_HEADINGS[milestone], [_entry(item, drawer, pictured) for item in news.of(milestone)])
+        (
+            *_HEADINGS[milestone],
+            [_report_entry(item, pictures, pictured) for item in news.at_milestone(milestone)],
+        )
         for milestone in _HEADINGS
     ]
     latest = sorted(events, key=lambda event: (event.first_seen, event.id), reverse=True)
@@ -72,15 +75,16 @@ def render_report(
     )
 
 
-def _entry(item: Item, drawer: _Drawer | None, pictured: set[str]) -> Entry:
-    if drawer is None or item.event.id not in pictured:
-        return Entry(item.event, item, (), (0, 0))
-    cutout = Cutout.around(item.event.geometry, drawer.site)
-    return Entry(item.event, item, tuple(drawer.pictures(item.event, cutout)), cutout.shape)
+def _report_entry(item: NewsItem, pictures: _ReportPictures | None, pictured: set[str]) -> ReportEntry:
+    """Entry of a news item in the report, with pictures for the largest."""
+    if pictures is None or item.event.id not in pictured:
+        return ReportEntry(item.event, item, (), (0, 0))
+    cutout = Cutout.around(item.event.geometry, pictures.site)
+    return ReportEntry(item.event, item, tuple(pictures.pictures(item.event, cutout)), cutout.shape)
 
 
-class _Drawer:
-    """Finds the scenes that show an event best, before and after."""
+class _ReportPictures:
+    """Pictures of events in the report: the clearest scenes before and after."""
 
     def __init__(self, journal: Journal, site: Site, options: ScenesSection) -> None:
         self.site = site
@@ -90,8 +94,8 @@ class _Drawer:
             if observation.seen:
                 self._seen[observation.event].append(observation)
 
-    def pictures(self, event: Event, cutout: Cutout) -> list[Picture]:
-        """Before; after; and since it is over, where it is."""
+    def pictures(self, event: Event, cutout: Cutout) -> list[ReportPicture]:
+        """Pictures of an event for the report: before, after, and since its resolution."""
         scenes = sorted(self._thumbnails.scenes.values(), key=lambda scene: scene.taken, reverse=True)
         seen = [self._thumbnails.scenes.get(each.scene) for each in reversed(self._seen[event.id])]
         moments = {
@@ -101,10 +105,10 @@ class _Drawer:
         if event.resolved_on is not None:
             moments["since"] = [scene for scene in reversed(scenes) if scene.taken >= event.resolved_on]
         thumbs = {name: self._thumbnails.clearest(found, cutout) for name, found in moments.items()}
-        images = self._thumbnails.draw(list(thumbs.values()))
+        images = self._thumbnails.data_uris(list(thumbs.values()))
         outline = cutout.outline(event.geometry, self.site)
         return [
-            Picture(f"{name}, {day(thumb.taken)}", image, outline)
+            ReportPicture(f"{name}, {day(thumb.taken)}", image, outline)
             for (name, thumb), image in zip(thumbs.items(), images, strict=True)
             if thumb is not None and image is not None
         ]

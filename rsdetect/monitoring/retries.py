@@ -1,4 +1,4 @@
-"""How often, and after which answers, a server is asked again: the same for catalogues and webhooks."""
+"""HTTP retries: how often and after which statuses requests are repeated, to catalogues and webhooks."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # of the extra `monitor`
     from urllib3 import Retry
 
-MAY_PASS = (429, 500, 502, 503, 504)  # statuses after which another try may succeed
+TRANSIENT_STATUSES = (429, 500, 502, 503, 504)  # statuses after which a retry may succeed
 _RETRIES = 4
-_BACKOFF_S = 0.5  # before the second retry; doubled with each
+_BACKOFF_S = 0.5  # before the second retry; doubled after each
 
 
-def patient(*, redirects: int | None = None) -> Retry:
-    """Retries after any method; a server that says when is waited for, and the last answer is returned.
+def http_retries(*, redirects: int | None = None) -> Retry:
+    """Retries of HTTP requests of any method; `Retry-After` is respected, the last response returned.
 
     Parameters
     ----------
     redirects
-        How many are followed; None = as many as there are retries.
+        Maximum number of redirects; None = the number of retries.
     """
     from urllib3 import Retry
 
     return Retry(
         total=_RETRIES,
         backoff_factor=_BACKOFF_S,
-        status_forcelist=MAY_PASS,
+        status_forcelist=TRANSIENT_STATUSES,
         allowed_methods=None,
         redirect=redirects,
         raise_on_status=False,

@@ -1,4 +1,4 @@
-"""One run of a job: list, take in, compare what is not compared yet, play the history, write the layers."""
+"""Run of a monitoring job: list scenes, ingest and compare them, track events, write the layers, notify."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from rsdetect.detectors.own_file import full_name
 from rsdetect.errors import InputError, JobInterrupted, OutputError
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
-from rsdetect.monitoring.events_gpkg import write_history
-from rsdetect.monitoring.folder import JobFolder
-from rsdetect.monitoring.history_store import keep_history, load_events, load_observations
+from rsdetect.monitoring.events_gpkg import write_events_gpkg
+from rsdetect.monitoring.history_store import load_events, load_observations, store_history
 from rsdetect.monitoring.hooks import require_hook
 from rsdetect.monitoring.job import FixedBaseline, Job
 from rsdetect.monitoring.job_file import read_job
+from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.notify import tell_news
-from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.monitoring.site import Site, known_site, require_bands, settle_site
+from rsdetect.monitoring.notify import deliver_news
+from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.site import Site, choose_site, require_site_bands, site_from_journal
 from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.tracking import History
-from rsdetect.monitoring.update import Update
+from rsdetect.monitoring.update import JobUpdate
 
 
 @dataclass(frozen=True)
-class Round:
-    """What a round did."""
+class NotifiedRun:
+    """Run of a job with the delivery of its news."""
 
     result: RunResult
-    summary: dict[str, Any] | None  # as in summary.json; None where nobody could be told
-    untold: str  # why the news were not told; "" where they were, or where there were none
+    summary: dict[str, Any] | None  # as in summary.json; None where the delivery failed
+    notify_error: str  # why the news were not delivered; "" where they were, or where there were none
 
     @property
     def status(self) -> int:
-        """0 = done; 3 = something failed, and the next round tries it again."""
-        return 3 if self.untold else self.result.status
+        """Exit status of the run: 0 = done; 3 = something failed, and the next run tries it again."""
+        return 3 if self.notify_error else self.result.status
 
 
-def run_round(job_file: Path, *, wait_s: float = 0.0) -> Round:
-    """Bring a job up to date and tell its news; what goes wrong in telling leaves the run as it is.
+def run_and_notify(job_file: Path, *, wait_s: float = 0.0) -> NotifiedRun:
+    """Run a job and deliver its news; a failed delivery leaves the run's results in effect.
 
     Raises
     ------
@@ -58,10 +58,10 @@ def run_round(job_file: Path, *, wait_s: float = 0.0) -> Round:
     """
     result = run_job(job_file, wait_s=wait_s)
     try:
-        summary = tell_news(job_file, result.job, result.folder, result.summary())
+        summary = deliver_news(job_file, result.job, result.folder, result.summary())
     except JobInterrupted as error:
-        return Round(result, None, str(error))
-    return Round(result, summary, "")
+        return NotifiedRun(result, None, str(error))
+    return NotifiedRun(result, summary, "")
 
 
 _SITE, _JOB = "site", "job"
@@ -69,28 +69,30 @@ _SITE, _JOB = "site", "job"
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run did, and what is new since the one before."""
+    """Result of a run: what was compared, what failed, and which events changed since the last run."""
 
     job: Job
     folder: JobFolder
     history: History
-    compared: tuple[str, ...]  # ids of the scenes that this run compared
+    compared: tuple[str, ...]  # ids of the scenes compared by this run
     failed: tuple[tuple[str, str], ...]  # (scene, reason); the next run tries them again
     set_aside: tuple[tuple[str, str], ...]  # (scene, reason)
-    waiting: tuple[str, ...]  # scenes that have no baseline yet
-    changed: tuple[tuple[Event, Status | None], ...]  # events with another status than before, and that one
+    waiting: tuple[str, ...]  # ids of scenes without a baseline yet
+    changed: tuple[
+        tuple[Event, Status | None], ...
+    ]  # events whose status changed, with the status before; None = new
 
     @property
     def status(self) -> int:
-        """0 = done, 3 = something failed and is tried again by the next run."""
+        """Exit status of the run: 0 = done, 3 = something failed, and the next run tries it again."""
         return 3 if self.failed else 0
 
     def became(self, status: Status) -> tuple[Event, ...]:
-        """The events that have this status now and had another one, or did not exist, before the run."""
+        """Events that changed to this status, or began with it, in the run."""
         return tuple(event for event, _ in self.changed if event.status is status)
 
     def summary(self) -> dict[str, Any]:
-        """In JSON types."""
+        """Summary of the run in JSON types."""
         counts = {str(status): 0 for status in Status}
         for event in self.history.events:
             counts[str(event.status)] += 1
@@ -112,44 +114,44 @@ class RunResult:
 
 
 def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
-    """Bring a job up to date with its source of scenes.
+    """Run a job: bring it up to date with its source of scenes.
 
     Parameters
     ----------
     wait_s
-        Seconds to wait for another run of the same job to end.
+        Seconds to wait for another run of the same job.
 
     Raises
     ------
     InputError
         The job file, the source, the area of interest or the output folder is wrong; nothing was changed.
     JobInterrupted
-        The source cannot be reached, or another run is at work.
+        The source is unreachable, or another run holds the folder.
     """
     job = _with_full_paths(read_job(job_file), job_file)
     require_hook(job.news, job_file.absolute().parent)
-    folder = JobFolder(job.path(job.out, job_file))
-    aoi = None if job.aoi is None else job.path(job.aoi, job_file)
+    folder = JobFolder(job.resolve_path(job.out, job_file))
+    aoi = None if job.aoi is None else job.resolve_path(job.aoi, job_file)
     asked = job.detector
     on_cluster = asked.scheduler is not None
     device = choose_device(asked.name, asked.device, asked.backend, on_cluster=on_cluster)
     detector = make_detector(asked.name, asked.model, device, asked.backend)
     scoring = ScoringIdentity.of(detector, asked.backend)
     refs = list_scenes(job, job_file, aoi)
-    sought = refs, _fixed_id(job, refs), aoi, job.scenes.accept
+    sought = refs, _fixed_baseline_id(job, refs), aoi, job.scenes.accept
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
-        site = None if folder.journal.exists() else settle_site(*sought)
-        if site is not None:  # all that can be refused is, before the folder is taken into use
-            require_bands(site, job.scenes.bands, detector.bands)
+        site = None if folder.journal.exists() else choose_site(*sought)
+        if site is not None:  # bad options are refused before the folder is created
+            require_site_bands(site, job.scenes.bands, detector.bands)
         with Journal(folder.journal, write=True) as journal:
-            _require_same_job(journal, job, folder)
+            _require_folder_of_job(journal, job, folder)
             fact = journal.fact(_SITE)
-            site = known_site(fact, aoi) if fact is not None else site
+            site = site_from_journal(fact, aoi) if fact is not None else site
             if site is None:
-                site = settle_site(*sought)
+                site = choose_site(*sought)
             if site is not None:
-                require_bands(site, job.scenes.bands, detector.bands)
-            return _update(journal, job, folder, scoring, site, refs)
+                require_site_bands(site, job.scenes.bands, detector.bands)
+            return _run_update(journal, job, folder, scoring, site, refs)
 
 
 def _with_full_paths(job: Job, job_file: Path) -> Job:
@@ -158,12 +160,12 @@ def _with_full_paths(job: Job, job_file: Path) -> Job:
 
 
 def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:
-    """The source's scenes but for those that the job excludes, by date.
+    """List the scenes of a job's source without those the job excludes, by date.
 
     Raises
     ------
     InputError
-        Nothing is left, or two scenes were taken at the same moment.
+        No scene is left, or two scenes have the same acquisition time.
     """
     listed = make_feed(job.source, job_file.absolute().parent, aoi).list_scenes()
     refs = sorted((ref for ref in listed if ref.id not in job.scenes.exclude), key=lambda r: (r.taken, r.id))
@@ -173,24 +175,25 @@ def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:
         if one.taken == other.taken:
             when = one.taken.astimezone(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00")
             raise InputError(
-                f"{one.id} and {other.id} are both of {when.removesuffix(' 00:00')}, and there is no telling "
-                "which came first; name one of them under scenes.exclude."
+                f"{one.id} and {other.id} are both of {when.removesuffix(' 00:00')}, so that their "
+                "order is unknown; name one of them under scenes.exclude."
             )
     fixed = job.baseline
-    if isinstance(fixed, FixedBaseline) and _fixed_id(job, refs) is None:
-        raise InputError(f"the baseline {fixed.scene} is none of the {len(refs)} scenes of the source.")
+    if isinstance(fixed, FixedBaseline) and _fixed_baseline_id(job, refs) is None:
+        raise InputError(f"the baseline {fixed.scene} is not one of the {len(refs)} scenes of the source.")
     return refs
 
 
-def _fixed_id(job: Job, refs: Sequence[SceneRef]) -> str | None:
+def _fixed_baseline_id(job: Job, refs: Sequence[SceneRef]) -> str | None:
+    """Id of the scene of a run's fixed baseline; None = another policy, or not listed."""
     if not isinstance(job.baseline, FixedBaseline):
         return None
     wanted = job.baseline.scene
     return next((ref.id for ref in refs if wanted in (ref.id, ref.day)), None)
 
 
-def _require_same_job(journal: Journal, job: Job, folder: JobFolder) -> None:
-    """A folder belongs to one site and source; everything else may change, and is worked out anew."""
+def _require_folder_of_job(journal: Journal, job: Job, folder: JobFolder) -> None:
+    """Raise if the folder belongs to another site or source; all other options may change between runs."""
     place = getattr(job.source, "path", None) or getattr(job.source, "url", None)
     ours = {"site": job.site, "source": [job.source.kind, place]}
     theirs = journal.fact(_JOB)
@@ -199,11 +202,11 @@ def _require_same_job(journal: Journal, job: Job, folder: JobFolder) -> None:
     elif theirs != ours:
         raise OutputError(
             f"{folder.out} belongs to the job of {theirs['site']!r} with scenes from {theirs['source'][1]}, "
-            f"and this one is of {ours['site']!r} with scenes from {place}; name another folder."
+            f"and this one monitors {ours['site']!r} with scenes from {place}; choose another folder."
         )
 
 
-def _update(
+def _run_update(
     journal: Journal,
     job: Job,
     folder: JobFolder,
@@ -211,21 +214,22 @@ def _update(
     site: Site | None,
     refs: Sequence[SceneRef],
 ) -> RunResult:
+    """Run an update of the journal and write the layers where the history changed."""
     number = journal.begin_run()
     known = History(load_events(journal), load_observations(journal))
     before = {event.id: event.status for event in known.events}
-    update = Update(journal, job, folder, scoring)
+    update = JobUpdate(journal, job, folder, scoring)
     if site is not None:
-        journal.put_fact(_SITE, site.as_fact())
-        update.take_in(site, refs)
-        update.play(site)
-    else:  # not one scene can be read, and each is told of
+        journal.put_fact(_SITE, site.as_journal_fact())
+        update.ingest_scenes(site, refs)
+        update.track_events(site)
+    else:  # no scene is readable, and each is reported
         update.fail_all(refs)
     history = update.history
     if site is not None and not (history == known and folder.events.exists()):
-        write_history(folder.events, history, site.grid.crs, job.site)
-        keep_history(journal, history)  # last: a run that is killed in between writes both again
-    update.clear_away()
+        write_events_gpkg(folder.events, history, site.grid.crs, job.site)
+        store_history(journal, history)  # last: after a kill in between, the next run writes both again
+    update.remove_unused()
     changed = tuple(
         (event, before.get(event.id)) for event in history.events if event.status != before.get(event.id)
     )

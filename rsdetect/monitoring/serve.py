@@ -1,8 +1,8 @@
-"""Run jobs on a schedule, for those who have neither cron nor systemd.
+"""Scheduler for monitoring jobs: `monitor serve`, for machines without cron or systemd.
 
-The scheduler keeps nothing: what is due is read from the journals, so that a restart makes good a run that
-was missed or broken off. Each round is a process of its own, `rsdetect monitor run`: what it holds is given
-back, what breaks it does not break the scheduler, and the job's lock keeps any other runner out.
+The scheduler has no state: what is due is read from the journals, so that a restart catches up on runs that
+were missed or interrupted. Each run is a process of its own, `rsdetect monitor run`: its memory is released,
+its errors do not affect the scheduler, and the job's lock excludes other runs.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 
 from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
-from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.job_file import read_job
+from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -30,23 +30,23 @@ _PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 
 @dataclass(frozen=True)
 class Schedule:
-    """When to run: one of the two is given."""
+    """Schedule of job runs: either `cron` or `every`."""
 
     cron: str | None = None  # five fields: minute, hour, day of month, month, day of week
     every: str | None = None  # 30m, 6h, 7d
 
     def __post_init__(self) -> None:
         if (self.cron is None) == (self.every is None):
-            raise InputError("give one of `cron` and `every`: when to run, or how often.")
+            raise InputError("give one of `cron` and `every`.")
         self.trigger()
 
     def trigger(self) -> Any:
-        """The same as an APScheduler trigger, in the time zone of this machine.
+        """APScheduler trigger of the schedule, in the time zone of this machine.
 
         Raises
         ------
         InputError
-            It is no schedule, or the scheduler is not installed.
+            The schedule is invalid, or APScheduler is not installed.
         """
         try:
             from apscheduler.triggers.cron import CronTrigger
@@ -54,33 +54,33 @@ class Schedule:
         except ImportError:
             raise missing_extra("serve", "monitor serve") from None
         if self.every is not None:
-            return IntervalTrigger(seconds=int(_period(self.every).total_seconds()))
+            return IntervalTrigger(seconds=int(_schedule_period(self.every).total_seconds()))
         assert self.cron is not None
         fields = self.cron.split()
         try:
             if len(fields) != 5:
                 raise ValueError(f"{len(fields)} fields")
-            return CronTrigger.from_crontab(" ".join([*fields[:4], days_by_name(fields[4])]))
+            return CronTrigger.from_crontab(" ".join([*fields[:4], cron_days_by_name(fields[4])]))
         except ValueError as error:
             raise InputError(
-                f"`cron` {self.cron!r} is no schedule ({error}); write minute, hour, day, month and day "
-                'of the week as cron does: "0 6 * * MON".'
+                f"`cron` {self.cron!r} is not a schedule ({error}); write minute, hour, day, month and day "
+                'of the week as in cron: "0 6 * * MON".'
             ) from error
 
     def due(self, job_file: Path, now: datetime) -> datetime | None:
-        """When the job is due next: now, where a run was missed, broken off, or there was none yet."""
-        last = _last_run(job_file)
+        """Next time the job is due: now, if a run was missed or interrupted, or if there was none yet."""
+        last = _last_scheduled_run(job_file)
         if last is None or last["ended"] is None:
             return now
         began = datetime.fromisoformat(last["began"])
         if self.every is not None:
-            return max(now, began + _period(self.every))
+            return max(now, began + _schedule_period(self.every))
         found: datetime | None = self.trigger().get_next_fire_time(None, began + timedelta(seconds=1))
         return None if found is None else max(now, found)
 
 
-def days_by_name(field: str) -> str:
-    """A day-of-week field with names for numbers: APScheduler counts from Monday, cron from Sunday.
+def cron_days_by_name(field: str) -> str:
+    """Replace numbers by names in a cron day of the week: APScheduler counts from Monday, cron from Sunday.
 
     >>> days_by_name("1-5"), days_by_name("0,6"), days_by_name("fri-sun"), days_by_name("*")
     ('mon,tue,wed,thu,fri', 'sun,sat', 'sun,fri,sat', '*')
@@ -91,59 +91,62 @@ def days_by_name(field: str) -> str:
     for part in field.lower().split(","):
         match = _PART.fullmatch(part)
         if match is None:
-            raise ValueError(f"{part!r} is no day of the week")
+            raise ValueError(f"{part!r} is not a day of the week")
         first, last, step = match.groups()
-        begin = _day(first) if first else 0
-        end = _day(last) if last else (6 if step or not first else begin)
-        # A range may go over the end of the week: fri-sun.
+        begin = _cron_day(first) if first else 0
+        end = _cron_day(last) if last else (6 if step or not first else begin)
+        # A range may cross the end of the week: fri-sun.
         days |= {day % 7 for day in range(begin, end + (7 if end < begin else 0) + 1, int(step or 1))}
     return ",".join(_DAYS[day] for day in sorted(days))
 
 
-def _day(text: str) -> int:
+def _cron_day(text: str) -> int:
+    """Number of a cron day of the week, 0 = Sunday."""
     if text.isdecimal() and int(text) <= 7:
         return int(text) % 7
     if text[:3] in _DAYS and text.isalpha():
         return _DAYS.index(text[:3])
-    raise ValueError(f"{text!r} is no day of the week")
+    raise ValueError(f"{text!r} is not a day of the week")
 
 
-def _period(text: str) -> timedelta:
+def _schedule_period(text: str) -> timedelta:
+    """Length of a schedule's `every`."""
     match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
     if match is None:
-        raise InputError(f"`every` {text!r} is no length of time; write 30m, 6h or 7d.")
+        raise InputError(f"`every` {text!r} is not a period; write 30m, 6h or 7d.")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def _last_run(job_file: Path) -> dict[str, Any] | None:
+def _last_scheduled_run(job_file: Path) -> dict[str, Any] | None:
+    """Last run of a scheduled job in its journal; None = never run."""
     job = read_job(job_file)
-    folder = JobFolder(job.path(job.out, job_file))
+    folder = JobFolder(job.resolve_path(job.out, job_file))
     if not folder.journal.exists():
         return None
     with Journal(folder.journal, write=False) as journal:
         return journal.last_run()
 
 
-_SECONDS_TO_STOP = 60.0  # that a round gets to come to a clean end
-Tell = Callable[[str], None]
+_SECONDS_TO_STOP = 60.0  # time that a run has to stop cleanly
+Printer = Callable[[str], None]
 
 
-def serve(job_files: Sequence[Path], schedule: Schedule, tell: Tell) -> None:
-    """Run the jobs when they are due, until this process is interrupted (Ctrl-C, SIGTERM).
+def serve(job_files: Sequence[Path], schedule: Schedule, output: Printer) -> None:
+    """Run jobs on a schedule until this process is interrupted (Ctrl-C, SIGTERM).
 
     Raises
     ------
     InputError
-        A job file is wrong, or is named twice.
+        A job file is invalid, or is given twice.
     """
     from apscheduler.executors.pool import ThreadPoolExecutor
     from apscheduler.schedulers.blocking import BlockingScheduler
 
     paths = [path.absolute() for path in job_files]
     if len(set(paths)) < len(paths):
-        raise InputError("a job is named twice; name each once.")
-    rounds = _Rounds(tell)
-    # A thread a job, so that a long one keeps no other waiting. Late is better than never; once is enough.
+        raise InputError("a job is given twice; give each once.")
+    runs = _ScheduledRuns(output)
+    # One thread per job, so that a long run delays no other. Late runs are started, several missed ones once.
     scheduler = BlockingScheduler(
         executors={"default": ThreadPoolExecutor(len(paths))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -152,40 +155,40 @@ def serve(job_files: Sequence[Path], schedule: Schedule, tell: Tell) -> None:
     try:
         for path in paths:
             due = schedule.due(path, now)
-            scheduler.add_job(rounds.run, schedule.trigger(), args=[path], id=str(path), next_run_time=due)
-            tell(f"{path}: due {'now' if due == now else f'{due:%Y-%m-%d %H:%M %Z}'}")
+            scheduler.add_job(runs.run, schedule.trigger(), args=[path], id=str(path), next_run_time=due)
+            output(f"{path}: due {'now' if due == now else f'{due:%Y-%m-%d %H:%M %Z}'}")
         scheduler.start()
     except KeyboardInterrupt:
-        rounds.stop()
+        runs.stop()
         if scheduler.running:
             scheduler.shutdown(wait=True)
 
 
-class _Rounds:
-    """The rounds under way."""
+class _ScheduledRuns:
+    """Scheduled runs in progress."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, output: Printer) -> None:
+        self._output = output
         self._lock = threading.Lock()
         self._under_way: set[subprocess.Popen[bytes]] = set()
         self._is_stopping = False
 
     def run(self, job_file: Path) -> None:
-        """One round of a job, to its end."""
+        """Run a scheduled job in a process, and wait for it."""
         command = [sys.executable, "-m", "rsdetect.cli", "monitor", "run", str(job_file)]
         with self._lock:
             if self._is_stopping:
                 return
-            # In a session of its own: a Ctrl-C on the terminal is passed on once, by stop().
+            # In a new session: Ctrl-C in the terminal is forwarded once, by stop().
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
             self._under_way.add(process)
         status = process.wait()
         with self._lock:
             self._under_way.discard(process)
-        self._tell(f"{job_file}: ended with status {status}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        self._output(f"{job_file}: ended with status {status}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
     def stop(self) -> None:
-        """Stop the current round as by Ctrl-C; the next round resumes it."""
+        """Stop the scheduled runs as by Ctrl-C; later runs resume them."""
         with self._lock:
             self._is_stopping = True
             under_way = list(self._under_way)

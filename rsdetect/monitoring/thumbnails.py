@@ -1,4 +1,4 @@
-"""Small pictures of a place on a date, cut from the scenes that a job took in."""
+"""Thumbnails of ingested scenes around a location."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import shapely
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import RsdetectError
 from rsdetect.grid import Window
-from rsdetect.monitoring.intake import CLOUDED, USABLE, TakenScene, open_taken
+from rsdetect.monitoring.ingest import CLOUDED, USABLE, IngestedScene, open_ingested
 from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import SceneRow
 from rsdetect.monitoring.recheck import window_around
@@ -22,18 +22,18 @@ from rsdetect.monitoring.site import Site
 from rsdetect.pages.pictures import colour_bands, data_uri, stretch_limits, stretched
 from rsdetect.scenes.scene import read_scene
 
-_MARGIN = 0.5  # of the event's size, on each side
-_LEAST_EDGE = 48  # of a picture, in pixels of the ground
-_MOST_EDGE = 384  # of a picture, in pixels on the screen
+_MARGIN = 0.5  # share of the event's size, on each side
+_LEAST_EDGE = 48  # minimum edge of a cutout, in pixels of the grid
+_MOST_EDGE = 384  # maximum edge of a thumbnail, in image pixels
 _LARGEST_PNG = 128  # edge in pixels
-_BLOCK = 512  # edge of the windows in which large places are read
-_CLEAR = 0.95  # share of valid pixels that is clear enough to look no further
-_CANDIDATES = 8  # scenes that are looked at for a clear one
+_BLOCK = 512  # edge of the windows that large cutouts are read in
+_CLEAR = 0.95  # share of valid pixels at which the search for a clear scene ends
+_CANDIDATES = 8  # number of scenes examined for a clear one
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """The pixels of a place on a date."""
+    """Thumbnail pixels of a location on one date."""
 
     scene: str  # its id
     taken: datetime
@@ -42,20 +42,20 @@ class Thumbnail:
 
     @property
     def valid_share(self) -> float:
-        """Of the place's pixels."""
+        """Valid share of the thumbnail's pixels."""
         return float(self.valid.mean())
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """A place as it is cut out: which pixels of the job's grid, and every how-manieth of them."""
+    """Cutout of a thumbnail: its window in the job's grid, and its decimation step."""
 
     window: Window
     step: int
 
     @classmethod
     def around(cls, area: Any, site: Site) -> Cutout:
-        """A square frame with a margin around a geometry in the job's CRS."""
+        """Square cutout with a margin around a geometry in the job's CRS."""
         inner = window_around(area, site.grid)
         edge = max(_LEAST_EDGE, math.ceil(max(inner.height, inner.width) * (1 + 2 * _MARGIN)))
         row = inner.row_off + inner.height // 2 - edge // 2
@@ -64,11 +64,11 @@ class Cutout:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of the picture: (height, width)."""
+        """(height, width) of the thumbnail."""
         return math.ceil(self.window.height / self.step), math.ceil(self.window.width / self.step)
 
     def outline(self, area: Any, site: Site) -> str:
-        """A geometry as the path of an SVG over the picture, in its pixels."""
+        """SVG path of a geometry over the thumbnail, in its pixels."""
         inverse = ~site.grid.transform
 
         def to_picture(xy: Any) -> Any:
@@ -84,39 +84,39 @@ class Cutout:
 
 
 class Thumbnails:
-    """Cuts chips from scenes, each scene opened when it is first asked for."""
+    """Thumbnails of ingested scenes, each opened on first use."""
 
     def __init__(self, site: Site, options: ScenesSection, scenes: Iterable[SceneRow]) -> None:
         self._site = site
         self._options = options
         shown = (row for row in scenes if row.state in (USABLE, CLOUDED))
-        self.scenes: dict[str, TakenScene] = {row.id: TakenScene.of(row) for row in shown}
+        self.scenes: dict[str, IngestedScene] = {row.id: IngestedScene.of(row) for row in shown}
 
-    def thumb(self, scene: TakenScene, cutout: Cutout) -> Thumbnail | None:
-        """The pixels of a frame; None where the scene cannot be read any more."""
+    def thumbnail(self, scene: IngestedScene, cutout: Cutout) -> Thumbnail | None:
+        """Thumbnail of a scene's cutout; None where the scene is no longer readable."""
         try:
-            opened = open_taken(scene, self._site, self._options)
-            blocks = [[read_scene(opened, block) for block in row] for row in _blocks(cutout)]
+            opened = open_ingested(scene, self._site, self._options)
+            blocks = [[read_scene(opened, block) for block in row] for row in _cutout_blocks(cutout)]
         except RsdetectError:
             return None
         step = cutout.step
         values = [[block[:, ::step, ::step] for block, _ in row] for row in blocks]
         valid = [[block[::step, ::step] for _, block in row] for row in blocks]
-        return Thumbnail(scene.id, scene.taken, _joined(values), _joined(valid))
+        return Thumbnail(scene.id, scene.taken, _joined_blocks(values), _joined_blocks(valid))
 
-    def clearest(self, scenes: Sequence[TakenScene], cutout: Cutout) -> Thumbnail | None:
-        """The chip of the first scene that is clear there, or of the clearest of the first few."""
+    def clearest(self, scenes: Sequence[IngestedScene], cutout: Cutout) -> Thumbnail | None:
+        """Thumbnail of the first scene that is clear in the cutout, or of the clearest of the first few."""
         best: Thumbnail | None = None
         for scene in scenes[:_CANDIDATES]:
-            thumb = self.thumb(scene, cutout)
+            thumb = self.thumbnail(scene, cutout)
             if thumb is not None and (best is None or thumb.valid_share > best.valid_share):
                 best = thumb
             if best is not None and best.valid_share >= _CLEAR:
                 break
         return best
 
-    def draw(self, thumbs: Sequence[Thumbnail | None]) -> list[str | None]:
-        """Chips of one place as data URIs, all in the same colours: what looks brighter is brighter."""
+    def data_uris(self, thumbs: Sequence[Thumbnail | None]) -> list[str | None]:
+        """Thumbnails of one location as data URIs with a common stretch, so that brightness is comparable."""
         bands = colour_bands(self._site.names)
         pixels = [
             thumb.values[bands][:, thumb.valid] for thumb in thumbs if thumb is not None and thumb.valid.any()
@@ -127,21 +127,22 @@ class Thumbnails:
         return [
             None
             if thumb is None
-            else data_uri(stretched(thumb.values[bands], limits, thumb.valid), _driver(thumb))
+            else data_uri(stretched(thumb.values[bands], limits, thumb.valid), _thumbnail_driver(thumb))
             for thumb in thumbs
         ]
 
 
-def _driver(thumb: Thumbnail) -> str:
-    """Small pictures show their very pixels; large ones would make a page of many megabytes."""
+def _thumbnail_driver(thumb: Thumbnail) -> str:
+    """Image format of a thumbnail: lossless for small ones, JPEG for large ones."""
     return "PNG" if max(thumb.valid.shape) <= _LARGEST_PNG else "JPEG"
 
 
-def _blocks(cutout: Cutout) -> list[list[Window]]:
-    """The frame in blocks that begin at multiples of its step, so that thinning them thins the whole."""
+def _cutout_blocks(cutout: Cutout) -> list[list[Window]]:
+    """Blocks of a cutout that begin at multiples of its step, so that decimating them decimates the whole."""
     window, edge = cutout.window, max(_BLOCK // cutout.step, 1) * cutout.step
     return [list(band.blocks(edge)) for band in window.blocks(edge, window.width)]
 
 
-def _joined(rows: list[list[Any]]) -> Any:
+def _joined_blocks(rows: list[list[Any]]) -> Any:
+    """Concatenate the blocks of a thumbnail."""
     return np.concatenate([np.concatenate(row, axis=-1) for row in rows], axis=-2)

@@ -1,4 +1,4 @@
-"""A timeline as a picture and as a page."""
+"""Plot of a timeline: PNG file and HTML page."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ _MARKS = {
 
 
 def write_timeline(timeline: Timeline, folder: Path) -> tuple[Path, Path]:
-    """Write `<title>.png` and `<title>.html` into `folder`; their paths.
+    """Write a timeline's plot as `<title>.png` and `<title>.html` into `folder`; returns both paths.
 
     Raises
     ------
     InputError
-        The library that draws is not installed.
+        Matplotlib is not installed.
     OutputError
         The folder cannot be written.
     """
-    figure = _draw(timeline)
+    figure = _draw_timeline(timeline)
     name = re.sub("[^A-Za-z0-9._-]+", "_", timeline.title)
     picture, page = folder / f"{name}.png", folder / f"{name}.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, content in ((picture, _as_png(figure)), (page, _as_page(timeline, figure).encode())):
+        for path, content in (
+            (picture, _timeline_png(figure)),
+            (page, _timeline_page(timeline, figure).encode()),
+        ):
             with atomic_path(path) as unfinished:
                 unfinished.write_bytes(content)
     except OSError as error:
@@ -48,7 +51,8 @@ def write_timeline(timeline: Timeline, folder: Path) -> tuple[Path, Path]:
     return picture, page
 
 
-def _draw(timeline: Timeline) -> Any:
+def _draw_timeline(timeline: Timeline) -> Any:
+    """Draw a timeline as a Matplotlib figure: probability above, bands or indices below."""
     try:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
         from matplotlib.figure import Figure
@@ -57,10 +61,10 @@ def _draw(timeline: Timeline) -> Any:
     figure = Figure(figsize=_SIZE_IN, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     figure.suptitle(f"{timeline.site}: {timeline.title}", fontsize=11, parse_math=False)
-    _draw_probability(above, timeline)
-    _draw_bands(below, timeline)
+    _draw_timeline_probability(above, timeline)
+    _draw_timeline_bands(below, timeline)
     for axes in (above, below):
-        _draw_marks(axes, timeline)
+        _draw_timeline_marks(axes, timeline)
         axes.grid(alpha=0.25)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
@@ -70,14 +74,15 @@ def _draw(timeline: Timeline) -> Any:
     return figure
 
 
-def _draw_probability(axes: Any, timeline: Timeline) -> None:
+def _draw_timeline_probability(axes: Any, timeline: Timeline) -> None:
+    """Draw the change probability of a timeline by date."""
     known = [moment for moment in timeline.moments if moment.probability is not None]
     axes.plot(
         [m.taken for m in known], [m.probability for m in known], color="#5c6570", linewidth=1, zorder=1
     )
     for seen, colour, label in (
-        (True, "#d400a0", "the event is there"),
-        (False, "#2e7d4f", "the event is not there"),
+        (True, "#d400a0", "event present"),
+        (False, "#2e7d4f", "event absent"),
         (None, "#5c6570", "against the baseline"),
     ):
         of_kind = [m for m in known if m.seen is seen]
@@ -101,8 +106,8 @@ def _draw_probability(axes: Any, timeline: Timeline) -> None:
     axes.set_ylabel("change probability")
 
 
-def _draw_bands(axes: Any, timeline: Timeline) -> None:
-    """The indices; the bands themselves where their names allow none."""
+def _draw_timeline_bands(axes: Any, timeline: Timeline) -> None:
+    """Draw the band indices of a timeline; the bands where their names allow no index."""
     known = [moment for moment in timeline.moments if moment.bands is not None]
     names = list(dict.fromkeys(name for moment in known for name in moment.indices))
     when = [moment.taken for moment in known]
@@ -118,7 +123,8 @@ def _draw_bands(axes: Any, timeline: Timeline) -> None:
     axes.set_ylabel("mean value")
 
 
-def _draw_marks(axes: Any, timeline: Timeline) -> None:
+def _draw_timeline_marks(axes: Any, timeline: Timeline) -> None:
+    """Draw vertical lines at the milestones of a timeline's event."""
     if timeline.event is None:
         return
     for field, (label, colour) in _MARKS.items():
@@ -127,25 +133,27 @@ def _draw_marks(axes: Any, timeline: Timeline) -> None:
             axes.axvline(moment, color=colour, linewidth=1, linestyle="--", label=label, zorder=0)
 
 
-def _as_png(figure: Any) -> bytes:
+def _timeline_png(figure: Any) -> bytes:
+    """Encode a timeline's figure as PNG."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=_DPI)
     return content.getvalue()
 
 
-def _as_page(timeline: Timeline, figure: Any) -> str:
+def _timeline_page(timeline: Timeline, figure: Any) -> str:
+    """Render a timeline's figure and values as HTML."""
     from markupsafe import Markup
     from matplotlib import rc_context
 
     drawn = io.StringIO()
-    # Text as text, and nothing in the file that differs from run to run.
+    # Text stays text, and equal runs give equal files.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "rsdetect"}):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     svg = drawn.getvalue()
     return render(
         "timeline.html",
         timeline=timeline,
-        # Drawn here, its text escaped there; all before the element itself is for files.
+        # Matplotlib escapes its text; the XML header before the element belongs to files only.
         figure=Markup(svg[svg.index("<svg") :]),  # noqa: S704
         indices=list(dict.fromkeys(name for moment in timeline.moments for name in moment.indices)),
     )

@@ -1,4 +1,4 @@
-"""An event while the history is played."""
+"""Track: the mutable state of an event while its observations are added."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rsdetect.monitoring.events import Event, Status
 
 LEAST_OVERLAP = 0.25  # share of the smaller area
 LEAST_BORDER = 0.125  # share of the shorter outline
-# Share of the larger area that the smaller one has: nothing grows tenfold between two dates. Where a whole
-# district turns green, the building site in it stays an event of its own.
+# Smaller area over larger area: events do not grow tenfold between two dates. Where a whole district turns
+# green, a construction site in it stays an event of its own.
 LEAST_SIZE = 0.1
 
 
 def belongs(region: Any, extent: Any) -> bool:
-    """True when a region covers ground of an event, or adjoins it as what grew there does.
+    """True if a region belongs to an event: it overlaps the event's extent, or adjoins it after growth.
 
-    Both are outlines of pixels in one CRS, so that what adjoins shares edges exactly.
+    Both are pixel outlines in one CRS, so that adjacent ones share edges exactly.
 
     >>> from shapely import box
     >>> belongs(box(0, 0, 4, 4), box(2, 0, 9, 9)), belongs(box(0, 0, 4, 4), box(3, 3, 9, 9))
@@ -44,12 +44,12 @@ def belongs(region: Any, extent: Any) -> bool:
 
 @dataclass
 class Track:
-    """An event while the history is played."""
+    """Track of an event: its state while observations are added by date."""
 
     id: str
     first: Step
-    core: Any  # the ground by which it is judged
-    extent: Any  # all that it ever covered
+    core: Any  # area in which the event was first seen, and by which it is judged
+    extent: Any  # union of all areas it ever covered
     shape: Any  # as last seen
     probability: float
     recent: deque[bool]
@@ -60,20 +60,20 @@ class Track:
     merged_into: str | None = None
     valid: int = 1
     seen: int = 1
-    missed: int = 0  # valid observations in a row without it
-    hidden: bool = False  # the latest scene was no valid observation
+    missed: int = 0  # consecutive valid observations without it
+    hidden: bool = False  # the latest scene was not a valid observation
 
     def __post_init__(self) -> None:
         self.last_seen = self.first.scene.taken
 
     @property
     def is_open(self) -> bool:
-        """True until it is resolved or merged."""
+        """True until the tracked event is resolved or merged."""
         return self.resolved_on is None and self.merged_into is None
 
     @property
     def status(self) -> Status:
-        """What is known of it now."""
+        """Current status of the tracked event."""
         if self.merged_into is not None:
             return Status.MERGED
         if self.resolved_on is not None:
@@ -84,11 +84,11 @@ class Track:
 
     @property
     def age_key(self) -> tuple[datetime, str]:
-        """Older events first."""
+        """Sort key of tracks: older events first."""
         return self.first.scene.taken, self.id
 
     def as_event(self, area_of: Callable[[Any], float | None]) -> Event:
-        """What is told of it; `area_of` gives the area of a geometry in m²."""
+        """Event of the track; `area_of` gives the area of a geometry in m²."""
         return Event(
             id=self.id,
             status=self.status,

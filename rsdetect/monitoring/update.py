@@ -1,7 +1,7 @@
-"""Bring a job's journal up to date: take scenes in, compare them by date, play the history.
+"""Update of a job's journal: ingest scenes, compare them by date, track the events.
 
-Nothing here is remembered from run to run but what the journal holds of finished comparisons and looks. What
-they depend on is in their keys, so that a scene that arrives late makes void exactly what follows from it.
+Only finished comparisons and rechecks are kept from run to run. Their keys contain all their inputs, so that
+a scene that arrives late invalidates exactly what depends on it.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
 from rsdetect.monitoring.baseline import Baselines
 from rsdetect.monitoring.comparison import Comparer, Step
-from rsdetect.monitoring.folder import JobFolder
-from rsdetect.monitoring.intake import CLOUDED, FAILED, SET_ASIDE, USABLE, TakenScene, take_in
+from rsdetect.monitoring.ingest import CLOUDED, FAILED, SET_ASIDE, USABLE, IngestedScene, ingest_scene
 from rsdetect.monitoring.job import Job
+from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.recheck import Evidence, Rechecker, area_of
-from rsdetect.monitoring.scenes import SceneRef
+from rsdetect.monitoring.recheck import Evidence, Rechecker, event_area
+from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.site import Site
-from rsdetect.monitoring.tracking import History, Player
+from rsdetect.monitoring.tracking import EventTracker, History
 
 
-class Update:
-    """One update of a journal; its fields tell what happened."""
+class JobUpdate:
+    """Update of a job's journal; its fields hold the outcome."""
 
     def __init__(self, journal: Journal, job: Job, folder: JobFolder, scoring: ScoringIdentity) -> None:
         self._journal = journal
         self._job = job
         self._folder = folder
         self._scoring = scoring
-        self._used: set[str] = set()  # paths of baselines that the next run will want
-        self._steps: set[str] = set()  # names of the folders of steps that count
+        self._used: set[str] = set()  # paths of baselines the next run needs
+        self._steps: set[str] = set()  # names of the folders of current steps
         self.compared: list[str] = []
         self.failed: dict[str, str] = {}
         self.set_aside: dict[str, str] = {}
@@ -41,14 +41,14 @@ class Update:
         self.history = History((), ())
 
     def fail_all(self, refs: Sequence[SceneRef]) -> None:
-        """Tell of scenes none of which can be read, so that not even the grid is known."""
+        """Report all scenes as failed: none is readable, so that even the grid is unknown."""
         self.failed = {ref.id: "it cannot be opened" for ref in refs}
 
-    def take_in(self, site: Site, refs: Sequence[SceneRef]) -> None:
-        """Look at every scene that the journal does not know as it is now."""
+    def ingest_scenes(self, site: Site, refs: Sequence[SceneRef]) -> None:
+        """Ingest every scene that is new or has changed."""
         known = {row.id: row for row in self._journal.scenes()}
         for ref in refs:
-            row = take_in(ref, known.get(ref.id), site, self._job.scenes, self._folder.scenes)
+            row = ingest_scene(ref, known.get(ref.id), site, self._job.scenes, self._folder.scenes)
             if row is not known.get(ref.id):
                 self._journal.put_scene(row)
             if row.state == FAILED:
@@ -57,46 +57,49 @@ class Update:
                 self.set_aside[row.id] = row.reason
         self._journal.set_listed(ref.id for ref in refs)
 
-    def play(self, site: Site) -> None:
-        """Compare what is not compared yet, and play the history from the first date to the last."""
+    def track_events(self, site: Site) -> None:
+        """Compare scenes that are not compared yet, and track events from the first date to the last."""
         baselines = Baselines(
             self._journal, site, self._job.baseline, self._job.scenes, self._folder.baselines
         )
         comparer = Comparer(self._journal, self._job, site, baselines, self._folder.steps, self._scoring)
-        looker = Rechecker(self._journal, comparer, baselines, self._job.detector.min_area)
-        earlier: dict[str, tuple[TakenScene, ...]] = {}
+        rechecker = Rechecker(self._journal, comparer, baselines, self._job.detector.min_area)
+        earlier: dict[str, tuple[IngestedScene, ...]] = {}
 
-        def look(first: Step, step: Step, core: Any, extent: Any) -> Evidence | None:
-            baseline = baselines.of_event(first.scene, step.scene, earlier[first.scene.id])
+        def recheck(first: Step, step: Step, core: Any, extent: Any) -> Evidence | None:
+            baseline = baselines.for_event(first.scene, step.scene, earlier[first.scene.id])
             if baseline is None:
                 return None
             raster = step.raster if step.key == comparer.key(baseline, step.scene) else None
             try:
-                return looker.look(baseline, step.scene, raster, core, extent)
+                return rechecker.recheck(baseline, step.scene, raster, core, extent)
             except RsdetectError as error:
                 self.failed[step.scene.id] = str(error)
                 return None
 
-        def area(geometry: Any) -> float | None:
-            return None if site.grid.crs is None else area_of(geometry, site.grid)
+        def event_area_m2(geometry: Any) -> float | None:
+            return None if site.grid.crs is None else event_area(geometry, site.grid)
 
-        player = Player(self._job.confirm, look, area)
-        usable: list[TakenScene] = []
-        for scene in self._scenes():
+        tracker = EventTracker(self._job.confirm, recheck, event_area_m2)
+        usable: list[IngestedScene] = []
+        for scene in self._ingested_scenes():
             earlier[scene.id] = tuple(usable)
             if scene.clouded:
-                player.play(Step(scene, None, "", None, ()))
+                tracker.add_step(Step(scene, None, "", None, ()))
                 continue
-            step = self._compare(comparer, baselines, scene, usable)
+            step = self._compare_scene(comparer, baselines, scene, usable)
             if step is not None:
-                player.play(step)
+                tracker.add_step(step)
             usable.append(scene)
-        self.history = player.history()
-        self._used = {track.first.baseline.path for track in player.open_tracks if track.first.baseline}
+        self.history = tracker.history()
+        self._used = {track.first.baseline.path for track in tracker.open_tracks if track.first.baseline}
 
-    def clear_away(self) -> None:
-        """Remove what no later run will ask for: baselines that can be made again, copies and steps that are
-        void, and what runs left that were killed."""
+    def remove_unused(self) -> None:
+        """Remove files that no later run needs.
+
+        These are baselines that can be composed again, outdated copies and steps, and leftovers of killed
+        runs.
+        """
         used = self._used | {row.content.get("path") for row in self._journal.scenes()}
         for path in (*self._folder.baselines.glob("*"), *self._folder.scenes.glob("*")):
             if str(path) not in used:
@@ -107,18 +110,19 @@ class Update:
             if folder.is_dir() and folder.name not in self._steps:
                 shutil.rmtree(folder)
 
-    def _scenes(self) -> list[TakenScene]:
-        """What can be compared, or was clouded, by date; also what the source no longer lists."""
+    def _ingested_scenes(self) -> list[IngestedScene]:
+        """Ingested scenes, usable or clouded, by date; includes those the source no longer lists."""
         rows = [row for row in self._journal.scenes() if row.id not in self._job.scenes.exclude]
-        return [TakenScene.of(row) for row in rows if row.state in (USABLE, CLOUDED)]
+        return [IngestedScene.of(row) for row in rows if row.state in (USABLE, CLOUDED)]
 
-    def _compare(
-        self, comparer: Comparer, baselines: Baselines, scene: TakenScene, usable: Sequence[TakenScene]
+    def _compare_scene(
+        self, comparer: Comparer, baselines: Baselines, scene: IngestedScene, usable: Sequence[IngestedScene]
     ) -> Step | None:
-        baseline = baselines.of_scene(scene, usable)
-        if baseline is not None and not comparer.is_done(baseline, scene) and not baseline.is_there:
-            there = [each for each in usable if each.is_there]
-            baseline = baselines.of_scene(scene, there) if len(there) < len(usable) else baseline
+        """Compare a scene with its baseline; None = no baseline, or the comparison failed."""
+        baseline = baselines.for_scene(scene, usable)
+        if baseline is not None and not comparer.is_done(baseline, scene) and not baseline.is_on_disk:
+            there = [each for each in usable if each.is_on_disk]
+            baseline = baselines.for_scene(scene, there) if len(there) < len(usable) else baseline
         if baseline is None:
             self.waiting.append(scene.id)
             return None

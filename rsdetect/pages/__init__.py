@@ -1,1 +1,1 @@
-"""Pages of HTML that carry everything in themselves: one environment, and every template here."""
+"""Self-contained HTML pages: the Jinja environment, all templates, and embedded pictures."""

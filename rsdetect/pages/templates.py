@@ -1,4 +1,4 @@
-"""The one environment in which pages are rendered. Templates lie beside this file and extend `base.html`."""
+"""Templates of pages: the Jinja environment and its filters. The templates here extend `base.html`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _HECTARE_M2 = 10_000
 
 
 def render(template: str, **content: Any) -> str:
-    """A page as HTML; text in `content` is escaped, and a name that is missing there raises."""
-    return _environment().get_template(template).render(**content)
+    """Render a page's template as HTML; `content` is escaped, and a missing name raises."""
+    return _template_environment().get_template(template).render(**content)
 
 
 def day(moment: datetime | None) -> str:
-    """The ISO date of a moment; "" for None."""
+    """Template filter: ISO date of a moment; "" for None."""
     return "" if moment is None else moment.date().isoformat()
 
 
 def area(area_m2: float | None) -> str:
-    """An area in square metres, or hectares from one on; "" for None.
+    """Template filter: area in square metres, or in hectares from one hectare; "" for None.
 
     >>> area(9_999), area(25_000)
     ('9,999 m²', '2.5 ha')
@@ -34,12 +34,13 @@ def area(area_m2: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of 0 to 1 in whole percent; "" for None."""
+    """Template filter: share between 0 and 1 in integer percent; "" for None."""
     return "" if share is None else f"{share:.0%}"
 
 
 @cache
-def _environment() -> Environment:
+def _template_environment() -> Environment:
+    """Jinja environment of all page templates."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     templates = Environment(

@@ -1,1 +1,1 @@
-"""From a raster of change probability to regions as polygons: trace, join across blocks, measure."""
+"""Regions: polygonization of rasters."""

@@ -1,7 +1,7 @@
-"""What hangs together, and in which order rings run, by NumPy alone.
+"""Connected components of a graph and cycles of a permutation, in NumPy.
 
-Both are textbook parallel algorithms, which is how NumPy works: in a few sweeps over whole arrays. SciPy's
-graph routines would do, but take longer to be imported than all the polygons of a scene take to be traced.
+Both are textbook parallel algorithms, which suit NumPy: a few sweeps over whole arrays. SciPy has graph
+routines, but its import takes longer than tracing all polygons of a scene.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import numpy as np
 from rsdetect.arraytypes import Int64Array
 
 
-def connected(count: int, one: Int64Array, other: Int64Array) -> tuple[int, Int64Array]:
-    """The connected components of a graph of `count` nodes with edges from `one` to `other`.
+def connected_components(count: int, one: Int64Array, other: Int64Array) -> tuple[int, Int64Array]:
+    """Connected components of a graph of `count` nodes with edges from `one` to `other`.
 
-    Returns how many there are, and the component of every node, numbered in the order of their first nodes.
-    Every root is hung under the lowest root next to it until none has a neighbour (after Shiloach and
-    Vishkin 1982, "An O(log n) parallel connectivity algorithm").
+    Returns their number, and the component of every node, numbered in the order of their first nodes. Every
+    root is linked to its lowest adjacent root until none has a neighbour (after Shiloach and Vishkin 1982,
+    "An O(log n) parallel connectivity algorithm").
 
-    >>> connected(5, np.array([3, 1]), np.array([1, 4]))
+    >>> connected_components(5, np.array([3, 1]), np.array([1, 4]))
     (3, array([0, 1, 2, 1, 1]))
     """
     root = np.arange(count)
@@ -33,12 +33,12 @@ def connected(count: int, one: Int64Array, other: Int64Array) -> tuple[int, Int6
     return int(np.count_nonzero(first)), (np.cumsum(first) - 1)[root]
 
 
-def rings(successor: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """The cycles of a permutation.
+def cycles(successor: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Cycles of a permutation.
 
-    Returns all nodes in the order of their rings, and where in that order each ring starts. Rings start at
-    their lowest node and follow in the order of it. Pointers that double their reach with every sweep find
-    the lowest node and then the distance to it (Wyllie 1979, "The complexity of parallel computations").
+    Returns all nodes in the order of their cycles, and the start of each cycle in that order. Cycles start at
+    their lowest node and are sorted by it. Pointer doubling finds the lowest node and then the distance to it
+    (Wyllie 1979, "The complexity of parallel computations").
     """
     nodes = np.arange(successor.size)
     head, ahead = np.minimum(nodes, successor), successor
@@ -46,7 +46,7 @@ def rings(successor: Int64Array) -> tuple[Int64Array, Int64Array]:
         ahead = ahead[ahead]
         head = np.minimum(head, head[ahead])
     is_head = head == nodes
-    # The way to the head, where it ends.
+    # Pointers to the head, which end there.
     ahead, distance = np.where(is_head, nodes, successor), (~is_head).astype(np.int64)
     while not np.array_equal(ahead, head):
         distance += distance[ahead]

@@ -1,8 +1,8 @@
-"""What one block of a raster holds of the regions: its connected pieces, their sums and their corners.
+"""Pieces of regions in one block of a raster: their connected pixels, sums and corners.
 
-A block knows nothing of its neighbours. What it emits is made so that blocks can be put together
-without looking at pixels again: corners on a shared block edge cancel or complete each other
-(`rsdetect.regions.outlines`), and the pieces along the four edges say which pieces are one region.
+A block is processed without its neighbours. Its output allows joining blocks without reading pixels again:
+corners on a shared block edge cancel or complete each other (`rsdetect.regions.outlines`), and the pieces
+along the four edges show which pieces form one region.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray, Float64Array, Int64Array
 from rsdetect.grid import Window
-from rsdetect.regions.connected import connected
+from rsdetect.regions.connected import connected_components
 from rsdetect.regions.outlines import LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT, UPPER_RIGHT, Corners
 
-# Names of the bands of difference, and of a window (bands, height, width) what is averaged over each piece;
-# NaN = unknown, left out.
+# window -> names of the bands, and their differences (bands, height, width), averaged over each piece;
+# NaN = unknown, ignored.
 Difference = Callable[[Window], tuple[tuple[str, ...], NDArray[np.float32]]]
 
 
 _STRIP_PIXELS = 2**17
-_CELL = 512  # edge in pixels of what is read at a time for differences
+_CELL = 512  # edge in pixels of the windows that differences are read in
 
 
 @dataclass(frozen=True)
-class Between:
-    """Values from `first` to `last`, both included."""
+class ValueRange:
+    """Range of pixel values from `first` to `last`, both included, that form pieces."""
 
     first: int
     last: int
 
-    def of(self, values: NDArray[np.uint8]) -> BoolArray:
-        """True where a value is among them."""
-        # One comparison for two: what lies below the first wraps round to the top.
+    def contains(self, values: NDArray[np.uint8]) -> BoolArray:
+        """Mask of the values within the range."""
+        # One comparison instead of two: values below the first wrap around to the top.
         return values - np.uint8(self.first) <= np.uint8(self.last - self.first)
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Per piece or per region, what adds up. Integers, so that the order of adding does not matter."""
+class PieceSums:
+    """Sums per piece or per region. Integers, so that the order of addition does not matter."""
 
     pixels: Int64Array  # (n,)
     value_sum: Int64Array  # (n,)
     value_max: Int64Array  # (n,)
-    bands: tuple[str, ...]  # names of the bands of difference
+    bands: tuple[str, ...]  # names of the bands of the differences
     band_sum: Float64Array  # (bands, n) sum of the known differences
-    band_pixels: Int64Array  # (bands, n) number of pixels where the difference is known
+    band_pixels: Int64Array  # (bands, n) number of pixels with a known difference
 
-    def __getitem__(self, chosen: BoolArray | Int64Array) -> Sums:
-        return Sums(
+    def __getitem__(self, chosen: BoolArray | Int64Array) -> PieceSums:
+        return PieceSums(
             pixels=self.pixels[chosen],
             value_sum=self.value_sum[chosen],
             value_max=self.value_max[chosen],
@@ -62,23 +62,23 @@ class Sums:
             band_pixels=self.band_pixels[:, chosen],
         )
 
-    def grouped(self, group: Int64Array, count: int) -> Sums:
-        """Add up the entries that have the same number in `group` (n,), giving `count` entries."""
+    def grouped(self, group: Int64Array, count: int) -> PieceSums:
+        """Add up the sums of pieces with the same number in `group` (n,) to `count` entries."""
         largest = np.zeros(count, np.int64)
         np.maximum.at(largest, group, self.value_max)
-        return Sums(
-            pixels=_add_up(group, self.pixels, count),
-            value_sum=_add_up(group, self.value_sum, count),
+        return PieceSums(
+            pixels=_grouped_sums(group, self.pixels, count),
+            value_sum=_grouped_sums(group, self.value_sum, count),
             value_max=largest,
             bands=self.bands,
-            band_sum=_add_up_rows(group, self.band_sum, count),
-            band_pixels=_add_up_rows(group, self.band_pixels, count).astype(np.int64),
+            band_sum=_grouped_row_sums(group, self.band_sum, count),
+            band_pixels=_grouped_row_sums(group, self.band_pixels, count).astype(np.int64),
         )
 
     @staticmethod
-    def joined(parts: Sequence[Sums]) -> Sums:
-        """One after the other; at least one, and all with the same bands."""
-        return Sums(
+    def joined(parts: Sequence[PieceSums]) -> PieceSums:
+        """Concatenate sums of pieces, at least one part, all with the same bands."""
+        return PieceSums(
             pixels=np.concatenate([part.pixels for part in parts]),
             value_sum=np.concatenate([part.value_sum for part in parts]),
             value_max=np.concatenate([part.value_max for part in parts]),
@@ -90,22 +90,22 @@ class Sums:
 
 @dataclass(frozen=True)
 class BlockPieces:
-    """The pieces of one block, numbered from 0. Along an edge, -1 stands for a pixel outside."""
+    """Pieces of one block, numbered from 0. Along an edge, -1 is a pixel outside all pieces."""
 
     corners: Corners
-    sums: Sums
-    top: Int64Array  # (width,) the piece of every pixel in the first row
+    sums: PieceSums
+    top: Int64Array  # (width,) piece of every pixel in the first row
     bottom: Int64Array  # (width,)
     left: Int64Array  # (height,)
     right: Int64Array  # (height,)
 
     @property
     def count(self) -> int:
-        """How many pieces there are."""
+        """Number of pieces."""
         return self.sums.pixels.size
 
-    def split(self) -> tuple[tuple[Corners, Sums] | None, BlockPieces | None]:
-        """Those that touch no edge, regions by themselves, and those that another block may add to."""
+    def split(self) -> tuple[tuple[Corners, PieceSums] | None, BlockPieces | None]:
+        """Split into pieces that touch no edge, which are complete regions, and pieces that do."""
         at_edge = np.zeros(self.count, np.bool_)
         for edge in (self.top, self.bottom, self.left, self.right):
             at_edge[edge[edge >= 0]] = True
@@ -129,7 +129,7 @@ class BlockPieces:
 
 @dataclass(frozen=True)
 class _Runs:
-    """Stretches of inside pixels within a row, as positions in rows of `stride` grid points."""
+    """Runs of inside pixels within a row of a block, as positions in rows of `stride` grid points."""
 
     start: Int64Array  # (n,) row * stride + column of the point left of the first pixel
     end: Int64Array  # (n,) likewise right of the last one
@@ -141,36 +141,36 @@ class _Runs:
 
 def find_pieces(
     values: NDArray[np.uint8],
-    inside: Between,
+    inside: ValueRange,
     window: Window,
     difference: Difference | None = None,
     fewest: int = 1,
 ) -> BlockPieces | None:
-    """Label the 4-connected pieces of one block; None where there is none.
+    """Find the 4-connected pieces of one block; None if there are none.
 
     Parameters
     ----------
     values
-        (height, width), what is averaged over a piece.
+        (height, width), averaged over each piece.
     inside
-        Which values belong to a piece.
+        Values that form pieces.
     window
-        Where the block lies in the raster.
+        Window of the block in the raster.
     difference
-        What else is averaged. Only asked for the rectangle around the pieces.
+        Differences to average as well; read for the bounding rectangle of the pieces only.
     fewest
-        Pieces of fewer pixels are left out, unless they touch an edge and another block may add to them.
+        Minimum pixels of a piece, unless it touches an edge, where another block may extend it.
     """
     least, largest = values.min(), values.max()
     if least > inside.last or largest < inside.first:
         return None
     if difference is None and inside.first <= least and largest <= inside.last:
-        return _whole_block(values, window)
+        return _full_block(values, window)
     runs = _find_runs(values, inside)
     if runs.start.size == 0:
         return None
     count, piece = _label_runs(runs)
-    edges = _along_edges(runs, piece, window.shape)
+    edges = _edge_pieces(runs, piece, window.shape)
     keep = np.bincount(piece, weights=runs.end - runs.start, minlength=count) >= fewest
     if not keep.all():
         for edge in edges:
@@ -184,10 +184,10 @@ def find_pieces(
     return BlockPieces(_find_corners(runs, piece, window), sums, *edges)
 
 
-def _whole_block(values: NDArray[np.uint8], window: Window) -> BlockPieces:
-    """One piece that fills the block, as most of a footprint does: nothing to search for."""
+def _full_block(values: NDArray[np.uint8], window: Window) -> BlockPieces:
+    """Pieces of a block that one piece fills, as in most of a footprint, without a search."""
     height, width = window.shape
-    sums = Sums(
+    sums = PieceSums(
         pixels=np.array([values.size]),
         value_sum=np.array([values.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64)]),
         value_max=np.array([values.max()], np.int64),
@@ -207,41 +207,42 @@ def _whole_block(values: NDArray[np.uint8], window: Window) -> BlockPieces:
     )
 
 
-def _find_runs(values: NDArray[np.uint8], inside: Between) -> _Runs:
+def _find_runs(values: NDArray[np.uint8], inside: ValueRange) -> _Runs:
+    """Find the runs of inside pixels in a block."""
     height, width = values.shape
     stride = width + 1
-    # Strip by strip, so that what is worked out on the way stays in the processor's cache.
+    # Strip by strip, so that intermediate results stay in the processor's cache.
     rows = max(1, _STRIP_PIXELS // stride)
-    # A column of outside pixels ends every run within its own row, and one pixel in front starts the first.
+    # A column of outside pixels ends every run within its row; one pixel in front starts the first.
     padded = np.zeros(rows * stride + 1, dtype=np.bool_)
     turns = []
     for top in range(0, height, rows):
         strip = values[top : top + rows]
         used = padded[: strip.shape[0] * stride + 1]
-        used[1:].reshape(-1, stride)[:, :width] = inside.of(strip)
+        used[1:].reshape(-1, stride)[:, :width] = inside.contains(strip)
         turns.append(np.flatnonzero(used[1:] != used[:-1]) + top * stride)
     every = np.concatenate(turns)
     return _Runs(every[0::2], every[1::2], stride)
 
 
 def _label_runs(runs: _Runs) -> tuple[int, Int64Array]:
-    """Number of pieces, and the piece of every run: runs that overlap in adjacent rows are one."""
+    """Number of pieces, and the piece of every run: overlapping runs in adjacent rows are connected."""
     first = np.searchsorted(runs.end + runs.stride, runs.start, side="right")
     last = np.searchsorted(runs.start + runs.stride, runs.end, side="left")
     touching = last - first
     below = np.repeat(np.arange(runs.start.size), touching)
-    return connected(runs.start.size, _counted_from(first, touching), below)
+    return connected_components(runs.start.size, _run_indices(first, touching), below)
 
 
-def _counted_from(first: Int64Array, length: Int64Array) -> Int64Array:
-    """first[0], first[0] + 1, ..., as many as length[0] says, then first[1] and so on."""
+def _run_indices(first: Int64Array, length: Int64Array) -> Int64Array:
+    """Indices of the pixels of runs: first[0], first[0] + 1, ... for length[0] pixels, then from first[1]."""
     before = np.cumsum(length) - length
     counted: Int64Array = np.arange(int(length.sum())) + np.repeat(first - before, length)
     return counted
 
 
 def _find_corners(runs: _Runs, piece: Int64Array, window: Window) -> Corners:
-    """Both ends of every upright stretch of outline: left ones along run starts, right ones along ends."""
+    """Corners of pieces: both ends of each vertical edge; left edges at run starts, right ones at ends."""
     points, pixels, pieces = [], [], []
     for side, below, above in ((runs.start, LOWER_RIGHT, UPPER_RIGHT), (runs.end, LOWER_LEFT, UPPER_LEFT)):
         one_up = np.searchsorted(side, side - runs.stride)
@@ -260,18 +261,20 @@ def _find_corners(runs: _Runs, piece: Int64Array, window: Window) -> Corners:
     )
 
 
-def _sum_runs(runs: _Runs, values: NDArray[np.uint8], window: Window, difference: Difference | None) -> Sums:
-    """The sums of every run, from its pixels, which are taken out of the arrays one after the other."""
+def _sum_runs(
+    runs: _Runs, values: NDArray[np.uint8], window: Window, difference: Difference | None
+) -> PieceSums:
+    """Sums of every run of a piece, from its pixels."""
     length = runs.end - runs.start
     first = np.cumsum(length) - length
     row, col = np.divmod(runs.start, runs.stride)
-    held = values.ravel()[_counted_from(row * window.width + col, length)]
+    held = values.ravel()[_run_indices(row * window.width + col, length)]
     bands, band_sum, band_pixels = (
         ((), np.empty((0, length.size)), np.empty((0, length.size), np.int64))
         if difference is None
         else _sum_differences(row, col, length, window, difference)
     )
-    return Sums(
+    return PieceSums(
         pixels=length,
         value_sum=np.add.reduceat(held, first, dtype=np.int64),
         value_max=np.maximum.reduceat(held, first).astype(np.int64),
@@ -284,10 +287,10 @@ def _sum_runs(runs: _Runs, values: NDArray[np.uint8], window: Window, difference
 def _sum_differences(
     row: Int64Array, col: Int64Array, length: Int64Array, window: Window, difference: Difference
 ) -> tuple[tuple[str, ...], Float64Array, Int64Array]:
-    """The bands, and (bands, n) sum and number of the known differences of every run.
+    """Bands of the differences, and (bands, n) sum and number of the known ones in every run.
 
-    Read cell by cell, for the rectangle around the runs that start there: of a scene with little change,
-    little is read, and of one with much, little at a time.
+    They are read per cell, for the bounding rectangle of the runs that start there: little is read of a scene
+    with little change, and little at a time of one with much.
     """
     across = window.width // _CELL + 1
     cell = row // _CELL * across + col // _CELL
@@ -300,7 +303,7 @@ def _sum_differences(
         top, left = int(row[here[0]]), int(col[here].min())
         height, width = int(row[here[-1]]) + 1 - top, int((col + length)[here].max()) - left
         bands, change = difference(Window(window.row_off + top, window.col_off + left, height, width))
-        pixels = _counted_from((row[here] - top) * width + col[here] - left, length[here])
+        pixels = _run_indices((row[here] - top) * width + col[here] - left, length[here])
         held = change.reshape(len(bands), height * width)[:, pixels]
         known = ~np.isnan(held)
         first = np.cumsum(length[here]) - length[here]
@@ -310,14 +313,14 @@ def _sum_differences(
     return bands, np.concatenate(sums, axis=1)[:, back], np.concatenate(counts, axis=1)[:, back]
 
 
-def _along_edges(runs: _Runs, piece: Int64Array, shape: tuple[int, int]) -> list[Int64Array]:
-    """The piece of every pixel along the upper, lower, left and right edge; -1 where it is outside."""
+def _edge_pieces(runs: _Runs, piece: Int64Array, shape: tuple[int, int]) -> list[Int64Array]:
+    """Piece of every pixel along the upper, lower, left and right edge of a block; -1 outside pieces."""
     height, width = shape
     top, bottom, left, right = (np.full(length, -1, np.int64) for length in (width, width, height, height))
     for line, row in ((top, 0), (bottom, height - 1)):
         low, high = np.searchsorted(runs.start, [row * runs.stride, (row + 1) * runs.stride])
         length = runs.end[low:high] - runs.start[low:high]
-        line[_counted_from(runs.start[low:high] - row * runs.stride, length)] = np.repeat(
+        line[_run_indices(runs.start[low:high] - row * runs.stride, length)] = np.repeat(
             piece[low:high], length
         )
     for line, points, col in ((left, runs.start, 0), (right, runs.end, width)):
@@ -326,12 +329,14 @@ def _along_edges(runs: _Runs, piece: Int64Array, shape: tuple[int, int]) -> list
     return [top, bottom, left, right]
 
 
-def _add_up(group: Int64Array, amounts: NDArray[np.int64] | Float64Array, count: int) -> Int64Array:
-    # bincount adds in float64, which is exact for whole numbers below 2**53.
+def _grouped_sums(group: Int64Array, amounts: NDArray[np.int64] | Float64Array, count: int) -> Int64Array:
+    # bincount adds in float64, which is exact for integers below 2**53.
+    """Sum of piece amounts per group."""
     return np.bincount(group, weights=amounts, minlength=count).astype(np.int64)
 
 
-def _add_up_rows(group: Int64Array, rows: NDArray[np.int64] | Float64Array, count: int) -> Float64Array:
+def _grouped_row_sums(group: Int64Array, rows: NDArray[np.int64] | Float64Array, count: int) -> Float64Array:
+    """Sum of piece amounts per group, for each row."""
     sums = np.zeros((rows.shape[0], count), np.float64)
     for total, row in zip(sums, rows, strict=True):
         total[:] = np.bincount(group, weights=row, minlength=count)

@@ -1,4 +1,4 @@
-"""Outlines with fewer corners, simplified together so that shared borders stay shared."""
+"""Simplification of outlines as a coverage, so that shared borders stay shared."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from rsdetect.grid import Grid
 from rsdetect.regions.areas import metres_per_unit
-from rsdetect.regions.outlines import transformed
+from rsdetect.regions.outlines import transform_points
 
 Polygons = NDArray[np.object_]  # shapely Polygons
 
 
-def simplified(geometry: Polygons, grid: Grid, tolerance: float) -> Polygons:
-    """Leave out corners of all outlines at once, as a coverage, so that what regions share stays shared.
+def simplify_outlines(geometry: Polygons, grid: Grid, tolerance: float) -> Polygons:
+    """Simplify all outlines at once, as a coverage, so that shared borders stay shared.
 
-    Done in pixel coordinates stretched to metres at the middle of the grid, and taken back to whole
-    pixels, so that the corners that stay are exactly those of the outlines.
+    This is done in pixel coordinates scaled to metres at the middle of the grid, and rounded back to integer
+    pixels, so that the remaining corners are exactly those of the outlines.
     """
     if geometry.size == 0:
         return geometry
@@ -28,10 +28,10 @@ def simplified(geometry: Polygons, grid: Grid, tolerance: float) -> Polygons:
     stretched = Affine(t.a * east, t.b * east, 0, t.d * north, t.e * north, 0)
 
     def moved(polygons: Polygons, here: Affine, there: Affine) -> Polygons:
-        """By way of whole pixels."""
+        """Transform outlines from `here` to `there` by way of integer pixels."""
         return np.asarray(
             shapely.transform(
-                polygons, lambda points: transformed(np.rint(transformed(points, ~here)), there)
+                polygons, lambda points: transform_points(np.rint(transform_points(points, ~here)), there)
             )
         )
 

@@ -1,4 +1,4 @@
-"""`rsdetect batch`: what is done stays done, what fails is told, and one file holds all."""
+"""`rsdetect batch`: finished pairs are not repeated, failures are reported, and one file has all changes."""
 
 import json
 import os
@@ -128,7 +128,7 @@ def test_what_is_done_is_not_done_again_until_something_about_it_changes(scenes,
     assert told.status == 0 and set(states(again).values()) == {"done before"}
     assert {name: stamps(out / name) for name in kept} == kept
 
-    # Another threshold: the polygons anew, the raster as it was, and what a run from scratch gives.
+    # Another threshold: the polygons again, the raster as it was, and what a run from scratch gives.
     told, again = batch(pairs, out, "--threshold", "0.8", "--min-area", "300")
     assert told.status == 0 and set(states(again).values()) == {"outlined again"}
     assert stamps(out / "north")["change_probability.tif"] == kept["north"]["change_probability.tif"]
@@ -147,7 +147,7 @@ def test_what_is_done_is_not_done_again_until_something_about_it_changes(scenes,
     assert states(again) == {"north": "outlined again", "south": "done"}
     assert json.loads((out / "south" / "run.json").read_text())["bands"] == ["green"]
 
-    # A scene is delivered anew.
+    # A scene is delivered again.
     late = rsdetect.open_pair(tmp_path / "north" / "before.tif", tmp_path / "north" / "after.tif").grid
     assert late.shape == (150, 210)
     changed_pair(tmp_path / "north", 150, 210, seed=2)
@@ -155,7 +155,7 @@ def test_what_is_done_is_not_done_again_until_something_about_it_changes(scenes,
     assert states(again) == {"north": "done", "south": "done before"}
 
 
-def test_a_pair_that_fails_is_told_and_does_not_stop_the_rest(scenes, tmp_path):
+def test_a_pair_that_fails_is_reported_and_does_not_stop_the_rest(scenes, tmp_path):
     pairs = write_list(
         tmp_path / "pairs.csv", "gone,no.tif,no.tif", row_of(scenes, "north"), row_of(scenes, "south")
     )
@@ -168,7 +168,7 @@ def test_a_pair_that_fails_is_told_and_does_not_stop_the_rest(scenes, tmp_path):
     assert set(layer(tmp_path / "out" / "changes.gpkg")["pair"]) == {"north", "south"}
 
 
-def test_json_is_one_object_that_says_what_the_table_says(scenes, tmp_path):
+def test_json_is_one_object_with_the_values_of_the_table(scenes, tmp_path):
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"), "gone,no.tif,no.tif")
     told, rows = batch(pairs, tmp_path / "out", "--json")
     content = json.loads(told.out)
@@ -180,7 +180,7 @@ def test_json_is_one_object_that_says_what_the_table_says(scenes, tmp_path):
     assert stored["pairs"] == content["pairs"] and stored["made"] == ["north"]
 
 
-def test_a_failure_that_may_pass_ends_with_3_and_the_next_run_mends_it(scenes, tmp_path, monkeypatch):
+def test_a_failure_that_may_pass_ends_with_3_and_the_next_run_finishes_it(scenes, tmp_path, monkeypatch):
     from rsdetect.scoring.store import WorkStore
 
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"), row_of(scenes, "south"))
@@ -218,7 +218,7 @@ def test_a_defect_in_one_pair_is_a_row_with_status_1(scenes, tmp_path, monkeypat
     told, rows = batch(pairs, tmp_path / "out")
     assert told.status == 1
     assert states(rows) == {"north": "failed", "south": "done"}
-    assert "a defect of rsdetect (ZeroDivisionError: oh)" in rows["north"]["why"]
+    assert "a bug in rsdetect (ZeroDivisionError: oh)" in rows["north"]["why"]
     told, _ = batch(pairs, tmp_path / "out", "--debug")
     assert told.status == 1 and "Traceback" in told.err
 
@@ -249,7 +249,7 @@ def test_pairs_without_a_crs_are_done_and_named_but_lie_in_no_common_file(scenes
     told, rows = batch(pairs, tmp_path / "out")
     assert told.status == 0, told.err
     assert int(rows["plain"]["regions"]) > 0 and rows["plain"]["changed_area_m2"] == ""
-    assert "Without a CRS, and so not in changes.gpkg: plain" in told.err
+    assert "Not in changes.gpkg, because they have no CRS: plain" in told.err
     assert set(layer(tmp_path / "out" / "changes.gpkg")["pair"]) == {"north"}
 
 
@@ -276,15 +276,15 @@ BAD_LISTS = {
     "twice": ("name,before,after,after\na,b.tif,c.tif,d.tif", "'after' twice"),
     "empty": ("name,before,after\n", "lists no pair"),
     "nothing at all": ("", "no column 'name'"),
-    "no name": ("name,before,after\n,b.tif,c.tif", "line 2 names no name"),
-    "no after": ("name,before,after\na,b.tif", "line 2 names no after"),
-    "two of one name": ("name,before,after\na,b.tif,c.tif\nA,b.tif,c.tif", "two pairs of the name 'A'"),
+    "no name": ("name,before,after\n,b.tif,c.tif", "line 2 has no name"),
+    "no after": ("name,before,after\na,b.tif", "line 2 has no after"),
+    "two of one name": ("name,before,after\na,b.tif,c.tif\nA,b.tif,c.tif", "two pairs named 'A'"),
     "no folder": ("name,before,after\n../a,b.tif,c.tif", "cannot be the name of a folder"),
-    "name of a result": ("name,before,after\nbatch.json,b.tif,c.tif", "the name of a result"),
-    "too many cells": ("name,before,after,dates\na,b.tif,c.tif,2020-01-01,2021-01-01", "quotes"),
+    "name of a result": ("name,before,after\nbatch.json,b.tif,c.tif", "the name of an output file"),
+    "too many cells": ("name,before,after,dates\na,b.tif,c.tif,2020-01-01,2021-01-01", "quote cells"),
     "a date": ("name,before,after,dates\na,b.tif,c.tif,yesterday", "line 2: --dates 'yesterday'"),
     "a threshold": ("name,before,after,threshold\na,b.tif,c.tif,7", "line 2: --threshold 7"),
-    "an area": ("name,before,after,min_area\na,b.tif,c.tif,big", "line 2: 'big' is no min_area"),
+    "an area": ("name,before,after,min_area\na,b.tif,c.tif,big", "line 2: 'big' is not a valid min_area"),
     "a truth": ("name,before,after,align\na,b.tif,c.tif,maybe", "neither yes nor no"),
     "a detector": ("name,before,after,detector\na,b.tif,c.tif,magic", "--detector 'magic' is unknown"),
     "no text": ("name,before,after\n\udcff", "cannot be read as a list"),
@@ -324,7 +324,7 @@ def start(pairs, out):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_batch_that_is_stopped_carries_on_where_it_was(scenes, tmp_path, how):
+def test_a_batch_that_is_stopped_resumes_where_it_was(scenes, tmp_path, how):
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"), row_of(scenes, "south"))
     with start(pairs, tmp_path / "out") as child:
         latest = time.monotonic() + 60
@@ -390,7 +390,7 @@ def test_one_cluster_does_all_pairs_and_its_end_stops_the_batch(scenes, tmp_path
             patch.setattr("rsdetect.batches.run.run_detect", ends)
             patch.setattr("rsdetect.scoring.engine._SECONDS_TO_ANSWER", 1)
             told, rows = batch(pairs, tmp_path / "gone", "--scheduler", address)
-    assert told.status == 3 and "went away" in told.err
+    assert told.status == 3 and "is unavailable" in told.err
     assert states(rows) == {"north": "done", "south": "waiting"}
     told, _ = batch(pairs, tmp_path / "nowhere", "--scheduler", "tcp://127.0.0.1:9")
     assert told.status == 2 and not (tmp_path / "nowhere").exists()

@@ -13,7 +13,7 @@ from pyproj import CRS, Transformer
 from rasterio.vrt import WarpedVRT
 
 import rsdetect.batches.overlap as overlap
-from rsdetect.batches.overlap import PlacedChanges, counted_twice
+from rsdetect.batches.overlap import PlacedChanges, area_counted_twice
 from rsdetect.regions.areas import measure
 from support.batches import batch, layer, write_list
 from support.jobs import changed_pair, run_here
@@ -41,21 +41,23 @@ def squares(*corners, edge=10.0):
     ids=["overlapping", "the same", "touching", "corner to corner", "disjoint"],
 )
 def test_two_pairs(moved, wanted):
-    assert counted_twice([placed(*squares((0, 0))), placed(*squares(moved))]) == pytest.approx([0, wanted])
+    assert area_counted_twice([placed(*squares((0, 0))), placed(*squares(moved))]) == pytest.approx(
+        [0, wanted]
+    )
 
 
 def test_ground_under_three_pairs_is_surplus_twice():
     same = squares((0, 0))
-    assert counted_twice([placed(*same)] * 3) == pytest.approx([0, 100, 100])
+    assert area_counted_twice([placed(*same)] * 3) == pytest.approx([0, 100, 100])
     # Two earlier polygons that overlap each other cover the third once.
     pairs = [placed(*squares((0, 0))), placed(*squares((5, 0))), placed(*squares((2, 0)))]
-    assert counted_twice(pairs) == pytest.approx([0, 50, 100])
+    assert area_counted_twice(pairs) == pytest.approx([0, 50, 100])
 
 
 def test_polygons_of_one_pair_are_not_compared():
-    assert counted_twice([placed(*squares((0, 0), (5, 0)))]) == [0]
-    assert counted_twice([]) == []
-    assert counted_twice([placed(), placed(*squares((0, 0)))]) == [0, 0]
+    assert area_counted_twice([placed(*squares((0, 0), (5, 0)))]) == [0]
+    assert area_counted_twice([]) == []
+    assert area_counted_twice([placed(), placed(*squares((0, 0)))]) == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_polygons_of_one_pair_are_not_compared():
 )
 def test_pairs_of_other_times_show_other_changes(one, other, shared):
     pairs = [placed(*squares((0, 0)), dates=one), placed(*squares((0, 0)), dates=other)]
-    assert counted_twice(pairs) == pytest.approx([0, 100 if shared else 0])
+    assert area_counted_twice(pairs) == pytest.approx([0, 100 if shared else 0])
 
 
 @pytest.mark.parametrize("most", [5, 8, 256])
@@ -89,7 +91,7 @@ def test_the_sum_less_what_is_twice_is_the_union(most, chunk, monkeypatch):
     everything = np.concatenate([pair.geometry for pair in pairs])
     surplus = shapely.area(everything).sum() - shapely.union_all(everything).area
     assert surplus > 1000
-    assert sum(counted_twice(pairs)) == pytest.approx(surplus, rel=1e-9)
+    assert sum(area_counted_twice(pairs)) == pytest.approx(surplus, rel=1e-9)
 
 
 def test_areas_are_those_of_the_pairs_own_crs():
@@ -106,8 +108,8 @@ def test_areas_are_those_of_the_pairs_own_crs():
     own = np.array([ground]), np.array([shapely.transform(ground, to_mercator)])
     geodesic, stretched = (measure(own[i], crs.to_wkt())[0][0] for i, crs in enumerate((wgs84, mercator)))
     assert stretched > 2 * geodesic
-    assert counted_twice([in_degrees, in_mercator]) == pytest.approx([0, stretched])
-    assert counted_twice([in_mercator, in_degrees]) == pytest.approx([0, geodesic])
+    assert area_counted_twice([in_degrees, in_mercator]) == pytest.approx([0, stretched])
+    assert area_counted_twice([in_mercator, in_degrees]) == pytest.approx([0, geodesic])
 
 
 # --- the command ----------------------------------------------------------------------------------------
@@ -133,15 +135,15 @@ def rows_of(folder, *names, dates=()):
     ]
 
 
-def told_of(tmp_path, rows, *options):
+def report_of(tmp_path, rows, *options):
     pairs = write_list(tmp_path / "pairs.csv", *rows, heading="name;before;after;dates")
     told, table = batch(pairs, tmp_path / "out", *options)
     assert told.status == 0, told.err
     return told, table, json.loads((tmp_path / "out" / "batch.json").read_text())
 
 
-def test_the_summary_says_what_is_counted_twice(halves, tmp_path):
-    told, table, content = told_of(tmp_path, rows_of(halves, "west", "east"))
+def test_the_summary_has_the_area_counted_twice(halves, tmp_path):
+    told, table, content = report_of(tmp_path, rows_of(halves, "west", "east"))
     changes = layer(tmp_path / "out" / "changes.gpkg")
     surplus = changes.area_m2.sum() - changes.geometry.union_all().area
     assert surplus > 1000
@@ -158,13 +160,13 @@ def test_the_summary_says_what_is_counted_twice(halves, tmp_path):
 
 
 def test_pairs_that_only_touch_or_follow_each_other_say_nothing(halves, tmp_path):
-    told, table, content = told_of(tmp_path, rows_of(halves, "west", "rest"))
+    told, table, content = report_of(tmp_path, rows_of(halves, "west", "rest"))
     assert content["counted_twice_m2"] == 0
     assert {row["counted_twice_m2"] for row in table.values()} == {"0.0"}
     assert "twice" not in told.err
     dates = ["2020-01-01,2021-01-01", "2021-01-01,2022-01-01"]
     (tmp_path / "later").mkdir()
-    told, _, content = told_of(tmp_path / "later", rows_of(halves, "west", "east", dates=dates))
+    told, _, content = report_of(tmp_path / "later", rows_of(halves, "west", "east", dates=dates))
     assert content["counted_twice_m2"] == 0
     assert "twice" not in told.err
 
@@ -176,7 +178,7 @@ def test_pairs_of_other_crs(halves, tmp_path):
         path = tmp_path / "east33" / f"{date}.tif"
         write_scene(path, array, crs="EPSG:32633", transform=transform, nodata=0)
     rows = [*rows_of(halves, "west"), *rows_of(tmp_path, "east33")]
-    _, _, content = told_of(tmp_path, rows)
+    _, _, content = report_of(tmp_path, rows)
     changes = layer(tmp_path / "out" / "changes.gpkg").to_crs(32632)
     west, east = (changes[changes["pair"] == name].geometry.union_all() for name in ("west", "east33"))
     wanted = west.intersection(east).area

@@ -1,4 +1,4 @@
-"""--before-band and --after-band: scenes as a file a band on the command line."""
+"""--before-band and --after-band: scenes with one file per band on the command line."""
 
 import json
 

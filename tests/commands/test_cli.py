@@ -34,7 +34,7 @@ def strict(text):
     return content
 
 
-def test_detect_ends_with_0_says_what_it_found_on_stderr_and_nothing_on_stdout(scenes, tmp_path):
+def test_detect_ends_with_0_reports_on_stderr_and_nothing_on_stdout(scenes, tmp_path):
     told = run_apart("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva")
     assert (told.status, told.out) == (0, "")
     assert re.fullmatch(r"\d+ regions changed, [\d,.]+ ha: .*changes\.gpkg\n", told.err)
@@ -97,7 +97,7 @@ def test_quiet_says_only_what_was_found(tmp_path):
     assert re.fullmatch(r"\d+ regions? changed, [\d,]+ pixels: .*changes\.gpkg\n", told.err)
 
 
-def test_nothing_changed_is_said_in_a_sentence_with_status_0(tmp_path):
+def test_no_change_is_reported_in_a_sentence_with_status_0(tmp_path):
     same = write_scene(tmp_path / "same.tif", random_scene(1))
     told = run_here("detect", same, same, "--out", tmp_path / "out", "--detector", "cva", "--quiet")
     assert told.status == 0
@@ -278,7 +278,7 @@ with show_progress("scoring", 40_000_000) as progress:
     assert re.search(r"\d+:\d\d:\d\d", told)
 
 
-def test_on_a_terminal_detect_shows_the_bar_and_says_what_it_found(scenes, tmp_path):
+def test_on_a_terminal_detect_shows_the_bar_and_reports(scenes, tmp_path):
     arguments = [
         "rsdetect",
         "detect",

@@ -82,7 +82,7 @@ def test_jobs_without_a_network_do_not_import_torch(commands, mode):
     assert (record["machine"]["versions"]["torch"] is None) == (mode == "hidden")
 
 
-def test_what_needs_torch_says_so_in_a_sentence(commands, tmp_path):
+def test_what_needs_torch_names_it_in_a_sentence(commands, tmp_path):
     scenes = commands("refused")["check"][1:]
     told = run(
         "hidden",

@@ -16,11 +16,11 @@ from sklearn import metrics as oracle
 import rsdetect
 from rsdetect.errors import InputError, ModelError
 from rsdetect.evaluation import Evaluation, card_scores, evaluate, store_scores
-from rsdetect.evaluation.figures import figures_of
-from rsdetect.evaluation.intervals import draw_places, macro, with_ends
-from rsdetect.evaluation.objects import count_edges, count_objects
+from rsdetect.evaluation.bootstrap import bootstrap_places, macro, percentile_interval
+from rsdetect.evaluation.figures import evaluation_figures
+from rsdetect.evaluation.misregistration import misregister
+from rsdetect.evaluation.object_counts import count_edges, count_objects
 from rsdetect.evaluation.results import Interval
-from rsdetect.evaluation.shift import with_shift
 from rsdetect.evaluation.tally import Tally
 from rsdetect.grid import Window
 from rsdetect.nets.card import Card
@@ -98,7 +98,7 @@ def test_figures_are_those_of_the_rasters_that_detect_writes(labelled_set, evalu
     assert sum(pixels for _, _, pixels in source.reliability) == 4 * H * W
 
 
-def test_pixels_that_nobody_labelled_or_observed_count_nowhere(tmp_path):
+def test_pixels_without_label_or_observation_are_not_counted(tmp_path):
     scenes = changed_pair(tmp_path / "ulm")  # rows 0 to 6 are nodata
     label = np.zeros((300, 420), np.uint8)
     label[50:100, 70:210] = 1
@@ -151,7 +151,7 @@ def test_objects_worked_by_hand():
         "objects_found": 1,
         "false_regions": 1,
     }
-    # Where nobody labelled, nothing is false, and nothing is to be found.
+    # Without labels, nothing is false, and nothing can be detected.
     some = everything.copy()
     some[38:] = False
     assert count_objects(marked, changed, some) == {"objects": 2, "objects_found": 1, "false_regions": 0}
@@ -232,17 +232,17 @@ def test_a_planted_shift_moves_the_after_scene_to_the_right(tmp_path, georeferen
         write(tmp_path / f"{n}.{suffix}", a) for n, a in (("a", random_scene(1, 3, 60, 70)), ("b", after))
     ]
     pair = open_pair(*paths)
-    values, valid = read_scene(with_shift(pair, 2).after, pair.grid.window)
+    values, valid = read_scene(misregister(pair, 2).after, pair.grid.window)
     np.testing.assert_array_equal(values[:, :, 2:], after[:, :, :-2])
     assert not valid[:, :2].any()
     assert valid[:, 2:].all()
-    half, valid = read_scene(with_shift(pair, 0.5).after, pair.grid.window)
+    half, valid = read_scene(misregister(pair, 0.5).after, pair.grid.window)
     wanted = shift(after.astype(np.float32), (0, 0, 0.5), order=3, mode="nearest")
     assert np.abs(half - wanted)[:, :, 4:-4].mean() < 1.0
     assert np.abs(half - after)[:, :, 4:-4].mean() > 4.0
-    part, _ = read_scene(with_shift(pair, 0.5).after, Window(11, 7, 30, 40))
+    part, _ = read_scene(misregister(pair, 0.5).after, Window(11, 7, 30, 40))
     np.testing.assert_array_equal(part, half[:, 11:41, 7:47])
-    untouched, _ = read_scene(with_shift(pair, 2).before, pair.grid.window)
+    untouched, _ = read_scene(misregister(pair, 2).before, pair.grid.window)
     np.testing.assert_array_equal(untouched, read_scene(pair.before, pair.grid.window)[0])
 
 
@@ -254,13 +254,13 @@ def test_a_shift_is_planted_into_scenes_of_other_extents_too(tmp_path):
         write_scene(tmp_path / "b.tif", after, transform=moved),
     )
     pair = open_pair(*paths)
-    values, _ = read_scene(with_shift(pair, 1).after, pair.grid.window)
+    values, _ = read_scene(misregister(pair, 1).after, pair.grid.window)
     np.testing.assert_array_equal(values, after[:, 3:43, 7:57])
     aligned = open_pair(*paths, PairOptions(align=True))
-    np.testing.assert_array_equal(read_scene(with_shift(aligned, 1).after, pair.grid.window)[0], values)
+    np.testing.assert_array_equal(read_scene(misregister(aligned, 1).after, pair.grid.window)[0], values)
 
 
-def test_a_shift_of_the_whole_pair_costs_what_it_is_told_to_cost(labelled_set, tmp_path):
+def test_a_misregistration_of_the_whole_pair_has_the_expected_loss(labelled_set, tmp_path):
     told = evaluate([labelled_set], detector="cva", shifts_px=(2,)).sources[0].scenes[0].figures
     # The same, with the pixels of the file moved by hand.
     for name in ("A", "B", "label"):
@@ -294,16 +294,16 @@ def tallies_of(seed, count=6):
 def test_draws_take_places_whole_and_give_the_figures_of_their_totals():
     parts = tallies_of(1)
     places = ["a", "a", "b", "c", "c", "c"]
-    draws = draw_places(parts, places, 0.4, (0.5, 1.0), (7,))
-    again = draw_places(parts, places, 0.4, (0.5, 1.0), (7,))
-    other = draw_places(parts, places, 0.4, (0.5, 1.0), (8,))
+    draws = bootstrap_places(parts, places, 0.4, (0.5, 1.0), (7,))
+    again = bootstrap_places(parts, places, 0.4, (0.5, 1.0), (7,))
+    other = bootstrap_places(parts, places, 0.4, (0.5, 1.0), (8,))
     assert all((draws[name] == again[name]).all() for name in draws)
     assert (draws["f1"] != other["f1"]).any()
     together = [parts[0:2], parts[2:3], parts[3:6]]
     times = np.random.default_rng((7,)).multinomial(3, [1 / 3] * 3, 1000)
     for i in (0, 17, 999):
         chosen = [part for group, n in zip(together, times[i], strict=True) for part in group * n]
-        for name, figure in figures_of(Tally.total(chosen), 0.4, (0.5, 1.0)).items():
+        for name, figure in evaluation_figures(Tally.total(chosen), 0.4, (0.5, 1.0)).items():
             assert draws[name][i] == pytest.approx(figure), name
 
 
@@ -318,8 +318,8 @@ def test_intervals_cover_as_often_as_they_say():
             replace(blank, changed=np.eye(101, dtype=int)[50] * round(1e4 * s), pixels=np.asarray(10_000))
             for s in shares
         ]
-        draws = draw_places(parts, [str(i) for i in range(40)], 0.5, (), (trial,))
-        interval = with_ends(float(np.mean(shares)), draws["changed_share"])
+        draws = bootstrap_places(parts, [str(i) for i in range(40)], 0.5, (), (trial,))
+        interval = percentile_interval(float(np.mean(shares)), draws["changed_share"])
         held += interval.low <= 0.25 <= interval.high
     assert held >= 15
 
@@ -369,7 +369,7 @@ def test_sources_have_bands_of_their_own_and_are_averaged(labelled_set, tmp_path
     assert both.macro["f1"].low < both.macro["f1"].value < both.macro["f1"].high
 
 
-def test_the_card_is_told_what_was_found(evaluation):
+def test_the_card_stores_the_scores(evaluation):
     scores = card_scores(evaluation)
     assert set(scores) == {"north-and-south", "macro"}
     told = scores["north-and-south"]
@@ -399,7 +399,7 @@ def test_scores_go_into_the_card_of_the_model_file_that_was_evaluated(labelled_s
     for one, other in zip(*(load_model(path)[0].parameters() for path in (model, "siamese")), strict=True):
         assert torch.equal(one, other)
     found = evaluate([labelled_set], detector="cva", shifts_px=())
-    with pytest.raises(ModelError, match="is not the file that was evaluated"):
+    with pytest.raises(ModelError, match="is not the evaluated file"):
         store_scores(found, model)
 
 
@@ -464,7 +464,7 @@ def test_the_same_seed_gives_the_same_intervals(labelled_set, evaluation):
 
 @pytest.fixture
 def refused(tmp_path, labelled_set):
-    """Run evaluate, see that it refuses in a sentence and leaves nothing, and return what it says."""
+    """Run evaluate, check that it fails with one sentence and leaves no file, and return the message."""
 
     def run(*arguments):
         out = tmp_path / "not" / "made"
@@ -483,7 +483,7 @@ def test_folders_that_cannot_be_scored_are_refused(refused, labelled_set, tmp_pa
     (tmp_path / "empty").mkdir()
     assert "holds no labelled pairs" in refused(tmp_path / "empty", "--detector", "cva")
     assert "there is no folder" in refused(tmp_path / "nowhere", "--detector", "cva")
-    assert "named twice" in refused(labelled_set, f"{labelled_set}:1", "--detector", "cva")
+    assert "given twice" in refused(labelled_set, f"{labelled_set}:1", "--detector", "cva")
     assert "'round' is unknown" in refused(labelled_set, "--detector", "cva", "--layout", "round")
     assert "no folders A/" in refused(tmp_path / "empty", "--detector", "cva", "--layout", "folders")
 

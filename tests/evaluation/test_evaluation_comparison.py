@@ -105,8 +105,8 @@ def test_evaluations_of_other_pairs_are_refused(evaluations, folders, tmp_path):
     (tmp_path / "old.json").write_text(json.dumps(old))
     (tmp_path / "none.json").write_text("{")
     for other, message in (
-        ("fewer", "one of them has no single"),
-        ("grouped", "divide pairs into places differently"),
+        ("fewer", "one of them lacks single"),
+        ("grouped", "group pairs into places differently"),
         ("labels.json", "count different pixels"),
         ("old.json", "evaluate again"),
         ("none.json", "cannot be read as an evaluation"),

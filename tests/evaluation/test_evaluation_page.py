@@ -14,8 +14,8 @@ import rasterio
 from rasterio.io import MemoryFile
 
 from rsdetect.evaluation import evaluate
-from rsdetect.evaluation.measure import BadTile, Opened
-from rsdetect.evaluation.pictures import FALSE, MISSED, QUIET, RIGHT, draw_tile
+from rsdetect.evaluation.pair_scores import BadTile, OpenedPair
+from rsdetect.evaluation.tile_pictures import FALSE, MISSED, QUIET, RIGHT, draw_tile
 from rsdetect.grid import Window
 from rsdetect.labelled import find_pairs
 from support.labelled_sets import H, W, write_set
@@ -50,7 +50,7 @@ def opened_in_chromium(page, folder):
     return said, {host for host in hosts if host and not host.endswith(ITS_OWN)}
 
 
-def test_the_page_opens_without_a_word_and_asks_nobody(tmp_path):
+def test_the_page_opens_without_messages_or_requests(tmp_path):
     folder = write_set(tmp_path / "a <b>set & 'more'", ("x_1", "y_1", "quiet_1"))
     hostile = 'z"><script>alert(1)'
     for part in ("A", "B", "label"):
@@ -104,7 +104,7 @@ def test_pictures_show_right_false_missed_and_unknown_in_their_colours(tmp_path)
     window = Window(0, 0, 3, 2)
     percent = np.array([[90, 90], [30, 29], [255, 60]], np.uint8)
     truth = np.array([[1, 0], [1, 1], [1, 255]], np.uint8)
-    drawn = draw_tile(BadTile(Opened(labelled, labelled.open()), window, percent, truth, 2), 0.3)
+    drawn = draw_tile(BadTile(OpenedPair(labelled, labelled.open()), window, percent, truth, 2), 0.3)
     kind, verdict = pixels(drawn.verdict)
     assert kind == "png"
     colours = [tuple(int(c) for c in verdict[:, row, col]) for row in range(3) for col in range(2)]
@@ -127,7 +127,7 @@ def test_dates_are_stretched_over_the_whole_pair_and_not_over_the_tile(tmp_path)
     window = Window(0, 0, 16, 16)
     blank = np.zeros((16, 16), np.uint8)
     kind, before = pixels(
-        draw_tile(BadTile(Opened(labelled, labelled.open()), window, blank, blank, 0), 0.5).before
+        draw_tile(BadTile(OpenedPair(labelled, labelled.open()), window, blank, blank, 0), 0.5).before
     )
     assert kind == "jpeg"
     assert before.max() < 40, "the dark end of the pair stays dark"
@@ -143,7 +143,7 @@ def test_scenes_of_one_band_and_of_named_bands_are_drawn(tmp_path):
         write_scene(folder / "labels.tif", np.eye(20, dtype=np.uint8))
         (labelled,) = find_pairs(folder)
         blank = np.zeros((20, 20), np.uint8)
-        tile = BadTile(Opened(labelled, labelled.open()), Window(0, 0, 20, 20), blank, blank, 0)
+        tile = BadTile(OpenedPair(labelled, labelled.open()), Window(0, 0, 20, 20), blank, blank, 0)
         _, before = pixels(draw_tile(tile, 0.5).before)
         if bands == 4:
             assert before[0, -1].mean() > 200

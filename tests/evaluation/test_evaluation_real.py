@@ -9,10 +9,10 @@ from skimage.filters import threshold_otsu
 
 from rsdetect.detectors import Detector, Scorer
 from rsdetect.evaluation import evaluate
-from rsdetect.evaluation.measure import measure_pair
-from rsdetect.evaluation.opening import open_source
+from rsdetect.evaluation.open_sources import open_source
 from rsdetect.evaluation.options import EvaluateOptions, labelled_sets
-from rsdetect.evaluation.run import summarise
+from rsdetect.evaluation.pair_scores import measure_pair
+from rsdetect.evaluation.run import summarize_source
 from rsdetect.progress import Silence
 from rsdetect.scenes.pair import read_tile
 from rsdetect.tiles import TileWindow
@@ -74,7 +74,7 @@ def test_the_known_floor_comes_out_again(real_data, name):
     measured = [
         measure_pair(pair, detector, (), Silence()) for pair in open_source(source, options, detector)
     ]
-    figures = summarise(source, measured, options, 0)[0].figures
+    figures = summarize_source(source, measured, options, 0)[0].figures
     at_otsu, everything = KNOWN[name]
     assert figures["f1"].value == pytest.approx(at_otsu, abs=0.015)
     if everything is not None:

@@ -12,7 +12,7 @@ from affine import Affine
 
 import rsdetect
 from rsdetect.errors import InputError
-from rsdetect.evaluation import evaluate, looks
+from rsdetect.evaluation import evaluate, look_log
 from rsdetect.evaluation.split import read_split
 from support.jobs import run_here
 from support.labelled_sets import W, write_set
@@ -49,7 +49,7 @@ def test_no_original_town_or_strip_is_divided(shared):
             assert part_of.setdefault(place, part) == part
 
 
-def test_tiles_of_levir_with_near_numbers_are_of_one_place(shared):
+def test_tiles_of_levir_with_near_numbers_share_a_place(shared):
     places = {int(scene[5:]): place for scene, (place, _) in scenes_of(shared, "levir-cd").items()}
     assert len(places) == 13
     for one, other in combinations(sorted(places), 2):
@@ -57,7 +57,7 @@ def test_tiles_of_levir_with_near_numbers_are_of_one_place(shared):
             assert places[one] == places[other]
 
 
-def test_scenes_of_the_dsifn_strip_nearer_than_a_scene_are_of_one_place(shared):
+def test_scenes_of_the_dsifn_strip_nearer_than_a_scene_share_a_place(shared):
     # Image n lies right of image n - 1; its quarters 1 and 3 are the left ones. In units of a scene:
     at = {
         2 * int(scene[0]) + (int(scene[2]) % 2 == 0): place
@@ -146,23 +146,23 @@ def test_a_part_for_choosing_needs_no_reason_and_leaves_no_row(valley, split, tm
 def test_a_part_for_reporting_is_refused_without_a_reason(valley, split, tmp_path):
     done = run(valley, split, tmp_path / "out", "--part", "report")
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-    assert "the reason as --log-look" in done.err
+    assert "give a reason as --log-look" in done.err
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="`log_look`"):
         evaluate([valley], detector="cva", split=split, part="report")
 
 
 def test_each_look_is_a_row_with_code_weights_reason_and_figures(valley, split, tmp_path):
-    for reason in ("baseline", "after the mend"):
+    for reason in ("baseline", "after the fix"):
         done = run(
             valley, split, tmp_path / "out", "--part", "report", "--log-look", reason, "--json", "--overwrite"
         )
         assert done.status == 0
     found = json.loads(done.out)
     rows = [json.loads(line) for line in (tmp_path / "notes" / "looks.jsonl").read_text().splitlines()]
-    assert [row["reason"] for row in rows] == ["baseline", "after the mend"]
+    assert [row["reason"] for row in rows] == ["baseline", "after the fix"]
     row = rows[1]
-    assert row["code"] == looks.code_version()
+    assert row["code"] == look_log.code_version()
     assert row["detector"]["name"] == "cva"
     assert (row["split"], row["part"]) == ("split.toml", "report")
     assert (row["sources"]["valley"]["scenes"], row["sources"]["valley"]["places"]) == (3, 2)
@@ -180,7 +180,7 @@ def test_no_figure_is_shown_where_the_row_cannot_be_written(valley, split, tmp_p
     (tmp_path / "notes").rmdir()
     done = run(valley, split, tmp_path / "out", "--part", "report", "--log-look", "a try", "--json")
     assert (done.status, done.out) == (2, "")
-    assert "for the log of looks looks.jsonl" in done.err
+    assert "of the log of looks looks.jsonl" in done.err
     assert not (tmp_path / "out").exists()
 
 
@@ -191,10 +191,10 @@ def test_no_figure_is_shown_where_the_row_cannot_be_written(valley, split, tmp_p
         (('"south_1"', '"north_1"'), "valley/north_1 twice"),
         (('"the south"', '"the north"'), "the north twice"),
         (('reporting = ["report"]', 'reporting = ["all"]'), "reports on 'all'"),
-        (('"south_1"', '"south_1", "south_2"'), "names valley/south_2"),
-        (('"quiet_1"', ""), "valley/quiet_1 stands in no part"),
+        (('"south_1"', '"south_1", "south_2"'), "lists valley/south_2"),
+        (('"quiet_1"', ""), "valley/quiet_1 is in no part"),
         (("[[places]]", "[places"), "cannot be read"),
-        (("scenes.valley = [", "scenes.hill = ["), "stands in no part"),
+        (("scenes.valley = [", "scenes.hill = ["), "is in no part"),
     ],
 )
 def test_a_split_that_does_not_fit_is_refused(valley, split, tmp_path, change, message):
@@ -206,18 +206,18 @@ def test_a_split_that_does_not_fit_is_refused(valley, split, tmp_path, change, m
 
 def test_options_that_need_each_other(valley, split, tmp_path):
     for arguments, message in (
-        (("--split", split), "go together"),
-        (("--part", "report"), "go together"),
+        (("--split", split), "require each other"),
+        (("--part", "report"), "require each other"),
         (("--log-look", "why"), "of --split"),
         (("--split", split, "--part", "choose", "--log-look", " "), "of --split"),
-        (("--split", split, "--part", "both"), "none of the parts"),
+        (("--split", split, "--part", "both"), "not one of the parts"),
         (("--split", split, "--part", "choose", "--group-by", "1km"), "give one of them"),
     ):
         done = run_here("evaluate", valley, "--detector", "cva", "--out", tmp_path / "out", *arguments)
         assert (done.status, message in done.err) == (2, True), done.err
 
 
-def test_parts_that_adjoin_are_said(split, tmp_path):
+def test_adjoining_parts_are_reported(split, tmp_path):
     """Tiles of 1.4 km in a row: the south touches the north, the quiet one lies 3 km off."""
     folder = tmp_path / "valley"
     for name, tiles in (("north_1", 0), ("north_2", 0), ("south_1", 1), ("quiet_1", 4)):
@@ -225,20 +225,20 @@ def test_parts_that_adjoin_are_said(split, tmp_path):
         write_set(folder, (name,), transform=moved)
     done = run(folder, split, tmp_path / "out", "--part", "choose")
     assert done.status == 0
-    assert "south_1 lies less than 500 m from north_1" in done.err
+    assert "south_1 is less than 500 m from north_1" in done.err
     split.write_text(
         SPLIT.replace('"south_1"', '"x"').replace('"quiet_1"', '"south_1"').replace('"x"', '"quiet_1"')
     )
     done = run(folder, split, tmp_path / "out", "--part", "choose", "--overwrite")
-    assert "lies less than" not in done.err
+    assert "is less than" not in done.err
 
 
 def test_the_code_is_named_by_its_commit_in_a_checkout_and_by_its_version_elsewhere(tmp_path, monkeypatch):
     package = tmp_path / "rsdetect"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    monkeypatch.setattr(looks.rsdetect, "__file__", str(package / "__init__.py"))
-    assert looks.code_version() == looks.version("rsdetect")
+    monkeypatch.setattr(look_log.rsdetect, "__file__", str(package / "__init__.py"))
+    assert look_log.code_version() == look_log.version("rsdetect")
 
     def git(*arguments):
         identity = ("-c", "user.name=a", "-c", "user.email=a@b.example")
@@ -246,11 +246,13 @@ def test_the_code_is_named_by_its_commit_in_a_checkout_and_by_its_version_elsewh
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     git("init")
-    assert looks.code_version() == looks.version("rsdetect"), "a repository that does not hold the package"
+    assert look_log.code_version() == look_log.version("rsdetect"), (
+        "a repository that does not hold the package"
+    )
     git("add", ".")
     git("commit", "-m", "first")
     commit = git("rev-parse", "HEAD")
-    assert looks.code_version() == commit
+    assert look_log.code_version() == commit
     (package / "__init__.py").write_text("changed = True")
-    assert looks.code_version() == commit + "+"
-    assert rsdetect is looks.rsdetect
+    assert look_log.code_version() == commit + "+"
+    assert rsdetect is look_log.rsdetect

@@ -25,7 +25,7 @@ def here(tmp_path, monkeypatch):
 
 
 def refused(here, *arguments, run=run_here):
-    """Run detect, see that it refuses properly, and return what it says."""
+    """Run detect, check that it fails properly, and return the message."""
     kept = listing(here)
     if arguments[0].startswith("--"):
         arguments = ("before.tif", "after.tif", *arguments)
@@ -138,12 +138,12 @@ def test_disjoint_scenes_are_refused_with_both_bounds(here):
     assert "500000" in told
 
 
-def test_different_grids_are_refused_with_the_option_that_mends_it(here):
+def test_different_grids_are_refused_with_the_option_that_fixes_it(here):
     write_scene("off.tif", random_scene(3), transform=Affine(10, 0, 500005, 0, -10, 5300000))
     assert "--align" in refused(here, "before.tif", "off.tif")
 
 
-def test_different_crs_are_refused_with_the_option_that_mends_it(here):
+def test_different_crs_are_refused_with_the_option_that_fixes_it(here):
     write_scene("other.tif", random_scene(3), crs="EPSG:32633")
     told = refused(here, "before.tif", "other.tif")
     assert "--align" in told
@@ -256,7 +256,7 @@ def test_unknown_values_of_an_option_are_refused(here, option, values):
 
 
 @pytest.mark.parametrize("value", ["x", "3;4", "3,", "3.5"])
-def test_mask_values_that_are_no_whole_numbers_are_refused(here, value):
+def test_mask_values_that_are_not_integers_are_refused(here, value):
     write_scene("mask.tif", np.ones((40, 50), np.uint8))
     assert "--mask-values" in refused(here, "--mask", "mask.tif", "--mask-values", value)
     assert "--mask-bits" in refused(here, "--mask", "mask.tif", "--mask-bits", value)

@@ -84,7 +84,7 @@ def test_explore_draws_footprint_and_changes(made, monkeypatch):
     assert drawn == [(len(made.footprint()), None, "footprint"), (len(made.changes()), "map", "changes")]
 
 
-def test_explore_of_a_plain_picture_says_what_draws_it(picture):
+def test_explore_of_a_plain_picture_names_what_draws_it(picture):
     with pytest.raises(rsdetect.InputError, match=r"without a CRS lie on no map; ChangeMap\.plot\(\)"):
         picture.explore()
 

@@ -16,7 +16,7 @@ from affine import Affine
 import rsdetect
 from rsdetect.errors import InputError, NothingToCompare, OutputError
 from rsdetect.percent import to_percent
-from support.jobs import OUTPUTS, changed_pair, contents, listing, polygonised, read_raster
+from support.jobs import OUTPUTS, changed_pair, contents, listing, polygonized, read_raster
 from support.scenes import TEN_METRES, random_scene, write_plain, write_scene
 
 CVA = {"detector": "cva", "quiet": True}
@@ -42,7 +42,7 @@ def test_the_outputs_are_these_four_files_and_nothing_else(done):
     assert listing(done[0]) == OUTPUTS
 
 
-def test_the_call_says_where_everything_is(done):
+def test_the_call_returns_the_paths_of_its_files(done):
     out, changes = done
     assert (changes.raster, changes.polygons) == (out / "change_probability.tif", out / "changes.gpkg")
     assert changes.record == json.loads((out / "run.json").read_text())
@@ -133,13 +133,13 @@ def assert_same_polygons(found, wanted):
 def test_the_polygons_are_those_of_the_whole_raster_at_the_recorded_level(done):
     out, changes = done
     level = changes.record["level_percent"]
-    wanted = polygonised(out, lambda percent: (percent >= level) & (percent != 255))
+    wanted = polygonized(out, lambda percent: (percent >= level) & (percent != 255))
     assert len(wanted) >= 2
     assert_same_polygons(layer(out).geometry, wanted)
 
 
 def test_the_footprint_is_where_both_dates_were_observed(done):
-    assert_same_polygons(layer(done[0], "footprint").geometry, polygonised(done[0], lambda p: p != 255))
+    assert_same_polygons(layer(done[0], "footprint").geometry, polygonized(done[0], lambda p: p != 255))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_polygons_of_any_grid_lie_on_their_pixels(tmp_path, transform):
     out = tmp_path / "out"
     changes = rsdetect.detect(scenes.before, scenes.after, out=out, tile_size=64, **CVA)
     percent = read_raster(out)
-    assert_same_polygons(layer(out).geometry, polygonised(out, lambda p: (p >= 50) & (p != 255)))
+    assert_same_polygons(layer(out).geometry, polygonized(out, lambda p: (p >= 50) & (p != 255)))
     found = layer(out)
     assert found.area_m2.sum() == pytest.approx(100 * ((percent >= 50) & (percent != 255)).sum())
     # A pixel in the middle of the bright block, by its own outline.
@@ -221,7 +221,7 @@ def test_a_minimum_area_leaves_out_regions_below_it_and_nothing_else(scenes, don
 
 def test_a_threshold_chooses_pixels_at_or_above_it(scenes, tmp_path):
     rsdetect.detect(scenes.before, scenes.after, out=tmp_path, threshold=0.9, **CVA)
-    wanted = polygonised(tmp_path, lambda p: (p >= 90) & (p != 255))
+    wanted = polygonized(tmp_path, lambda p: (p >= 90) & (p != 255))
     assert_same_polygons(layer(tmp_path).geometry, wanted)
 
 

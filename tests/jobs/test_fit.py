@@ -122,7 +122,7 @@ def test_a_damaged_fit_is_made_again(scenes, own, tmp_path):
     assert fits(tmp_path) == 2 and scored(tmp_path / "out") == 35
 
 
-def test_another_version_of_the_file_is_fitted_anew(scenes, own, tmp_path):
+def test_another_version_of_the_file_is_fitted_again(scenes, own, tmp_path):
     interrupt(scenes, tmp_path / "out", detector=own)
     (tmp_path / "own.py").write_text(TRAINED + "# another\n")
     resume(scenes, tmp_path / "out", own)

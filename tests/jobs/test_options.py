@@ -80,7 +80,7 @@ def test_options_are_given_by_keyword_only(name):
     assert {each.kind for each in parameters} == {inspect.Parameter.KEYWORD_ONLY}
 
 
-def test_every_sequence_field_stands_in_the_table():
+def test_every_sequence_field_is_in_the_table():
     assert sorted(ONE) == SEQUENCES
 
 
@@ -112,7 +112,7 @@ def test_a_single_folder_is_one_folder(tmp_path):
         evaluate(tmp_path, detector="cva")
 
 
-def test_sections_of_files_refuse_one_item_in_the_place_of_several():
+def test_sections_of_files_refuse_one_item_instead_of_several():
     """YAML and TOML have lists; `exclude: a.tif` is refused, and not read letter by letter."""
     models = classes_of_the_package(
         lambda each: issubclass(each, pydantic.BaseModel) and "monitoring" in each.__module__

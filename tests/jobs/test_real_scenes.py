@@ -1,4 +1,4 @@
-"""The main job on every real pair that is at hand, and the outputs in other programs' eyes."""
+"""The main job on every available real pair, and the outputs in other programs' eyes."""
 
 import geopandas
 import numpy as np
@@ -8,7 +8,7 @@ import shapely
 from rio_cogeo.cogeo import cog_validate
 
 import rsdetect
-from support.jobs import OUTPUTS, listing, polygonised, read_raster
+from support.jobs import OUTPUTS, listing, polygonized, read_raster
 from support.real_scenes import PAIRS
 
 WITH_COLOURS = ("landsat-labelled", "landsat7", "rgbn, a part of it", "levir")
@@ -29,7 +29,7 @@ def test_cva_finds_polygons_that_every_program_opens(real_data, tmp_path, name, 
     assert listing(tmp_path) == OUTPUTS
     assert cog_validate(changes.raster, quiet=True)[0]
     level = changes.record["level_percent"]
-    wanted = polygonised(tmp_path, lambda percent: (percent >= level) & (percent != 255))
+    wanted = polygonized(tmp_path, lambda percent: (percent >= level) & (percent != 255))
     with rasterio.open(real_data / PAIRS[name][0]) as before, rasterio.open(changes.raster) as raster:
         assert (raster.crs is None) == (before.crs is None)
         assert raster.crs is None or raster.crs == before.crs

@@ -82,7 +82,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(scenes,
         assert set(kept) <= set(now)
         kept = now
         beside = {path.stem for path in (tmp_path / "out").rglob("*.differences")}
-        assert {Path(name).stem for name in now} <= beside  # put down before the tile
+        assert {Path(name).stem for name in now} <= beside  # stored before the tile
     with start(scenes, tmp_path / "out") as child:
         _, told = child.communicate()
         assert child.returncode == 0, told
@@ -91,7 +91,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(scenes,
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_run_that_is_asked_to_stop_says_so_with_status_3_and_keeps_its_tiles(scenes, tmp_path, how):
+def test_a_run_that_is_asked_to_stop_ends_with_status_3_and_keeps_its_tiles(scenes, tmp_path, how):
     with start(scenes, tmp_path / "out", brisk=4) as child:
         wait_for_tiles(child, tmp_path / "out", 4)
         child.send_signal(how)
@@ -181,7 +181,7 @@ def test_a_bad_command_does_not_cost_the_tiles_of_an_interrupted_one(scenes, tmp
 
 
 @pytest.mark.parametrize("stage", ["finish_raster", "write_polygons", "write_record"])
-def test_a_disk_that_fills_up_after_scoring_is_said_and_resumed_from(
+def test_a_disk_that_fills_up_after_scoring_is_reported_and_resumed_from(
     scenes, whole, tmp_path, monkeypatch, stage
 ):
     def full(*_, **__):
@@ -276,7 +276,7 @@ def test_a_run_that_dies_between_two_files_is_finished_by_the_same_command(
     assert_same_results(tmp_path, whole)
 
 
-def test_old_results_stay_until_the_new_ones_are_whole(scenes, tmp_path):
+def test_old_results_stay_until_the_new_ones_are_complete(scenes, tmp_path):
     rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "out", bands=(1,), **CVA)
     kept = contents(tmp_path / "out")
     child = start(scenes, tmp_path / "out", "--overwrite", brisk=3)
@@ -311,7 +311,7 @@ def test_a_second_run_in_the_same_folder_leaves_and_the_first_is_not_disturbed(s
     assert_same_results(tmp_path / "out", whole)
 
 
-def test_the_lock_of_a_run_that_was_killed_holds_nobody_up(tmp_path):
+def test_the_lock_of_a_run_that_was_killed_blocks_no_other(tmp_path):
     code = "from pathlib import Path; import os, signal; from rsdetect.jobs.outputs import Outputs\n"
     code += f"Outputs.claim(Path({str(tmp_path)!r}), overwrite=False); os.kill(os.getpid(), signal.SIGKILL)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL

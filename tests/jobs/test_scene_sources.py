@@ -1,4 +1,4 @@
-"""Whole jobs on scenes that are no files: the same results, resumable, and refused where unsupported."""
+"""Jobs on scenes that are not files: the same results, resumable, refused where they cannot be sent."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ NAMES = ("red", "green", "blue")
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    """Of names in which no date stands."""
+    """For names without a date."""
     return changed_pair(tmp_path_factory.mktemp("scenes"), names=NAMES)
 
 
@@ -93,7 +93,7 @@ class Failing:
         return self._read(window, bands)
 
 
-def test_a_source_that_fails_in_the_middle_interrupts_and_the_same_call_carries_on(
+def test_a_source_that_fails_in_the_middle_interrupts_and_the_same_call_resumes_it(
     scenes, by_path, tmp_path, monkeypatch
 ):
     before, after = (memory_scene(array, nodata=0, names=NAMES) for array in scenes.arrays)

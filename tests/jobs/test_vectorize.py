@@ -83,7 +83,7 @@ def test_auto_goes_back_to_the_threshold_of_the_detector(done, tmp_path):
     assert_same_layers(done, tmp_path / "kept")
 
 
-def test_without_the_scenes_the_polygons_come_without_differences_and_a_warning_says_so(scenes, done, caplog):
+def test_without_the_scenes_the_polygons_come_without_differences_and_with_a_warning(scenes, done, caplog):
     Path(scenes.after).unlink()
     with caplog.at_level(logging.WARNING):
         vectorize_run(done, threshold=0.9)

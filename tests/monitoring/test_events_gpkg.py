@@ -1,4 +1,4 @@
-"""events.gpkg: what stands in it, and what QGIS makes of it."""
+"""events.gpkg: its layers, and what QGIS makes of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import shapely
 from rsdetect.errors import JobInterrupted
 from rsdetect.monitoring import events_gpkg as layers
 from rsdetect.monitoring.events import Event, Observation, Status
-from rsdetect.monitoring.events_gpkg import write_history
-from rsdetect.monitoring.history_store import keep_history, load_events, load_observations
+from rsdetect.monitoring.events_gpkg import write_events_gpkg
+from rsdetect.monitoring.history_store import load_events, load_observations, store_history
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.tracking import History
 from support.pyqgis import ENVIRONMENT, PYTHON, qgis_is_missing
@@ -81,7 +81,7 @@ def history():
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("layers") / "events.gpkg"
-    write_history(path, history(), UTM, "riverside")
+    write_events_gpkg(path, history(), UTM, "riverside")
     return path
 
 
@@ -106,7 +106,7 @@ def test_times_are_marked_as_utc_in_the_file(path):
 
 
 def test_no_events_are_two_empty_styled_layers(tmp_path):
-    write_history(tmp_path / "events.gpkg", History((), ()), UTM, "a")
+    write_events_gpkg(tmp_path / "events.gpkg", History((), ()), UTM, "a")
     for layer in ("events", "observations"):
         assert len(geopandas.read_file(tmp_path / "events.gpkg", layer=layer)) == 0
     with sqlite3.connect(tmp_path / "events.gpkg") as database:
@@ -116,7 +116,7 @@ def test_no_events_are_two_empty_styled_layers(tmp_path):
 
 def test_the_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "events.gpkg"
-    write_history(path, history(), UTM, "before")
+    write_events_gpkg(path, history(), UTM, "before")
     (tmp_path / "events.gpkg-wal").write_text("of the file before")
     kept = path.read_bytes()
 
@@ -126,9 +126,9 @@ def test_the_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(layers, "write_geopackage", fail)
         with pytest.raises(JobInterrupted, match="No space left"):
-            write_history(path, history(), UTM, "after")
+            write_events_gpkg(path, history(), UTM, "after")
     assert path.read_bytes() == kept
-    write_history(path, history(), UTM, "after")
+    write_events_gpkg(path, history(), UTM, "after")
     assert [each.name for each in tmp_path.iterdir()] == ["events.gpkg"]
     assert set(geopandas.read_file(path, layer="events").site) == {"after"}
 
@@ -136,11 +136,11 @@ def test_the_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_a_history_comes_back_from_the_journal(tmp_path):
     made = history()
     with Journal(tmp_path / "journal.sqlite", write=True) as journal:
-        keep_history(journal, made)
-        keep_history(journal, made)
+        store_history(journal, made)
+        store_history(journal, made)
         assert load_events(journal) == made.events
         assert load_observations(journal) == made.observations
-        keep_history(journal, replace(made, events=made.events[:1], observations=()))
+        store_history(journal, replace(made, events=made.events[:1], observations=()))
         assert (load_events(journal), load_observations(journal)) == (made.events[:1], ())
 
 

@@ -45,7 +45,7 @@ def job(out="out", *, mask_pattern=None, pattern="{date:%Y%m%d}.tif", **sections
 
 
 def refused(here, status=2, command=("run",)):
-    """Run the job, see that it refuses and leaves everything as it was, and return what it says."""
+    """Run the job, check that it fails and changes no file, and return its message."""
     kept, written = listing(here), contents(here)
     told = run_here("monitor", *command, "job.yaml")
     assert (told.status, told.out) == (status, "")
@@ -67,11 +67,11 @@ def test_the_job_is_good_to_begin_with(here):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("site: [", "is no YAML"),
-        ("", "holds no job"),
-        ("- a\n- b\n", "holds no job"),
-        ("site: a\nsite: b\n", "'site' stands twice (line 2)"),
-        ("site: !!python/object/apply:os.getcwd []\n", "is no YAML"),
+        ("site: [", "is not YAML"),
+        ("", "contains no job"),
+        ("- a\n- b\n", "contains no job"),
+        ("site: a\nsite: b\n", "'site' is given twice (line 2)"),
+        ("site: !!python/object/apply:os.getcwd []\n", "is not YAML"),
         ("out: o\nsource: {kind: list, path: s}\n", "the key 'site' is missing"),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_job_is_refused(here, text, told):
             "baseline.policy must be one of previous, fixed, season, composite",
         ),
         ({"baseline": {"policy": "fixed"}}, "the key 'baseline.scene' is missing"),
-        ({"confirm": {"seen": 4, "of": 3}}, "seen 4 of 3 can never be"),
+        ({"confirm": {"seen": 4, "of": 3}}, "seen 4 of 3 is impossible"),
         ({"detector": {"threshold": 1.5}}, "detector.threshold: input should be less than or equal to 1"),
         ({"detector": {"name": "cvaa"}}, "'cvaa' is unknown"),
         ({"detector": {"name": "siamese", "model": "nowhere.safetensors"}}, "nowhere.safetensors"),
@@ -140,7 +140,7 @@ def test_every_scene_excluded(here):
 
 def test_a_fixed_baseline_that_is_no_scene(here):
     job(baseline={"policy": "fixed", "scene": "2023-12-24"})
-    assert "the baseline 2023-12-24 is none of the 3 scenes" in refused(here)
+    assert "the baseline 2023-12-24 is not one of the 3 scenes" in refused(here)
 
 
 def test_bands_that_no_scene_has(here):
@@ -155,13 +155,13 @@ def test_a_scene_on_another_grid_is_named_and_set_aside(here):
     scene("20240215", changed=True, transform=half)
     told = run_here("monitor", "run", "job.yaml")
     assert told.status == 0
-    assert re.search(r"20240215.tif is set aside: it lies on another grid than the job \(.+columns", told.err)
+    assert re.search(r"20240215.tif is set aside: its grid differs from the job.s \(.+columns", told.err)
     assert len(list(Path("out/steps").iterdir())) == 2
     status = run_here("monitor", "status", "job.yaml", "--json").out
     assert yaml.safe_load(status)["scenes"][2]["state"] == "set aside"
 
 
-def test_a_scene_on_another_grid_is_aligned_where_the_job_says_so(here):
+def test_a_scene_on_another_grid_is_aligned_on_request(here):
     half = Affine(10, 0, 500005, 0, -10, 5300005)
     scene("20240215", changed=True, transform=half)
     job(scenes={"align": True})
@@ -175,7 +175,7 @@ def test_a_scene_with_other_bands_is_named_and_set_aside(here):
     write_scene("scenes/20240215.tif", np.ones((2, 40, 40), np.uint16))
     told = run_here("monitor", "run", "job.yaml")
     assert told.status == 0
-    assert "20240215.tif is set aside: its bands are 2 without names, and the job's 3" in told.err
+    assert "20240215.tif is set aside: its bands are 2 without names, those of the job 3" in told.err
 
 
 # --- the area of interest -------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_an_output_folder_of_another_job(here):
 def test_an_output_folder_with_results_of_something_else(here, name):
     Path("out").mkdir()
     (Path("out") / name).write_text("somebody's")
-    assert f"{name} is not from this job" in refused(here)
+    assert f"{name} does not belong to this job" in refused(here)
 
 
 def test_a_journal_of_a_newer_version_is_refused_and_untouched(here):
@@ -235,7 +235,7 @@ def test_a_journal_of_a_newer_version_is_refused_and_untouched(here):
     kept = contents(here / "out" / ".monitor")
     for command in ("run", "status"):
         told = refused(here, command=(command,))
-        assert "written by a newer rsdetect (journal version 99, this one knows up to 1)" in told
+        assert "written by a newer rsdetect (journal version 99, this one reads up to 1)" in told
     assert contents(here / "out" / ".monitor") == kept
 
 
@@ -244,7 +244,7 @@ def test_a_journal_that_is_none_is_refused_and_untouched(here, content):
     Path("out/.monitor").mkdir(parents=True)
     Path("out/.monitor/journal.sqlite").write_bytes(content)
     Path("out/.monitor/lock").touch()
-    assert "is no journal of a monitoring job" in refused(here)
+    assert "is not a journal of a monitoring job" in refused(here)
 
 
 def test_a_folder_that_cannot_be_made(here):

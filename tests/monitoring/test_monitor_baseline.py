@@ -11,8 +11,8 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsdetect.monitoring.baseline import Baselines, choose
-from rsdetect.monitoring.intake import TakenScene, open_taken, take_in
+from rsdetect.monitoring.baseline import Baselines, choose_baseline_scenes
+from rsdetect.monitoring.ingest import IngestedScene, ingest_scene, open_ingested
 from rsdetect.monitoring.job import (
     CompositeBaseline,
     FixedBaseline,
@@ -21,19 +21,19 @@ from rsdetect.monitoring.job import (
     SeasonBaseline,
 )
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.monitoring.site import settle_site
+from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.site import choose_site
 from rsdetect.scenes.scene import read_scene
 from support.scenes import TEN_METRES, UTM, write_scene
 
 
 def at(day, share=1.0):
     taken = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    return TakenScene(day, taken, f"{day}.tif", None, day, share, False)
+    return IngestedScene(day, taken, f"{day}.tif", None, day, share, False)
 
 
 def chosen(policy, scene, *earlier):
-    choice = choose(policy, scene, earlier)
+    choice = choose_baseline_scenes(policy, scene, earlier)
     return None if choice is None else [each.id for each in choice.scenes]
 
 
@@ -115,9 +115,9 @@ def taken(tmp_path):
         mask = write_scene(tmp_path / f"{number}_mask.tif", hidden.astype(np.uint8))
         refs.append(SceneRef(str(number), start + timedelta(days=number), (path,), mask=mask))
         pixels.append(np.where(hidden, np.nan, array.astype(np.float32)))
-    site = settle_site(refs, None, None)
+    site = choose_site(refs, None, None)
     options = ScenesSection()
-    scenes = [TakenScene.of(take_in(ref, None, site, options, tmp_path / "copies")) for ref in refs]
+    scenes = [IngestedScene.of(ingest_scene(ref, None, site, options, tmp_path / "copies")) for ref in refs]
     return site, options, scenes, np.array(pixels)
 
 
@@ -137,8 +137,8 @@ def test_a_composite_is_the_median_of_the_last_valid_observations(taken, tmp_pat
     policy = CompositeBaseline(count=count)
     with Journal(tmp_path / "journal.sqlite", write=True) as journal:
         baselines = Baselines(journal, site, policy, options, tmp_path / "baselines")
-        made = baselines.of_scene(scenes[-1], scenes[:-1])
-        again = baselines.of_scene(scenes[-1], scenes[:-1])
+        made = baselines.for_scene(scenes[-1], scenes[:-1])
+        again = baselines.for_scene(scenes[-1], scenes[:-1])
     assert again == made
     with rasterio.open(made.path) as raster:
         np.testing.assert_array_equal(raster.read(), packed_median(pixels[-2::-1], count))
@@ -151,12 +151,12 @@ def test_a_baseline_that_was_cleared_away_is_made_again_when_it_is_wanted(taken,
     site, options, scenes, _ = taken
     with Journal(tmp_path / "journal.sqlite", write=True) as journal:
         baselines = Baselines(journal, site, PreviousBaseline(), options, tmp_path / "baselines")
-        made = baselines.of_scene(scenes[-1], scenes[:-1])
+        made = baselines.for_scene(scenes[-1], scenes[:-1])
         (tmp_path / "baselines" / f"{made.key}.tif").unlink()
-        assert baselines.of_scene(scenes[-1], scenes[:-1]) == made
-        assert not made.is_there
-        assert baselines.ready(made) == made
-        assert made.is_there
+        assert baselines.for_scene(scenes[-1], scenes[:-1]) == made
+        assert not made.is_on_disk
+        assert baselines.restored(made) == made
+        assert made.is_on_disk
 
 
 def test_an_event_is_followed_against_the_ground_before_it():
@@ -173,11 +173,11 @@ def test_an_event_is_followed_against_the_ground_before_it():
 
 
 def copied(tmp_path, ref, site_of=None, **options):
-    site = settle_site([site_of or ref], None, None)
+    site = choose_site([site_of or ref], None, None)
     section = ScenesSection(**options)
-    row = take_in(ref, None, site, section, tmp_path / "copies")
+    row = ingest_scene(ref, None, site, section, tmp_path / "copies")
     assert row.state == "usable", row.reason
-    scene = open_taken(TakenScene.of(row), site, section)
+    scene = open_ingested(IngestedScene.of(row), site, section)
     return row, read_scene(scene, site.grid.window)
 
 
@@ -190,7 +190,7 @@ def test_a_scene_in_one_file_is_used_where_it_lies(tmp_path):
     assert valid.all()
 
 
-def test_a_scene_in_a_file_a_band_becomes_one_with_its_mask_burnt_in(tmp_path):
+def test_a_scene_in_one_file_per_band_becomes_one_with_its_mask_applied(tmp_path):
     red = np.arange(64, dtype=np.uint16).reshape(8, 8) + 1
     swir = (np.arange(16, dtype=np.uint16).reshape(4, 4) + 1) * 100
     mask = np.zeros((4, 4), np.uint8)
@@ -215,23 +215,26 @@ def test_a_scene_in_a_file_a_band_becomes_one_with_its_mask_burnt_in(tmp_path):
 def test_a_file_that_changes_is_taken_in_again_and_one_that_does_not_is_not(tmp_path):
     path = write_scene(tmp_path / "a.tif", np.ones((1, 8, 9), np.uint8))
     ref = SceneRef("a", datetime.now(UTC), (path,))
-    site, options = settle_site([ref], None, None), ScenesSection()
-    first = take_in(ref, None, site, options, tmp_path)
-    assert take_in(ref, first, site, options, tmp_path) is first
+    site, options = choose_site([ref], None, None), ScenesSection()
+    first = ingest_scene(ref, None, site, options, tmp_path)
+    assert ingest_scene(ref, first, site, options, tmp_path) is first
     write_scene(tmp_path / "a.tif", np.full((1, 8, 9), 200, np.uint16))
-    assert take_in(ref, first, site, options, tmp_path).fingerprint != first.fingerprint
-    assert take_in(ref, first, site, ScenesSection(min_valid=0.5), tmp_path).fingerprint != first.fingerprint
+    assert ingest_scene(ref, first, site, options, tmp_path).fingerprint != first.fingerprint
+    assert (
+        ingest_scene(ref, first, site, ScenesSection(min_valid=0.5), tmp_path).fingerprint
+        != first.fingerprint
+    )
 
 
 def test_the_key_in_an_address_is_no_part_of_a_scene(tmp_path):
-    from rsdetect.monitoring.intake import _fingerprint
+    from rsdetect.monitoring.ingest import _ingest_fingerprint
 
     path = write_scene(tmp_path / "a.tif", np.ones((1, 8, 9), np.uint8))
-    site = settle_site([SceneRef("a", datetime.now(UTC), (path,))], None, None)
+    site = choose_site([SceneRef("a", datetime.now(UTC), (path,))], None, None)
     taken = datetime(2024, 1, 1, tzinfo=UTC)
     refs = [SceneRef("a", taken, (f"https://x.org/a.tif?{key}",)) for key in ("sig=1", "sig=2")]
     refs.append(SceneRef("a", taken, ("https://x.org/b.tif?sig=1",)))
-    one, same, other = (_fingerprint(ref, site, ScenesSection()) for ref in refs)
+    one, same, other = (_ingest_fingerprint(ref, site, ScenesSection()) for ref in refs)
     assert one == same != other
 
 
@@ -241,7 +244,7 @@ def test_what_is_hardly_seen_is_clouded(tmp_path):
     path = write_scene(tmp_path / "a.tif", np.ones((1, 8, 9), np.uint8))
     mask = write_scene(tmp_path / "m.tif", hidden)
     ref = SceneRef("a", datetime.now(UTC), (path,), mask=mask)
-    site = settle_site([ref], None, None)
-    row = take_in(ref, None, site, ScenesSection(min_valid=0.1), tmp_path)
+    site = choose_site([ref], None, None)
+    row = ingest_scene(ref, None, site, ScenesSection(min_valid=0.1), tmp_path)
     assert (row.state, row.reason) == ("clouded", "8.3% of its pixels are valid")
-    assert take_in(ref, None, site, ScenesSection(min_valid=0.05), tmp_path).state == "usable"
+    assert ingest_scene(ref, None, site, ScenesSection(min_valid=0.05), tmp_path).state == "usable"

@@ -28,7 +28,7 @@ def test_init_writes_an_example_that_is_a_job(tmp_path):
     assert isinstance(read_job(tmp_path / "mine.yaml").baseline, CompositeBaseline)
 
 
-def test_every_key_of_the_example_says_what_it_says_by_default(tmp_path):
+def test_every_key_of_the_example_has_its_default(tmp_path):
     """But for those that a job must have its own of."""
     example = read_job(EXAMPLE)
     plain = read(tmp_path, detector={"min_area": 500}, baseline={"policy": "composite"})
@@ -38,7 +38,7 @@ def test_every_key_of_the_example_says_what_it_says_by_default(tmp_path):
 
 def test_the_committed_schema_is_the_one_of_the_code():
     assert SCHEMA.read_text(encoding="utf-8") == schema_text(), (
-        "the job's sections changed; write it anew: python -c 'from rsdetect.monitoring.job_file import *; "
+        "the job's sections changed; write it again: python -c 'from rsdetect.monitoring.job_file import *; "
         "SCHEMA.write_text(schema_text())'"
     )
 
@@ -69,7 +69,7 @@ def test_auto_is_the_detectors_own_threshold(tmp_path):
     assert read(tmp_path, detector={"threshold": 0.4}).detector.threshold == 0.4
 
 
-def test_tiles_follow_from_the_memory_unless_the_job_says_otherwise(tmp_path):
+def test_tiles_follow_from_the_memory_unless_the_job_sets_them(tmp_path):
     plain = read(tmp_path).detector
     assert (plain.memory, plain.tile_size) == (None, None)
     assert read(tmp_path, detector={"memory": "2GB"}).detector.memory == "2GB"
@@ -77,8 +77,8 @@ def test_tiles_follow_from_the_memory_unless_the_job_says_otherwise(tmp_path):
 
 def test_paths_count_from_the_job_file(tmp_path):
     job = read(tmp_path)
-    assert job.path("results", tmp_path / "job.yaml") == tmp_path / "results"
-    assert str(job.path("/elsewhere", tmp_path / "job.yaml")) == "/elsewhere"
+    assert job.resolve_path("results", tmp_path / "job.yaml") == tmp_path / "results"
+    assert str(job.resolve_path("/elsewhere", tmp_path / "job.yaml")) == "/elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_paths_count_from_the_job_file(tmp_path):
         ({"detector": {"memory": "1MB"}}, "detector.memory: 1MB is too small"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_place(tmp_path, changes, told):
+def test_an_error_is_reported_with_its_key(tmp_path, changes, told):
     with pytest.raises(InputError) as refused:
         read(tmp_path, **changes)
     assert told in str(refused.value)

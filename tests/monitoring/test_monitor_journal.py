@@ -30,7 +30,7 @@ def test_what_is_written_comes_back(path):
         journal.put_baseline("r1", {"key": "k"})
         journal.begin_step("s1", "a", TAKEN, "b")
         journal.end_step("s1", {"level": 50}, [(b"one", 2.5, 0.75), (b"two", None, 0.5)])
-        journal.put_look("l1", {"observed": 1.0}, b"shape")
+        journal.put_recheck("l1", {"observed": 1.0}, b"shape")
         number = journal.begin_run()
         journal.end_run(number, 3, {"failed": ["a"]})
     with Journal(path, write=False) as journal:
@@ -41,7 +41,7 @@ def test_what_is_written_comes_back(path):
         step = journal.steps()["s1"]
         assert (step.state, step.taken, step.content, step.attempts) == ("done", TAKEN, {"level": 50}, 0)
         assert journal.regions("s1") == [(b"one", 2.5, 0.75), (b"two", None, 0.5)]
-        assert (journal.look("l1"), journal.look("l2")) == (({"observed": 1.0}, b"shape"), None)
+        assert (journal.recheck("l1"), journal.recheck("l2")) == (({"observed": 1.0}, b"shape"), None)
         last = journal.last_run()
         assert (last["number"], last["status"], last["content"]) == (1, 3, {"failed": ["a"]})
 
@@ -112,7 +112,7 @@ def test_a_database_of_somebody_else_is_refused(path):
         database.execute("PRAGMA user_version = 1")
     database.close()
     kept = path.read_bytes()
-    with pytest.raises(OutputError, match="is no journal"):
+    with pytest.raises(OutputError, match="is not a journal"):
         Journal(path, write=True)
     assert path.read_bytes() == kept
 

@@ -95,7 +95,7 @@ def test_a_scene_that_arrives_late_is_put_in_its_place(site, tmp_path):
             run(job)
     late, in_time = (tmp_path / name / "out" for name in ("late", "in time"))
     assert layers(late) == layers(in_time)
-    # Void steps are cleared away, so that the folders tell of what counts.
+    # Outdated steps are removed, so that the folders are those that count.
     assert listing(late / "steps") == listing(in_time / "steps")
 
 
@@ -183,7 +183,7 @@ def weights_of(out):
 
 
 def upgrade(patch, to):
-    """Another version of rsdetect, as far as its results tell."""
+    """Another version of rsdetect, as far as its results show."""
 
     def version(package):
         return to if package == "rsdetect" else importlib.metadata.version(package)
@@ -229,7 +229,7 @@ def test_another_version_compares_again_once(site, tmp_path, monkeypatch):
     assert len({json.loads(content)["scoring"] for (content,) in [*looks, *steps]}) == 1
 
 
-def test_what_cannot_be_compared_again_stands_as_it_was(site, tmp_path, monkeypatch):
+def test_a_step_that_cannot_be_repeated_is_kept(site, tmp_path, monkeypatch):
     stamps = dates_in(site)
     deliver(site, tmp_path / "scenes", stamps[:5])
     job = write_job(tmp_path / "job.yaml", tmp_path / "scenes")
@@ -244,7 +244,7 @@ def test_what_cannot_be_compared_again_stands_as_it_was(site, tmp_path, monkeypa
     assert compared(job) == 0
 
 
-def test_a_journal_of_before_goes_by_the_records_beside_it(site, tmp_path, monkeypatch):
+def test_an_older_journal_uses_the_records_beside_it(site, tmp_path, monkeypatch):
     """Journals did not say who scored; the records of the comparisons always did."""
     deliver(site, tmp_path / "scenes", dates_in(site)[:4])
     job = write_job(tmp_path / "job.yaml", tmp_path / "scenes")
@@ -293,7 +293,7 @@ def test_a_scene_that_fails_stops_no_other_and_is_tried_again(site, whole, tmp_p
     (scenes / f"{stamps[3]}.tif").write_bytes(good[: len(good) // 2])
     job = write_job(tmp_path / "job.yaml", scenes)
     told = run(job, status=3)
-    assert f"Error: {stamps[3]}.tif failed and is tried again by the next run" in told.err
+    assert f"Error: {stamps[3]}.tif failed; the next run tries it again" in told.err
     status = json.loads(run_here("monitor", "status", job, "--json").out)
     states = {each["scene"]: each["state"] for each in status["scenes"]}
     assert states.pop(f"{stamps[3]}.tif") == "failed"
@@ -306,7 +306,7 @@ def test_a_scene_that_fails_stops_no_other_and_is_tried_again(site, whole, tmp_p
     assert layers(tmp_path / "out") == layers(whole[1])
 
 
-def test_a_step_that_fails_is_told_of_and_done_later(site, whole, tmp_path, monkeypatch):
+def test_a_step_that_fails_is_reported_and_repeated(site, whole, tmp_path, monkeypatch):
     import rsdetect.monitoring.comparison as steps
     from rsdetect.errors import JobInterrupted
 
@@ -316,7 +316,7 @@ def test_a_step_that_fails_is_told_of_and_done_later(site, whole, tmp_path, monk
     def stumble(*arguments):
         calls.append(arguments)
         if len(calls) in (2, 3):
-            raise JobInterrupted("the disk is full; mend that.")
+            raise JobInterrupted("the disk is full; fix that.")
         return detect(*arguments)
 
     monkeypatch.setattr(steps, "run_detect", stumble)
@@ -324,7 +324,7 @@ def test_a_step_that_fails_is_told_of_and_done_later(site, whole, tmp_path, monk
     assert told.err.count("the disk is full") == 2
     status = json.loads(run_here("monitor", "status", job, "--json").out)
     failed = [each for each in status["scenes"] if each["state"] == "failed"]
-    assert [each["detail"] for each in failed] == ["the disk is full; mend that."] * 2
+    assert [each["detail"] for each in failed] == ["the disk is full; fix that."] * 2
     run(job)
     assert layers(tmp_path / "out") == layers(whole[1])
 
@@ -335,7 +335,7 @@ def test_a_second_runner_leaves_or_waits(site, whole, tmp_path):
     with FileLock(tmp_path / "out" / ".monitor" / "lock"):
         told = run_apart("monitor", "run", job)
         assert told.status == 3
-        assert "another run is at work" in told.err
+        assert "another run is active" in told.err
         assert not (tmp_path / "out" / "events.gpkg").exists()
         waiting = subprocess.Popen([*COMMAND, "monitor", "run", str(job), "--wait", "120"])
         with pytest.raises(subprocess.TimeoutExpired):

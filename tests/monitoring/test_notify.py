@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from rsdetect.grid import Window
 from rsdetect.monitoring.events import Event, Status
-from rsdetect.monitoring.folder import JobFolder
 from rsdetect.monitoring.job import ScenesSection
+from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.news import MILESTONES, find_news, milestone
+from rsdetect.monitoring.news import MILESTONES, event_milestone, find_event_news
 from rsdetect.monitoring.run import run_job
-from rsdetect.monitoring.site import known_site
+from rsdetect.monitoring.site import site_from_journal
 from rsdetect.monitoring.thumbnails import Cutout, Thumbnails
 from support.jobs import run_here
 from support.stac_server import free_port, serving
@@ -37,7 +37,7 @@ TOKEN = "a-very-secret-token"
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """A folder with all dates of the series, run, and nobody told of it yet."""
+    """A folder with all dates of the series, run, before any delivery."""
     folder = tmp_path_factory.mktemp("watched")
     deliver(folder, series(), *range(len(DAYS)))
     run_job(write_job(folder, source=source_in(folder)))
@@ -46,7 +46,7 @@ def watched(tmp_path_factory):
 
 @pytest.fixture
 def place(tmp_path, watched):
-    """The same for a test of its own: what is found is there, and is still to be told."""
+    """The same for a test of its own: the findings are there, and still to be delivered."""
     shutil.copytree(watched / "out", tmp_path / "out")
     return tmp_path
 
@@ -74,7 +74,7 @@ def in_layer(folder):
 
 
 def command(folder, *lines, status=0):
-    """A hook that writes down what it is told, each call on a line."""
+    """A hook that writes each call on a line."""
     script = folder / "tell.py"
     told = folder / "told.jsonl"
     script.write_text(
@@ -128,26 +128,26 @@ told_before = st.dictionaries(
 
 
 @given(events=events, told=told_before)
-def test_everything_that_came_further_is_told_once(events, told):
-    news = find_news(events, told)
-    items = [item for each in MILESTONES for item in news.of(each)]
+def test_every_new_milestone_is_delivered_once(events, told):
+    news = find_event_news(events, told)
+    items = [item for each in MILESTONES for item in news.at_milestone(each)]
     assert sorted(item.event.id for item in items) == sorted(item.event.id for item in news.items)
     assert {item.event.id for item in items} == {
         each.id
         for each in events
-        if told.get(each.id) != milestone(each)
-        and not (each.id not in told and milestone(each) is Status.MERGED)
+        if told.get(each.id) != event_milestone(each)
+        and not (each.id not in told and event_milestone(each) is Status.MERGED)
     }
     assert set(news.withdrawn) == set(told) - {each.id for each in events}
-    now = {each.id: str(milestone(each)) for each in events}
-    assert not find_news(events, now)
-    assert find_news(list(reversed(events)), told).id == news.id
+    now = {each.id: str(event_milestone(each)) for each in events}
+    assert not find_event_news(events, now)
+    assert find_event_news(list(reversed(events)), told).id == news.id
 
 
 # --- rounds ------------------------------------------------------------------------------------------------
 
 
-def test_a_round_tells_all_that_is_new_and_the_next_one_nothing(place, new_job):
+def test_a_run_delivers_all_news_and_the_next_one_none(place, new_job):
     news, told = command(place)
     job = new_job(place, news=news)
     done = run(job)
@@ -171,7 +171,7 @@ def test_a_round_tells_all_that_is_new_and_the_next_one_nothing(place, new_job):
     assert len(list((place / "out" / "reports").iterdir())) == 1  # what was news stays
 
 
-def test_news_come_scene_by_scene_and_an_event_is_told_when_it_comes_further(tmp_path):
+def test_news_come_scene_by_scene_and_an_event_is_delivered_at_each_milestone(tmp_path):
     news, told = command(tmp_path)
     job = write_job(tmp_path, news=news)
     came = {}
@@ -210,19 +210,19 @@ def test_a_hook_that_fails_undoes_nothing_and_is_called_again(place, new_job):
     job = new_job(place, news=news)
     done = run(job)
     assert done.status == 3
-    assert "ended with status 7: no luck" in done.err and "tells again" in done.err
+    assert "ended with status 7: no luck" in done.err and "delivers them again" in done.err
     assert in_layer(place) == ids(summary_of(place))
     first = calls(told)[0]
     assert run(job).status == 3
     assert [call["RSDETECT_NEWS_ID"] for call in calls(told)] == [first["RSDETECT_NEWS_ID"]] * 2
     assert calls(told)[1]["RSDETECT_REPORT"] == first["RSDETECT_REPORT"]
-    command(place)  # mended
+    command(place)  # fixed
     assert run(job).status == 0
     assert calls(told)[2]["summary"]["news"] == first["summary"]["news"]
     assert run(job).status == 0 and len(calls(told)) == 3
 
 
-def test_a_run_that_dies_before_it_remembers_tells_the_same_news_again(place, new_job, monkeypatch):
+def test_a_run_that_dies_before_it_stores_the_delivery_repeats_it(place, new_job, monkeypatch):
     news, told = command(place)
     job = new_job(place, news=news)
     genuine = Journal.put_fact
@@ -245,7 +245,7 @@ def test_a_run_that_dies_before_it_remembers_tells_the_same_news_again(place, ne
         ({"kind": "command", "command": ["no-such-program-here"]}, "there is no such program"),
         ({"kind": "command", "command": ["./tell"]}, "there is no such program"),
         ({"kind": "webhook", "url_env": "NO_SUCH_VARIABLE"}, "the environment variable NO_SUCH_VARIABLE"),
-        ({"kind": "webhook", "url": "ftp://host/x"}, "not one of http:// or https://"),
+        ({"kind": "webhook", "url": "ftp://host/x"}, "does not begin with http:// or https://"),
         ({"kind": "webhook", "url": "http://h/", "header_env": {"Authorization": "NO_SUCH"}}, "NO_SUCH"),
         ({"kind": "webhook"}, "give one of url and url_env"),
     ],
@@ -329,7 +329,7 @@ def test_a_webhook_that_does_not_take_the_news_gets_them_next_time(place, new_jo
     assert len(receiver.got) == before + 1
 
 
-def test_a_webhook_that_is_not_there_is_told_without_its_address(place, new_job, monkeypatch, receiver):
+def test_a_webhook_that_does_not_exist_is_reported_without_its_address(place, new_job, monkeypatch, receiver):
     monkeypatch.setenv("HOOK_URL", f"http://127.0.0.1:{free_port()}/hooks/key-in-the-path")
     done = run(new_job(place, news=WEBHOOK))
     assert done.status == 3
@@ -344,7 +344,7 @@ def test_a_webhook_that_is_not_there_is_told_without_its_address(place, new_job,
 @pytest.fixture(scope="module")
 def pictured(watched):
     with Journal(JobFolder(watched / "out").journal, write=False) as journal:
-        site = known_site(journal.fact("site"), None)
+        site = site_from_journal(journal.fact("site"), None)
         yield watched, site, Thumbnails(site, ScenesSection(), journal.scenes())
 
 
@@ -352,7 +352,7 @@ def pictured(watched):
 def test_a_chip_is_every_nth_pixel_of_its_window(pictured, row, col, edge, step):
     _, _, thumbnails = pictured
     (scene,) = [scene for scene in thumbnails.scenes.values() if scene.valid_share < 0.9][:1]
-    thumb = thumbnails.thumb(scene, Cutout(Window(row, col, edge, edge), step))
+    thumb = thumbnails.thumbnail(scene, Cutout(Window(row, col, edge, edge), step))
     whole = np.zeros((4, 96 + 400, 96 + 400), np.float32)
     with rasterio.open(scene.path) as raster, rasterio.open(scene.mask) as mask:
         whole[:, 200 : 200 + 96, 200 : 200 + 96] = np.where(mask.read(1) == 0, raster.read(), 0)
@@ -368,9 +368,9 @@ def test_large_places_are_thinned_and_blocks_join_without_a_seam(pictured, monke
     cutout = Cutout.around(area, site)
     assert cutout.step == 3 and cutout.shape == (64, 64)
     scene = thumbnails.scenes["20240513.tif"]
-    whole = thumbnails.thumb(scene, cutout)
+    whole = thumbnails.thumbnail(scene, cutout)
     monkeypatch.setattr("rsdetect.monitoring.thumbnails._BLOCK", 20)
-    in_blocks = thumbnails.thumb(scene, cutout)
+    in_blocks = thumbnails.thumbnail(scene, cutout)
     np.testing.assert_array_equal(whole.values, in_blocks.values)
     np.testing.assert_array_equal(whole.valid, in_blocks.valid)
 
@@ -390,7 +390,7 @@ def test_the_clearest_of_the_last_scenes_is_shown(pictured):
     _, _, thumbnails = pictured
     cutout = Cutout(Window(0, 0, 96, 96), 1)
     latest = sorted(thumbnails.scenes.values(), key=lambda scene: scene.taken, reverse=True)
-    shares = [thumbnails.thumb(scene, cutout).valid_share for scene in latest]
+    shares = [thumbnails.thumbnail(scene, cutout).valid_share for scene in latest]
     assert min(shares) < 0.9
     first_clear = next(i for i, share in enumerate(shares) if share >= 0.95)
     assert thumbnails.clearest(latest, cutout).scene == latest[first_clear].id

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.errors import InputError
-from rsdetect.monitoring.folder import JobFolder
+from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.serve import Schedule, days_by_name, serve
+from rsdetect.monitoring.serve import Schedule, cron_days_by_name, serve
 from support.jobs import COMMAND, run_here
 from support.watched_jobs import deliver, series, source_in, write_job
 
@@ -48,7 +48,7 @@ def test_days_of_the_week_are_those_that_cron_means(first, last, step, by_name):
     ("field", "days"), [("7", "sun"), ("*", "*"), ("*/2", "sun,tue,thu,sat"), ("1,MON", "mon"), ("3", "wed")]
 )
 def test_other_ways_to_write_days(field, days):
-    assert days_by_name(field) == days
+    assert cron_days_by_name(field) == days
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_scheduler_that_is_killed_makes_good_what_it_broke_off_and_runs_nothin
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_is_stopped_stops_its_round_which_carries_on_later(tmp_path):
+def test_a_scheduler_that_is_stopped_stops_its_run_which_resumes_later(tmp_path):
     made = series(cloudy=0)
     deliver(tmp_path, made, 0, 1, 2, 3)
     job = write_job(tmp_path, source=source_in(tmp_path))
@@ -197,12 +197,12 @@ def test_a_scheduler_that_is_stopped_before_it_has_begun_ends_in_peace(tmp_path)
     assert last_run(tmp_path) is None
 
 
-def test_what_cannot_be_served_is_said_in_one_line(tmp_path):
+def test_a_bad_schedule_is_one_line(tmp_path):
     job = write_job(tmp_path)
     for arguments, said in (
         ((job,), "give one of --cron and --every"),
-        ((job, "--every", "soon"), "no length of time"),
-        ((job, job, "--every", "1d"), "named twice"),
+        ((job, "--every", "soon"), "not a period"),
+        ((job, job, "--every", "1d"), "given twice"),
         ((tmp_path / "no.yaml", "--every", "1d"), "cannot be read"),
     ):
         told = run_here("monitor", "serve", *arguments)

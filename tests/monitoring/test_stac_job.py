@@ -23,7 +23,7 @@ CLASSES = np.array([4, 9, 3], np.uint8)  # vegetation, cloud, cloud shadow: Sent
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The dates as files: whole scenes, and the same as a file a band beside a classification of 20 m."""
+    """The dates as files: whole scenes, and the same as one file per band beside a classification of 20 m."""
     folder = tmp_path_factory.mktemp("bucket")
     deliver(folder, series(), *NUMBERS)
     for number in NUMBERS:
@@ -59,7 +59,7 @@ def site(folder):
 def bucket(folder, monkeypatch):
     for name, value in {
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-        "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",  # each run a process of its own would begin anew
+        "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",  # each run in a process of its own would begin again
         "no_proxy": "127.0.0.1",
         "NO_PROXY": "127.0.0.1",
     }.items():

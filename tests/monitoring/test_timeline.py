@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 
 from rsdetect.errors import InputError
-from rsdetect.monitoring.folder import JobFolder
+from rsdetect.monitoring.band_indices import band_indices
 from rsdetect.monitoring.history_store import load_events, load_observations
-from rsdetect.monitoring.indices import band_indices
+from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.run import run_job
 from rsdetect.monitoring.timeline import make_timeline
@@ -76,7 +76,7 @@ def test_an_index_needs_its_bands_and_light():
 # --- a point -----------------------------------------------------------------------------------------------
 
 
-def test_a_point_says_what_the_files_say_there(job, planted):
+def test_a_point_has_the_values_of_the_files(job, planted):
     row, col, first = planted
     timeline = make_timeline(job, at=point_of(job, row, col))
     assert [moment.taken.date() for moment in timeline.moments] == list(DAYS)
@@ -118,7 +118,7 @@ def test_a_point_may_be_given_in_degrees(job, planted):
 # --- an event ----------------------------------------------------------------------------------------------
 
 
-def test_an_event_is_told_by_its_observations_once_it_is_there(job):
+def test_an_event_follows_its_observations_once_it_exists(job):
     with Journal(JobFolder(job.parent / "out").journal, write=False) as journal:
         events, observations = load_events(journal), load_observations(journal)
     event = max(events, key=lambda each: each.area_m2)
@@ -165,19 +165,19 @@ def test_a_timeline_comes_as_a_picture_and_as_a_page_that_carries_all_in_itself(
         ((), "give one of --event and --at"),
         (("--event", "x", "--at", "1,2"), "give one of --event and --at"),
         (("--event", "19990101-00000000"), "there is no event '19990101-00000000'; the latest are 2024"),
-        (("--event", "2"), "write more of it"),
+        (("--event", "2"), "give more of it"),
         (("--at", "here"), "--at 'here' is no point"),
         (("--at", "1,2,3"), "is no point"),
         (("--at", "0,0"), "lies outside the job's grid"),
         (("--at", "nan,0"), "is no point"),
     ],
 )
-def test_what_cannot_be_drawn_is_said_in_one_line(job, options, said):
+def test_what_cannot_be_plotted_is_one_line(job, options, said):
     told = run_here("monitor", "timeline", job, *options)
     assert (told.status, told.err.count("\n")) == (2, 1), told.err
     assert said in told.err
 
 
 def test_a_job_that_was_never_run_has_no_timeline(tmp_path):
-    with pytest.raises(InputError, match="has not been run yet"):
+    with pytest.raises(InputError, match="was not run yet"):
         make_timeline(write_job(tmp_path), at=(0, 0))

@@ -153,7 +153,7 @@ def test_a_district_that_turns_green_does_not_swallow_the_house_in_it():
 
 
 @POLICIES
-def test_after_so_many_days_it_is_no_longer_looked_at_and_still_known(policy):
+def test_after_so_many_days_it_is_no_longer_followed_but_known(policy):
     history = Watched([ground()] + [ground(HOUSE)] * 6 + [ground()] * 3, policy=policy).play(follow_days=30)
     event = only(history)
     assert (event.status, event.last_seen) == (Status.CONFIRMED, day(4))

@@ -1,4 +1,4 @@
-"""What hangs together and how rings run, against SciPy and against walking along them."""
+"""Connected components and cycles, against SciPy and against a walk along them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components as scipy_components
 
-from rsdetect.regions.connected import connected, rings
+from rsdetect.regions.connected import connected_components, cycles
 
 
 @st.composite
@@ -23,9 +23,9 @@ def graphs(draw):
 @given(graphs())
 def test_components_are_those_of_scipy_numbered_by_their_first_nodes(graph):
     count, one, other = graph
-    found, component = connected(count, one, other)
+    found, component = connected_components(count, one, other)
     matrix = coo_array((np.ones(one.size), (one, other)), shape=(count, count))
-    expected, label = connected_components(matrix, directed=False)
+    expected, label = scipy_components(matrix, directed=False)
     assert found == expected
     assert len(set(zip(component.tolist(), label.tolist(), strict=True))) == expected
     first_seen = np.unique(component, return_index=True)[1]
@@ -34,14 +34,14 @@ def test_components_are_those_of_scipy_numbered_by_their_first_nodes(graph):
 
 def test_a_long_chain_in_any_order_is_one_component():
     way = np.random.default_rng(3).permutation(100_000)
-    count, component = connected(way.size, way[1:], way[:-1])
+    count, component = connected_components(way.size, way[1:], way[:-1])
     assert count == 1
     assert not component.any()
 
 
 @given(st.integers(1, 80).flatmap(lambda count: st.permutations(range(count))))
 def test_rings_start_at_their_lowest_node_and_follow_in_its_order(successor):
-    order, starts = rings(np.array(successor))
+    order, starts = cycles(np.array(successor))
     expected, heads, seen = [], [], set()
     for node in range(len(successor)):
         if node not in seen:

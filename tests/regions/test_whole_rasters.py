@@ -1,4 +1,4 @@
-"""Tracing in blocks gives what polygonising the whole raster at once gives, geometry by geometry."""
+"""Tracing in blocks equals polygonizing the whole raster at once, geometry by geometry."""
 
 from __future__ import annotations
 

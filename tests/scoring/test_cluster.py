@@ -63,7 +63,7 @@ def on_threads(scenes, tmp_path_factory):
 
 
 def wait_for_tiles(folder, count):
-    """Until so many are put down; a minute at most, after which what follows fails in words of its own."""
+    """Until so many are stored; a minute at most, after which the next assertion fails."""
     latest = time.monotonic() + 60
     while len(list(folder.rglob("*.tile"))) < count and time.monotonic() < latest:
         time.sleep(0.02)
@@ -110,7 +110,7 @@ def test_a_cluster_gives_what_threads_give(scenes, on_threads, cluster, tmp_path
     assert record["options"]["score"]["scheduler"] == address
 
 
-def test_the_workers_put_down_what_the_polygons_want_of_the_scenes(
+def test_the_workers_store_the_differences_for_the_polygons(
     scenes, on_threads, cluster, tmp_path, monkeypatch
 ):
     def never(*_):
@@ -240,7 +240,7 @@ def test_two_jobs_of_one_pair_on_one_cluster_do_not_mix(scenes, on_threads, clus
 
 
 def pretending(monkeypatch, **differently):
-    """Let the workers be told of other things than there are: what they would see on another machine."""
+    """Let the workers see other files than there are, as they would on another machine."""
     import rsdetect.scoring.engine
 
     genuine = rsdetect.scoring.engine._with_full_paths
@@ -308,7 +308,7 @@ def test_tiles_that_are_seen_here_only_after_a_while_are_waited_for(
     np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(on_threads))
 
 
-def test_tiles_that_are_never_seen_here_are_told_of_in_a_sentence(scenes, cluster, tmp_path, monkeypatch):
+def test_tiles_that_are_never_seen_here_are_reported_in_a_sentence(scenes, cluster, tmp_path, monkeypatch):
     late(monkeypatch, 1000)
     monkeypatch.setattr("rsdetect.scoring.engine._SECONDS_UNTIL_SEEN", 0.1)
     told = run_here(
@@ -396,7 +396,7 @@ def test_a_task_is_configuration_of_a_few_kilobytes_whatever_the_size_of_scene_a
     assert max(sizes.values()) - min(sizes.values()) < 100  # digits of numbers
 
 
-def test_the_cluster_holds_a_number_a_tile_while_the_job_runs_and_nothing_afterwards(
+def test_the_cluster_holds_one_number_per_tile_while_the_job_runs_and_nothing_afterwards(
     scenes, cluster, tmp_path, monkeypatch
 ):
     slowly(monkeypatch, 0.05)
@@ -453,7 +453,7 @@ def test_a_worker_process_loads_the_network_once(scenes, cluster, tmp_path, monk
     assert len(found) == 2 and set(found.values()) <= {0, 1} and max(found.values()) == 1
 
 
-def test_a_scheduler_that_goes_away_in_the_middle_is_said_and_the_job_resumes(
+def test_a_scheduler_that_goes_away_in_the_middle_is_reported_and_the_job_resumes(
     scenes, on_threads, tmp_path, monkeypatch
 ):
     slowly(monkeypatch, 0.3)

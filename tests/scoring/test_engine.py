@@ -28,7 +28,7 @@ def context(tmp_path):
     return Context(pair, CvaDetector().fit(Scan(pair)), plan_tiles(pair.grid, 20, 0, 1), store, 1)
 
 
-class Told:
+class Counted:
     def __init__(self):
         self.pixels = []
         self.threads = set()
@@ -50,7 +50,7 @@ def record_calls(monkeypatch):
     return seen
 
 
-def test_every_tile_is_put_down_as_the_pure_function_scores_it(context):
+def test_every_tile_is_stored_as_the_pure_function_scores_it(context):
     run_tiles(context, list(context.plan), Silence(), workers=3)
     for tile in context.plan:
         wanted = to_percent(score_core(context.pair, context.scorer, tile))
@@ -64,8 +64,8 @@ def test_tiles_are_scored_in_reading_order(context, monkeypatch):
     assert seen == sorted(seen)
 
 
-def test_progress_hears_of_every_pixel_from_one_thread(context):
-    told = Told()
+def test_progress_counts_every_pixel_from_one_thread(context):
+    told = Counted()
     run_tiles(context, list(context.plan), told, workers=3)
     assert sum(told.pixels) == 200 * 230
     assert told.threads == {threading.get_ident()}
@@ -117,7 +117,7 @@ def test_a_scene_that_is_no_local_file_may_come_back_and_the_job_can_be_resumed(
     assert failure.value.exit_status == 3
 
 
-def test_a_full_disk_interrupts_the_job_and_says_so(context, monkeypatch):
+def test_a_full_disk_interrupts_the_job_and_is_named(context, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

@@ -60,7 +60,7 @@ def test_its_pixels_are_the_tiles(finished):
         np.testing.assert_array_equal(raster.read(1), percent)
 
 
-def test_it_says_what_its_numbers_mean(finished):
+def test_it_describes_its_values(finished):
     with rasterio.open(finished(random_percent(70, 90))) as raster:
         assert raster.profile["dtype"] == "uint8"
         assert (raster.nodata, raster.scales, raster.offsets) == (255, (0.01,), (0.0,))

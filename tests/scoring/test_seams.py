@@ -60,7 +60,7 @@ def test_the_network_scores_every_tile_as_it_scores_the_whole_scene(
     np.testing.assert_array_equal(np.isnan(tiled), np.isnan(whole))
     known = np.isfinite(whole)
     np.testing.assert_allclose(tiled[known], whole[known], atol=1e-6)
-    assert np.ptp(whole[known]) > 0.01, "a network that says the same everywhere would pass too"
+    assert np.ptp(whole[known]) > 0.01, "a constant network would pass too"
     differs = to_percent(tiled).astype(int) - to_percent(whole)
     assert np.abs(differs).max() <= 1 and (differs != 0).mean() < 1e-3
 

@@ -25,7 +25,7 @@ def the_file(store):
     return path
 
 
-def test_a_tile_comes_back_as_it_was_put_down(store):
+def test_a_tile_is_loaded_as_it_was_stored(store):
     assert store.get(TILE) is None
     store.put(TILE, PERCENT)
     np.testing.assert_array_equal(store.get(TILE), PERCENT)

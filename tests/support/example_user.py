@@ -8,7 +8,7 @@ import rsdetect
 
 
 def changed_hectares(before: Path, after: Path, out: Path) -> float:
-    """Detect, look at what was found, and draw it again with another threshold."""
+    """Detect, inspect the result, and polygonize it again with another threshold."""
     try:
         changes = rsdetect.detect(before, after, out=out, min_area=400, detector="cva", quiet=True)
     except rsdetect.JobInterrupted:

@@ -34,7 +34,7 @@ def finished_tiles(out):
 
 
 def stop_after(monkeypatch, tiles):
-    """Stop the next job in this process, as Ctrl-C would, once it has put down some tiles."""
+    """Stop the next job in this process, as Ctrl-C would, once it has stored some tiles."""
     import rsdetect.scoring.engine as engine
 
     genuine, seen = engine.score_core, []

@@ -89,7 +89,7 @@ def read_raster(folder):
         return raster.read(1)
 
 
-def polygonised(folder, inside):
+def polygonized(folder, inside):
     """rasterio's own polygons of the pixels of the written raster that `inside` (of the array) chooses."""
     with rasterio.open(folder / "change_probability.tif") as raster:
         chosen = inside(raster.read(1))

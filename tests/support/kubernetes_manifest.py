@@ -3,7 +3,7 @@
     python kubernetes_manifest.py MANIFEST WORKFLOWS_FOLDER
 
 Runs in an environment with dask-kubernetes, which is not that of the tests. A field that Kubernetes does not
-know, or that stands in the wrong place, does not survive the way into its model and back. What it asks is
+know, or that is in the wrong place, does not survive the way into its model and back. What it asks is
 imported inside functions, because pytest imports this file too.
 """
 

@@ -68,7 +68,7 @@ def main() -> None:
         elif os.waitstatus_to_exitcode(status) == 0:
             finished += 1
         else:
-            sys.exit(1)  # the child's traceback stands on stderr
+            sys.exit(1)  # the child's traceback is on stderr
     print(json.dumps({"killed": killed, "finished": finished}))
 
 

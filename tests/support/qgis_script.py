@@ -23,7 +23,7 @@ def main(requests):
 
 
 def answer(source, kind, png, probes, ranges=()):
-    """Everything is said in plain values, so that no layer outlives this function: exitQgis would crash."""
+    """All results are plain values, so that no layer outlives this function: exitQgis would crash."""
     from qgis.core import QgsRasterLayer, QgsVectorLayer
 
     layer = QgsVectorLayer(source, "layer", "ogr") if kind == "vector" else QgsRasterLayer(source, "layer")

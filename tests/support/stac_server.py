@@ -44,7 +44,7 @@ def item(scene, day, assets, *, cloud=None, box=(8.9, 47.8, 9.2, 47.9), collecti
 
 
 class Door(ThreadingHTTPServer):
-    """Stands before a server and passes everything on; refuses the next `failures` requests with `status`."""
+    """Proxy of a server that passes everything on; refuses the next `failures` requests with `status`."""
 
     daemon_threads = True
 

@@ -11,12 +11,12 @@ from affine import Affine
 from rasterio.features import shapes
 
 from rsdetect.grid import Grid
-from rsdetect.monitoring.baseline import Baseline, Choice
+from rsdetect.monitoring.baseline import Baseline, BaselineScenes
 from rsdetect.monitoring.comparison import Region, Step
-from rsdetect.monitoring.intake import TakenScene
+from rsdetect.monitoring.ingest import IngestedScene
 from rsdetect.monitoring.job import ConfirmSection
-from rsdetect.monitoring.recheck import area_of, examine
-from rsdetect.monitoring.tracking import Player
+from rsdetect.monitoring.recheck import event_area, recheck_pixels
+from rsdetect.monitoring.tracking import EventTracker
 from rsdetect.percent import NOT_OBSERVED
 
 SIZE = 16
@@ -71,20 +71,20 @@ class Watched:
 
         def look(first, step, core, extent):
             pair = self.baseline_of(number_of[first.scene.id]), number_of[step.scene.id]
-            return examine(Percent(self.percent(*pair)), 50, core, extent, 0)
+            return recheck_pixels(Percent(self.percent(*pair)), 50, core, extent, 0)
 
-        player = Player(rules, look, lambda area: area_of(area, GRID))
+        tracker = EventTracker(rules, look, lambda area: event_area(area, GRID))
         for number in range(1, len(self.grounds)):
             clouded = bool(self.clouds[number].all())
-            scene = TakenScene(str(number), day(number), "", None, "", 1.0, clouded)
+            scene = IngestedScene(str(number), day(number), "", None, "", 1.0, clouded)
             number_of[scene.id] = number
             if clouded:
-                player.play(Step(scene, None, "", None, ()))
+                tracker.add_step(Step(scene, None, "", None, ()))
                 continue
             before = self.baseline_of(number)
-            baseline = Baseline(str(before), "", "", None, str(before), Choice((), 1))
-            player.play(Step(scene, baseline, "", None, self.regions(before, number)))
-        return player.history()
+            baseline = Baseline(str(before), "", "", None, str(before), BaselineScenes((), 1))
+            tracker.add_step(Step(scene, baseline, "", None, self.regions(before, number)))
+        return tracker.history()
 
     def regions(self, before, after):
         values = self.percent(before, after)

@@ -113,7 +113,7 @@ def test_the_site_is_what_its_script_makes(tmp_path):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A checkout in which the valley has been watched; what a test leaves there is nobody's business."""
+    """A checkout in which the valley has been watched; what a test leaves there is private to it."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(
         ROOT / "workflows", folder / "workflows", ignore=shutil.ignore_patterns("landuse", "__pycache__")
@@ -218,7 +218,7 @@ def systemd_analyze():
 
 
 def units(checkout, folder):
-    """The unit files with the checkout in the place of theirs."""
+    """The unit files with the path of the checkout."""
     for path in (checkout / "workflows" / "systemd").iterdir():
         (folder / path.name).write_text(path.read_text().replace("/opt/rsdetect", str(checkout)))
     return sorted(folder.iterdir())

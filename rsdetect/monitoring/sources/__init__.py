@@ -1,4 +1,4 @@
-"""Where scenes come from: a folder, a list, a STAC catalogue. A source names scenes; it opens none."""
+"""Sources of scenes: a folder, a table or a STAC catalogue. A source lists scenes and opens none."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from pathlib import Path
 from typing import assert_never
 
 from rsdetect.monitoring.job import FolderSource, ListSource, SourceSection, StacSource
-from rsdetect.monitoring.scenes import SceneFeed
+from rsdetect.monitoring.scene_refs import SceneFeed
 from rsdetect.monitoring.sources.folder import FolderOfScenes
 from rsdetect.monitoring.sources.table import TableOfScenes
 from rsdetect.paths import from_folder
 
-__all__ = ["make_source"]
+__all__ = ["make_feed"]
 
 
 def make_feed(section: SourceSection, folder: Path, aoi: Path | None = None) -> SceneFeed:
-    """The source that a job file describes.
+    """Make the feed of scenes for a job's source section.
 
     Parameters
     ----------
     folder
-        The folder that the job file lies in, from which its relative paths count.
+        Folder of the job file, where its relative paths start.
     aoi
-        The job's area of interest; a catalogue is asked for scenes that touch it.
+        The job's area of interest; a catalogue is searched for scenes that touch it.
 
     Raises
     ------
     InputError
-        The section says what cannot be; nothing was listed yet.
+        The section is invalid; nothing was listed yet.
     """
     if isinstance(section, FolderSource):
         return FolderOfScenes.from_section(section, folder)

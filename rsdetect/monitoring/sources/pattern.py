@@ -1,4 +1,4 @@
-"""A file name with its date: `{date:%Y%m%d}_*.tif`."""
+"""Pattern of file names with a date: `{date:%Y%m%d}_*.tif`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from rsdetect.errors import InputError
 
-# What each of strptime's codes can look like; those that depend on the language are left out.
+# Regular expressions of strptime's codes, without those that depend on the locale.
 _CODES = {
     "Y": r"\d{4}", "m": r"\d{2}", "d": r"\d{2}", "j": r"\d{3}", "y": r"\d{2}",
     "H": r"\d{2}", "M": r"\d{2}", "S": r"\d{2}", "f": r"\d{1,6}", "z": r"(?:Z|[+-]\d{2}:?\d{2})", "%": "%",
@@ -19,19 +19,19 @@ _DAY = ({"Y", "m", "d"}, {"y", "m", "d"}, {"Y", "j"}, {"y", "j"})
 
 @dataclass(frozen=True)
 class NameMatch:
-    """What a name says."""
+    """Match of a file name with a pattern."""
 
     taken: datetime  # with a time zone; UTC where the name has none
-    band: str | None  # what stands at {band}
-    rest: str  # the name with {band} in the place of the band: the same for all files of one scene
+    band: str | None  # value of {band}
+    rest: str  # the name with {band} instead of the band: equal for all files of a scene
 
 
 @dataclass(frozen=True)
 class NamePattern:
-    """Names with a date in them.
+    """Pattern of file names that contain a date.
 
-    `{date:FORMAT}` stands for the date in `strptime`'s codes, `{band}` for a band's name, `*` for anything
-    and `?` for one character, neither of them across folders.
+    `{date:FORMAT}` matches the date in `strptime` codes, `{band}` a band name, `*` any text and `?` one
+    character, both within one folder.
     """
 
     text: str
@@ -41,17 +41,17 @@ class NamePattern:
 
     @classmethod
     def parse(cls, text: str) -> NamePattern:
-        """Read a pattern.
+        """Parse a pattern of file names.
 
         Raises
         ------
         InputError
-            It has no date, more than one, or a code or field that is not known.
+            It has no date, more than one, or an unknown code or field.
         """
         date_format = None
         parts, fields, end = [], [], 0
         for match in _FIELD.finditer(text):
-            parts.append(_wildcards(text[end : match.start()]))
+            parts.append(_wildcard_regex(text[end : match.start()]))
             end = match.end()
             fields.append(match["name"])
             if match["name"] == "date":
@@ -59,11 +59,12 @@ class NamePattern:
                 parts.append(f"(?P<date>{_date_regex(text, date_format)})")
             else:
                 parts.append("(?P<band>[^/]+?)")
-        parts.append(_wildcards(text[end:]))
+        parts.append(_wildcard_regex(text[end:]))
         unknown = [name for name in fields if name not in ("date", "band")]
         if unknown:
             raise InputError(
-                f"the pattern {text!r} has a field {unknown[0]!r}; there are {{date:...}} and {{band}}."
+                f"the pattern {text!r} has an unknown field {unknown[0]!r}; "
+                f"known are {{date:...}} and {{band}}."
             )
         if date_format is None:
             raise InputError(f"the pattern {text!r} has no date; write it as {{date:%Y%m%d}}_*.tif.")
@@ -73,11 +74,11 @@ class NamePattern:
 
     @property
     def has_folders(self) -> bool:
-        """True when the names have folders before them."""
+        """True if the pattern contains folders."""
         return "/" in self.text
 
     def match(self, name: str) -> NameMatch | None:
-        """What `name` (with / between folders) says; None where it does not fit or has no such day."""
+        """Match `name` (folders separated by /) with the pattern; None without a match or valid date."""
         found = self.regex.fullmatch(name)
         if found is None:
             return None
@@ -93,21 +94,23 @@ class NamePattern:
         return NameMatch(taken, found["band"], f"{name[:start]}{{band}}{name[stop:]}")
 
 
-def _wildcards(text: str) -> str:
+def _wildcard_regex(text: str) -> str:
+    """Regular expression of a pattern's text between fields."""
     if "{" in text or "}" in text:
-        raise InputError(f"the pattern has a brace without its other half in {text!r}.")
+        raise InputError(f"the pattern has an unmatched brace in {text!r}.")
     return "".join({"*": "[^/]*", "?": "[^/]"}.get(sign, re.escape(sign)) for sign in text)
 
 
 def _date_regex(pattern: str, date_format: str) -> str:
+    """Regular expression of a pattern's date format."""
     parts = re.split(r"%(.)", date_format)
     codes = parts[1::2]
     for code in codes:
         if code not in _CODES:
             raise InputError(
-                f"the pattern {pattern!r} has a date with %{code}; there are %{', %'.join(_CODES)}."
+                f"the pattern {pattern!r} has a date with %{code}; known are %{', %'.join(_CODES)}."
             )
     if not any(day <= set(codes) for day in _DAY):
-        raise InputError(f"the date in the pattern {pattern!r} is no whole day; write {{date:%Y%m%d}}.")
+        raise InputError(f"the date in the pattern {pattern!r} is not a full date; write {{date:%Y%m%d}}.")
     texts = [re.escape(part) for part in parts[::2]]
     return texts[0] + "".join(_CODES[code] + text for code, text in zip(codes, texts[1:], strict=True))

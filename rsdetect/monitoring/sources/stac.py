@@ -1,4 +1,4 @@
-"""Scenes of a STAC catalogue: a static one, read item by item, or an API, which is asked."""
+"""STAC scenes: the items of a static catalogue or of an API with search."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from shapely.geometry import shape
 
 from rsdetect.errors import InputError
 from rsdetect.monitoring.job import StacSource
-from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.monitoring.sources.stac_client import CatalogueDoor, require_stac
+from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.sources.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.handles import one_line
 from rsdetect.scenes.quality import mask_meaning
@@ -27,30 +27,30 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StacScenes:
-    """The items of a catalogue that the job wants."""
+    """STAC scenes of a job: the items that match its section."""
 
     section: StacSource
-    url: str  # address or path of the catalogue
-    aoi: Path | None = None  # polygons; an item that does not touch them is left out
+    url: str  # URL or path of the catalogue
+    aoi: Path | None = None  # polygons; items that do not touch them are left out
 
     def list_scenes(self) -> Sequence[SceneRef]:
-        """Every item of the collections and dates that touches the area and is not too cloudy.
+        """List the STAC items that match collections, dates, area and cloud cover.
 
         Raises
         ------
         InputError
-            There is no such catalogue or collection, no item at all, or none has the assets.
+            The catalogue or collection does not exist, no item matches, or none has the assets.
         JobInterrupted
-            The catalogue does not answer, or broke off.
+            The catalogue does not respond, or the connection was lost.
         """
         require_stac()
-        area = None if self.aoi is None else _area(self.aoi)
+        area = None if self.aoi is None else _aoi_in_degrees(self.aoi)
         wanted = self.section
-        door = CatalogueDoor(self.url)
+        door = StacCatalogue(self.url)
         found = door.items(wanted.collections, None if area is None else area.bounds, self._dates())
         items = [item for item in found if self._is_wanted(item, area)]
         if not items:
-            raise InputError(f"{self.url} holds no item{self._in_words()}.")
+            raise InputError(f"{self.url} has no item{self._filter_text()}.")
         whole = [item for item in items if self._has_assets(item)]
         if not whole:
             keys = ", ".join(sorted(items[0].assets))
@@ -61,6 +61,7 @@ class StacScenes:
         return [self._scene(item) for item in clear]
 
     def _dates(self) -> tuple[datetime | None, datetime | None]:
+        """First and last moment of the STAC search; None = open."""
         since, until = self.section.since, self.section.until
         return (
             None if since is None else datetime.combine(since, time.min, UTC),
@@ -68,11 +69,11 @@ class StacScenes:
         )
 
     def _is_wanted(self, item: Any, area: Any) -> bool:
-        """What the server was asked for already, and what no server can be relied upon to do."""
+        """True if a STAC item matches the filters; repeats those of the server, which some ignore."""
         wanted = self.section
         if wanted.collections and item.collection_id not in wanted.collections:
             return False
-        taken, (since, until) = _taken(item), self._dates()
+        taken, (since, until) = _item_datetime(item), self._dates()
         if taken is None or (since and taken < since) or (until and taken > until):
             return False
         if any(item.properties.get(key) != value for key, value in wanted.where.items()):
@@ -80,39 +81,44 @@ class StacScenes:
         return area is None or item.geometry is None or bool(shape(item.geometry).intersects(area))
 
     def _keys(self) -> tuple[str, ...]:
+        """Keys of the STAC assets that a scene needs: bands and mask."""
         mask = self.section.mask_asset
         return (*self.section.assets, *((mask,) if mask else ()))
 
     def _has_assets(self, item: Any) -> bool:
+        """True if a STAC item has all assets; logs the missing ones."""
         missing = [key for key in self._keys() if key not in item.assets]
         if missing:
             _log.warning(f"{item.id} is left out: it has no asset {', '.join(missing)}.")
         return not missing
 
     def _is_too_cloudy(self, item: Any) -> bool:
+        """True if a STAC item's cloud cover exceeds the maximum."""
         cover = item.properties.get("eo:cloud_cover")
         most = self.section.max_cloud
         return most is not None and cover is not None and float(cover) > most
 
     def _scene(self, item: Any) -> SceneRef:
-        taken = _taken(item)
+        """Scene reference for a STAC item."""
+        taken = _item_datetime(item)
         assert taken is not None, item.id
         mask = self.section.mask_asset
         meaning = mask_meaning(self.section.mask_kind, mask or "")
         return SceneRef(
-            # Two collections may hold the same scene at two levels, under one id.
+            # Two collections may contain a scene at two processing levels under one id.
             id=f"{item.collection_id}/{item.id}" if len(self.section.collections) != 1 else item.id,
             taken=taken,
-            files=tuple(_place(item, key) for key in self.section.assets),
-            band_names=_band_names(item, self.section.assets),
-            mask=_place(item, mask) if mask else None,
+            files=tuple(_asset_path(item, key) for key in self.section.assets),
+            band_names=_asset_band_names(item, self.section.assets),
+            mask=_asset_path(item, mask) if mask else None,
             mask_values=meaning.values,
             mask_bits=meaning.bits,
-            nodata=_nodata(item, self.section.assets),
+            nodata=_asset_nodata(item, self.section.assets),
             source=str(item.get_self_href() or f"{self.url}#{item.id}"),
         )
 
-    def _in_words(self) -> str:
+    def _filter_text(self) -> str:
+        """Filters of the STAC section as text for messages."""
         wanted = self.section
         parts = [f" of {', '.join(wanted.collections)}"] if wanted.collections else []
         parts += [f" in {self.aoi}"] if self.aoi else []
@@ -122,54 +128,55 @@ class StacScenes:
         return "".join(parts)
 
 
-def _taken(item: Any) -> datetime | None:
-    """When; the start, where an item spans a time."""
+def _item_datetime(item: Any) -> datetime | None:
+    """Acquisition time of a STAC item; the start if it spans a period."""
     found: datetime | None = item.datetime or item.common_metadata.start_datetime
     if found is None:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _nodata(item: Any, keys: Sequence[str]) -> float | None:
-    """The one value that the catalogue gives for all of these assets."""
+def _asset_nodata(item: Any, keys: Sequence[str]) -> float | None:
+    """Nodata value common to all of these STAC assets; None where they differ."""
     values = {declared_nodata(item.assets[key]) for key in keys}
     return values.pop() if len(values) == 1 else None
 
 
-def _place(item: Any, key: str) -> str:
+def _asset_path(item: Any, key: str) -> str:
+    """GDAL path of a STAC asset."""
     return as_gdal_path(str(item.assets[key].get_absolute_href() or item.assets[key].href))
 
 
-def _band_names(item: Any, keys: Sequence[str]) -> tuple[str, ...]:
-    """Common names where the catalogue gives them, else the assets' keys; () for one file of many bands."""
-    described = [_bands(item.assets[key]) for key in keys]
+def _asset_band_names(item: Any, keys: Sequence[str]) -> tuple[str, ...]:
+    """Common names of the STAC assets' bands, else the assets' keys; () for one file with several bands."""
+    described = [_asset_common_names(item.assets[key]) for key in keys]
     if len(keys) == 1 and len(described[0]) != 1:
         return tuple(described[0]) if all(described[0]) else ()
     for key, bands in zip(keys, described, strict=True):
         if len(bands) > 1:
             raise InputError(
-                f"the asset {key!r} of {item.id} holds {len(bands)} bands; name it alone, or take "
-                "assets of one band."
+                f"the asset {key!r} of {item.id} has {len(bands)} bands; give it alone, or use "
+                "assets with one band."
             )
     return tuple(
         (bands[0] if bands and bands[0] else key).lower() for key, bands in zip(keys, described, strict=True)
     )
 
 
-def _bands(asset: Any) -> list[str]:
-    """The common name of each band of an asset, "" where it has none; by STAC 1.1 or the eo extension."""
-    told: Iterable[dict[str, Any]] = (
+def _asset_common_names(asset: Any) -> list[str]:
+    """Common name per band of a STAC asset, "" without one; by STAC 1.1 or the eo extension."""
+    described: Iterable[dict[str, Any]] = (
         asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or ()
     )
-    return [str(band.get("eo:common_name") or band.get("common_name") or "").lower() for band in told]
+    return [str(band.get("eo:common_name") or band.get("common_name") or "").lower() for band in described]
 
 
-def _area(path: Path) -> Any:
-    """The area of interest in longitude and latitude."""
+def _aoi_in_degrees(path: Path) -> Any:
+    """Read the area of interest for a STAC search, in longitude and latitude."""
     try:
         frame = geopandas.read_file(path)
     except Exception as error:
         raise InputError(f"{path} cannot be opened as polygons: {one_line(error)}.") from error
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
-        raise InputError(f"{path} names no CRS, and a catalogue is asked in longitude and latitude.")
+        raise InputError(f"{path} has no CRS, but a catalogue is searched in longitude and latitude.")
     return shapely.union_all(shapely.make_valid(frame.to_crs("EPSG:4326").geometry.to_numpy()))

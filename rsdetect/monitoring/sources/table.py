@@ -1,9 +1,8 @@
-"""A table of scenes, as CSV or GeoParquet.
+"""Table of scenes, as CSV or GeoParquet.
 
-Either one scene a line (`scene`, `date`, and where wanted `mask`, `id`), or one pair a line (`before`,
-`after`, `before_date`, `after_date`, and where wanted `before_mask`, `after_mask`), whose scenes are taken
-one by one. A date that is not given is looked for in the file's name. A relative path counts from the folder
-that the table lies in.
+A row is either one scene (`scene`, `date`, and optionally `mask`, `id`), or one pair (`before`, `after`,
+`before_date`, `after_date`, and optionally `before_mask`, `after_mask`), whose scenes are listed singly.
+Missing dates are taken from the file names. Relative paths start at the table's folder.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
-from rsdetect.monitoring.scenes import SceneRef
+from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.paths import from_folder
 from rsdetect.scenes.dates import date_in_name
 
@@ -28,19 +27,19 @@ _PARQUET = (".parquet", ".geoparquet")
 
 @dataclass(frozen=True)
 class TableOfScenes:
-    """The scenes that a table names."""
+    """Table of scenes: the scenes listed in a CSV or GeoParquet file."""
 
     path: Path
 
     def list_scenes(self) -> Sequence[SceneRef]:
-        """Every scene of the table, each once.
+        """List the scenes of the table, each once.
 
         Raises
         ------
         InputError
-            The table cannot be read, lacks a column or a date, or says two things of one scene.
+            The table cannot be read, lacks a column or a date, or contradicts itself on a scene.
         """
-        rows = _parquet(self.path) if self.path.suffix.lower() in _PARQUET else _csv(self.path)
+        rows = _parquet_rows(self.path) if self.path.suffix.lower() in _PARQUET else _csv_rows(self.path)
         if not rows:
             raise InputError(f"{self.path} lists no scene.")
         columns = set(rows[0][1])
@@ -51,36 +50,39 @@ class TableOfScenes:
             )
         scenes: dict[str, SceneRef] = {}
         for line, row in rows:
-            for found in self._scenes(f"{self.path}, {line}", row):
+            for found in self._row_scenes(f"{self.path}, {line}", row):
                 other = scenes.setdefault(found.id, found)
                 if (other.taken, other.files, other.mask) != (found.taken, found.files, found.mask):
-                    raise InputError(f"{found.source} says something else of {found.id} than {other.source}.")
+                    raise InputError(f"{found.source} contradicts {other.source} on {found.id}.")
         return list(scenes.values())
 
-    def _scenes(self, line: str, row: dict[str, str]) -> Iterable[SceneRef]:
+    def _row_scenes(self, line: str, row: dict[str, str]) -> Iterable[SceneRef]:
+        """Scene references of a row: one, or the two of a pair."""
         if "scene" in row:
-            yield self._scene(
+            yield self._row_scene(
                 line, row.get("id", ""), *(row.get(key, "") for key in ("scene", "date", "mask"))
             )
             return
         for which in ("before", "after"):
             keys = (which, f"{which}_date", f"{which}_mask")
-            yield self._scene(line, "", *(row.get(key, "") for key in keys))
+            yield self._row_scene(line, "", *(row.get(key, "") for key in keys))
 
-    def _scene(self, line: str, name: str, file: str, day: str, mask: str) -> SceneRef:
+    def _row_scene(self, line: str, name: str, file: str, day: str, mask: str) -> SceneRef:
+        """Scene reference of a row's columns."""
         if not file:
             raise InputError(f"{line} names no scene.")
         folder = self.path.absolute().parent
         return SceneRef(
             id=name or file,
-            taken=_taken(line, day or date_in_name(file) or ""),
+            taken=_row_datetime(line, day or date_in_name(file) or ""),
             files=(from_folder(file, folder),),
             mask=from_folder(mask, folder) if mask else None,
             source=line,
         )
 
 
-def _csv(path: Path) -> list[tuple[str, dict[str, str]]]:
+def _csv_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Rows of a CSV table, each with its line number as text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -94,7 +96,8 @@ def _csv(path: Path) -> list[tuple[str, dict[str, str]]]:
     ]
 
 
-def _parquet(path: Path) -> list[tuple[str, dict[str, str]]]:
+def _parquet_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Rows of a GeoParquet table, each with its number as text."""
     import geopandas
 
     try:
@@ -106,22 +109,25 @@ def _parquet(path: Path) -> list[tuple[str, dict[str, str]]]:
     known = [column for column in frame.columns if column.lower() in (*_SCENE, *_PAIR)]
     rows = frame[known].rename(columns=str.lower).to_dict("records")
     return [
-        (f"row {number}", {key: _as_text(value) for key, value in row.items()})
+        (f"row {number}", {key: _cell_text(value) for key, value in row.items()})
         for number, row in enumerate(rows, 1)
     ]
 
 
-def _as_text(value: object) -> str:
-    """What a cell says; nothing where it is empty, whatever that looks like in its column."""
+def _cell_text(value: object) -> str:
+    """Text of a table cell; empty for every kind of missing value."""
     if value is None or value != value:  # NaN and NaT are not equal to themselves
         return ""
     return value.isoformat() if isinstance(value, date) else str(value).strip()
 
 
-def _taken(line: str, text: str) -> datetime:
+def _row_datetime(line: str, text: str) -> datetime:
+    """Acquisition time in a table's row."""
     try:
         taken = datetime.fromisoformat(text)
     except ValueError:
-        told = f"{text!r} is no date" if text else "there is no date, neither here nor in the file's name"
-        raise InputError(f"{line}: {told}; write 2024-05-03 or 2024-05-03T10:20:00Z.") from None
+        problem = (
+            f"{text!r} is not a date" if text else "there is no date, neither here nor in the file's name"
+        )
+        raise InputError(f"{line}: {problem}; write 2024-05-03 or 2024-05-03T10:20:00Z.") from None
     return taken if taken.tzinfo is not None else taken.replace(tzinfo=UTC)

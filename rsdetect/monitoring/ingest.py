@@ -1,8 +1,8 @@
-"""Take scenes in: look at each one once, and bring it to a form in which it can be compared.
+"""Ingestion of scenes: each is examined once, and copied where it cannot be compared in place.
 
-A scene in one local file on the job's grid is used where it lies. One that comes in several files, lies
-elsewhere, or on another grid (with `align`) is copied: onto the job's grid, within the area of interest, its
-mask burnt in. So an address that expires, or a catalogue that drops an item, takes nothing away.
+A scene in one local file on the job's grid is used in place. A scene in several files, at a remote address or
+on another grid (with `align`) is copied: to the job's grid, within the area of interest, with its mask
+applied. Links that expire and items that a catalogue drops therefore do not affect later runs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import SceneRow
 from rsdetect.monitoring.rasters import write_raster
-from rsdetect.monitoring.scenes import SceneRef
-from rsdetect.monitoring.site import Site, band_names
+from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.site import Site, scene_band_names
 from rsdetect.scenes.alignment import describe_mismatch, offset_between
 from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
@@ -36,20 +36,20 @@ USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 
 
 @dataclass(frozen=True)
-class TakenScene:
-    """A scene that can be compared, or that says at least that nothing could be seen on its date."""
+class IngestedScene:
+    """Ingested scene: comparable, or clouded, which is an observation of nothing."""
 
     id: str
     taken: datetime
     path: str  # one file on the job's grid
-    mask: str | None  # None = the file itself says what is valid
+    mask: str | None  # None = the validity stored in the file
     fingerprint: str
-    valid_share: float  # of the pixels in the area of interest
-    clouded: bool  # too little is valid to compare it
+    valid_share: float  # valid share of the pixels in the area of interest
+    clouded: bool  # too few pixels are valid for a comparison
 
     @classmethod
-    def of(cls, row: SceneRow) -> TakenScene:
-        """What the journal knows of a scene that was taken in."""
+    def of(cls, row: SceneRow) -> IngestedScene:
+        """Ingested scene of a row of the journal."""
         found = row.content
         clouded = row.state == CLOUDED
         return cls(
@@ -58,32 +58,32 @@ class TakenScene:
 
     @property
     def is_complete(self) -> bool:
-        """True when every pixel in the area of interest is valid."""
+        """True if every pixel in the area of interest is valid."""
         return self.valid_share == 1.0
 
     @property
-    def is_there(self) -> bool:
-        """False when its files are gone."""
+    def is_on_disk(self) -> bool:
+        """False if a file of the ingested scene was removed."""
         return all(file_version(path) is not None for path in (self.path, self.mask) if path is not None)
 
 
 class SetAside(Exception):
-    """The scene cannot be compared, through no fault that waiting would mend."""
+    """Ingestion error: the scene cannot be compared, and a retry would not help."""
 
 
-def take_in(
+def ingest_scene(
     ref: SceneRef, known: SceneRow | None, site: Site, options: ScenesSection, copies: Path
 ) -> SceneRow:
-    """Look at a scene, unless it is `known` as it is now."""
-    fingerprint = _fingerprint(ref, site, options)
+    """Ingest a scene, unless `known` is its row and still up to date."""
+    fingerprint = _ingest_fingerprint(ref, site, options)
     if known is not None and known.fingerprint != fingerprint:
         known = None
-    if known is not None and (known.state == SET_ASIDE or _is_settled(known)):
+    if known is not None and (known.state == SET_ASIDE or _is_ingested(known)):
         return known
     attempts = 0 if known is None else known.attempts
     state, reason, content = USABLE, "", {}
     try:
-        content = _look_at(ref, site, options, copies / f"{fingerprint}.tif")
+        content = _ingest_content(ref, site, options, copies / f"{fingerprint}.tif")
         if content["valid_share"] < options.min_valid or content["valid_share"] == 0:
             state, reason = CLOUDED, f"{content['valid_share']:.1%} of its pixels are valid"
     except (SetAside, DoubtError) as error:
@@ -93,29 +93,31 @@ def take_in(
     return SceneRow(ref.id, ref.taken, fingerprint, state, reason, content, attempts, listed=True)
 
 
-def _is_settled(row: SceneRow) -> bool:
-    return row.state != FAILED and TakenScene.of(row).is_there
+def _is_ingested(row: SceneRow) -> bool:
+    """True if a scene need not be ingested again."""
+    return row.state != FAILED and IngestedScene.of(row).is_on_disk
 
 
-def _look_at(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> dict[str, Any]:
+def _ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> dict[str, Any]:
+    """Examine a scene, copy it where needed, and return its journal content."""
     headers = [read_header(path) for path in ref.files]
     settle_doubts([doubt for header in headers for doubt in header.doubts], options.accept)
-    names = band_names(ref, headers)
+    names = scene_band_names(ref, headers)
     if len(names) != len(site.names) or (all(names) and all(site.names) and names != site.names):
-        raise SetAside(f"its bands are {_listed(names)}, and the job's {_listed(site.names)}")
-    warp = _warp(ref, headers, site.grid, options)
-    mask = _mask(ref, options)
+        raise SetAside(f"its bands are {_band_list(names)}, those of the job {_band_list(site.names)}")
+    warp = _ingest_resampling(ref, headers, site.grid, options)
+    mask = _ingest_mask(ref, options)
     scenes = [
-        _scene(_declared(header, ref), bands, site.grid, how, mask, options.nodata)
-        for header, how, bands in zip(headers, warp, _bands(headers), strict=True)
+        _ingest_view(_with_declared_nodata(header, ref), bands, site.grid, how, mask, options.nodata)
+        for header, how, bands in zip(headers, warp, _ingest_band_numbers(headers), strict=True)
     ]
     content = {"files": list(ref.files), "source": ref.source, "names": list(names)}
-    if _needs_copy(ref, options, warp, names, headers):
-        tally = _Tally(site)
-        write_raster(copy, site.grid, site.names, tally.watched(_pieces(scenes, site)))
+    if _needs_ingest_copy(ref, options, warp, names, headers):
+        tally = _ValidShare(site)
+        write_raster(copy, site.grid, site.names, tally.counting(_ingest_blocks(scenes, site)))
         return content | {"path": str(copy), "mask": None, "valid_share": tally.share}
-    tally = _Tally(site)
-    for _ in tally.watched(_pieces(scenes, site)):
+    tally = _ValidShare(site)
+    for _ in tally.counting(_ingest_blocks(scenes, site)):
         pass
     return content | {
         "path": str(Path(ref.files[0]).absolute()),
@@ -124,14 +126,17 @@ def _look_at(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> d
     }
 
 
-class _Tally:
-    """Counts valid pixels as they go by."""
+class _ValidShare:
+    """Counter of valid pixels in ingested blocks."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._seen = self._valid = 0
 
-    def watched(self, pieces: Iterator[tuple[Window, Float32Array]]) -> Iterator[tuple[Window, Float32Array]]:
+    def counting(
+        self, pieces: Iterator[tuple[Window, Float32Array]]
+    ) -> Iterator[tuple[Window, Float32Array]]:
+        """Pass blocks through, and count their valid pixels in the area of interest."""
         for window, values in pieces:
             aoi = self._site.aoi
             inside = np.ones(window.shape, dtype=bool) if aoi is None else inside_aoi(aoi, window)
@@ -145,8 +150,8 @@ class _Tally:
         return self._valid / self._seen if self._seen else 0.0
 
 
-def _pieces(scenes: list[Scene], site: Site) -> Iterator[tuple[Window, Float32Array]]:
-    """The site's blocks with the values of all bands, NaN where one of them is not valid."""
+def _ingest_blocks(scenes: list[Scene], site: Site) -> Iterator[tuple[Window, Float32Array]]:
+    """Blocks of the site with the values of all bands, NaN where one band is invalid."""
     for window in site.blocks():
         parts = [read_scene(scene, window) for scene in scenes]
         valid = np.logical_and.reduce([usable for _, usable in parts])
@@ -154,27 +159,29 @@ def _pieces(scenes: list[Scene], site: Site) -> Iterator[tuple[Window, Float32Ar
         yield window, np.where(valid, values, np.float32(np.nan))
 
 
-def _warp(ref: SceneRef, headers: list[Header], grid: Grid, options: ScenesSection) -> list[str | None]:
-    """How each file comes onto the grid: None = it lies there."""
+def _ingest_resampling(
+    ref: SceneRef, headers: list[Header], grid: Grid, options: ScenesSection
+) -> list[str | None]:
+    """Resampling by which each file of an ingested scene is warped; None = it lies on the grid."""
     how: list[str | None] = [
         None if offset_between(grid, header.grid) is not None else options.resampling for header in headers
     ]
     if how[0] is not None and not options.align:
         what = describe_mismatch(grid, headers[0].grid)
-        raise SetAside(f"it lies on another grid than the job ({what}); align: true would warp it")
+        raise SetAside(f"its grid differs from the job's ({what}); align: true would warp it")
     if any(how) and grid.crs is None:
-        raise SetAside("it lies on another grid, and without a CRS it cannot be aligned")
+        raise SetAside("its grid differs from the job's, and without a CRS it cannot be aligned")
     return how
 
 
-def _declared(header: Header, ref: SceneRef) -> Header:
-    """The header with the nodata value of the catalogue, where the file declares none and has no mask."""
+def _with_declared_nodata(header: Header, ref: SceneRef) -> Header:
+    """Header of an ingested file with the catalogue's nodata, if the file declares none and has no mask."""
     if ref.nodata is None or header.has_mask:
         return header
     return replace(header, nodata=ref.nodata, nodatas=(ref.nodata,) * len(header.dtypes))
 
 
-def _scene(
+def _ingest_view(
     header: Header,
     bands: tuple[int, ...],
     grid: Grid,
@@ -182,6 +189,7 @@ def _scene(
     mask: MaskFile | None,
     nodata: Nodata,
 ) -> Scene:
+    """Scene of one ingested file on the job's grid, by offset or warp."""
     offset = offset_between(grid, header.grid) if warp is None else (0, 0)
     assert offset is not None
     return Scene(
@@ -197,20 +205,22 @@ def _scene(
     )
 
 
-def open_taken(scene: TakenScene, site: Site, options: ScenesSection) -> Scene:
-    """A scene that was taken in, all its bands, ready to be read on the job's grid."""
+def open_ingested(scene: IngestedScene, site: Site, options: ScenesSection) -> Scene:
+    """Open an ingested scene with all its bands, to be read on the job's grid."""
     header = read_header(scene.path)
     mask = None
     if scene.mask is not None:
         mask = MaskFile(scene.mask, file_version(scene.mask), options.mask_values, options.mask_bits)
-    return _scene(header, header.usable, site.grid, None, mask, options.nodata)
+    return _ingest_view(header, header.usable, site.grid, None, mask, options.nodata)
 
 
-def _bands(headers: list[Header]) -> list[tuple[int, ...]]:
+def _ingest_band_numbers(headers: list[Header]) -> list[tuple[int, ...]]:
+    """Band numbers taken from each file of a scene: all of one file, the first of several."""
     return [header.usable for header in headers] if len(headers) == 1 else [(1,)] * len(headers)
 
 
-def _mask(ref: SceneRef, options: ScenesSection) -> MaskFile | None:
+def _ingest_mask(ref: SceneRef, options: ScenesSection) -> MaskFile | None:
+    """Mask of a scene with the values and bits of its source, else those of the job."""
     if ref.mask is None:
         return None
     values, bits = ref.mask_values, ref.mask_bits
@@ -219,13 +229,14 @@ def _mask(ref: SceneRef, options: ScenesSection) -> MaskFile | None:
     return MaskFile(ref.mask, file_version(ref.mask), values, bits)
 
 
-def _needs_copy(
+def _needs_ingest_copy(
     ref: SceneRef,
     options: ScenesSection,
     warp: list[str | None],
     names: tuple[str, ...],
     headers: list[Header],
 ) -> bool:
+    """True if a scene cannot be compared in place and must be copied."""
     own_mask = bool(ref.mask_values or ref.mask_bits) and (ref.mask_values, ref.mask_bits) != (
         options.mask_values,
         options.mask_bits,
@@ -236,17 +247,18 @@ def _needs_copy(
     return len(headers) > 1 or any(warp) or own_mask or elsewhere or renamed or declared
 
 
-def _fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str:
-    """16 hexadecimal digits that change when the files, or how they are read, do.
+def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str:
+    """Fingerprint of an ingested scene: 16 hex digits that change with its files and with how they are read.
 
-    What follows a question mark in an address is left out: keys to a store change from hour to hour.
+    The query of an address is left out, because the signatures of object stores change from hour to hour.
     """
     files = [(path.partition("?")[0], file_version(path)) for path in (*ref.files, *([ref.mask or ""]))]
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude"})
-    told = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
-    return hash_json([*told, site.aoi_hash, ref.nodata])
+    parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
+    return hash_json([*parts, site.aoi_hash, ref.nodata])
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _band_list(names: tuple[str, ...]) -> str:
+    """Names of bands as text, or their number where a name is missing."""
     return ", ".join(names) if all(names) else f"{len(names)} without names"

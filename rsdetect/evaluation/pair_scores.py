@@ -1,4 +1,4 @@
-"""Scores one labelled pair through the pipeline that users run, and counts what came out."""
+"""Scores of one labelled pair: run through the pipeline of users, and counted."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rsdetect.detectors.base import Detector
 from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import describe
 from rsdetect.devices import usable_cores
-from rsdetect.evaluation.objects import count_edges, count_objects
-from rsdetect.evaluation.shift import with_shift
+from rsdetect.evaluation.misregistration import misregister
+from rsdetect.evaluation.object_counts import count_edges, count_objects
 from rsdetect.evaluation.tally import Tally
 from rsdetect.grid import Window
 from rsdetect.jobs.options import PolygonOptions
@@ -27,75 +27,78 @@ from rsdetect.regions.areas import metres_per_unit
 from rsdetect.scenes.pair import Pair
 from rsdetect.scoring.windows import plan_windows, score_windows
 
-_WORST_PX = 256  # edge of the tiles that are shown
-WORST = 3  # tiles of a pair that are kept
+_WORST_PX = 256  # edge of the tiles on the page
+WORST = 3  # number of worst tiles kept per pair
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A labelled pair whose headers have been looked at."""
+class OpenedPair:
+    """Labelled pair with its headers read, ready to be scored."""
 
     labelled: LabelledPair
     pair: Pair
 
     @property
     def pixels(self) -> int:
-        """Pixels that both scenes cover."""
+        """Number of pixels in the overlap of both scenes."""
         return self.pair.grid.height * self.pair.grid.width
 
 
 @dataclass(frozen=True)
 class BadTile:
-    """A tile with much that is wrong."""
+    """Tile of a scored pair with many wrong pixels."""
 
-    opened: Opened
+    opened: OpenedPair
     window: Window
     percent: NDArray[np.uint8]  # (height, width), 255 = not observed
-    truth: NDArray[np.uint8]  # (height, width), 1 changed, 0 unchanged, 255 not labelled
+    truth: NDArray[np.uint8]  # (height, width), 1 changed, 0 unchanged, 255 unlabelled
     wrong_px: int
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A scored pair."""
+class ScoredPair:
+    """Scored pair: its counts, its worst tiles, and the provenance of the scorer."""
 
-    opened: Opened
+    opened: OpenedPair
     provenance: dict[str, Any]  # of the scorer
     tally: Tally
     worst: tuple[BadTile, ...]
 
     @property
     def threshold(self) -> float:
-        """At which change counts as found, the detector's own."""
+        """Threshold of the detector for the pair."""
         return float(self.provenance["threshold"])
 
 
 def measure_pair(
-    opened: Opened, detector: Detector, shifts_px: tuple[float, ...], progress: Progress
-) -> Measured:
-    """Score a pair, and again with its after scene moved by each of `shifts_px`; count.
+    opened: OpenedPair, detector: Detector, shifts_px: tuple[float, ...], progress: Progress
+) -> ScoredPair:
+    """Score a pair and count; repeat with a synthetic misregistration for each of `shifts_px`.
 
-    The truth and the percents of the whole pair are held in memory, at most some twenty bytes a pixel.
+    Truth and percent of the whole pair are kept in memory, up to 20 bytes per pixel.
 
     Raises
     ------
     InputError
         No pixel is valid on both dates.
     ReadError, SourceUnavailable
-        A scene or the label broke while it was read.
+        A scene or the label failed while it was read.
     """
     truth = opened.labelled.truth(opened.pair)
-    percent, provenance = _score(opened.pair, detector, progress)
+    percent, provenance = _score_pair_percent(opened.pair, detector, progress)
     shifted = [
-        _counts(_score(with_shift(opened.pair, shift), detector, progress)[0], truth) for shift in shifts_px
+        _pair_counts(_score_pair_percent(misregister(opened.pair, shift), detector, progress)[0], truth)
+        for shift in shifts_px
     ]
     level = PolygonOptions().level(provenance["threshold"])
-    tally = _tally(opened.pair, percent, truth, level, shifted)
-    return Measured(opened, provenance, tally, tuple(_worst(opened, percent, truth, level)))
+    tally = _pair_tally(opened.pair, percent, truth, level, shifted)
+    return ScoredPair(opened, provenance, tally, tuple(_worst_tiles(opened, percent, truth, level)))
 
 
-def _score(pair: Pair, detector: Detector, progress: Progress) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """Whole percent of the pair, as its raster would hold it, and what the scorer tells of itself."""
+def _score_pair_percent(
+    pair: Pair, detector: Detector, progress: Progress
+) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Score a pair in integer percent, as in its raster, and return the scorer's provenance."""
     cores = usable_cores()
     scorer = fit_detector(detector, Scan(pair, cores))
     plan = plan_windows(pair, scorer)
@@ -108,15 +111,17 @@ def _score(pair: Pair, detector: Detector, progress: Progress) -> tuple[NDArray[
     return percent, describe(detector, scorer)
 
 
-def _counts(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Counts:
+def _pair_counts(percent: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Counts:
+    """Counts of a pair's changed and unchanged pixels by percent."""
     labelled = (truth <= 1) & (percent != NOT_OBSERVED)
     return Counts.of_steps(percent, truth == 1, labelled, PERCENT)
 
 
-def _tally(
+def _pair_tally(
     pair: Pair, percent: NDArray[np.uint8], truth: NDArray[np.uint8], level: int, shifted: list[Counts]
 ) -> Tally:
-    counts = _counts(percent, truth)
+    """Tally of a scored pair."""
+    counts = _pair_counts(percent, truth)
     labelled = (truth <= 1) & (percent != NOT_OBSERVED)
     changed, marked = labelled & (truth == 1), labelled & (percent >= level)
     pixels, is_quiet = int(labelled.sum()), not (truth == 1).any()
@@ -130,15 +135,15 @@ def _tally(
         shifted_changed=of_shifts[0],
         shifted_unchanged=of_shifts[1],
         pixels=np.asarray(pixels),
-        area_m2=np.asarray(pixels * _pixel_area_m2(pair)),
+        area_m2=np.asarray(pixels * _pair_pixel_area_m2(pair)),
         quiet_pixels=np.asarray(pixels * is_quiet),
         quiet_alarms=np.asarray(int(marked.sum()) * is_quiet),
         **{name: np.asarray(number) for name, number in whole.items()},
     )
 
 
-def _pixel_area_m2(pair: Pair) -> float:
-    """Of a pixel in the middle; NaN without a CRS."""
+def _pair_pixel_area_m2(pair: Pair) -> float:
+    """Area of a pixel in the middle of the pair; NaN without a CRS."""
     grid = pair.grid
     if grid.crs is None:
         return float("nan")
@@ -147,10 +152,10 @@ def _pixel_area_m2(pair: Pair) -> float:
     return grid.pixel_area * east * north
 
 
-def _worst(
-    opened: Opened, percent: NDArray[np.uint8], truth: NDArray[np.uint8], level: int
+def _worst_tiles(
+    opened: OpenedPair, percent: NDArray[np.uint8], truth: NDArray[np.uint8], level: int
 ) -> Iterator[BadTile]:
-    """The tiles with the most wrong pixels, if there are any."""
+    """Tiles of a pair with the most wrong pixels, if any."""
     wrong = (truth <= 1) & (percent != NOT_OBSERVED) & ((percent >= level) != (truth == 1))
     windows = opened.pair.grid.window.blocks(_WORST_PX)
     ranked = sorted(

@@ -1,7 +1,7 @@
-"""The log of looks: each time that a part kept for reporting was evaluated, and what was found.
+"""Log of looks: each evaluation of a part reserved for reporting, with its figures.
 
-A part that is evaluated as often as one likes, and chosen by, is no test any more. The log shows how often it
-was, by which code and weights, and why. One JSON object a line.
+A part that is evaluated without limit, and used for choices, is no longer a test set. The log records how
+often it was evaluated, with which code and weights, and why. One JSON object per line.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _DIGITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Log:
-    """Where a look is logged, and why it is taken."""
+class LookLog:
+    """Log of looks: its file, and the reason for the next entry."""
 
     path: Path
     reason: str
     code: str  # see `code_version`
 
     def append(self, evaluation: Evaluation) -> None:
-        """Add a row. Nothing of the evaluation is written or shown before.
+        """Append an evaluation to the log of looks, before any of it is written or shown.
 
         Raises
         ------
         OutputError
-            The file cannot be written.
+            The log cannot be written.
         """
         row = plain(
             {
@@ -62,12 +62,12 @@ class Log:
                     source.name: {
                         "scenes": len(source.scenes),
                         "places": source.places,
-                        **_rounded(source.figures),
+                        **_logged_figures(source.figures),
                     }
                     for source in evaluation.sources
                 },
-                "macro": _rounded(evaluation.macro),
-                "macro_several": _rounded(evaluation.macro_several),
+                "macro": _logged_figures(evaluation.macro),
+                "macro_several": _logged_figures(evaluation.macro_several),
             }
         )
         try:
@@ -77,58 +77,58 @@ class Log:
             raise OutputError(f"the log of looks {self.path} cannot be written: {error.strerror}.") from error
 
 
-def log_of(split: Split, path: Path, part: str, reason: str | None) -> Log | None:
-    """Where the evaluation of a part is logged, tried before hours of work; None = nowhere.
+def open_look_log(split: Split, path: Path, part: str, reason: str | None) -> LookLog | None:
+    """Open the log of looks for the evaluation of a part, checked in advance; None = not logged.
 
     Raises
     ------
     InputError
-        The part is kept for reporting and no reason is given, there is no such part, or the log cannot be
-        written.
+        The part is reserved for reporting and no reason is given, the part does not exist, or the log cannot
+        be written.
     """
     if part not in split.parts:
-        raise InputError(f"`part` {part!r} is none of the parts of {path}: {', '.join(split.parts)}.")
+        raise InputError(f"`part` {part!r} is not one of the parts of {path}: {', '.join(split.parts)}.")
     if reason is None:
         if part in split.reporting:
             raise InputError(
-                f"the part {part!r} of {path} is kept for reporting: give the reason as `log_look`, which "
+                f"the part {part!r} of {path} is reserved for reporting: give a reason as `log_look`, which "
                 f"logs the figures in {split.looks}."
             )
         return None
-    log = Log(path=path.parent / split.looks, reason=reason, code=code_version())
+    log = LookLog(path=path.parent / split.looks, reason=reason, code=code_version())
     if not log.path.parent.is_dir():
-        raise OutputError(f"there is no folder {log.path.parent} for the log of looks {log.path.name}.")
+        raise OutputError(f"the folder {log.path.parent} of the log of looks {log.path.name} does not exist.")
     if not os.access(log.path if log.path.exists() else log.path.parent, os.W_OK):
         raise OutputError(f"the log of looks {log.path} cannot be written.")
     return log
 
 
 def code_version() -> str:
-    """The commit of a checkout, with "+" where its code was changed since; else the version.
+    """Version of the code for the log of looks: the commit of a checkout, with "+" after local changes.
 
-    Only a file of the package that git itself knows speaks for a checkout: an installed package may lie
-    within the repository of another project.
+    Without a checkout, the release. A checkout is one whose git tracks the package: an installed package may
+    lie within the repository of another project.
     """
     folder = Path(rsdetect.__file__).parent
-    known = _git(folder, "ls-files", "--", "__init__.py")
-    commit = known and _git(folder, "rev-parse", "HEAD")
+    known = _git_output(folder, "ls-files", "--", "__init__.py")
+    commit = known and _git_output(folder, "rev-parse", "HEAD")
     if not commit:
         return version("rsdetect")
-    return commit + ("+" if _git(folder, "status", "--porcelain", "--", ".") else "")
+    return commit + ("+" if _git_output(folder, "status", "--porcelain", "--", ".") else "")
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    """What git says; nothing where it is not installed, or the folder is of no repository."""
+def _git_output(folder: Path, *arguments: str) -> str:
+    """Output of git for the log of looks; "" if git is missing or the folder is not in a repository."""
     git = shutil.which("git")
     if git is None:
         return ""
     command = [git, "-C", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (no user's words)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (fixed arguments)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _rounded(figures: dict[str, Interval]) -> dict[str, Any]:
-    """Figure -> value and the ends of its interval."""
+def _logged_figures(figures: dict[str, Interval]) -> dict[str, Any]:
+    """Rounded figures in the log of looks: value and ends of the interval."""
     return {
         name: [round(end, _DIGITS) for end in (figures[name].value, figures[name].low, figures[name].high)]
         for name in FIGURES

@@ -1,4 +1,4 @@
-"""The output folder of a job: where everything lies in it, and one run at a time."""
+"""Job folder: the paths in a job's output folder, and the lock that admits one run at a time."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from rsdetect.folders import HeldFolder
 
 @dataclass(frozen=True)
 class JobFolder:
-    """The paths in an output folder."""
+    """Job folder: the paths in the output folder of a monitoring job."""
 
     out: Path
 
     @property
     def events(self) -> Path:
-        """The GeoPackage with events and observations."""
+        """GeoPackage with events and observations."""
         return self.out / "events.gpkg"
 
     @property
     def steps(self) -> Path:
-        """One folder a compared pair, each as `rsdetect detect` leaves it."""
+        """Folder with one output folder of `rsdetect detect` per comparison."""
         return self.out / "steps"
 
     @property
     def inner(self) -> Path:
-        """What the job needs and people do not."""
+        """Folder with the files that only the job itself uses."""
         return self.out / ".monitor"
 
     @property
     def journal(self) -> Path:
-        """What was done; SQLite."""
+        """Journal of the job, a SQLite file."""
         return self.inner / "journal.sqlite"
 
     @property
     def scenes(self) -> Path:
-        """Copies of scenes that cannot be compared as they are."""
+        """Folder with copies of scenes that cannot be read in place."""
         return self.inner / "scenes"
 
     @property
     def baselines(self) -> Path:
-        """Baselines put together from several scenes."""
+        """Folder with baselines composed from several scenes."""
         return self.inner / "baselines"
 
     @contextmanager
     def held(self, wait_s: float) -> Iterator[None]:
-        """Keep other runs out, and leave no trace where nothing was begun.
+        """Lock the job folder against other runs; it is removed again where nothing was begun.
 
         Raises
         ------
         JobInterrupted
-            Another run is at work in it, and still was after `wait_s` seconds.
+            Another run still holds the folder after `wait_s` seconds.
         OutputError
-            It cannot be written, or holds what no monitoring job left.
+            The folder cannot be written, or contains files of something else.
         """
         if not self.journal.exists():
             for path in (self.events, self.steps, self.out / "run.json"):
                 if path.exists():
-                    raise OutputError(f"{path} is not from this job; name another folder for its results.")
+                    raise OutputError(f"{path} does not belong to this job; choose another output folder.")
         busy = JobInterrupted(
-            f"another run is at work in {self.out}; it was left alone, and nothing was done here."
+            f"another run is active in {self.out}; it continues, and nothing was done here."
         )
         held = HeldFolder.hold(self.out, self.inner.name, busy=busy, wait_s=wait_s)
         try:

@@ -1,4 +1,4 @@
-"""What became of each pair: the rows of the table, of the JSON and of the terminal."""
+"""Results of the pairs of a batch: rows of the CSV, of the JSON and of the terminal table."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rsdetect.batches.pairs import BatchPair
 
 
 class State(StrEnum):
-    """What became of a pair in this run."""
+    """State of a pair's result after this run."""
 
     DONE = "done"
-    DONE_BEFORE = "done before"  # by an earlier run, from the same inputs with the same options
-    OUTLINED = "outlined again"  # scored by an earlier run, its polygons made anew
+    DONE_BEFORE = "done before"  # by an earlier run with the same inputs and options
+    OUTLINED = "outlined again"  # scored by an earlier run, polygons traced again
     FAILED = "failed"
-    WAITING = "waiting"  # the batch was stopped before
+    WAITING = "waiting"  # the batch was stopped first
 
 
 FINISHED = (State.DONE, State.DONE_BEFORE, State.OUTLINED)
@@ -29,35 +29,35 @@ FINISHED = (State.DONE, State.DONE_BEFORE, State.OUTLINED)
 
 @dataclass(frozen=True)
 class PairResult:
-    """One row; numbers are None where nothing is finished."""
+    """Result of a pair: one row; numbers are None where it is not finished."""
 
     name: str
     state: State
-    exit_status: int | None  # as `rsdetect detect` would end: 0, 1, 2 or 3; None = waiting
-    why: str  # what went wrong, in a sentence; "" where nothing did
+    exit_status: int | None  # as of `rsdetect detect`: 0, 1, 2 or 3; None = waiting
+    why: str  # error message; "" without
     before: str
     after: str
     before_date: str | None = None
     after_date: str | None = None
     regions: int | None = None
-    changed_area_m2: float | None = None  # None without a CRS, too
-    counted_twice_m2: float | None = None  # of it, what earlier pairs of the list count already
+    changed_area_m2: float | None = None  # None also without a CRS
+    counted_twice_m2: float | None = None  # part of it that earlier pairs in the list already count
     changed_pixels: int | None = None
     observed_pixels: int | None = None
     threshold: float | None = None
-    seconds: float | None = None  # that its stages took, whenever that was
-    warnings: int | None = None  # how many; `run.json` in the pair's folder holds their text
+    seconds: float | None = None  # total of its stages, in any run
+    warnings: int | None = None  # number; their text is in `run.json` in the pair's folder
 
     def __str__(self) -> str:
-        """One line for people."""
+        """Line on the pair's result for the terminal."""
         if self.regions is None:
             return f"{self.name}: {self.state}" + (f": {self.why}" if self.why else "")
         found = f"{self.regions:,} region{'s' if self.regions != 1 else ''}"
-        return f"{self.name}: {self.state}, {found}, {_changed(self)}"
+        return f"{self.name}: {self.state}, {found}, {_changed_text(self)}"
 
     @classmethod
     def finished(cls, pair: BatchPair, state: State, record: Mapping[str, Any]) -> PairResult:
-        """The row of a pair from the record of its run."""
+        """Result of a pair from the record of its run."""
         counts, check = record["counts"], record["check"]
         return cls(
             name=pair.name,
@@ -78,8 +78,8 @@ class PairResult:
         )
 
 
-def as_csv(results: list[PairResult]) -> str:
-    """The table as CSV, one row a pair in the order of the list."""
+def results_as_csv(results: list[PairResult]) -> str:
+    """Results as CSV, one row per pair in the order of the list."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(PairResult.__dataclass_fields__), lineterminator="\n")
     writer.writeheader()
@@ -87,8 +87,8 @@ def as_csv(results: list[PairResult]) -> str:
     return text.getvalue()
 
 
-def as_table(results: list[PairResult]) -> Table:
-    """The table for a terminal."""
+def results_as_table(results: list[PairResult]) -> Table:
+    """Results as a terminal table."""
     table = Table(title="Pairs", title_justify="left")
     for column in ("name", "state", "between"):
         table.add_column(column)
@@ -99,11 +99,12 @@ def as_table(results: list[PairResult]) -> Table:
         dates = f"{row.before_date or '?'} and {row.after_date or '?'}" if row.state in FINISHED else ""
         number = "" if row.regions is None else f"{row.regions:,}"
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-        table.add_row(row.name, row.state, dates, number, _changed(row), seconds, row.why)
+        table.add_row(row.name, row.state, dates, number, _changed_text(row), seconds, row.why)
     return table
 
 
-def _changed(row: PairResult) -> str:
+def _changed_text(row: PairResult) -> str:
+    """Changed area of a pair's result as text, in pixels without a CRS."""
     if row.changed_area_m2 is not None:
         return f"{row.changed_area_m2 / 1e4:,.2f} ha"
     return "" if row.changed_pixels is None else f"{row.changed_pixels:,} px"

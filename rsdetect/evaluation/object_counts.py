@@ -1,4 +1,4 @@
-"""Objects and outlines: what users count, beside pixels."""
+"""Object counts of an evaluation: detected objects, false regions, and matching boundaries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from scipy.ndimage import binary_dilation, label
 
 from rsdetect.arraytypes import BoolArray
 
-SMALLEST_PX = 20  # smaller objects and regions are not counted
-FOUND_SHARE = 0.5  # of an object that must be marked
-TOLERANCE_PX = 2  # between outlines that count as the same
+SMALLEST_PX = 20  # minimum size of counted objects and regions
+FOUND_SHARE = 0.5  # minimum marked share of a detected object
+TOLERANCE_PX = 2  # between matching boundaries
 
 _NEAR = (
     np.hypot(*np.mgrid[-TOLERANCE_PX : TOLERANCE_PX + 1, -TOLERANCE_PX : TOLERANCE_PX + 1]) <= TOLERANCE_PX
@@ -18,15 +18,15 @@ _NEAR = (
 
 
 def count_objects(marked: BoolArray, changed: BoolArray, labelled: BoolArray) -> dict[str, int]:
-    """How many objects are found, and how many marked regions are false.
+    """Count the detected objects and the false regions of a pair.
 
-    Objects and regions are 4-connected, as the regions of `detect` are. An object is found when half of its
-    pixels are marked; a region is false when none of its pixels changed. All arrays are (height, width), and
-    what is not labelled belongs to neither.
+    Objects and regions are 4-connected, like the regions of `detect`. An object is detected if half of its
+    pixels are marked; a region is false if none of its pixels changed. All arrays are (height, width);
+    unlabelled pixels belong to neither.
     """
     changed, marked = changed & labelled, marked & labelled
-    objects, marks_in_objects = _pieces(changed, marked)
-    regions, change_in_regions = _pieces(marked, changed)
+    objects, marks_in_objects = _object_sizes(changed, marked)
+    regions, change_in_regions = _object_sizes(marked, changed)
     large = objects >= SMALLEST_PX
     return {
         "objects": int(large.sum()),
@@ -36,12 +36,12 @@ def count_objects(marked: BoolArray, changed: BoolArray, labelled: BoolArray) ->
 
 
 def count_edges(marked: BoolArray, changed: BoolArray, labelled: BoolArray) -> dict[str, int]:
-    """How much of each outline lies near the other's.
+    """Count the boundary pixels of a pair that match the other mask's boundary.
 
     Csurka, Larlus and Perronnin (2013), "What is a good evaluation measure for semantic segmentation?",
     section 3: precision and recall of contours within a tolerance, here 2 pixels.
     """
-    marked_edge, true_edge = (_edge(mask & labelled, labelled) for mask in (marked, changed))
+    marked_edge, true_edge = (_edge_pixels(mask & labelled, labelled) for mask in (marked, changed))
     return {
         "marked_edge": int(marked_edge.sum()),
         "marked_edge_near": int((marked_edge & binary_dilation(true_edge, _NEAR)).sum()),
@@ -50,13 +50,13 @@ def count_edges(marked: BoolArray, changed: BoolArray, labelled: BoolArray) -> d
     }
 
 
-def _pieces(mask: BoolArray, other: BoolArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pixels of each connected piece of `mask`, and how many of them are in `other`."""
+def _object_sizes(mask: BoolArray, other: BoolArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sizes of the connected objects of `mask`, and their overlap with `other`, in pixels."""
     numbered, count = label(mask)
     sizes = np.bincount(numbered[mask], minlength=count + 1)[1:]
     return sizes, np.bincount(numbered[mask & other], minlength=count + 1)[1:]
 
 
-def _edge(mask: BoolArray, labelled: BoolArray) -> BoolArray:
-    """Pixels of `mask` beside a labelled pixel that is not in it; the rim of what is labelled is no edge."""
+def _edge_pixels(mask: BoolArray, labelled: BoolArray) -> BoolArray:
+    """Boundary pixels of `mask`: those beside labelled pixels outside it, not those at the label's edge."""
     return np.asarray(mask & binary_dilation(labelled & ~mask))

@@ -1,4 +1,4 @@
-"""Pictures of tiles, as data that a page carries in itself."""
+"""Pictures of the worst tiles of an evaluation, as data URIs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.checks.scan import Scan
-from rsdetect.evaluation.measure import BadTile
+from rsdetect.evaluation.pair_scores import BadTile
 from rsdetect.grid import Window
 from rsdetect.pages.pictures import GREY, Rgb, colour_bands, data_uri, stretch_limits, stretched
 from rsdetect.percent import NOT_OBSERVED, level_of
 from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.tiles import TileWindow
 
-# Told apart by those who see red and green alike: Okabe and Ito (2008), "Color universal design".
+# Distinct with red-green colour blindness: Okabe and Ito (2008), "Color universal design".
 RIGHT, FALSE, MISSED, QUIET = (240, 228, 66), (213, 94, 0), (86, 180, 233), (32, 32, 36)
 _CHANGED, _UNCHANGED = (255, 255, 255), (0, 0, 0)
 _RAMP = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], np.float64)
@@ -23,7 +23,7 @@ _RAMP = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 
 
 @dataclass(frozen=True)
 class TilePictures:
-    """A bad tile as pictures, each a data URI."""
+    """Pictures of a bad tile, each a data URI."""
 
     pair: str
     window: Window
@@ -32,17 +32,17 @@ class TilePictures:
     after: str
     truth: str
     probability: str
-    verdict: str  # right, false and missed pixels in their colours
+    verdict: str  # correct, false and missed pixels, by colour
 
 
 def draw_tile(tile: BadTile, threshold: float) -> TilePictures:
-    """Read both dates of the tile again and draw it."""
-    before, after = (data_uri(date, "JPEG") for date in _dates(tile.opened.pair, tile.window))
+    """Draw the pictures of a bad tile; both dates are read again."""
+    before, after = (data_uri(date, "JPEG") for date in _date_pictures(tile.opened.pair, tile.window))
     observed = tile.percent != NOT_OBSERVED
     known = observed & (tile.truth <= 1)
     marked, changed = tile.percent >= level_of(threshold), tile.truth == 1
-    truth = _painted(tile.truth.shape, {_CHANGED: changed, _UNCHANGED: tile.truth == 0})
-    verdict = _painted(
+    truth = _class_picture(tile.truth.shape, {_CHANGED: changed, _UNCHANGED: tile.truth == 0})
+    verdict = _class_picture(
         tile.truth.shape,
         {
             RIGHT: known & marked & changed,
@@ -58,13 +58,13 @@ def draw_tile(tile: BadTile, threshold: float) -> TilePictures:
         before=before,
         after=after,
         truth=data_uri(truth, "PNG"),
-        probability=data_uri(_ramp(tile.percent, observed), "PNG"),
+        probability=data_uri(_probability_picture(tile.percent, observed), "PNG"),
         verdict=data_uri(verdict, "PNG"),
     )
 
 
-def _dates(pair: Pair, window: Window) -> tuple[Rgb, Rgb]:
-    """Both dates in colours, each stretched by its percentiles over the whole pair."""
+def _date_pictures(pair: Pair, window: Window) -> tuple[Rgb, Rgb]:
+    """Pictures of both dates of a tile, each stretched by its percentiles over the whole pair."""
     bands = colour_bands(pair.bands)
     sample = Scan(pair).sample_pixels()
     tile = read_tile(pair, TileWindow(0, 0, window, window))
@@ -74,7 +74,8 @@ def _dates(pair: Pair, window: Window) -> tuple[Rgb, Rgb]:
     )
 
 
-def _painted(shape: tuple[int, ...], colours: dict[tuple[int, int, int], NDArray[np.bool_]]) -> Rgb:
+def _class_picture(shape: tuple[int, ...], colours: dict[tuple[int, int, int], NDArray[np.bool_]]) -> Rgb:
+    """Picture of a tile with one colour per class mask."""
     picture: Rgb = np.empty((3, *shape), np.uint8)
     picture[:] = np.array(GREY, np.uint8)[:, None, None]
     for colour, where in colours.items():
@@ -82,7 +83,8 @@ def _painted(shape: tuple[int, ...], colours: dict[tuple[int, int, int], NDArray
     return picture
 
 
-def _ramp(percent: NDArray[np.uint8], observed: NDArray[np.bool_]) -> Rgb:
+def _probability_picture(percent: NDArray[np.uint8], observed: NDArray[np.bool_]) -> Rgb:
+    """Picture of a tile's change probability with a colour ramp, grey where not observed."""
     stops = np.linspace(0, 100, len(_RAMP))
     levels = np.stack([np.interp(np.arange(256), stops, channel) for channel in _RAMP.T])  # (3, 256)
     picture: Rgb = np.rint(levels).astype(np.uint8)[:, percent]

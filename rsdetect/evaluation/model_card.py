@@ -1,4 +1,4 @@
-"""The figures of an evaluation that a model's card tells."""
+"""Scores of an evaluation in a model's card."""
 
 from __future__ import annotations
 
@@ -31,55 +31,55 @@ _DIGITS = 3
 
 
 def card_scores(evaluation: Evaluation) -> dict[str, dict[str, float]]:
-    """Source, or "macro" -> figure -> value, as `Card.scores` has it.
+    """Scores for a model's card: source, or "macro" -> figure -> value, as in `Card.scores`.
 
-    The ends of the interval stand beside a figure as `<figure>_low` and `<figure>_high`; a figure that is not
-    defined is left out.
+    The interval of a figure is stored as `<figure>_low` and `<figure>_high`; undefined figures are left out.
     """
     tables = {source.name: source.figures for source in evaluation.sources} | {MACRO: evaluation.macro}
-    return {name: _rounded(figures) for name, figures in tables.items()}
+    return {name: _card_figures(figures) for name, figures in tables.items()}
 
 
-def _rounded(figures: dict[str, Interval]) -> dict[str, float]:
-    told: dict[str, float] = {}
+def _card_figures(figures: dict[str, Interval]) -> dict[str, float]:
+    """Rounded figures of one source for a model's card."""
+    values: dict[str, float] = {}
     for name in _FIGURES:
         if name not in figures:
             continue
-        told[name] = figures[name].value
+        values[name] = figures[name].value
         if name in _WITH_INTERVAL:
-            told |= {f"{name}_low": figures[name].low, f"{name}_high": figures[name].high}
-    return {name: round(value, _DIGITS) for name, value in told.items() if not math.isnan(value)}
+            values |= {f"{name}_low": figures[name].low, f"{name}_high": figures[name].high}
+    return {name: round(value, _DIGITS) for name, value in values.items() if not math.isnan(value)}
 
 
-def card_to_fill(model: str | None) -> Path:
-    """The model file whose card shall tell the scores, looked at before hours of work.
+def writable_model_card(model: str | None) -> Path:
+    """Model file whose card the scores go to, checked in advance for write access.
 
     Raises
     ------
     InputError
-        None is named, or it cannot be written.
+        No model is given, or its file cannot be written.
     """
     if model is None:
-        raise InputError("`into_card` stores the scores in the card of a model file; name it with `model`.")
+        raise InputError("`into_card` stores the scores in the card of a model file; give it as `model`.")
     from rsdetect.nets.checkpoint import find_model
 
     path = find_model(model)
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        raise OutputError(f"{path} cannot be written, so its card cannot tell the scores.")
+        raise OutputError(f"{path} cannot be written, so its card cannot store the scores.")
     return path
 
 
 def store_scores(evaluation: Evaluation, path: Path) -> None:
-    """Put the scores into the card of the model that was evaluated, beside those on other sets.
+    """Store the scores in the card of the evaluated model, beside those on other data sets.
 
     Raises
     ------
     ModelError
-        The file is not the one that was evaluated.
+        The file is not the evaluated one.
     """
     from rsdetect.nets.checkpoint import load_model, model_hash, save_model
 
     if model_hash(path) != evaluation.detector["model_sha256"]:
-        raise ModelError(f"{path} is not the file that was evaluated: its weights or its card have changed.")
+        raise ModelError(f"{path} is not the evaluated file: its weights or its card have changed.")
     net, card = load_model(path)
     save_model(path, net, card.model_copy(update={"scores": card.scores | card_scores(evaluation)}))

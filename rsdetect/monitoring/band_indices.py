@@ -1,4 +1,4 @@
-"""Band indices: what a place looks like on a date, in numbers that do not depend on the light."""
+"""Band indices: normalized differences of two bands, which do not depend on the illumination."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from rsdetect.arraytypes import Float32Array
 
-# (more of the first, more of the second): the normalised difference of two bands, -1 to 1.
+# index -> (first, second) band; the index is (first - second) / (first + second), -1 to 1.
 INDICES = {
-    "NDVI": ("nir", "red"),  # plants: Rouse and others, 1974
+    "NDVI": ("nir", "red"),  # vegetation: Rouse and others, 1974
     "NDWI": ("green", "nir"),  # open water: McFeeters, 1996
     "NDBI": ("swir1", "nir"),  # built-up ground: Zha and others, 2003
 }
-# What catalogues and sensors call the bands.
+# Names of the bands in catalogues and sensors.
 _NAMES = {
     "nir": ("nir", "nir08", "nir1"),
     "swir1": ("swir1", "swir16"),
@@ -24,18 +24,18 @@ _NAMES = {
 
 
 def band_indices(values: Float32Array, names: Sequence[str]) -> dict[str, Float32Array]:
-    """The indices that the bands allow, each (height, width); NaN where both bands are 0.
+    """Compute the band indices that the bands allow, each (height, width); NaN where both bands are 0.
 
     Parameters
     ----------
     values
         (bands, height, width).
     names
-        One a band, in lower case.
+        One per band, in lower case.
     """
     found = {}
     for index, bands in INDICES.items():
-        places = [_place(band, names) for band in bands]
+        places = [_index_band_position(band, names) for band in bands]
         if None not in places:
             first, second = (values[place] for place in places if place is not None)
             total = first + second
@@ -45,5 +45,6 @@ def band_indices(values: Float32Array, names: Sequence[str]) -> dict[str, Float3
     return found
 
 
-def _place(band: str, names: Sequence[str]) -> int | None:
+def _index_band_position(band: str, names: Sequence[str]) -> int | None:
+    """Position of an index's band among the band names; None = missing."""
     return next((names.index(name) for name in _NAMES[band] if name in names), None)

@@ -1,4 +1,4 @@
-"""The files of an evaluation: claimed before the work, and at their final names only when whole."""
+"""Output files of an evaluation: locked before scoring, and renamed when complete."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rsdetect.errors import OutputError
-from rsdetect.evaluation.page import render_page
+from rsdetect.evaluation.html_page import render_page
 from rsdetect.evaluation.results import Evaluation
 from rsdetect.files import move
 from rsdetect.jobs.outputs import Outputs
@@ -17,13 +17,13 @@ RECORD, PAGE = "evaluation.json", "evaluation.html"
 
 
 @contextmanager
-def claim(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Hold `out` for an evaluation, and give a folder for unfinished files in it.
+def claim_output(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Lock the output folder of an evaluation; yields a folder for unfinished files in it.
 
     Raises
     ------
     OutputError
-        It holds an evaluation already, cannot be written, or another run is at work in it.
+        It already contains an evaluation, cannot be written, or is locked by another run.
     JobInterrupted
         The disk failed or is full.
     """
@@ -35,7 +35,7 @@ def claim(out: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def write_evaluation(evaluation: Evaluation, work: Path, out: Path) -> None:
-    """Write page and record; the record appears last."""
+    """Write the output files of an evaluation; the record is renamed last."""
     (work / PAGE).write_text(render_page(evaluation), encoding="utf-8")
     write_record(work / RECORD, evaluation.as_json())
     for name in (PAGE, RECORD):

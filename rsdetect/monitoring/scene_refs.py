@@ -1,0 +1,48 @@
+"""Scene references: dated scenes as a feed lists them, not opened yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class SceneRef:
+    """Scene reference: one scene as its feed lists it, in plain values, without opening any file."""
+
+    id: str  # unique within the source and equal in every listing: a file name, a STAC item id
+    taken: datetime  # acquisition time with a time zone; midnight UTC where only the day is known
+    files: tuple[str, ...]  # paths or URLs for GDAL: one file with all bands, or one file per band, in order
+    band_names: tuple[str, ...] = ()  # names of the bands, in order; () = those in the file
+    mask: str | None = None  # cloud or quality mask; None = only the validity stored in the files
+    mask_values: tuple[int, ...] = ()  # mask pixels with these values are masked out
+    mask_bits: tuple[int, ...] = ()  # mask pixels with any of these bits set are masked out; 0 = lowest
+    nodata: float | None = None  # nodata value in the source, for files that declare none
+    source: str = ""  # origin for readers: the item's URL, or the table's name and line
+
+    def __post_init__(self) -> None:
+        assert self.taken.tzinfo is not None, self.id
+        assert self.files, self.id
+
+    @property
+    def day(self) -> str:
+        """Acquisition date of the scene in UTC, ISO 8601."""
+        return self.taken.astimezone(UTC).date().isoformat()
+
+
+class SceneFeed(Protocol):
+    """Feed of scene references: a folder, a table or a STAC catalogue."""
+
+    def list_scenes(self) -> Sequence[SceneRef]:
+        """List the references of all scenes that are available now, in any order.
+
+        Raises
+        ------
+        InputError
+            The source section of the job is wrong, or matches no scene.
+        JobInterrupted
+            The source is unreachable now; a later run may succeed.
+        """
+        ...
