@@ -51,7 +51,7 @@ def band_coarseness(spec: SceneSpec) -> list[int]:
 
 
 def expose(spec: SceneSpec, world: World, canvas: Canvas, frame: Frame, margin: int, date: int) -> Exposure:
-    """View at `frame`; `canvas` reaches `margin` pixels beyond it on every side."""
+    """Expose `frame` on one date; `canvas` extends `margin` pixels beyond it on every side."""
     view = world.views[date]
     opacity, thick, dark, light = cloud_cover(frame, view, spec.cloud, date, world.cloud_m)
     # A frame is drawn once only, so its noise need not depend on the place; rows and columns may be negative.
