@@ -64,21 +64,21 @@ class HalfPrecision:
         self._next_buffer = 0
 
     def most(self, shape: tuple[int, ...]) -> int:
-        """As `Accelerator.most`: from the free GPU memory and the peak memory of one tile."""
+        """As `Accelerator.most`: from the free CUDA memory and the peak memory of one tile."""
         if shape != self._shape:
             self._buffers = []
             self._shape, self._most = shape, self._fitting_tiles(shape) if self._is_cuda else MOST_TILES
         return self._most
 
     def halve(self, shape: tuple[int, ...]) -> None:
-        """As `Accelerator.halve`."""
+        """As `Accelerator.halve`, for CUDA."""
         self._buffers = []
         self._most = max(1, self._most // 2)
         if self._is_cuda:
             torch.cuda.empty_cache()
 
     def start(self, tiles: list[Float32Array]) -> _CudaTicket:
-        """As `Accelerator.start`."""
+        """As `Accelerator.start`, for CUDA."""
         if not self._buffers:
             self._buffers = [self._new_buffers(), self._new_buffers()]
         buffers, count = self._buffers[self._next_buffer], len(tiles)
@@ -101,20 +101,20 @@ class HalfPrecision:
         return _CudaTicket(buffers, count, self._out.record_event() if self._out is not None else None)
 
     def finish(self, ticket: _CudaTicket) -> list[Float32Array]:
-        """As `Accelerator.finish`."""
+        """As `Accelerator.finish`, for CUDA."""
         if ticket.done is not None:
             ticket.done.synchronize()
         return [ticket.buffers.back[number].numpy().copy() for number in range(ticket.tiles)]
 
     def _forward(self, dates: Tensor) -> Tensor:
-        """Run the network on the GPU: (n, 2, bands, h, w) float32 to (n, h, w) float32."""
+        """Run the network with CUDA: (n, 2, bands, h, w) float32 to (n, h, w) float32."""
         half = dates.to(torch.float16)
         before, after = (half[:, date].contiguous(memory_format=torch.channels_last) for date in range(2))
         logits: Tensor = self._net(before, after).float()
         return logits
 
     def _fitting_tiles(self, shape: tuple[int, ...]) -> int:
-        """Number of tiles of `shape` that fit into the free GPU memory; cuDNN also selects kernels here."""
+        """Number of tiles of `shape` that fit into the free CUDA memory; cuDNN also selects kernels here."""
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(self._device)
         before = torch.cuda.memory_allocated(self._device)
@@ -128,7 +128,7 @@ class HalfPrecision:
         return max(1, min(MOST_TILES, int(free * _SHARE / one)))
 
     def _new_buffers(self) -> _BatchBuffers:
-        """Allocate the buffers of a GPU batch."""
+        """Allocate the CUDA buffers of a batch."""
         shape = (self._most, *self._shape)
         pixels = (self._most, *self._shape[2:])
         return _BatchBuffers(

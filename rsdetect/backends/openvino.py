@@ -43,7 +43,7 @@ class OpenVinoNetwork:
         self.logits(np.zeros((2, bands, _WARM_UP_PX, _WARM_UP_PX), np.float32))
 
     def logits(self, dates: Float32Array) -> Float32Array:
-        """As `Network.logits`."""
+        """As `Network.logits`, by OpenVINO."""
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
         request = self._local.request

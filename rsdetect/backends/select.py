@@ -26,7 +26,10 @@ _PACKAGES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 
 
 def resolve_backend(asked: str, model: str, card: Card, device: str) -> str:
-    """Resolve the value of `--backend` to "torch", "openvino" or "onnx".
+    """Select the backend for a value of `--backend`: "torch", "openvino" or "onnx".
+
+    `auto` selects int8 if by the model's card it costs at most `MOST_F1_LOST` of F1, if it is installed, and
+    if the processor has units for it; else float32.
 
     `auto` selects int8 if by the model's card it costs at most `MOST_F1_LOST` of F1, if it is installed, and
     if the processor has units for it; else float32.
@@ -62,13 +65,13 @@ def resolve_backend(asked: str, model: str, card: Card, device: str) -> str:
 
 
 def require_known(asked: str) -> None:
-    """Raise `InputError` for an unknown name of a backend."""
+    """Check the backend to select: raise `InputError` for an unknown name."""
     if asked not in BACKENDS:
         raise InputError(f"`backend` {asked!r} is unknown; choose one of {', '.join(BACKENDS)}.")
 
 
 def require_eight_bit(backend: str, wanted_by: str) -> None:
-    """Raise `InputError` if an int8 backend is not installed, or not supported by the processor.
+    """Check an int8 backend to select: raise `InputError` if it is not installed or not supported here.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ def require_eight_bit(backend: str, wanted_by: str) -> None:
 
 
 def _require_activation_ranges(asked: str, model: str, card: Card, device: str) -> None:
-    """Raise unless an int8 backend can run the model on the device."""
+    """Check that a selected int8 backend can run the model on the device."""
     if device != "cpu":
         raise InputError(f"`backend` {asked} runs on CPUs, not on {device}; add `device='cpu'`.")
     require_eight_bit(asked, f"`backend` {asked}")
@@ -97,7 +100,7 @@ def _require_activation_ranges(asked: str, model: str, card: Card, device: str) 
 
 
 def precision(backend: str, device: str) -> str:
-    """Precision of a backend on a device, as in the record."""
+    """Precision of the selected backend on a device, as in the record."""
     if backend in EIGHT_BIT:
         return "int8"
     by_device = {"cpu": "float32", "auto": "float32, on GPUs float16"}  # "auto": the device of each worker
@@ -105,7 +108,7 @@ def precision(backend: str, device: str) -> str:
 
 
 def load_network(weights: Weights, card: Card, backend: str, device: str) -> Network:
-    """Load the network with a backend.
+    """Load the network with the selected backend.
 
     Parameters
     ----------
@@ -136,7 +139,7 @@ def load_network(weights: Weights, card: Card, backend: str, device: str) -> Net
 
 
 def _load_int8_network(weights: Weights, card: Card, backend: str) -> Network:
-    """Load the network with an int8 backend."""
+    """Load the network with the selected int8 backend."""
     _require_activation_ranges(backend, card.name, card, "cpu")
     from rsdetect.backends.onnx_graph import quantized_onnx_graph
 
@@ -158,7 +161,7 @@ def _load_int8_network(weights: Weights, card: Card, backend: str) -> Network:
 
 
 def multiplies_bytes() -> bool:
-    """True if the processor adds 8-bit products in 32 bits, as the int8 backends need.
+    """True if int8 backends can be selected: the processor adds 8-bit products in 32 bits.
 
     x86 without VNNI adds pairs of them in 16 bits, which overflow silently.
     """
@@ -168,7 +171,7 @@ def multiplies_bytes() -> bool:
 
 
 def _processor_int8_units() -> set[str]:
-    """Units of `_INT8_UNITS` that the processor has and the system enables."""
+    """Units of `_INT8_UNITS` that the processor has and the system enables, to select int8 backends."""
     try:
         words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()  # Linux
     except OSError:
@@ -179,11 +182,11 @@ def _processor_int8_units() -> set[str]:
 
 
 def is_installed(backend: str) -> bool:
-    """True if the packages of an int8 backend are importable."""
+    """True if an int8 backend can be selected: its packages are importable."""
     return all(find_spec(package) is not None for package in _PACKAGES[backend])
 
 
 def _loses_little_f1(card: Card, backend: str) -> bool:
-    """True if the card's loss of F1 with an int8 backend is within `MOST_F1_LOST`."""
+    """True if `auto` may select an int8 backend: the card's loss of F1 is within `MOST_F1_LOST`."""
     lost = None if card.eight_bit is None else card.eight_bit.f1_lost(backend)
     return lost is not None and lost <= MOST_F1_LOST

@@ -94,7 +94,7 @@ def _pair_changes(part: _PairLayer, geometry: NDArray[np.object_], crs: CRS) -> 
 
 
 def _read_pair_layer(pair: str, file: Path, layer: str) -> _PairLayer | None:
-    """Read a layer of a pair's GeoPackage; None without a CRS."""
+    """Read a layer of a pair for the combined GeoPackage; None without a CRS."""
     meta, _, geometry, values = pyogrio.raw.read(file, layer=layer)
     crs = None if meta["crs"] is None else CRS.from_user_input(meta["crs"])
     if crs is None or crs.is_engineering:  # the format's "undefined"
@@ -110,7 +110,7 @@ def _combined_crs(found: list[CRS]) -> CRS:
 def _stack_layers(
     parts: list[_PairLayer], crs: CRS, key: str | None
 ) -> tuple[NDArray[np.object_], dict[str, NDArray[Any]]]:
-    """Stack one layer of all pairs with the union of their columns, and renumber `key`."""
+    """Stack one layer of all pairs for the combined GeoPackage, with all columns, and renumber `key`."""
     geometry = np.concatenate(
         [np.empty(0, dtype=object), *(_reprojected_outlines(part, crs) for part in parts)]
     )
@@ -135,7 +135,7 @@ def _stacked_column(parts: list[_PairLayer], name: str) -> NDArray[Any]:
 
 
 def _date_column(part: _PairLayer, name: str) -> NDArray[np.datetime64]:
-    """Dates of a pair's layer; NaT where it has none."""
+    """Dates of a pair's layer for the combined GeoPackage; NaT where it has none."""
     values = part.columns[name]
     if values.dtype.kind != "M":
         return np.full(len(part.geometry), np.datetime64("NaT", "D"))

@@ -102,7 +102,7 @@ def _cut_polygons(polygons: Geometries) -> Geometries:
 
 
 def _polygon_halves(polygon: Any) -> Geometries:
-    """Halves of a polygon, cut across its longer side."""
+    """Halves of a polygon for the overlap, cut across its longer side."""
     left, bottom, right, top = shapely.bounds(polygon)
     if right - left > top - bottom:
         middle = (left + right) / 2
@@ -115,7 +115,7 @@ def _polygon_halves(polygon: Any) -> Geometries:
 
 
 def _polygon_parts(geometry: Geometries) -> Geometries:
-    """Polygons among the parts of geometries; lines and points have no area."""
+    """Polygons among the parts of overlap geometries; lines and points have no area."""
     parts = shapely.get_parts(shapely.get_parts(geometry))
     polygons: Geometries = parts[shapely.get_type_id(parts) == _POLYGON]
     return polygons

@@ -135,7 +135,7 @@ def _pair_of_row(line: str, cells: dict[str, str], folder: Path, options: Detect
 
 
 def _parse_yes_or_no(text: str, _: Path) -> bool:
-    """Parse yes or no in a cell of the list."""
+    """Parse yes or no in a cell of the list of pairs."""
     if text.lower() not in (*_TRUE, *_FALSE):
         raise InputError(f"{text!r} is neither yes nor no.")
     return text.lower() in _TRUE

@@ -65,7 +65,7 @@ def pending_work(pair: BatchPair, folder: Path, method: Method) -> PendingWork:
 
 
 def _is_scored_as_asked(pair: BatchPair, record: dict[str, Any], method: Method) -> bool:
-    """True if a pair's record has the same inputs, options and scoring identity."""
+    """True if no scoring is pending: the pair's record has the same inputs, options and scoring identity."""
     asked = pair.options
     if record["options"]["pair"] != plain(asdict(asked.pair)):
         return False

@@ -50,12 +50,12 @@ class BatchReport:
 
     @property
     def exit_status(self) -> int:
-        """Exit status of the batch: 0 all finished; 3 some may finish later; 2 some cannot; 1 a bug."""
+        """Exit status of a batch run: 0 all finished; 3 some may finish later; 2 some cannot; 1 a bug."""
         found = {result.exit_status for result in self.results}
         return next((status for status in (1, 3, 2) if status in found), 0)
 
     def remarks(self) -> list[str]:
-        """Remarks on the batch that are not in the table, one per line."""
+        """Remarks on a batch run that are not in the table, one per line."""
         lines = []
         failed = sum(row.state is State.FAILED for row in self.results)
         if failed:
@@ -69,11 +69,11 @@ class BatchReport:
 
     @property
     def counted_twice_m2(self) -> float:
-        """Changed area in m2 that several pairs count; see `rsdetect.batches.overlap`."""
+        """Changed area of a batch run in m2 that several pairs count; see `rsdetect.batches.overlap`."""
         return round(sum(row.counted_twice_m2 or 0.0 for row in self.results), 3)
 
     def _overlap_remark(self) -> list[str]:
-        """Remark on the area counted twice, if any."""
+        """Remark of a batch run on the area counted twice, if any."""
         area = self.counted_twice_m2
         if area < _LEAST_REPORTED_M2:
             return []
@@ -83,7 +83,7 @@ class BatchReport:
         ]
 
     def as_content(self) -> dict[str, Any]:
-        """Content of `batch.json`."""
+        """Content of `batch.json` for a batch run."""
         counts = {str(state): sum(row.state is state for row in self.results) for state in State}
         return {
             "exit_status": self.exit_status,
@@ -150,7 +150,7 @@ def run_batch(
 
 
 def _scoring_method(score: ScoreOptions) -> Method:
-    """Scoring method of the batch for options."""
+    """Scoring method of a batch run for options."""
     on_cluster = score.scheduler is not None
     device = choose_device(score.detector, score.device, score.backend, on_cluster=on_cluster)
     detector = make_detector(score.detector, score.model, device, score.backend)
@@ -177,7 +177,7 @@ def _run_pair(
 
 
 def _finish_pair(pair: BatchPair, folder: Path, method: Method, may_replace: bool) -> PairResult:
-    """Do the pending work of a pair of the batch."""
+    """Run the pending work of a pair of the batch."""
     left = pending_work(pair, folder, method)
     if left is PendingWork.NOTHING:
         return PairResult.finished(pair, State.DONE_BEFORE, read_run(folder))
@@ -193,7 +193,7 @@ def _finish_pair(pair: BatchPair, folder: Path, method: Method, may_replace: boo
 
 
 def _stop_if_batch_is_affected(error: RsdetectError, scheduler: str | None) -> None:
-    """Stop the batch if an error is not specific to one pair."""
+    """Stop the batch run if an error is not specific to one pair."""
     if isinstance(error.__context__, KeyboardInterrupt):  # reported by the engine
         raise error
     if scheduler is None:
@@ -207,7 +207,7 @@ def _stop_if_batch_is_affected(error: RsdetectError, scheduler: str | None) -> N
 
 
 def _write_batch_outputs(out: Path, results: list[PairResult]) -> BatchReport:
-    """Write the table and the combined GeoPackage of the batch."""
+    """Write the table and the combined GeoPackage of a batch run."""
     write_text(out / TABLE, results_as_csv(results))
     finished = [(row.name, out / row.name / Outputs.POLYGONS) for row in results if row.state in FINISHED]
     if not finished:
@@ -239,7 +239,7 @@ class _BatchRecord:
     own: set[str]  # names of pairs finished by this batch, now or before
 
     def write(self, report: BatchReport, *, finished: bool = False) -> None:
-        """Write the state of the batch."""
+        """Write the state of a batch run."""
         self.own |= {row.name for row in report.results if row.state in FINISHED}
         content = {
             "rsdetect": "batch",
@@ -266,7 +266,7 @@ def _pairs_of_earlier_runs(out: Path) -> set[str]:
 
 
 def _with_absolute_aoi(options: DetectOptions) -> DetectOptions:
-    """Options of the batch with an absolute path of the area of interest, as in records."""
+    """Options of a batch run with an absolute path of the area of interest, as in records."""
     aoi = options.pair.aoi
     if not isinstance(aoi, str):
         return options

@@ -75,7 +75,7 @@ class _ComparedSource:
     scenes: dict[str, tuple[str, Tally]]  # name -> (place, counts)
 
     def draws(self, seed: tuple[int, int]) -> tuple[dict[str, float], Draws]:
-        """Figures of the source, and those of all bootstrap resamples of its places."""
+        """Figures of a source for the comparison, and those of all bootstrap resamples of its places."""
         places, tallies = zip(*(self.scenes[name] for name in sorted(self.scenes)), strict=True)
         figures = evaluation_figures(Tally.total(tallies), self.threshold, ())
         drawn = bootstrap_places(tallies, places, self.threshold, (), seed)
@@ -83,20 +83,7 @@ class _ComparedSource:
 
 
 def compare(first: str | Path, second: str | Path, *, seed: int = 0) -> Comparison:
-    """Compare two evaluations of the same pairs.
-
-    Parameters
-    ----------
-    first, second
-        Output folders of `evaluate`, or their `evaluation.json`.
-    seed
-        Seed of the bootstrap.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read, or the two have different sources, pairs or places.
-    """
+    """Comparison of two evaluations of the same pairs."""
     (one, sources), (other, others) = _read_evaluation(Path(first)), _read_evaluation(Path(second))
     _require_same_pairs(sources, others, f"{first} and {second}")
     rows, differences = [], []
@@ -140,7 +127,7 @@ def _comparison_means(
 
 
 def _mean_figures(figures: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean of each compared figure over the sources in which it is defined."""
+    """Mean of each figure of the comparison over the sources in which it is defined."""
     found = {}
     for name in FIGURES:
         defined = [source[name] for source in figures if not np.isnan(source[name])]
@@ -149,7 +136,7 @@ def _mean_figures(figures: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def _read_evaluation(path: Path) -> tuple[dict[str, Any], list[_ComparedSource]]:
-    """Read the detector and sources of an evaluation to compare."""
+    """Read the detector and sources of an evaluation for the comparison."""
     path = path / RECORD if path.is_dir() else path
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -171,7 +158,7 @@ def _evaluation_source(entry: dict[str, Any], threshold: float) -> _ComparedSour
 
 
 def _tally_from_json(counts: dict[str, Any]) -> Tally:
-    """Counts of a compared pair from JSON, without shifted scenes, which the other evaluation may lack."""
+    """Counts of a pair in a comparison from JSON, without shifted scenes, which the other may lack."""
     arrays = {
         field.name: np.asarray(np.nan if counts[field.name] is None else counts[field.name])
         for field in fields(Tally)
@@ -181,7 +168,7 @@ def _tally_from_json(counts: dict[str, Any]) -> Tally:
 
 
 def _require_same_pairs(one: Sequence[_ComparedSource], other: Sequence[_ComparedSource], where: str) -> None:
-    """Raise unless two evaluations to compare have the same sources, pairs, places and pixels."""
+    """Require equal sources, pairs, places and pixels in both evaluations of a comparison."""
     names = [{source.name for source in sources} for sources in (one, other)]
     if odd := sorted(names[0] ^ names[1]):
         raise InputError(f"{where} have different sources: one of them lacks {odd[0]}.")

@@ -58,5 +58,5 @@ def _object_sizes(mask: BoolArray, other: BoolArray) -> tuple[NDArray[np.int64],
 
 
 def _edge_pixels(mask: BoolArray, labelled: BoolArray) -> BoolArray:
-    """Boundary pixels of `mask`: those beside labelled pixels outside it, not those at the label's edge."""
+    """Count-ready boundary pixels of an object mask: those beside labelled pixels outside it."""
     return np.asarray(mask & binary_dilation(labelled & ~mask))

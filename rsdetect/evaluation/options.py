@@ -117,7 +117,7 @@ def labelled_sets(folders: Sequence[str | Path], options: EvaluateOptions) -> li
 
 
 def _folder_and_bands(folder: str | Path) -> tuple[Path, tuple[int | str, ...] | None]:
-    """Split FOLDER:BANDS of an evaluation's source."""
+    """Split the option FOLDER:BANDS of an evaluation's source."""
     path, bands = split_path(str(folder))
     if bands is None or Path(folder).exists():
         return Path(folder), None

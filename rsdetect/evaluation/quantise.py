@@ -93,7 +93,7 @@ def quantise(model: str, folders: Sequence[str] = (), *, quiet: bool = True) -> 
 def _backend_f1(
     path: Path, threshold: float, backend: str, simulated: Sequence[_SimulatedPair], folders: Sequence[str]
 ) -> Iterator[tuple[str, float]]:
-    """F1 of the quantized model with a backend: data set and value, at the model's threshold."""
+    """F1 of the quantised model with a backend: data set and value, at the model's threshold."""
     counts = []
     for pair in simulated:
         percent = to_percent(_pair_scorer(path, pair, backend).score(pair.tile))
@@ -105,7 +105,7 @@ def _backend_f1(
 
 
 def _simulated(card: Card, first_seed: int, progress: Progress) -> Iterator[_SimulatedPair]:
-    """Simulate pairs for quantization, from all sensors with the bands the model requires.
+    """Simulate pairs to quantise a model, from all sensors with the bands it requires.
 
     Raises
     ------
@@ -133,14 +133,14 @@ def _simulated(card: Card, first_seed: int, progress: Progress) -> Iterator[_Sim
 
 
 def _network_inputs(path: Path, card: Card, pair: _SimulatedPair) -> NDArray[np.float32]:
-    """Network inputs of a simulated pair for quantization, (2, bands of the model, height, width)."""
+    """Network inputs of a simulated pair to quantise, (2, bands of the model, height, width)."""
     dates = np.zeros((2, len(card.bands), _PAIR_PX, _PAIR_PX), np.float32)
     dates[:, sorted(pair.slots)] = _pair_scorer(path, pair, "torch").normalised(pair.tile, card)
     return dates
 
 
 def _pair_scorer(path: Path, pair: _SimulatedPair, backend: str) -> SiameseScorer:
-    """Scorer of a simulated pair, normalized by the pair itself."""
+    """Scorer of a simulated pair while a model is quantised, normalized by the pair itself."""
     sample = PixelSample.of(pair.tile, every=1)
     return SiameseScorer(
         model=str(path),

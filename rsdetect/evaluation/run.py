@@ -111,7 +111,7 @@ def _evaluate_sources(
     options: EvaluateOptions,
     quiet: bool,
 ) -> Evaluation:
-    """Score all pairs of the opened sources and summarize them."""
+    """Run an evaluation over its opened sources: score all pairs and summarize them."""
     pixels = sum(opened.pixels for _, pairs in sources for opened in pairs) * (1 + len(options.shifts_px))
     found, draws = [], []
     with show_progress("scoring", pixels, quiet=quiet) as progress:
@@ -141,7 +141,7 @@ def _evaluate_sources(
 def summarize_source(
     source: LabelledSet, measured: Sequence[ScoredPair], options: EvaluateOptions, number: int
 ) -> tuple[SourceScores, Draws]:
-    """Summarize a source of an evaluation: its scores, and the bootstrap resamples of their intervals."""
+    """Summarize a source in the evaluation run: its scores, and the bootstrap resamples of its intervals."""
     threshold, shifts = measured[0].threshold, options.shifts_px
     tallies = [pair.tally for pair in measured]
     places = [pair.opened.labelled.place for pair in measured]
@@ -181,7 +181,7 @@ def summarize_source(
 
 
 def _scene_scores(pair: ScoredPair, threshold: float, shifts_px: Sequence[float]) -> SceneScores:
-    """Scores of one pair of an evaluation."""
+    """Scores of one pair in the results of an evaluation run."""
     figures = evaluation_figures(pair.tally, threshold, shifts_px)
     labelled = pair.opened.labelled
     return SceneScores(
@@ -193,7 +193,7 @@ def _scene_scores(pair: ScoredPair, threshold: float, shifts_px: Sequence[float]
 
 
 def _reliability_points(tally: Tally) -> tuple[tuple[float, float, int], ...]:
-    """Points of an evaluation's reliability diagram: mean probability, changed share, pixels."""
+    """Points of the reliability diagram in an evaluation run: mean probability, changed share, pixels."""
     predicted, changed, pixels = tally.counts.reliability()
     return tuple(
         (float(predicted[i] / pixels[i]), float(changed[i] / pixels[i]), int(pixels[i]))
@@ -202,7 +202,7 @@ def _reliability_points(tally: Tally) -> tuple[tuple[float, float, int], ...]:
 
 
 def _precision_recall_points(tally: Tally) -> tuple[tuple[float, float, float], ...]:
-    """Points of an evaluation's precision-recall curve: threshold, precision, recall."""
+    """Points of the precision-recall curve in an evaluation run: threshold, precision, recall."""
     precision, recall = tally.counts.curve()
     steps = tally.counts.steps
     return tuple((i / steps, float(precision[i]), float(recall[i])) for i in range(steps + 1))

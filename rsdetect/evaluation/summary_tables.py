@@ -119,7 +119,7 @@ def summary_tables(evaluation: Evaluation) -> Iterator[SummaryTable]:
 
 
 def comparison_texts(row: ComparedRow, column: FigureColumn) -> tuple[str, str, str, str]:
-    """Texts of a figure in a comparison: both values, the difference, and its interval."""
+    """Table texts of a figure in a comparison: both values, the difference, and its interval."""
     difference = row.difference[column.figure]
     signed = FigureColumn(column.title, column.figure, f"+{column.form}")
     ends = (signed.value_text({column.figure: end}) for end in (difference.low, difference.high))

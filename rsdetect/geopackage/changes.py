@@ -76,7 +76,7 @@ def _description_columns(description: ChangeDescription, count: int) -> Columns:
 
 
 def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
-    """Column names of the bands' differences in the GeoPackage: lower-case ASCII, unique.
+    """Column names of the bands' differences in the layer `changes`: lower-case ASCII, unique.
 
     >>> _difference_columns(["Red", "red", "B8A (NIR)", "Höhe", ""]) {'Red': 'difference_red', 'red':
     'difference_red_2', 'B8A (NIR)': 'difference_b8a_nir', 'Höhe': 'difference_hohe', '': 'difference_band'}
@@ -106,5 +106,5 @@ def changes_style(difference_columns: Iterable[str]) -> str:
 
 
 def footprint_style() -> str:
-    """QGIS style of the layer `footprint`."""
+    """QGIS style of the layer `footprint`, written beside `changes`."""
     return read_style("footprint.qml")

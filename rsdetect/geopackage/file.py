@@ -175,7 +175,7 @@ def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> 
 
 
 def _add_schema_version(database: sqlite3.Connection) -> None:
-    """Add the version of the GeoPackage's columns, by the metadata extension (F.8)."""
+    """Add the version of the columns to the GeoPackage file, by the metadata extension (F.8)."""
     database.execute(
         "INSERT INTO gpkg_metadata VALUES (1, 'dataset', ?, 'application/json', ?)", (_STANDARD, _SCHEMA)
     )
@@ -192,7 +192,7 @@ def _add_schema_version(database: sqlite3.Connection) -> None:
 
 
 def _add_crs(database: sqlite3.Connection, crs: str | None) -> int:
-    """Add the CRS and those that every GeoPackage must define; returns the CRS's srs_id."""
+    """Add the CRS to the GeoPackage file, with those that every file must define; returns its srs_id."""
     rows = {
         -1: ("Undefined Cartesian SRS", -1, "NONE", -1, "undefined", "undefined Cartesian"),
         0: ("Undefined geographic SRS", 0, "NONE", 0, "undefined", "undefined geographic"),
@@ -208,7 +208,7 @@ def _add_crs(database: sqlite3.Connection, crs: str | None) -> int:
 
 
 def _gpkg_crs_row(crs: pyproj.CRS) -> tuple[str, int, str, int, str, str]:
-    """Row of a CRS in the GeoPackage's table of CRSs."""
+    """Row of a CRS in the GeoPackage file's table of CRSs."""
     authority = crs.to_json_dict().get("id", {})
     known = authority.get("authority") == "EPSG"
     number = int(authority["code"]) if known else _OWN
@@ -220,7 +220,7 @@ def _gpkg_crs_row(crs: pyproj.CRS) -> tuple[str, int, str, int, str, str]:
 
 
 def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> None:
-    """Add a layer to the GeoPackage: its table, entries, features and spatial index."""
+    """Add a layer to the GeoPackage file: its table, entries, features and spatial index."""
     types = [f'"{name}" {_sql_type(values.dtype)}' for name, values in layer.columns.items()]
     geometry_type = layer.geometry_type.upper()
     columns = ", ".join(
@@ -247,7 +247,7 @@ def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> None:
 
 
 def _layer_extent(bounds: NDArray[np.float64]) -> tuple[float | None, ...]:
-    """Extent of a GeoPackage layer: min x, min y, max x, max y; None without features."""
+    """Extent of a layer in the GeoPackage file: min x, min y, max x, max y; None without features."""
     if not len(bounds):
         return None, None, None, None
     low, high = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
@@ -255,7 +255,7 @@ def _layer_extent(bounds: NDArray[np.float64]) -> tuple[float | None, ...]:
 
 
 def _add_spatial_index(database: sqlite3.Connection, layer: str, bounds: NDArray[np.float64]) -> None:
-    """Add the R-tree of a GeoPackage layer, with its triggers."""
+    """Add the R-tree of a layer to the GeoPackage file, with its triggers."""
     index = f"rtree_{layer}_{GEOMETRY}"
     database.execute(f'CREATE VIRTUAL TABLE "{index}" USING rtree(id, minx, maxx, miny, maxy)')
     # Through the virtual table, because SQLite in defensive mode refuses statements on its shadow tables.
@@ -272,7 +272,7 @@ def _add_spatial_index(database: sqlite3.Connection, layer: str, bounds: NDArray
 
 
 def _feature_rows(layer: Layer, bounds: NDArray[np.float64], srs_id: int) -> Iterator[tuple[Any, ...]]:
-    """Rows of a GeoPackage layer: fid, geometry, columns."""
+    """Rows of a layer in the GeoPackage file: fid, geometry, columns."""
     for start in range(0, len(layer.geometry), _ROWS):
         part = slice(start, start + _ROWS)
         columns = [_sqlite_values(values[part]) for values in layer.columns.values()]
@@ -281,7 +281,7 @@ def _feature_rows(layer: Layer, bounds: NDArray[np.float64], srs_id: int) -> Ite
 
 
 def _geometry_blobs(geometry: NDArray[np.object_], bounds: NDArray[np.float64], srs_id: int) -> list[bytes]:
-    """Geometry blobs of GeoPackage features: header (2.1.3) with bounds, and WKB; little-endian."""
+    """Geometry blobs in the GeoPackage file: header (2.1.3) with bounds, and WKB; little-endian."""
     head = np.zeros(
         len(geometry),
         [("magic", "S2"), ("version", "u1"), ("flags", "u1"), ("srs", "<i4"), ("box", "<f8", (4,))],
@@ -296,7 +296,7 @@ def _geometry_blobs(geometry: NDArray[np.object_], bounds: NDArray[np.float64], 
 
 
 def _sql_type(dtype: np.dtype[Any]) -> str:
-    """Column type in the GeoPackage for a NumPy dtype."""
+    """Column type in the GeoPackage file for a NumPy dtype."""
     if dtype.kind == "M":
         return "DATE" if dtype == np.dtype("M8[D]") else "DATETIME"
     if dtype.kind == "i":
@@ -305,7 +305,7 @@ def _sql_type(dtype: np.dtype[Any]) -> str:
 
 
 def _sqlite_values(values: NDArray[Any]) -> list[Any]:
-    """Values of a GeoPackage column for sqlite3. NaT becomes NULL, as None and NaN do without conversion."""
+    """Values of a column in the GeoPackage file for sqlite3; NaT becomes NULL, as None and NaN do anyway."""
     if values.dtype.kind == "M":
         zone: Any = "UTC" if values.dtype == np.dtype("M8[ms]") else "naive"
         text = np.datetime_as_string(values, timezone=zone).astype(np.object_)
@@ -315,7 +315,7 @@ def _sqlite_values(values: NDArray[Any]) -> list[Any]:
 
 
 def _add_styles(database: sqlite3.Connection, layers: tuple[Layer, ...]) -> None:
-    """Add the styles of the layers to the GeoPackage's `layer_styles`."""
+    """Add the styles of the layers to the GeoPackage file's `layer_styles`."""
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id)"
         " VALUES ('layer_styles', 'attributes', 'layer_styles', 0)"

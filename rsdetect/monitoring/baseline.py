@@ -232,7 +232,7 @@ def _composite_median(scenes: Sequence[Scene], window: Window, count: int) -> Fl
 
 
 def _packed_nanmedian(found: Float32Array, filled: np.ndarray[Any, np.dtype[np.intp]]) -> Float32Array:
-    """NumPy's nanmedian over the first axis, for observations packed at its beginning."""
+    """Median of a baseline's observations packed at the start of the first axis, like NumPy's nanmedian."""
     ordered = np.sort(found, axis=0)  # NaN last
     low = np.maximum(filled - 1, 0) // 2
     high = np.minimum(filled // 2, len(found) - 1)

@@ -129,7 +129,7 @@ class Comparer:
         return None if row is None or row.state != "done" else int(row.content["level"])
 
     def compare(self, baseline: Baseline, scene: IngestedScene) -> Step:
-        """Compare a scene with a baseline; the step comes from the journal where it is done.
+        """Make the comparison of a scene with a baseline; the step comes from the journal where it is done.
 
         Raises
         ------

@@ -65,7 +65,7 @@ def write_events_gpkg(path: Path, history: History, crs: str | None, site: str) 
 
 
 def _event_columns(events: tuple[Event, ...], site: str) -> Columns:
-    """Columns of the layer `events` of the GeoPackage."""
+    """Columns of the layer `events` in events.gpkg."""
     return {
         "event_id": _object_column([event.id for event in events]),
         "status": _object_column([str(event.status) for event in events]),
@@ -85,7 +85,7 @@ def _event_columns(events: tuple[Event, ...], site: str) -> Columns:
 
 
 def _observation_columns(observations: tuple[Observation, ...], site: str) -> Columns:
-    """Columns of the layer `observations` of the GeoPackage."""
+    """Columns of the layer `observations` in events.gpkg."""
     return {
         "event_id": _object_column([each.event for each in observations]),
         "taken": _datetime_column(each.taken for each in observations),
@@ -104,18 +104,18 @@ def _observation_columns(observations: tuple[Observation, ...], site: str) -> Co
 
 
 def _object_column(values: list[object]) -> NDArray[np.object_]:
-    """GeoPackage column of objects: text or geometries."""
+    """Column of objects in events.gpkg: text or geometries."""
     out = np.empty(len(values), dtype=np.object_)
     out[:] = values
     return out
 
 
 def _float_column(values: Iterable[float | None]) -> NDArray[np.float64]:
-    """GeoPackage column of numbers, NaN for None."""
+    """Column of numbers in events.gpkg, NaN for None."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def _datetime_column(values: Iterable[datetime | None]) -> NDArray[np.datetime64]:
-    """GeoPackage column of UTC times without a zone, because NumPy's times have none."""
+    """Column of UTC times in events.gpkg, without a zone, because NumPy's times have none."""
     naive = [None if value is None else value.astimezone(UTC).replace(tzinfo=None) for value in values]
     return np.array([np.datetime64("NaT" if value is None else value, "ms") for value in naive], "M8[ms]")

@@ -146,11 +146,11 @@ def _hook_secret(variable: str) -> str:
 
 
 def _require_webhook_scheme(address: str) -> None:
-    """Raise unless a webhook's address is http or https."""
+    """Require an http or https address of the webhook in a hook."""
     if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
         raise InputError("the webhook's address does not begin with http:// or https://.")
 
 
 def _webhook_host(address: str) -> str:
-    """Host of a webhook's address, the only part in messages: the path often contains a key."""
+    """Host in the address of a hook's webhook, the only part in messages: the path often has a key."""
     return str(urlsplit(address).hostname)

@@ -136,7 +136,7 @@ class _ValidShare:
     def counting(
         self, pieces: Iterator[tuple[Window, Float32Array]]
     ) -> Iterator[tuple[Window, Float32Array]]:
-        """Pass blocks through, and count their valid pixels in the area of interest."""
+        """Pass ingested blocks through, and count their valid pixels in the area of interest."""
         for window, values in pieces:
             aoi = self._site.aoi
             inside = np.ones(window.shape, dtype=bool) if aoi is None else inside_aoi(aoi, window)
@@ -146,7 +146,7 @@ class _ValidShare:
 
     @property
     def share(self) -> float:
-        """Valid share of the pixels in the area of interest."""
+        """Valid share of the ingested pixels in the area of interest."""
         return self._valid / self._seen if self._seen else 0.0
 
 
@@ -260,5 +260,5 @@ def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> st
 
 
 def _band_list(names: tuple[str, ...]) -> str:
-    """Names of bands as text, or their number where a name is missing."""
+    """Names of an ingested scene's bands as text, or their number where a name is missing."""
     return ", ".join(names) if all(names) else f"{len(names)} without names"

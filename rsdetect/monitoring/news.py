@@ -42,7 +42,7 @@ class News:
 
 
 def event_milestone(event: Event) -> Status:
-    """Milestone that an event has reached."""
+    """Milestone of an event for the news."""
     if event.merged_into is not None:
         return Status.MERGED
     if event.resolved_on is not None:

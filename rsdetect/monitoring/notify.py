@@ -77,7 +77,7 @@ def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: dict[str, Any
 def _news_summary(
     job_file: Path, job: Job, folder: JobFolder, journal: Journal, news: News, run: dict[str, Any]
 ) -> dict[str, Any]:
-    """Summary of a run and its news for notification, in JSON types."""
+    """Notification summary of a run and its news, in JSON types."""
     written = datetime.now(UTC)
     # The report of an earlier, failed delivery of the same news.
     dated = next((folder.out / REPORTS).glob(f"*_{news.id[:8]}.html"), None)
@@ -106,7 +106,7 @@ def _news_summary(
 
 
 def _summary_item(item: NewsItem, locator: _EventLocator) -> dict[str, Any]:
-    """News item in JSON types for the summary."""
+    """News item in JSON types for the notification."""
     event = item.event
 
     def text(moment: datetime | None) -> str | None:
@@ -138,7 +138,7 @@ class _EventLocator:
         self._to_degrees = None if crs is None else Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
 
     def locate(self, event: Event) -> dict[str, Any]:
-        """Coordinates of a point on an event."""
+        """Coordinates of a point on an event for the notification."""
         inner = shapely.point_on_surface(event.geometry)
         if self._to_degrees is None:
             return {"x": inner.x, "y": inner.y}

@@ -56,7 +56,7 @@ class PercentRaster(Protocol):
     grid: Grid
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Percent (height, width) of a window inside the grid; 255 = not observed."""
+        """Percent (height, width) of a window for a recheck; 255 = not observed."""
 
 
 def recheck_pixels(percent: PercentRaster, level: int, core: Any, extent: Any, min_area: float) -> Evidence:
@@ -89,7 +89,7 @@ def recheck_pixels(percent: PercentRaster, level: int, core: Any, extent: Any, m
 
 
 def window_around(area: Any, grid: Grid) -> Window:
-    """Smallest window, perhaps partly outside the grid, that covers an event's geometry in the grid's CRS."""
+    """Window of a recheck: the smallest that covers an event's geometry, perhaps partly outside the grid."""
     inverse = ~grid.transform
     left, bottom, right, top = area.bounds
     cols, rows = zip(*(inverse @ (x, y) for x in (left, right) for y in (bottom, top)), strict=True)
@@ -100,14 +100,14 @@ def window_around(area: Any, grid: Grid) -> Window:
 
 
 def _rasterized_area(area: Any, window: Window, grid: Grid) -> BoolArray:
-    """Mask (height, width) of an event's geometry in a window."""
+    """Mask (height, width) of an event's geometry in the window of a recheck."""
     transform = grid.crop(window).transform
     burnt = rasterize([area], out_shape=window.shape, transform=transform, default_value=1, dtype="uint8")
     return np.asarray(burnt, dtype=bool)
 
 
 def _polygonized(chosen: BoolArray, window: Window, grid: Grid, min_area: float) -> Any:
-    """MultiPolygon of the changed pixels of an event, without small parts."""
+    """MultiPolygon of the changed pixels in a recheck, without small parts."""
     transform = grid.crop(window).transform
     found = shapes(chosen.astype(np.uint8), mask=chosen, connectivity=4, transform=transform)
     parts = [shapely.geometry.shape(outline) for outline, _ in found]
@@ -116,7 +116,7 @@ def _polygonized(chosen: BoolArray, window: Window, grid: Grid, min_area: float)
 
 
 def event_area(area: Any, grid: Grid) -> float:
-    """Area of an event's geometry in m², in pixels without a CRS."""
+    """Area of a rechecked event's geometry in m², in pixels without a CRS."""
     if grid.crs is None:
         return float(area.area / grid.pixel_area)
     return float(measure(shapely.get_parts(area), grid.crs)[0].sum())
@@ -202,7 +202,7 @@ class ScoredWindows:
         self._tiles: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Percent (height, width) of a window, scored on demand; 255 = not observed."""
+        """Percent (height, width) of a window, scored on demand for a recheck; 255 = not observed."""
         out = np.full(window.shape, NOT_OBSERVED, dtype=np.uint8)
         high, wide = self._plan.tile_shape
         for row in range(window.row_off // high, -(-window.row_end // high)):
@@ -213,7 +213,7 @@ class ScoredWindows:
         return out
 
     def _tile(self, row: int, col: int) -> NDArray[np.uint8]:
-        """Percent of a tile's core, scored once."""
+        """Percent of a tile's core for a recheck, scored once."""
         if (row, col) not in self._tiles:
             tiles = (self._plan.tile(row, col),)
             for _, probability in score_windows(self._pair, self._scorer, tiles, threads=usable_cores()):

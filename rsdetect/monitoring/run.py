@@ -160,7 +160,7 @@ def _with_full_paths(job: Job, job_file: Path) -> Job:
 
 
 def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:
-    """List the scenes of a job's source without those the job excludes, by date.
+    """List the scenes for a run of the job, by date, without those the job excludes.
 
     Raises
     ------

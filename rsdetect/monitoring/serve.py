@@ -41,7 +41,7 @@ class Schedule:
         self.trigger()
 
     def trigger(self) -> Any:
-        """APScheduler trigger of the schedule, in the time zone of this machine.
+        """APScheduler trigger that serves a schedule, in the time zone of this machine.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Schedule:
             ) from error
 
     def due(self, job_file: Path, now: datetime) -> datetime | None:
-        """Next time the job is due: now, if a run was missed or interrupted, or if there was none yet."""
+        """Next time that a served job is due: now, if a run was missed or interrupted, or without any run."""
         last = _last_scheduled_run(job_file)
         if last is None or last["ended"] is None:
             return now
@@ -80,7 +80,7 @@ class Schedule:
 
 
 def cron_days_by_name(field: str) -> str:
-    """Replace numbers by names in a cron day of the week: APScheduler counts from Monday, cron from Sunday.
+    """Replace numbers by names in the cron days of `serve`: APScheduler counts from Monday, cron from Sunday.
 
     >>> days_by_name("1-5"), days_by_name("0,6"), days_by_name("fri-sun"), days_by_name("*")
     ('mon,tue,wed,thu,fri', 'sun,sat', 'sun,fri,sat', '*')
@@ -101,7 +101,7 @@ def cron_days_by_name(field: str) -> str:
 
 
 def _cron_day(text: str) -> int:
-    """Number of a cron day of the week, 0 = Sunday."""
+    """Number of a day of the week in the cron field of `serve`, 0 = Sunday."""
     if text.isdecimal() and int(text) <= 7:
         return int(text) % 7
     if text[:3] in _DAYS and text.isalpha():
@@ -110,7 +110,7 @@ def _cron_day(text: str) -> int:
 
 
 def _schedule_period(text: str) -> timedelta:
-    """Length of a schedule's `every`."""
+    """Period of the option `every` of `serve`."""
     match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
     if match is None:
         raise InputError(f"`every` {text!r} is not a period; write 30m, 6h or 7d.")
@@ -118,7 +118,7 @@ def _schedule_period(text: str) -> timedelta:
 
 
 def _last_scheduled_run(job_file: Path) -> dict[str, Any] | None:
-    """Last run of a scheduled job in its journal; None = never run."""
+    """Last run of a job to serve, from its journal; None = never run."""
     job = read_job(job_file)
     folder = JobFolder(job.resolve_path(job.out, job_file))
     if not folder.journal.exists():
@@ -174,7 +174,7 @@ class _ScheduledRuns:
         self._is_stopping = False
 
     def run(self, job_file: Path) -> None:
-        """Run a scheduled job in a process, and wait for it."""
+        """Serve a job once: run it in a process, and wait for it."""
         command = [sys.executable, "-m", "rsdetect.cli", "monitor", "run", str(job_file)]
         with self._lock:
             if self._is_stopping:
@@ -188,7 +188,7 @@ class _ScheduledRuns:
         self._output(f"{job_file}: ended with status {status}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
     def stop(self) -> None:
-        """Stop the scheduled runs as by Ctrl-C; later runs resume them."""
+        """Stop all runs that `serve` started as by Ctrl-C; later runs resume them."""
         with self._lock:
             self._is_stopping = True
             under_way = list(self._under_way)

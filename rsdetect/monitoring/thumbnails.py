@@ -55,7 +55,7 @@ class Cutout:
 
     @classmethod
     def around(cls, area: Any, site: Site) -> Cutout:
-        """Square cutout with a margin around a geometry in the job's CRS."""
+        """Square thumbnail cutout with a margin around a geometry in the job's CRS."""
         inner = window_around(area, site.grid)
         edge = max(_LEAST_EDGE, math.ceil(max(inner.height, inner.width) * (1 + 2 * _MARGIN)))
         row = inner.row_off + inner.height // 2 - edge // 2
@@ -138,7 +138,7 @@ def _thumbnail_driver(thumb: Thumbnail) -> str:
 
 
 def _cutout_blocks(cutout: Cutout) -> list[list[Window]]:
-    """Blocks of a cutout that begin at multiples of its step, so that decimating them decimates the whole."""
+    """Blocks of a thumbnail's cutout at multiples of its step, so that each can be decimated alone."""
     window, edge = cutout.window, max(_BLOCK // cutout.step, 1) * cutout.step
     return [list(band.blocks(edge)) for band in window.blocks(edge, window.width)]
 

@@ -223,19 +223,19 @@ class EventTracker:
 
 
 def _event_seen(evidence: Evidence | None) -> bool | None:
-    """True if the event is present in the evidence; None = not a valid observation."""
+    """Tracking rule: True if the event is present in the evidence; None = not a valid observation."""
     if evidence is None or evidence.observed_share < LEAST_OBSERVED:
         return None
     return evidence.changed_share >= LEAST_CHANGED
 
 
 def _events_seen(evidence: dict[str, Evidence | None], one: Track, other: Track) -> bool:
-    """True if two events are both present in a step's evidence."""
+    """Tracking rule: True if two events are both present in a step's evidence."""
     return bool(_event_seen(evidence.get(one.id)) and _event_seen(evidence.get(other.id)))
 
 
 def _event_multipolygon(areas: Iterable[Any]) -> Any:
-    """Union of an event's areas as a normalized MultiPolygon."""
+    """Union of a tracked event's areas as a normalized MultiPolygon."""
     union = shapely.union_all(list(areas))
     parts = [part for part in shapely.get_parts(union) if part.geom_type == "Polygon"]
     return shapely.normalize(shapely.MultiPolygon(parts))

@@ -19,7 +19,7 @@ LEAST_SIZE = 0.1
 
 
 def belongs(region: Any, extent: Any) -> bool:
-    """True if a region belongs to an event: it overlaps the event's extent, or adjoins it after growth.
+    """True if a region belongs to an event's track: it overlaps its extent, or adjoins it after growth.
 
     Both are pixel outlines in one CRS, so that adjacent ones share edges exactly.
 

@@ -42,7 +42,7 @@ class Ellipsoid:
         return area
 
     def radii(self, latitude: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Metres per radian of longitude and per radian of latitude, at `latitude` in radians.
+        """Metres per radian of longitude and of latitude for areas and lengths, at `latitude` in radians.
 
         Snyder (1987), eq. 4-20 times the cosine, and eq. 4-18.
         """

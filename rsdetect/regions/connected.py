@@ -34,7 +34,7 @@ def connected_components(count: int, one: Int64Array, other: Int64Array) -> tupl
 
 
 def cycles(successor: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Cycles of a permutation.
+    """Connected cycles of a permutation.
 
     Returns all nodes in the order of their cycles, and the start of each cycle in that order. Cycles start at
     their lowest node and are sorted by it. Pointer doubling finds the lowest node and then the distance to it

@@ -46,12 +46,12 @@ class Corners:
         return Corners(self.row[chosen], self.col[chosen], self.pixel[chosen], self.owner[chosen])
 
     def renumbered(self, owner: Int64Array) -> Corners:
-        """Corners with other owner numbers."""
+        """Corners of outlines with other owner numbers."""
         return replace(self, owner=owner)
 
     @staticmethod
     def joined(parts: Sequence[Corners]) -> Corners:
-        """Concatenate corners of several parts, at least one."""
+        """Concatenate corners of outlines from several parts, at least one."""
         return Corners(
             row=np.concatenate([part.row for part in parts]),
             col=np.concatenate([part.col for part in parts]),
@@ -135,7 +135,7 @@ def _merge_corners(corners: Corners) -> Corners:
 
 
 def _next_corners(nodes: Corners) -> Int64Array:
-    """Next corner on the ring for every corner, with the region on the right."""
+    """Next corner of the outline for every corner, with the region on the right."""
     index = np.arange(nodes.row.size)
     goes_right = index % 2 == 0
     in_row = index ^ 1
@@ -153,7 +153,7 @@ def _next_corners(nodes: Corners) -> Int64Array:
 
 
 def _leads_down_at_contact(nodes: Corners) -> Int64Array:
-    """For the two corners of a diagonal contact: 1 where the vertical edge leads down. 0 for all others."""
+    """For both outline corners of a diagonal contact: 1 where the vertical edge leads down. Else 0."""
     same_point = (nodes.row[1:] == nodes.row[:-1]) & (nodes.col[1:] == nodes.col[:-1])
     left = np.flatnonzero(same_point)
     one_region = nodes.owner[left] == nodes.owner[left + 1]
@@ -166,7 +166,7 @@ def _leads_down_at_contact(nodes: Corners) -> Int64Array:
 
 
 def _closed_rings(order: Int64Array, starts: Int64Array, rings: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Concatenated corners of `rings`, each with its first corner repeated at its end."""
+    """Concatenated corners of the outlines `rings`, each with its first corner repeated at its end."""
     length = np.diff(np.append(starts, order.size))[rings] + 1
     offsets = np.concatenate(([0], np.cumsum(length)))
     position = np.arange(offsets[-1]) + np.repeat(starts[rings] - offsets[:-1], length)

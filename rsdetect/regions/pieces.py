@@ -36,7 +36,7 @@ class ValueRange:
     last: int
 
     def contains(self, values: NDArray[np.uint8]) -> BoolArray:
-        """Mask of the values within the range."""
+        """Mask of the values that form pieces."""
         # One comparison instead of two: values below the first wrap around to the top.
         return values - np.uint8(self.first) <= np.uint8(self.last - self.first)
 
@@ -208,7 +208,7 @@ def _full_block(values: NDArray[np.uint8], window: Window) -> BlockPieces:
 
 
 def _find_runs(values: NDArray[np.uint8], inside: ValueRange) -> _Runs:
-    """Find the runs of inside pixels in a block."""
+    """Find the runs of inside pixels that make up the pieces of a block."""
     height, width = values.shape
     stride = width + 1
     # Strip by strip, so that intermediate results stay in the processor's cache.
@@ -235,7 +235,7 @@ def _label_runs(runs: _Runs) -> tuple[int, Int64Array]:
 
 
 def _run_indices(first: Int64Array, length: Int64Array) -> Int64Array:
-    """Indices of the pixels of runs: first[0], first[0] + 1, ... for length[0] pixels, then from first[1]."""
+    """Indices of the pixels in runs of pieces: first[0], first[0] + 1, ... for length[0] pixels, etc."""
     before = np.cumsum(length) - length
     counted: Int64Array = np.arange(int(length.sum())) + np.repeat(first - before, length)
     return counted
@@ -287,7 +287,7 @@ def _sum_runs(
 def _sum_differences(
     row: Int64Array, col: Int64Array, length: Int64Array, window: Window, difference: Difference
 ) -> tuple[tuple[str, ...], Float64Array, Int64Array]:
-    """Bands of the differences, and (bands, n) sum and number of the known ones in every run.
+    """Bands of the differences, and (bands, n) sum and number of the known ones in every run of a piece.
 
     They are read per cell, for the bounding rectangle of the runs that start there: little is read of a scene
     with little change, and little at a time of one with much.

@@ -78,14 +78,14 @@ class Seams:
 
 
 def _offset_pieces(edge: Int64Array, first: int) -> Int64Array:
-    """Piece numbers along a block edge, offset by `first`; -1 stays."""
+    """Piece numbers along a seam, offset by `first`; -1 stays."""
     return np.where(edge >= 0, edge + first, -1)
 
 
 def map_blocks_in_order(
     find: Callable[[Window], T], windows: Iterable[Window], workers: int
 ) -> Iterator[tuple[Window, T]]:
-    """Map `find` over windows of blocks with threads; yields results in order, few blocks in flight."""
+    """Map `find` over windows of blocks with threads, in the order that seams need; few blocks in flight."""
     if workers == 1:
         yield from ((window, find(window)) for window in windows)
         return

@@ -37,7 +37,7 @@ class Raster(Protocol):
         """Grid of the traced raster."""
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Percent (height, width) of a window inside the grid; 255 = not observed."""
+        """Percent (height, width) of a window to trace; 255 = not observed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +166,7 @@ def _trace_layers(
 
 
 def _fewest_pixels(grid: Grid, min_area: float) -> int:
-    """Minimum number of pixels of a region with the minimum area; 1 in a geographic CRS."""
+    """Minimum number of pixels of a traced region with the minimum area; 1 in a geographic CRS."""
     pixel_area = pixel_area_m2(grid)
     if pixel_area is None:
         return 1
@@ -213,13 +213,13 @@ def _ordered_regions(parts: list[_TracedRegions], grid: Grid, options: TraceOpti
 
 
 def _no_regions() -> Regions:
-    """Regions without any entry."""
+    """Traced regions without any entry."""
     nothing, whole = np.empty(0), np.empty(0, np.int64)
     return Regions(np.empty(0, np.object_), whole, nothing, nothing, nothing, nothing, {})
 
 
 def _region_means(sums: PieceSums) -> dict[str, Any]:
-    """Columns of `Regions` from sums: percent to [0, 1], bands to means."""
+    """Columns of traced regions from sums: percent to [0, 1], bands to means."""
     with np.errstate(invalid="ignore"):  # 0 / 0 = NaN where a band is unknown in the whole region
         means = sums.band_sum / sums.band_pixels
     return {
