@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO := demo-output
 WHEEL := build/wheel
 
-.PHONY: demo test test-avx2 test-wheel check bench sample lock clean
+.PHONY: demo test test-avx2 test-wheel check bench stress sample lock clean
 
 demo: $(READY)
 	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif \
@@ -46,6 +46,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/backends.py
 	$(BIN)/python benchmarks/polygons.py
 	$(BIN)/python benchmarks/scaling.py
+
+# Lazy scenes of 1 600 Mpx each within 1 GB; four minutes, and a failure where the memory does not hold.
+stress: $(READY)
+	$(BIN)/python benchmarks/lazy.py
 
 # The scenes of the demo, from their seed.
 sample: $(READY)

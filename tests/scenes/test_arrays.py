@@ -1,7 +1,6 @@
 """DataArrays as scenes: what the header takes from them, what is refused, and how much is computed."""
 
 import pickle
-import threading
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from rsdetect.scenes.header import read_header
 from rsdetect.scenes.opening import open_source
 from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
 from rsdetect.tiles import TileWindow
+from support.counted_chunks import CountedChunks
 from support.memory import data_array
 from support.scenes import TEN_METRES, UTM, random_scene, write_scene
 
@@ -214,48 +214,11 @@ def test_the_token_changes_with_the_pixels_the_place_and_nothing_else():
     assert source_of(data_array(ARRAY).chunk(5)).token() == source_of(lazy).token()
 
 
-class Alive:
-    """Chunks that count how many of them are alive, and how many there have been."""
-
-    def __init__(self):
-        self.now = self.most = self.ever = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, shape, seed):
-        import weakref
-
-        chunk = np.random.default_rng(seed).integers(1, 200, shape, dtype=np.uint8)
-        with self._lock:
-            self.now, self.ever = self.now + 1, self.ever + 1
-            self.most = max(self.most, self.now)
-        weakref.finalize(chunk, self._gone)
-        return chunk
-
-    def _gone(self):
-        with self._lock:
-            self.now -= 1
-
-    def scene(self, size, chunk, first_seed):
-        import dask.array as da
-
-        def one(block_id=None, **_):
-            return self((1, chunk, chunk), [first_seed, *block_id])
-
-        steps = (chunk,) * (size // chunk)
-        blocks = da.map_blocks(
-            one, chunks=((1,), steps, steps), dtype=np.uint8, meta=np.empty((0, 0, 0), "u1")
-        )
-        x = TEN_METRES.c + 10 * (np.arange(size) + 0.5)
-        y = TEN_METRES.f - 10 * (np.arange(size) + 0.5)
-        made = xr.DataArray(blocks, dims=("band", "y", "x"), coords={"y": y, "x": x})
-        return made.assign_coords(spatial_ref=xr.Variable((), 0, attrs={"crs_wkt": UTM}))
-
-
 def test_a_lazy_array_is_computed_chunk_by_chunk(tmp_path):
     """Of two scenes of 256 chunks few are alive at a time, and tiles that cut chunks compute none again."""
     import rsdetect
 
-    alive = Alive()
+    alive = CountedChunks()
     before, after = alive.scene(2048, 128, 1), alive.scene(2048, 128, 2)
     made = rsdetect.detect(
         before, after, out=tmp_path, detector="cva", tile_size=200, workers=2, memory="1GB", quiet=True
