@@ -51,6 +51,7 @@ from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.lazy import lazy_scores
 from rsdetect.scoring.planning import plan_for
 from rsdetect.scoring.raster import finish_raster
+from rsdetect.scoring.repeatable import require_repeatable
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.windows import plan_windows
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
@@ -152,6 +153,8 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 method = asdict(ScoringIdentity.of(detector, options.score.backend))
                 fit_key = fingerprint(inputs, pair, method, None)
                 scorer = fit_detector(detector, scan, outputs.fit_file(fit_key, resume=options.run.resume))
+                if options.score.scheduler is None:
+                    require_repeatable(pair, scorer)
                 del scan  # releases its sample of pixels
                 if loading is not None:
                     loading.result()

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.detectors.base import Scorer, Strip
-from rsdetect.errors import DetectorError, RsdetectError
 from rsdetect.grid import Window
 from rsdetect.scenes.pair import Pair, read_tile
+from rsdetect.scoring.probabilities import as_scores, blamed_on, require_probabilities
 from rsdetect.tiles import Tile, TileWindow
 
 # Receives, while a tile is scored, pixels, a window within them and the core, and the probability over that
@@ -20,7 +19,6 @@ from rsdetect.tiles import Tile, TileWindow
 # the top down. Outside of them the probability is 0 or NaN.
 Sink = Callable[[Tile, Window, Float32Array], None]
 
-_REMEDY = "rsdetect check-detector shows more."
 _PUSH_ROWS = 128  # of a strip at a time; half as many of a wide one, more where the halo is longer
 _WIDE = 3072  # pixels
 
@@ -71,27 +69,10 @@ def _core_scores(scorer: Scorer, pixels: Tile, valid: BoolArray) -> Float32Array
     valid
         (height, width) of the core; elsewhere scores may be any number.
     """
-    name = f"the detector {scorer.name}"
-    try:
-        scored = np.asarray(scorer.score(pixels))
-    except RsdetectError:
-        raise
-    except Exception as error:
-        if type(scorer).__module__.partition(".")[0] == "rsdetect":
-            raise  # a defect of ours
-        raise DetectorError(f"{name} failed ({type(error).__name__}: {error}); {_REMEDY}") from error
-    if scored.shape != pixels.valid.shape or scored.dtype.kind != "f":
-        raise DetectorError(
-            f"{name} gave scores of shape {scored.shape} and type {scored.dtype} for a tile of shape "
-            f"{pixels.valid.shape}, where floats are needed, one a pixel; {_REMEDY}"
-        )
-    core = pixels.crop_to_core(scored.astype(np.float32, copy=False))
-    known = core if valid.all() else core[valid]
-    least, most = known.min(), known.max()  # NaN if any is
-    if not (least >= 0 and most <= 1):
-        found = f"values from {least:.4g} to {most:.4g}"
-        wrong = "NaN at valid pixels" if np.isnan(least) else found
-        raise DetectorError(f"{name} gave {wrong} where a probability of 0 to 1 is needed; {_REMEDY}")
+    with blamed_on(scorer):
+        scored = as_scores(scorer, scorer.score(pixels), pixels)
+    core = pixels.crop_to_core(scored)
+    require_probabilities(scorer, core if valid.all() else core[valid])
     return core
 
 
@@ -129,16 +110,20 @@ def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None)
     read = Window(tile.read.row_off, tile.read.col_off, height * len(windows), width)
     live = np.zeros(read.shape, dtype=bool)
     strip: Strip | None = None
+    top = tile.read.row_off  # of the strip
     above: Tile | None = None  # the band before in the strip, some rows of which come out with this one
     around = -(-2 * scorer.halo // height)  # a strip is not later than the halo
     for band, wanted in _wanted(_bands(pair, tile, windows, valid, live), around):
         if not wanted:
             strip, above = None, None
             continue
-        strip = strip or scorer.strip(height, width)
-        scored = band.read.shifted(-strip.late, 0)
+        with blamed_on(scorer):
+            if strip is None:
+                strip, top = scorer.strip(height, width), band.read.row_off
+            scored = band.read.shifted(-strip.late, 0)
+            pushed = as_scores(scorer, strip.push(band), band)
         part = scored.intersection(tile.core)
-        pushed = strip.push(band)
+        require_probabilities(scorer, _settled(pushed, scored, part, top + scorer.halo, valid, tile))
         probability[part.slices_in(tile.core)] = pushed[part.slices_in(scored)]
         if sink is not None:
             for pixels in (band,) if above is None else (above, band):
@@ -153,8 +138,20 @@ def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None)
     return probability
 
 
+def _settled(
+    pushed: Float32Array, scored: Window, part: Window, first: int, valid: BoolArray, tile: TileWindow
+) -> Float32Array:
+    """The scores of `part` that mean something: at valid pixels from the row `first` on, (count,) float32."""
+    skipped = min(max(0, first - part.row_off), part.height)
+    part = Window(part.row_off + skipped, part.col_off, part.height - skipped, part.width)
+    if part.is_empty:
+        return np.empty(0, np.float32)
+    found: Float32Array = pushed[part.slices_in(scored)][valid[part.slices_in(tile.core)]]
+    return found
+
+
 def _bands(
-    pair: Pair, tile: TileWindow, windows: list[Window], valid: NDArray[np.bool_], live: NDArray[np.bool_]
+    pair: Pair, tile: TileWindow, windows: list[Window], valid: BoolArray, live: BoolArray
 ) -> Iterator[tuple[Tile, bool]]:
     """Pixels of a tile to score, in strips from the top down, and whether a strip is live.
 
@@ -170,7 +167,7 @@ def _bands(
         yield band, bool(differs.any())
 
 
-def _live(pixels: Tile) -> NDArray[np.bool_]:
+def _live(pixels: Tile) -> BoolArray:
     """Live pixels of a tile to score, (height, width): valid, and different between the dates."""
     differs = np.zeros(pixels.valid.shape, dtype=bool)
     for before, after in zip(pixels.before, pixels.after, strict=True):
@@ -181,7 +178,7 @@ def _live(pixels: Tile) -> NDArray[np.bool_]:
     return differs
 
 
-def _still(live: NDArray[np.bool_], read: Window, core: Window, halo: int) -> NDArray[np.bool_] | None:
+def _still(live: BoolArray, read: Window, core: Window, halo: int) -> BoolArray | None:
     """Pixels of the core without live pixels in their halo, (height, width); None = there are none.
 
     Parameters
@@ -202,7 +199,7 @@ def _still(live: NDArray[np.bool_], read: Window, core: Window, halo: int) -> ND
     return ~near
 
 
-def _any_of_next(given: NDArray[np.bool_], count: int, axis: int) -> NDArray[np.bool_]:
+def _any_of_next(given: BoolArray, count: int, axis: int) -> BoolArray:
     """Along an axis, whether any of the next `count` is True, from each that has so many.
 
     In steps that double how far each looks: a handful of passes, whatever `count` is.

@@ -24,7 +24,7 @@ from rsdetect.errors import DetectorError, InputError, JobInterrupted
 from rsdetect.scenes.pair import open_pair
 from rsdetect.scoring.check_worker import ready_scorer
 from rsdetect.scoring.core import score_core
-from rsdetect.tiles import TileWindow
+from rsdetect.tiles import TileWindow, plan_tiles
 from support import toy_detector
 from support.jobs import OUTPUTS, changed_pair, listing, read_raster, run_apart, run_here
 from support.labelled_sets import write_set
@@ -336,6 +336,76 @@ def test_what_is_no_probability_is_refused_with_the_name_of_the_detector(scenes,
     with pytest.raises(DetectorError, match=f"^the detector wrong .*{message}") as refused:
         score_core(pair, Wrong(made), TileWindow(0, 0, window, window))
     assert refused.value.exit_status == 2 and str(refused.value).count(";") == 1
+
+
+@dataclasses.dataclass(frozen=True)
+class WrongStrips(Scorer):
+    """A scorer that goes down strips; each gives `made(rows, number)` for its rows so far."""
+
+    made: object
+
+    name = "wrong"
+    halo, strips, skips_equal = 4, True, True
+
+    def strip(self, height, width):
+        return WrongStrip(self.made, self.halo)
+
+
+class WrongStrip:
+    def __init__(self, made, late):
+        self.made, self.late, self.number = made, late, 0
+
+    def push(self, rows):
+        self.number += 1
+        return self.made(rows, self.number)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda rows, _: rows.after, r"shape \(3, \d+, \d+\) and type float32 for a tile of shape"),
+        (lambda rows, _: rows.valid, "type bool"),
+        (lambda rows, _: np.full(rows.valid.shape, np.nan), "NaN at valid pixels"),
+        (lambda rows, number: np.full(rows.valid.shape, 0.5 * number), r"values from 1 to 1\.5|to 1\.5"),
+        (lambda rows, _: rows.nothing, "failed .AttributeError"),
+    ],
+)
+def test_what_is_no_probability_is_refused_on_the_way_down_a_strip(scenes, made, message):
+    pair = open_pair(scenes.before, scenes.after)
+    window = pair.grid.window
+    with pytest.raises(DetectorError, match=f"^the detector wrong .*{message}"):
+        score_core(pair, WrongStrips(made), TileWindow(0, 0, window, window))
+
+
+def test_the_first_rows_of_a_strip_may_be_anything(scenes):
+    """They lie closer than the halo to its top; those that a strip gives late belong above the scene."""
+
+    def made(rows, number):
+        given = np.full(rows.valid.shape, np.float32(0.5))
+        given[: 4 + 4 if number == 1 else 0] = np.nan
+        return given
+
+    pair = open_pair(scenes.before, scenes.after)
+    plan = plan_tiles(pair.grid, (256, 420), 4, 1)
+    for tile in plan:
+        scored = score_core(pair, WrongStrips(made), tile)
+        assert np.isin(scored[np.isfinite(scored)], [0, 0.5]).all() and (scored == 0.5).any()
+
+
+@pytest.mark.parametrize(("noise", "status"), [(0.2, 2), (0.0, 0)])
+def test_a_job_whose_detector_answers_otherwise_the_second_time_does_not_start(
+    scenes, own, tmp_path, noise, status
+):
+    random = f"np.random.default_rng().random(moved.shape) * {noise}"
+    source = own.read_text()
+    own.write_text(source.replace("return (1 -", f"return ({random} + {1 - noise}) * (1 -"))
+    assert own.read_text() != source
+    how = ("--out", tmp_path / "out", "--detector", f"{own}:Greenness", "--quiet")
+    given = run_here("detect", scenes.before, scenes.after, *how)
+    assert given.status == status, given.err
+    if status:
+        assert given.err.count("\n") == 1 and "other scores for the same tile the second time" in given.err
+        assert not (tmp_path / "out").exists()
 
 
 def test_scores_at_invalid_pixels_mean_nothing(scenes):

@@ -1,0 +1,53 @@
+"""Scores of a detector, refused in one sentence where they are no probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from rsdetect.arraytypes import Float32Array
+from rsdetect.detectors.base import Scorer
+from rsdetect.errors import DetectorError, RsdetectError
+from rsdetect.tiles import Tile
+
+_REMEDY = "rsdetect check-detector shows more."
+
+
+@contextmanager
+def blamed_on(scorer: Scorer) -> Iterator[None]:
+    """Any error of a detector of others as a `DetectorError` that names it."""
+    try:
+        yield
+    except RsdetectError:
+        raise
+    except Exception as error:
+        if type(scorer).__module__.partition(".")[0] == "rsdetect":
+            raise  # a defect of ours
+        raise DetectorError(
+            f"the detector {scorer.name} failed ({type(error).__name__}: {error}); {_REMEDY}"
+        ) from error
+
+
+def as_scores(scorer: Scorer, given: object, pixels: Tile) -> Float32Array:
+    """What a scorer returned for `pixels`, as float32 of their shape."""
+    scored = np.asarray(given)
+    if scored.shape != pixels.valid.shape or scored.dtype.kind != "f":
+        raise DetectorError(
+            f"the detector {scorer.name} gave scores of shape {scored.shape} and type {scored.dtype} for a "
+            f"tile of shape {pixels.valid.shape}, where floats are needed, one a pixel; {_REMEDY}"
+        )
+    return scored.astype(np.float32, copy=False)
+
+
+def require_probabilities(scorer: Scorer, scores: Float32Array) -> None:
+    """Refuse scores of valid pixels, of any shape, that are NaN or outside [0, 1]."""
+    if not scores.size:
+        return
+    least, most = scores.min(), scores.max()  # NaN if any is
+    if not (least >= 0 and most <= 1):
+        wrong = "NaN at valid pixels" if np.isnan(least) else f"values from {least:.4g} to {most:.4g}"
+        raise DetectorError(
+            f"the detector {scorer.name} gave {wrong} where a probability of 0 to 1 is needed; {_REMEDY}"
+        )
