@@ -131,7 +131,8 @@ class Detector:
     name: str  # value of `--detector`
     description: str = ""  # one line for `rsdetect detectors`
     passes: int = 1  # of `fit` over the blocks of the pair
-    seconds_per_mpx: float | None = None  # on one core, for `rsdetect detectors`; None = not measured
+    # Of reading and scoring on one core, for `rsdetect detectors`; None = not measured.
+    seconds_per_mpx: float | None = None
     trains: bool = False  # whether `fit` trains; if so, it is always stored
     uses_device: bool = False  # whether it uses `--device` and `--backend`
     bands: WantedBands | None = None  # required bands; None = any number of any bands

@@ -84,7 +84,7 @@ class CvaDetector(Detector):
     name = "cva"
     description = "Change vector analysis: the length of the difference of the bands, threshold by Otsu."
     passes = 2
-    seconds_per_mpx = 0.05
+    seconds_per_mpx = 0.02  # docs/detectors.md has the conditions
 
     def fit(self, scan: Scan) -> CvaScorer:
         """Fit in two passes over the pair: radiometric scale of each date, then lengths of the vectors."""

@@ -152,6 +152,9 @@ class SiameseScorer(Scorer):
         }
 
 
+_SECONDS_PER_MPX = {"torch": 0.7, "openvino": 0.25, "onnx": 0.32}  # docs/detectors.md has the conditions
+
+
 @dataclass(frozen=True)
 class SiameseDetector(Detector):
     """Detector with a Siamese CNN and trained weights.
@@ -173,7 +176,6 @@ class SiameseDetector(Detector):
     name = "siamese"
     description = "A Siamese network with trained weights; `model` names others."
     passes = 1
-    seconds_per_mpx = 1.0
     uses_device = True
 
     @classmethod
@@ -189,6 +191,11 @@ class SiameseDetector(Detector):
         """
         model = model or DEFAULT_MODEL
         return cls(model, device, resolve_backend(backend, model, read_card(model), device))
+
+    @property
+    def seconds_per_mpx(self) -> float | None:  # type: ignore[override]
+        """Of the default model with this backend; None on a GPU, where it was not measured."""
+        return _SECONDS_PER_MPX.get(self.backend) if self.device == "cpu" else None
 
     @property
     def bands(self) -> WantedBands:  # type: ignore[override]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rsdetect.detectors.learned import SiameseDetector
 from support import toy_detector
 from support.jobs import run_here
 
@@ -107,5 +108,10 @@ def test_detectors_are_listed_with_bands_passes_and_cost():
     assert rows["cva"]["bands"] is None and rows["cva"]["passes"] == 2
     assert rows["siamese"]["bands"][:3] == ["red", "green", "blue"] and rows["siamese"]["bands_required"] == 3
     assert all(row["description"] and row["seconds_per_mpx"] > 0 for row in rows.values())
+    by_backend = {
+        name: SiameseDetector(backend=name).seconds_per_mpx for name in ("torch", "openvino", "onnx")
+    }
+    assert by_backend["torch"] > max(by_backend["openvino"], by_backend["onnx"])
+    assert SiameseDetector(device="cuda:0").seconds_per_mpx is None
     table = run_here("detectors")
     assert table.status == 0 and "siamese" in table.out and "any" in table.out

@@ -7,15 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import rsdetect
+from rsdetect.detectors import make_detector
 from rsdetect.detectors.fitting import fit_detector, read_fit, write_fit
 from rsdetect.errors import DetectorError
+from rsdetect.percent import to_percent
+from rsdetect.scenes.pair import open_pair
+from rsdetect.scoring.core import score_core
+from rsdetect.tiles import TileWindow
 from support.interruption import finished_tiles, interrupt
-from support.jobs import OUTPUTS, changed_pair, listing, run_here
+from support.jobs import OUTPUTS, changed_pair, listing, read_raster, run_here
 
 # Another fit each time: whatever a resumed job scores by another one, shows.
 TRAINED = """
@@ -162,10 +168,70 @@ def test_a_fit_that_fails_is_one_sentence(scenes, tmp_path, made, message):
     assert (
         told.status == 2 and told.err.splitlines()[-1].startswith("Error: ") and "the detector a" in told.err
     )
-    from rsdetect.detectors import make_detector
-
     with pytest.raises(DetectorError, match=message):
         fit_detector(make_detector(str(tmp_path / "own.py")), None)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+def test_workers_score_by_the_stored_fit_of_a_killed_job(scenes, own, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    out = tmp_path / "out"
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=0,
+            env={"SECONDS_A_TILE": "0.2"},
+        ) as cluster,
+    ):  # fmt: skip
+        how = ["--tile-size", "64", "--quiet", "--detector", own, "--scheduler", cluster.scheduler_address]
+        command = [sys.executable, "-m", "rsdetect.cli", "detect", scenes.before, scenes.after]
+        with subprocess.Popen([*command, "--out", str(out), *how]) as child:
+            while len(finished_tiles(out)) < 3:
+                assert child.poll() is None
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        (stored,) = (out / ".work").glob("*.fit.safetensors")
+        scorer = read_fit(stored, make_detector(own))
+        resume(scenes, out, own, scheduler=cluster.scheduler_address)
+    assert fits(tmp_path) == 1 and scored(out) < 35
+    pair = open_pair(scenes.before, scenes.after)
+    window = pair.grid.window
+    wanted = to_percent(score_core(pair, scorer, TileWindow(0, 0, window, window))).astype(int)
+    assert np.abs(read_raster(out).astype(int) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize(("seconds", "is_stored"), [(9.9, False), (10.1, True)])
+def test_a_fit_of_more_than_ten_seconds_is_stored(tmp_path, monkeypatch, seconds, is_stored):
+    from rsdetect.detectors import Detector, Scorer
+
+    clock = iter([100.0, 100.0 + seconds])
+    monkeypatch.setattr("rsdetect.detectors.fitting.time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    class Slow(Detector):
+        name = "slow"
+
+        def fit(self, scan):
+            return SlowScorer()
+
+        def restore(self, state):
+            return SlowScorer(**state)
+
+    class SlowScorer(Scorer):
+        name = "slow"
+
+        def __init__(self, weight=1.5):
+            self.weight = weight
+
+        def state(self):
+            return {"weight": self.weight}
+
+    fit_detector(Slow(), None, tmp_path / "fit")
+    assert (tmp_path / "fit").exists() == is_stored
+    if is_stored:
+        assert fit_detector(Slow(), None, tmp_path / "fit").weight == 1.5  # and no clock is read
 
 
 def test_what_is_quick_is_not_stored(scenes, tmp_path):

@@ -34,7 +34,6 @@ class Greenness(Detector):
 
     name = "greenness"
     description = "How much greener, or less green, each pixel became."
-    seconds_per_mpx = 0.03
 
     def fit(self, scan):
         def measure(tile):
