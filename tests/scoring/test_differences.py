@@ -1,4 +1,4 @@
-"""Differences that are put down while tiles are scored: what the scenes say, or nothing."""
+"""Differences stored while tiles are scored: equal to those of the scenes, or missing."""
 
 import tracemalloc
 from dataclasses import dataclass
@@ -181,7 +181,7 @@ def test_a_file_that_is_missing_is_noticed_where_it_is_asked_for(kept):
     assert kept.read(window=Window(0, 0, 64, 140)) is not None
 
 
-def test_what_was_put_down_for_a_level_serves_for_higher_ones_only(kept):
+def test_what_was_stored_for_a_level_serves_for_higher_ones_only(kept):
     assert kept.read(level=49) is None
     assert kept.read(level=50) is not None
     assert kept.read(level=90) is not None
@@ -206,7 +206,7 @@ def test_what_a_killed_run_was_at_goes_when_the_next_begins(kept):
 
 
 def test_memory_does_not_grow_with_the_tile_where_everything_changed(tmp_path):
-    """Neither where it is put down, a band of rows at a time, nor where a window of it is read."""
+    """Neither while it is stored, a strip of rows at a time, nor while a window of it is read."""
     rows, width, bands = 64, 2048, 4
     rng = np.random.default_rng(0)
     dates = [rng.random((bands, rows, width)).astype(np.float32) for _ in range(2)]
