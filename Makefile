@@ -47,9 +47,11 @@ bench: $(READY)
 	$(BIN)/python benchmarks/polygons.py
 	$(BIN)/python benchmarks/scaling.py
 
-# Lazy scenes of 1 600 Mpx each within 1 GB; four minutes, and a failure where the memory does not hold.
+# Lazy scenes of 1 600 Mpx each within 1 GB, and a failure where the memory does not hold: four minutes. Kills
+# before every change of the file system and failures of every call: an hour. docs/reliability.md has figures.
 stress: $(READY)
 	$(BIN)/python benchmarks/lazy.py
+	RSDETECT_STRESS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m stress
 
 # The scenes of the demo, from their seed.
 sample: $(READY)

@@ -13,7 +13,9 @@
     │   └── OutputError         the output exists already or cannot be written
     ├── ReadError               a file is damaged; finished parts remain  exit status 2
     └── JobInterrupted          the job stopped and can be resumed        exit status 3
-        └── SourceUnavailable   a remote file became unavailable
+        ├── SourceUnavailable   a remote file became unavailable
+        ├── SourceChanged       a scene was replaced while the job ran
+        └── ResultMismatch      a finished file differs from what was computed
 
 `rsdetect.scenes.handles.read_failure` classifies a failed read as one of the last two kinds.
 
@@ -83,3 +85,14 @@ class JobInterrupted(RsdetectError):
 
 class SourceUnavailable(JobInterrupted):
     """A file on another machine could not be read; its server may be temporarily unavailable."""
+
+
+class SourceChanged(JobInterrupted):
+    """A scene or a mask was replaced while the job ran; the same command reads it as it is now."""
+
+
+class ResultMismatch(JobInterrupted):
+    """A finished file differs from what was computed; the message names stage and tile.
+
+    The work folder is kept, and the same command writes the file again.
+    """

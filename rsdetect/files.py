@@ -26,13 +26,19 @@ from rsdetect.errors import JobInterrupted
 
 # What GDAL, SQLite and QGIS put beside a file. Beside its successor it would lie: statistics of other pixels,
 # and a journal that SQLite would play back into the new database.
-_SIDECARS = {
+SIDECARS = {
     ".gpkg": ("-wal", "-shm", "-journal"),
     ".tif": (".aux.xml", ".ovr", ".msk"),
 }
 _WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # between tries; virus scanners and indexers let go within a second
 _HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # some network and FUSE file systems
+_MAY_PASS = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM", "ESTALE", "ETIMEDOUT", "EINTR")
+    if hasattr(errno, name)
+} | {errno.EAGAIN, errno.EBUSY}
+SCRATCH = "scratch"  # what folders of `scratch_folder` are called
 _MARK_DIGITS, _HASH_DIGITS = 12, 16
 
 
@@ -57,7 +63,7 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
     JobInterrupted
         Another program holds the older file open.
     """
-    unfinished = path.with_name(f".{path.name}.{_mark()}.part")
+    unfinished = _unfinished(path)
     try:
         yield unfinished
         if sync:
@@ -74,7 +80,7 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
 
     Files in it carry their own names, for writers that go by a suffix.
     """
-    scratch = folder / f".scratch.{_mark()}.part"
+    scratch = _unfinished(folder / SCRATCH)
     scratch.mkdir()
     try:
         yield scratch
@@ -82,11 +88,49 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
         _discard(scratch)
 
 
-def clear_unfinished(folder: Path, name: str | None = None) -> None:
-    """Remove what a killed process was writing in `folder`, or only under `name`; no other may be writing."""
-    what = "*" if name is None else glob.escape(name)
-    for left in folder.glob(f".{what}.{'[0-9a-f]' * _MARK_DIGITS}.part"):
-        _discard(left)
+def clear_unfinished(folder: Path, *names: str) -> None:
+    """Remove what a killed process was writing or removing in `folder`; no other may be writing.
+
+    Parameters
+    ----------
+    names
+        The final names of the files and folders; without any, those of every name, for folders that hold
+        nothing but what rsdetect writes.
+    """
+    for what in [glob.escape(name) for name in names] or ["*"]:
+        for left in folder.glob(f".{what}.{'[0-9a-f]' * _MARK_DIGITS}.part"):
+            _discard(left)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that it holds: it goes from its name at once, and then from the disk.
+
+    A process that is killed on the way leaves what `clear_unfinished` removes, and never half a folder under
+    the folder's own name.
+    """
+    going = _unfinished(folder)
+    try:
+        folder.rename(going)
+    except FileNotFoundError:
+        return
+    _discard(going)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Free bytes on the disk of a folder, or of the first one above it that is there; None = unknown."""
+    for each in (folder, *folder.absolute().parents):
+        try:
+            return shutil.disk_usage(each).free
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None
+
+
+def is_passing(error: OSError) -> bool:
+    """Whether what went wrong may be gone next time: a full or failing disk, and not a missing right."""
+    return error.errno in _MAY_PASS
 
 
 def write_text(path: Path, text: str) -> None:
@@ -99,7 +143,7 @@ def move(source: Path, target: Path) -> None:
     """Rename what is whole, in the place of an older file, and wait until the disk has it."""
     _sync(source)
     replace(source, target)
-    _sync_entries(target.parent)
+    sync_entries(target.parent)
 
 
 def replace(source: Path, target: Path) -> None:
@@ -112,7 +156,7 @@ def replace(source: Path, target: Path) -> None:
     OSError
         Any other failure.
     """
-    for suffix in _SIDECARS.get(target.suffix, ()):
+    for suffix in SIDECARS.get(target.suffix, ()):
         sidecar = target.with_name(target.name + suffix)
         _patiently(partial(sidecar.unlink, missing_ok=True), target)
     if source.is_dir() and target.is_dir():
@@ -128,6 +172,10 @@ def hash_bytes(content: bytes) -> str:
 def hash_json(content: Any, *, sort_keys: bool = False) -> str:
     """16 hexadecimal digits of what JSON can hold; anything else counts by its text."""
     return hash_bytes(json.dumps(content, sort_keys=sort_keys, default=str).encode())
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{_mark()}.part")
 
 
 def _mark() -> str:
@@ -158,10 +206,10 @@ def _sync(path: Path) -> None:
         return
     for inner in path.iterdir():
         _sync(inner)
-    _sync_entries(path)
+    sync_entries(path)
 
 
-def _sync_entries(folder: Path) -> None:
+def sync_entries(folder: Path) -> None:
     """Wait until the disk has the names in a folder, where a folder can be opened (not on Windows)."""
     with suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -46,6 +46,12 @@ def _processor() -> str:
     return next(named, platform.processor() or platform.machine())
 
 
+@pytest.fixture
+def stress() -> bool:
+    """Whether to try everything, as `make stress` does, and not only what fits in the suite's time."""
+    return bool(os.environ.get("RSDETECT_STRESS"))
+
+
 @pytest.fixture(autouse=True)
 def _no_handle_outlives_its_test():
     yield

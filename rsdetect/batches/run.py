@@ -24,9 +24,10 @@ from rsdetect.batches.pairs import POLYGONS, REPORT, TABLE, BatchPair, read_pair
 from rsdetect.batches.pending import Method, PendingWork, pending_work
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
-from rsdetect.errors import InputError, JobInterrupted, RsdetectError
+from rsdetect.errors import InputError, JobInterrupted, OutputError, RsdetectError
 from rsdetect.files import as_json, atomic_path, write_text
 from rsdetect.jobs.detect import run_detect
+from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectOptions, ScoreOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.vectorize import read_run, vectorize_run
@@ -132,11 +133,15 @@ def run_batch(
     if options.score.scheduler is not None:
         require_scheduler(options.score.scheduler)
     results = [PairResult(pair.name, State.WAITING, None, "", pair.before, pair.after) for pair in pairs]
+    read: list[str | Path] = [list_path, *(path for pair in pairs for path in _inputs(pair))]
+    refuse_inputs(out, read, (TABLE, REPORT, POLYGONS))
     # GDAL's cache is common to the process and all pairs.
     with Outputs.hold(out), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        batch_record = _BatchRecord(list_path, out, options, _pairs_of_earlier_runs(out))
+        earlier = _pairs_of_earlier_runs(out, overwrite=options.run.overwrite)
+        batch_record = _BatchRecord(list_path, out, options, earlier)
         try:
             for number, pair in enumerate(pairs):
+                batch_record.claim(pair.name, BatchReport(results, None, None, []))
                 may_replace = options.run.overwrite or pair.name in batch_record.own
                 results[number] = _run_pair(
                     pair, out / pair.name, methods[pair.options.score], may_replace, stop_at_defects
@@ -147,6 +152,13 @@ def run_batch(
             report = _write_batch_outputs(out, results)
             batch_record.write(report, finished=True)
     return report
+
+
+def _inputs(pair: BatchPair) -> list[str]:
+    """Paths of a pair that the batch reads."""
+    aoi = pair.options.pair.aoi
+    given = (pair.before, pair.after, *pair.options.pair.masks, aoi, pair.options.score.model)
+    return [each for each in given if isinstance(each, str)]
 
 
 def _scoring_method(score: ScoreOptions) -> Method:
@@ -236,11 +248,20 @@ class _BatchRecord:
     list_path: Path
     out: Path
     options: DetectOptions
-    own: set[str]  # names of pairs finished by this batch, now or before
+    own: set[str]  # names of pairs begun or finished by this batch, now or before
+
+    def claim(self, name: str, report: BatchReport) -> None:
+        """Record a pair as part of the batch before its first file, unless results of others are there."""
+        folder = self.out / name
+        if name not in self.own and not any((folder / each).exists() for each in Outputs.RESULTS):
+            self.own.add(name)
+            self.write(report)
 
     def write(self, report: BatchReport, *, finished: bool = False) -> None:
         """Write the state of a batch run."""
         self.own |= {row.name for row in report.results if row.state in FINISHED}
+        failed = {row.name for row in report.results if row.state is State.FAILED}
+        self.own -= {name for name in failed if not (self.out / name / Outputs.RECORD).exists()}
         content = {
             "rsdetect": "batch",
             "schema": BATCH,
@@ -252,14 +273,20 @@ class _BatchRecord:
         write_text(self.out / REPORT, as_json(content | report.as_content()))
 
 
-def _pairs_of_earlier_runs(out: Path) -> set[str]:
-    """Names of the pairs that earlier runs of the batch finished."""
+def _pairs_of_earlier_runs(out: Path, *, overwrite: bool) -> set[str]:
+    """Names of the pairs that earlier runs of the batch began or finished."""
     try:
         content = json.loads((out / REPORT).read_text(encoding="utf-8"))
         made = set(content["made"])
         require_known(content, BATCH, out / REPORT)
         return made
     except FileNotFoundError:
+        for name in (TABLE, POLYGONS):
+            if (out / name).exists() and not overwrite:
+                raise OutputError(
+                    f"{out / name} exists and is of no batch; add `overwrite=True` to replace it, or choose "
+                    "another folder."
+                ) from None
         return set()
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{out / REPORT} is not the report of a batch; choose another folder.") from error

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
+from rsdetect.errors import ResultMismatch
 from rsdetect.schema import GEOPACKAGE
 
 # ruff: noqa: S608 - names in statements are those of the package's own layers and columns
@@ -156,7 +158,10 @@ def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> 
     ------
     sqlite3.Error
         The file cannot be written, or the disk is full.
+    ResultMismatch
+        What is read from the finished file is not what was written.
     """
+    written: dict[str, _Digest] = {}
     # Statement by statement, because sqlite3's own transactions end before every CREATE.
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA page_size = 4096")
@@ -168,10 +173,46 @@ def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> 
             database.execute(statement)
         srs_id = _add_crs(database, crs)
         for layer in layers:
-            _add_layer(database, layer, srs_id)
+            written[layer.name] = _add_layer(database, layer, srs_id)
         _add_styles(database, layers)
         _add_schema_version(database)
         database.execute("COMMIT")
+    _require_same(path, written)
+
+
+class _Digest:
+    """Count and checksum of the rows of a layer, on their way into the file or out of it."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.checksum = 0
+
+    def through(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        for row in rows:
+            fid, blob, *columns = row
+            plain = [None if value != value else value for value in columns]  # NaN is stored as NULL
+            self.checksum = zlib.crc32(repr((fid, plain)).encode(), zlib.crc32(blob, self.checksum))
+            self.rows += 1
+            yield row
+
+
+def _require_same(path: Path, written: dict[str, _Digest]) -> None:
+    """Read every row of the finished file again."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as database:
+        for layer, expected in written.items():
+            found = _Digest()
+            for _ in found.through(database.execute(f'SELECT * FROM "{layer}" ORDER BY fid')):
+                pass
+            index = f'SELECT count(*) FROM "rtree_{layer}_{GEOMETRY}"'
+            indexed = database.execute(index).fetchone()[0]
+            same = (found.rows, found.checksum) == (expected.rows, expected.checksum)
+            if not same or indexed != expected.rows:
+                raise ResultMismatch(
+                    f"polygons, layer {layer} of {path.name}: {expected.rows:,} features were written, and "
+                    f"{found.rows:,} ({indexed:,} in the index) are read, "
+                    f"{'the same' if same else 'with other content'}; run the same command again."
+                )
 
 
 def _add_schema_version(database: sqlite3.Connection) -> None:
@@ -219,7 +260,7 @@ def _gpkg_crs_row(crs: pyproj.CRS) -> tuple[str, int, str, int, str, str]:
     return crs.name, number, "EPSG" if known else "NONE", number, definition, crs.name
 
 
-def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> None:
+def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> _Digest:
     """Add a layer to the GeoPackage file: its table, entries, features and spatial index."""
     types = [f'"{name}" {_sql_type(values.dtype)}' for name, values in layer.columns.items()]
     geometry_type = layer.geometry_type.upper()
@@ -240,10 +281,11 @@ def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> None:
         (layer.name, GEOMETRY, geometry_type, srs_id),
     )
     places = ", ".join("?" * (2 + len(layer.columns)))
-    database.executemany(
-        f'INSERT INTO "{layer.name}" VALUES ({places})', _feature_rows(layer, bounds, srs_id)
-    )
+    digest = _Digest()
+    rows = digest.through(_feature_rows(layer, bounds, srs_id))
+    database.executemany(f'INSERT INTO "{layer.name}" VALUES ({places})', rows)
     _add_spatial_index(database, layer.name, bounds)
+    return digest
 
 
 def _layer_extent(bounds: NDArray[np.float64]) -> tuple[float | None, ...]:

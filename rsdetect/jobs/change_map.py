@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from affine import Affine
@@ -52,6 +52,24 @@ class ChangeMap:
         folder = Path(folder)
         record = cast(Record, read_run(folder))
         return cls(folder / Outputs.RASTER, folder / Outputs.POLYGONS, record["threshold"], record)
+
+    @classmethod
+    def of_same_job(cls, folder: Path, fingerprint: str, polygons: dict[str, Any]) -> ChangeMap | None:
+        """The results in `folder`, if a job of this fingerprint drew them with these options of polygons.
+
+        None = there are no results. `polygons` are keys of the record and their values.
+
+        Raises
+        ------
+        InputError
+            The results are those of another job.
+        """
+        if not (folder / Outputs.RECORD).exists():
+            return None
+        found = cls.open(folder)
+        if {**found.record} | polygons | {"fingerprint": fingerprint} != {**found.record}:
+            raise Outputs.refusal(folder)
+        return found
 
     @property
     def folder(self) -> Path:

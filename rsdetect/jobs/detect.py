@@ -20,6 +20,7 @@ from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import ScoringIdentity, describe
 from rsdetect.devices import usable_cores
 from rsdetect.jobs.change_map import ChangeMap
+from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
@@ -41,16 +42,18 @@ from rsdetect.memory import (
     usual_memory,
 )
 from rsdetect.progress import show_progress
+from rsdetect.scenes.extent import require_room
 from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions, open_pair
 from rsdetect.scenes.source import SceneLike
+from rsdetect.scenes.watched import watch as watch_files
 from rsdetect.schema import RUN
 from rsdetect.scoring.decoding_cost import costly_layouts
 from rsdetect.scoring.differences import StoredDifferences
 from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.lazy import lazy_scores
 from rsdetect.scoring.planning import plan_for
-from rsdetect.scoring.raster import finish_raster
+from rsdetect.scoring.raster import finish_raster, require_kept
 from rsdetect.scoring.repeatable import require_repeatable
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.windows import plan_windows
@@ -140,6 +143,8 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             pair, device, detector = _open(before, after, options)
             if options.score.scheduler is not None:
                 require_scheduler(options.score.scheduler)
+            require_room(pair.grid, out)
+            refuse_inputs(out, (*pair.local_files, *_other_inputs(options)))
             outputs = Outputs.claim(out, overwrite=options.run.overwrite)
         with outputs:
             loading = None if options.score.scheduler is not None else _meanwhile(detector.load, pair)
@@ -169,6 +174,11 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             # Tiles that depend on the memory may have any size; the work store has their plan.
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
+            if outputs.was_left and not options.run.overwrite:
+                done = ChangeMap.of_same_job(out, key, asked.as_record())
+                if done is not None:  # stopped after its last file
+                    outputs.clear()
+                    return done
             work = outputs.work_folder(key, resume=options.run.resume)
             store = WorkStore(work)
             store.create()
@@ -178,10 +188,14 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 counts, reading = _score(job, store, tiles, options, asked.level)
             return_free_memory()
             with watch.stage("raster"):
-                finish_raster(store, pair.grid, tiles, work / Outputs.RASTER)
+                results = outputs.results_folder(work)
+                raster = results / Outputs.RASTER
+                scored = finish_raster(store, pair.grid, tiles, raster, asked.level)
+                finished = watch_files([str(raster)])
             with watch.stage("polygons"):
-                kept = StoredDifferences(store, pair, job.plan, asked.level)
-                made = write_polygons(work / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair, kept)
+                stored = StoredDifferences(store, pair, job.plan, asked.level)
+                made = write_polygons(raster, results / Outputs.POLYGONS, asked, pair, stored, scored=scored)
+                require_kept(finished)
             record = plain(
                 _describe(job, options, asked, report, provenance)
                 | {
@@ -195,8 +209,10 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                     "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
             )
-            write_record(work / Outputs.RECORD, record)
+            write_record(results / Outputs.RECORD, record)
+            pair.require_unchanged()
             outputs.publish(work)
+            outputs.clear()
     return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, cast(Record, record))
 
 
@@ -223,6 +239,12 @@ def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:
     loading = pool.submit(load, pair)
     pool.shutdown(wait=False)  # after it has finished
     return loading
+
+
+def _other_inputs(options: DetectOptions) -> list[str]:
+    """Files beside the scenes and masks that the job may read."""
+    aoi = options.pair.aoi
+    return [each for each in (aoi, options.score.model) if isinstance(each, str)]
 
 
 def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudget) -> _Job:

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.devices import usable_cores
-from rsdetect.errors import JobInterrupted
+from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage.changes import ChangeDescription, write_changes
 from rsdetect.grid import Window
 from rsdetect.jobs.options import PolygonOptions
-from rsdetect.regions.trace import TraceOptions, trace_changes_and_footprint
+from rsdetect.regions.trace import Regions, TraceOptions, trace_changes_and_footprint
 from rsdetect.scenes.handles import one_line
 from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.scoring.differences import StoredDifferences
 from rsdetect.scoring.raster import ProbabilityRaster
+from rsdetect.scoring.tally import RasterTally
 from rsdetect.tiles import TileWindow
 
 
@@ -69,6 +70,8 @@ def write_polygons(
     asked: PolygonRequest,
     pair: Pair | None,
     kept: StoredDifferences | None = None,
+    *,
+    scored: RasterTally | None = None,
 ) -> dict[str, Any]:
     """Trace a raster and write its regions and footprint as the GeoPackage `path`.
 
@@ -79,11 +82,18 @@ def write_polygons(
         columns.
     kept
         Differences stored while the pair was scored; the scenes are read where they are missing.
+    scored
+        Tally of the tiles of the raster; None = it was scored by an earlier run.
 
     Returns
     -------
     dict
         Counts for the record: regions, changed and observed pixels, changed area.
+
+    Raises
+    ------
+    ResultMismatch
+        The regions do not hold the pixels that were scored.
     """
     raster = ProbabilityRaster(raster_path)
 
@@ -103,6 +113,7 @@ def write_polygons(
         difference=difference if pair is not None else None,
     )
     changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
+    _require_all_pixels(changes, footprint, scored, asked)
     if pair is not None and not changes.differences:  # no region, but the same columns
         changes = replace(changes, differences={band: np.empty(0) for band in pair.bands})
     for leftover in path.parent.glob(path.name + "*"):  # of a killed run; layers would be appended
@@ -121,3 +132,28 @@ def write_polygons(
         "changed_area_m2": None if np.isnan(area) else area,
         "observed_pixels": int(footprint.pixels.sum()),
     }
+
+
+def _require_all_pixels(
+    changes: Regions, footprint: Regions, scored: RasterTally | None, asked: PolygonRequest
+) -> None:
+    """Compare the pixels in the regions with those of the raster, and with those that were scored."""
+    inside = int(changes.pixels.sum())
+    _require_equal("in regions, with those under `min_area`", inside + changes.left_out, changes.counted)
+    _require_equal("in the footprint", int(footprint.pixels.sum()), footprint.counted)
+    if scored is None:
+        return
+    _require_equal(f"at or above {asked.level} %", changes.counted, scored.changed, "were scored")
+    _require_equal("observed", footprint.counted, scored.observed, "were scored")
+    if footprint.percent != scored.percent:
+        raise ResultMismatch(
+            f"polygons: the percents of the raster sum up to {footprint.percent:,}, and those that were "
+            f"scored to {scored.percent:,}; run the same command again."
+        )
+
+
+def _require_equal(what: str, found: int, expected: int, where: str = "are in the raster") -> None:
+    if found != expected:
+        raise ResultMismatch(
+            f"polygons: {found:,} pixels {what}, and {expected:,} {where}; run the same command again."
+        )

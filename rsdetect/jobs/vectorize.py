@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,8 @@ from typing import Any, Literal
 import rasterio
 
 from rsdetect.errors import InputError, ReadError, SourceUnavailable
+from rsdetect.files import remove_folder
+from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import PolygonOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
@@ -38,7 +39,10 @@ def read_run(folder: Path) -> dict[str, Any]:
     ------
     InputError
         The folder has none, or one of a newer version.
+    JobInterrupted
+        A run was stopped while it published its results here, and this cannot be completed.
     """
+    Outputs.settle(folder)
     try:
         return read_record(folder / Outputs.RECORD)
     except (OSError, ValueError) as error:
@@ -79,18 +83,23 @@ def vectorize_run(
         raise InputError(f"{folder} holds no {Outputs.RASTER}; run detect again.")
     with Outputs.hold(folder) as outputs:
         work = outputs.work_folder("vectorize", resume=False, alone=False)
-        work.mkdir()
         try:
+            results = outputs.results_folder(work)
             pair = _open_scenes(record)
+            if pair is not None:
+                aoi = record["options"]["pair"]["aoi"]
+                read = (*pair.local_files, *([aoi] if isinstance(aoi, str) else []))
+                refuse_inputs(folder, read, (Outputs.POLYGONS, Outputs.RECORD))
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
-                counts = write_polygons(folder / Outputs.RASTER, work / Outputs.POLYGONS, asked, pair)
+                counts = write_polygons(folder / Outputs.RASTER, results / Outputs.POLYGONS, asked, pair)
+            if pair is not None:
+                pair.require_unchanged()
             record |= {"schema": RUN, **asked.as_record()}
             record["counts"] |= counts
-            write_record(work / Outputs.RECORD, record)
-            outputs.move(work, Outputs.POLYGONS)
-            outputs.move(work, Outputs.RECORD)
+            write_record(results / Outputs.RECORD, record)
+            outputs.publish(work)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            remove_folder(work)
     return record
 
 

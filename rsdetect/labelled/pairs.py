@@ -105,4 +105,5 @@ def _label_scene(path: Path, pair: Pair) -> Scene:
         dtype=header.dtypes[0],
         validity=header.validity((1,)),
         offset=offset,
+        watched=header.watched,
     )

@@ -18,7 +18,7 @@ import shapely
 
 from rsdetect.detectors import named
 from rsdetect.detectors.identity import ScoringIdentity
-from rsdetect.errors import RsdetectError
+from rsdetect.errors import ReadError, RsdetectError
 from rsdetect.files import hash_json
 from rsdetect.geopackage.changes import CHANGES
 from rsdetect.jobs.detect import run_detect
@@ -144,6 +144,7 @@ class Comparer:
             try:
                 self._detect(key, baseline, scene)
             except RsdetectError as error:
+                self._remove_damaged(error, baseline, scene)
                 self._journal.fail_step(key, str(error))
                 raise
             finally:
@@ -166,8 +167,20 @@ class Comparer:
         }
         self._journal.end_step(key, content, _read_step_regions(out / Outputs.POLYGONS))
 
+    def _remove_damaged(self, error: RsdetectError, baseline: Baseline, scene: IngestedScene) -> None:
+        """Remove a copy or a baseline that cannot be read, so that the next run makes it again."""
+        if not isinstance(error, ReadError):
+            return
+        made = {baseline.path} if baseline.is_composite else set()
+        if scene.is_copy:
+            made.add(scene.path)
+        for path in made:
+            if path in str(error):
+                Path(path).unlink(missing_ok=True)
+
     def _finished_record(self, out: Path) -> dict[str, Any] | None:
         """Record of a comparison whose run was killed between its last file and the journal entry."""
+        Outputs.settle(out)
         try:
             record = read_record(out / Outputs.RECORD)
             return record if self._scoring_identity(record) == self.scoring else None

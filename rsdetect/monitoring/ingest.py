@@ -57,6 +57,11 @@ class IngestedScene:
         )
 
     @property
+    def is_copy(self) -> bool:
+        """True when the job copied it onto its grid."""
+        return Path(self.path).name == _copy_name(self.fingerprint)
+
+    @property
     def is_complete(self) -> bool:
         """True if every pixel in the area of interest is valid."""
         return self.valid_share == 1.0
@@ -83,7 +88,7 @@ def ingest_scene(
     attempts = 0 if known is None else known.attempts
     state, reason, content = USABLE, "", {}
     try:
-        content = _ingest_content(ref, site, options, copies / f"{fingerprint}.tif")
+        content = _ingest_content(ref, site, options, copies / _copy_name(fingerprint))
         if content["valid_share"] < options.min_valid or content["valid_share"] == 0:
             state, reason = CLOUDED, f"{content['valid_share']:.1%} of its pixels are valid"
     except (SetAside, DoubtError) as error:
@@ -91,6 +96,10 @@ def ingest_scene(
     except RsdetectError as error:
         state, reason, attempts = FAILED, str(error), attempts + 1
     return SceneRow(ref.id, ref.taken, fingerprint, state, reason, content, attempts, listed=True)
+
+
+def _copy_name(fingerprint: str) -> str:
+    return f"{fingerprint}.tif"
 
 
 def _is_ingested(row: SceneRow) -> bool:
@@ -202,6 +211,7 @@ def _ingest_view(
         offset=offset,
         warp=warp,
         mask=mask,
+        watched=header.watched,
     )
 
 

@@ -24,6 +24,21 @@ class JobFolder:
         return self.out / "events.gpkg"
 
     @property
+    def summary(self) -> Path:
+        """What the last run found, as JSON."""
+        return self.out / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The page of the last run."""
+        return self.out / "report.html"
+
+    @property
+    def reports(self) -> Path:
+        """A page for each run that had news."""
+        return self.out / "reports"
+
+    @property
     def steps(self) -> Path:
         """Folder with one output folder of `rsdetect detect` per comparison."""
         return self.out / "steps"
@@ -66,9 +81,12 @@ class JobFolder:
         busy = JobInterrupted(
             f"another run is active in {self.out}; it continues, and nothing was done here."
         )
-        held = HeldFolder.hold(self.out, self.inner.name, busy=busy, wait_s=wait_s)
+        held = HeldFolder.hold(
+            self.out, self.inner.name, busy=busy, wait_s=wait_s, known=self.journal.is_file()
+        )
         try:
-            for folder in (self.out, self.scenes, self.baselines):
+            clear_unfinished(self.out, *(path.name for path in (self.events, self.report, self.summary)))
+            for folder in (self.scenes, self.baselines, self.reports):
                 clear_unfinished(folder)
             yield
         finally:

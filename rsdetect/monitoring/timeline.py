@@ -29,6 +29,7 @@ from rsdetect.monitoring.recheck import window_around
 from rsdetect.monitoring.site import Site, site_from_journal
 from rsdetect.monitoring.thumbnails import Cutout, Thumbnail, Thumbnails
 from rsdetect.percent import NOT_OBSERVED
+from rsdetect.scenes.alignment import offset_between
 from rsdetect.scoring.raster import ProbabilityRaster
 
 _LEAST_VALID = 0.5  # minimum valid share of the area on a date with values, as for events
@@ -97,7 +98,8 @@ def make_timeline(
         observations = load_observations(journal) if found is not None else ()
         mine = {each.scene: each for each in observations if found is not None and each.event == found.id}
         thumbnails = Thumbnails(site, job.scenes, journal.scenes())
-        place = _TimelineArea(site, area, thumbnails, _TimelineRasters(journal, folder), mine)
+        rasters = _TimelineRasters(journal, folder, site.grid)
+        place = _TimelineArea(site, area, thumbnails, rasters, mine)
         moments = place.moments()
         return Timeline(
             site=job.site,
@@ -173,7 +175,8 @@ def _point_text(at: tuple[float, float] | None) -> str:
 class _TimelineRasters:
     """Rasters of change probability for a timeline: one per date, against the job's baseline."""
 
-    def __init__(self, journal: Journal, folder: JobFolder) -> None:
+    def __init__(self, journal: Journal, folder: JobFolder, grid: Grid) -> None:
+        self._grid = grid
         done = [row for row in journal.steps().values() if row.state == "done"]
         # Of two comparisons of a scene the later is used: another scene arrived in between.
         self._rows = {row.scene: row for row in done if (folder.steps / row.content["folder"]).is_dir()}
@@ -186,6 +189,9 @@ class _TimelineRasters:
         if row is None:
             return None, ""
         raster = ProbabilityRaster(self._folder.steps / row.content["folder"] / Outputs.RASTER)
+        # A raster covers the area of interest, and the window counts on the grid of the site.
+        row_off, col_off = offset_between(self._grid, raster.grid) or (0, 0)
+        window = window.shifted(row_off, col_off)
         part = window.intersection(raster.grid.window)
         values = np.full(window.shape, NOT_OBSERVED, dtype=np.uint8)
         if not part.is_empty:

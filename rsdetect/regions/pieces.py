@@ -145,8 +145,10 @@ def find_pieces(
     window: Window,
     difference: Difference | None = None,
     fewest: int = 1,
-) -> BlockPieces | None:
+) -> tuple[BlockPieces | None, int]:
     """Find the 4-connected pieces of one block; None if there are none.
+
+    The second result is how many pixels lie in the pieces that are left out.
 
     Parameters
     ----------
@@ -163,25 +165,27 @@ def find_pieces(
     """
     least, largest = values.min(), values.max()
     if least > inside.last or largest < inside.first:
-        return None
+        return None, 0
     if difference is None and inside.first <= least and largest <= inside.last:
-        return _full_block(values, window)
+        return _full_block(values, window), 0
     runs = _find_runs(values, inside)
     if runs.start.size == 0:
-        return None
+        return None, 0
     count, piece = _label_runs(runs)
     edges = _edge_pieces(runs, piece, window.shape)
-    keep = np.bincount(piece, weights=runs.end - runs.start, minlength=count) >= fewest
+    pixels = np.bincount(piece, weights=runs.end - runs.start, minlength=count)
+    keep, left_out = pixels >= fewest, 0
     if not keep.all():
         for edge in edges:
             keep[edge[edge >= 0]] = True
+        left_out = int(pixels[~keep].sum())
         if not keep.any():
-            return None
+            return None, left_out
         number, kept = np.cumsum(keep) - 1, keep[piece]
         runs, piece, count = runs[kept], number[piece[kept]], int(number[-1]) + 1
         edges = [np.where(edge >= 0, number[edge], -1) for edge in edges]
     sums = _sum_runs(runs, values, window, difference).grouped(piece, count)
-    return BlockPieces(_find_corners(runs, piece, window), sums, *edges)
+    return BlockPieces(_find_corners(runs, piece, window), sums, *edges), left_out
 
 
 def _full_block(values: NDArray[np.uint8], window: Window) -> BlockPieces:

@@ -33,6 +33,7 @@ class Seams:
         self._pairs: list[Int64Array] = []  # (2, n)
         self._corners: list[Corners] = []
         self._sums: list[PieceSums] = []
+        self.left_out = 0  # pixels of the regions that were too small once joined
 
     def add(self, window: Window, block: BlockPieces | None) -> None:
         """Add the pieces at the edges of the next block; None where it has none."""
@@ -70,6 +71,7 @@ class Seams:
         count, region = connected_components(self._count, one, other)
         sums = PieceSums.joined(self._sums).grouped(region, count)
         large = sums.pixels >= fewest
+        self.left_out = int(sums.pixels[~large].sum())
         if not large.any():
             return None
         corners = Corners.joined(self._corners)

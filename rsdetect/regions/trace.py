@@ -10,7 +10,7 @@ workers. The memory grows with the outlines, not with the raster.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Protocol
 
@@ -62,6 +62,9 @@ class Regions:
     probability_mean: Float64Array  # (n,) in [0, 1]
     probability_max: Float64Array  # (n,) in [0, 1]
     differences: dict[str, Float64Array]  # per band, (n,) mean of after - before in raw units; NaN = unknown
+    counted: int = 0  # pixels of the raster that belong to the layer, counted as they were read
+    left_out: int = 0  # of them, those in regions under the minimum area
+    percent: int = 0  # sum of the values over the regions
 
     def __len__(self) -> int:
         return self.geometry.size
@@ -118,7 +121,16 @@ class _TracedRegions:
         return _TracedRegions(first, outlines.polygons(grid.transform), sums[outlines.region])
 
 
-_BlockRegions = tuple[list[_TracedRegions], BlockPieces | None]  # complete regions, and pieces at block edges
+@dataclass
+class _Counts:
+    """Pixels of one layer, over all blocks."""
+
+    counted: int = 0
+    left_out: int = 0
+
+
+# Complete regions, and pieces at block edges; then the pixels that were counted, and those left out.
+_BlockRegions = tuple[list[_TracedRegions], BlockPieces | None, int, int]
 
 
 def _trace_layers(
@@ -136,33 +148,39 @@ def _trace_layers(
         found = []
         for inside, each, least in zip(layers, options, fewest, strict=True):
             with tracing:
-                pieces = find_pieces(
+                counted = int(np.count_nonzero(inside.contains(values)))
+                pieces, left_out = find_pieces(
                     values, inside, window, _unlocked_difference(tracing, each.difference), least
                 )
                 closed, still_open = (None, None) if pieces is None else pieces.split()
                 outlines = closed and trace_outlines(closed[0])
-            found.append(
-                (
-                    [_TracedRegions.from_outlines(outlines, closed[1], grid)] if closed and outlines else [],
-                    still_open,
-                )
-            )
+            done = [_TracedRegions.from_outlines(outlines, closed[1], grid)] if closed and outlines else []
+            found.append((done, still_open, counted, left_out))
         return found
 
     seams = [Seams(grid.width) for _ in layers]
     traced: list[list[_TracedRegions]] = [[] for _ in layers]
+    counts = [_Counts() for _ in layers]
     blocks = grid.window.blocks(options[0].block_size)
     for window, found in map_blocks_in_order(find, blocks, options[0].workers):
-        for (closed, still_open), seam, done in zip(found, seams, traced, strict=True):
+        for (closed, still_open, counted, left_out), seam, done, count in zip(
+            found, seams, traced, counts, strict=True
+        ):
             with tracing:
                 seam.add(window, still_open)
             done.extend(closed)
-    for seam, least, done in zip(seams, fewest, traced, strict=True):
+            count.counted += counted
+            count.left_out += left_out
+    for seam, least, done, count in zip(seams, fewest, traced, counts, strict=True):
         joined = seam.joined(least)
+        count.left_out += seam.left_out
         if joined is not None:
             corners, sums = joined
             done.append(_TracedRegions.from_outlines(trace_outlines(corners), sums, grid))
-    return [_ordered_regions(done, grid, each) for done, each in zip(traced, options, strict=True)]
+    return [
+        _ordered_regions(done, grid, each, count)
+        for done, each, count in zip(traced, options, counts, strict=True)
+    ]
 
 
 def _fewest_pixels(grid: Grid, min_area: float) -> int:
@@ -191,10 +209,12 @@ def _unlocked_difference(lock: Lock, difference: Difference | None) -> Differenc
     return reading
 
 
-def _ordered_regions(parts: list[_TracedRegions], grid: Grid, options: TraceOptions) -> Regions:
+def _ordered_regions(
+    parts: list[_TracedRegions], grid: Grid, options: TraceOptions, count: _Counts
+) -> Regions:
     """Regions of a layer in order, measured and optionally simplified."""
     if not parts:
-        return _no_regions()
+        return replace(_no_regions(), counted=count.counted, left_out=count.left_out)
     order = np.argsort(np.concatenate([part.first for part in parts]))
     geometry = np.concatenate([part.geometry for part in parts])[order]
     sums = PieceSums.joined([part.sums for part in parts])[order]
@@ -202,6 +222,7 @@ def _ordered_regions(parts: list[_TracedRegions], grid: Grid, options: TraceOpti
     pixel_area = pixel_area_m2(grid)
     if pixel_area is None:
         large = area >= options.min_area
+        count.left_out += int(sums.pixels[~large].sum())
         geometry, sums, area, perimeter = geometry[large], sums[large], area[large], perimeter[large]
     elif grid.crs is not None:
         # Exact, where a sum over coordinates rounds.
@@ -209,7 +230,9 @@ def _ordered_regions(parts: list[_TracedRegions], grid: Grid, options: TraceOpti
     if options.simplify > 0:
         geometry = simplify_outlines(geometry, grid, options.simplify)
         area, perimeter = measure(geometry, grid.crs)
-    return Regions(geometry, sums.pixels, area, perimeter, **_region_means(sums))
+    found = Regions(geometry, sums.pixels, area, perimeter, **_region_means(sums))
+    percent = int(sums.value_sum.sum())
+    return replace(found, counted=count.counted, left_out=count.left_out, percent=percent)
 
 
 def _no_regions() -> Regions:

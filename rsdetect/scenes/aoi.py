@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ What names no CRS is in that of the scenes. A mapping may name one under "crs", 
 # Vertices are snapped to 1/1024 of a pixel, so that moving them by whole pixels into a tile is exact and
 # a pixel falls inside or outside whichever tile asks.
 _SNAP = 1024
+_CROP = 64  # pixels; a multiple of the strides of networks
 
 
 def settle_aoi(given: AoiLike | None) -> str | Area | None:
@@ -168,6 +170,21 @@ def polygons_on(geometry: Any, grid: Grid, path: str) -> bytes:
         No CRS where the grid has one.
     """
     return bytes(shapely.to_wkb(_on_grid(geometry, grid, path)))
+
+
+def crop_to_area(aoi: bytes, grid: Grid) -> tuple[Window, bytes]:
+    """The part of a grid that an area of interest lies in, and the area in (column, row) of that part.
+
+    Its edges are multiples of 64 pixels, as far as the grid goes: what a network sees of a pixel depends on
+    where the pixel lies among its strides, and so stays what it is in the whole grid.
+    """
+    left, top, right, bottom = shapely.bounds(shapely.from_wkb(aoi))
+    first_row, first_col = (math.floor(edge / _CROP) * _CROP for edge in (top, left))
+    end_row, end_col = (math.ceil(edge / _CROP) * _CROP for edge in (bottom, right))
+    around = Window(first_row, first_col, end_row - first_row, end_col - first_col)
+    part = around.intersection(grid.window)
+    moved = shapely.transform(shapely.from_wkb(aoi), lambda xy: xy - (part.col_off, part.row_off))
+    return part, bytes(shapely.to_wkb(moved))
 
 
 def touches_window(aoi: bytes, window: Window) -> bool:

@@ -71,14 +71,14 @@ def without_query(path: str) -> str:
 def file_version(path: str) -> tuple[int, int] | None:
     """Version of a local file or its archive: (bytes, modification time in ns); None for others."""
     try:
-        stat = Path(_archive_of(path) or path).stat()
+        stat = Path(archive_of(path) or path).stat()
     except (OSError, ValueError):
         return None
     return stat.st_size, stat.st_mtime_ns
 
 
-def _archive_of(path: str) -> str | None:
-    """Archive in the file system that contains a file of `/vsizip/` or `/vsitar/`."""
+def archive_of(path: str) -> str | None:
+    """Archive in the file system that contains a file of `/vsizip/` or `/vsitar/`; None for other files."""
     for start in _ARCHIVES:
         if path.startswith(start):
             inner = PurePath(path.removeprefix(start))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from affine import Affine
@@ -14,6 +14,7 @@ from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.handles import alpha_band, has_mask_band, open_raster
 from rsdetect.scenes.validity import Nodata, Validity, validity_of
+from rsdetect.scenes.watched import WatchedFile, files_of, require_unchanged, watch
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
 # lets the polygons of a plain pixel grid lie on its picture.
@@ -46,6 +47,7 @@ class Header:
     mask_band: bool = False  # a mask inside or next to the file marks the valid pixels
     doubts: tuple[Doubt, ...] = ()  # what is not certain of its place, validity or units
     files: BandFiles | None = None  # where each band is a file of its own
+    watched: tuple[WatchedFile, ...] = field(default=(), compare=False, repr=False)  # local ones behind it
 
     def validity(self, bands: tuple[int, ...], given: Nodata = "auto") -> Validity:
         """Validity rule of the header for the chosen `bands`; `given` = nodata of the user."""
@@ -72,11 +74,12 @@ class Header:
 
 def read_header(scene: str | BandFiles) -> Header:
     """Read the header of a scene. `SceneError` if it is not a raster of real numbers."""
-    if isinstance(scene, str):
-        with open_raster(scene) as dataset:
-            return valid_header(dataset, scene)
-    with open_raster(scene.vrt, of=scene.name) as dataset:
-        return replace(valid_header(dataset, scene.name), files=scene)
+    name, place, files = (scene, scene, None) if isinstance(scene, str) else (scene.name, scene.vrt, scene)
+    first = watch([name])
+    with open_raster(place, of=name) as dataset:
+        watched = watch(files_of(dataset))
+        require_unchanged(first)
+        return replace(valid_header(dataset, name), files=files, watched=watched)
 
 
 def valid_header(dataset: Any, path: str) -> Header:

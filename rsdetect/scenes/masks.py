@@ -62,7 +62,7 @@ def _mask(path: str, scene: Scene, values: tuple[int, ...], bits: tuple[int, ...
         raise GridMismatch(f"of the mask {path} and its scene {scene.path} only one has a CRS.")
     if not header.dtypes[0].startswith(("int", "uint", "bool")):
         raise InputError(f"the mask {path} holds {header.dtypes[0]} values; a mask holds integers.")
-    return MaskFile(path, file_version(path), values, bits)
+    return MaskFile(path, file_version(path), values, bits, header.watched)
 
 
 def _size(grid: Grid) -> str:

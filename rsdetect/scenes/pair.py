@@ -18,10 +18,11 @@ from rsdetect.scenes.alignment import (
     require_same_georeference,
     window_of,
 )
-from rsdetect.scenes.aoi import AoiLike, inside_aoi, read_aoi, settle_aoi, touches_window
+from rsdetect.scenes.aoi import AoiLike, crop_to_area, inside_aoi, read_aoi, settle_aoi, touches_window
 from rsdetect.scenes.band_files import BandFiles, file_version
 from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands, parse_bands
 from rsdetect.scenes.dates import acquisition_date
+from rsdetect.scenes.extent import require_plausible
 from rsdetect.scenes.header import Header
 from rsdetect.scenes.masks import masks_of_pair
 from rsdetect.scenes.opening import header_of, open_source
@@ -29,6 +30,7 @@ from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.validity import Nodata, Validity, parse_nodata
 from rsdetect.scenes.warping import BLOCK
+from rsdetect.scenes.watched import WatchedFile, require_unchanged
 from rsdetect.tiles import Tile, TileWindow
 from rsdetect.validation import integer, number_or_name, settle_sequences, text
 
@@ -108,6 +110,20 @@ class Pair:
         """False for a pair on a plain pixel grid, where areas are in pixels."""
         return self.grid.crs is not None
 
+    def require_unchanged(self) -> None:
+        """Raise `SourceChanged` where a file of a scene or a mask is another by now."""
+        require_unchanged(self._watched())
+
+    @property
+    def local_files(self) -> tuple[str, ...]:
+        """Paths of the local files that its pixels come from."""
+        return tuple(file.path for file in self._watched())
+
+    def _watched(self) -> tuple[WatchedFile, ...]:
+        scenes = (self.before, self.after)
+        masks = [scene.mask.watched for scene in scenes if scene.mask is not None]
+        return sum([scene.watched for scene in scenes] + masks, ())
+
     def intersects_aoi(self, window: Window) -> bool:
         """True if some pixel of `window` is inside the pair's area of interest."""
         if self.aoi is None:
@@ -158,6 +174,12 @@ def open_pair(
     )
     choice = choose_bands(first, second, options.bands, wanted)
     grid, before_scene, after_scene, notes = _common_grid(first, second, sources, options)
+    aoi = None
+    if options.aoi is not None:
+        part, aoi = crop_to_area(read_aoi(options.aoi, grid), grid)
+        grid = grid.crop(part)
+        before_scene, after_scene = _moved(before_scene, part), _moved(after_scene, part)
+    require_plausible(grid, first.path, second.path)
     before_mask, after_mask = masks_of_pair(options, before_scene, after_scene)
     nodata = options.nodata or ("auto",)
     before_date, after_date = options.dates or (acquisition_date(first), acquisition_date(second))
@@ -169,7 +191,7 @@ def open_pair(
         slots=choice.slots,
         before_date=before_date,
         after_date=after_date,
-        aoi=None if options.aoi is None else read_aoi(options.aoi, grid),
+        aoi=aoi,
         notes=_notes_of_files(first, second) + notes + choice.notes + _warnings(first, second, choice),
         doubts=doubts,
     )
@@ -241,6 +263,12 @@ def _common_grid(
     return first.grid.crop(overlap), before, after, notes
 
 
+def _moved(scene: Scene, part: Window) -> Scene:
+    """The scene for a pair that begins at the first pixel of `part`."""
+    row, col = scene.offset
+    return replace(scene, offset=(row + part.row_off, col + part.col_off))
+
+
 def _mismatch(first: Header, second: Header) -> str:
     what = describe_mismatch(first.grid, second.grid)
     start = f"{first.path} and {second.path} lie on different grids: {what}."
@@ -275,6 +303,7 @@ def _scene(header: Header, source: str | BandFiles | Source) -> Scene:
         blocks=header.block_shape,
         source=None if isinstance(source, str | BandFiles) else source,
         files=header.files,
+        watched=header.watched,
     )
 
 

@@ -30,6 +30,7 @@ from rsdetect.scenes.handles import (
 )
 from rsdetect.scenes.validity import Validity
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
+from rsdetect.scenes.watched import WatchedFile, require_unchanged
 
 if TYPE_CHECKING:
     from rsdetect.scenes.source import Source
@@ -47,6 +48,7 @@ class MaskFile:
     values: tuple[int, ...] = ()  # pixel values that hide the ground
     bits: tuple[int, ...] = ()  # bit numbers, 0 = lowest, any of which hides the ground
     # Without values or bits, every value but 0 hides the ground.
+    watched: tuple[WatchedFile, ...] = field(default=(), compare=False, repr=False)
 
     def hides(self, classes: NDArray[np.int64]) -> BoolArray:
         """Pixels that the scene's mask hides; -1 (outside of the mask) is hidden."""
@@ -78,6 +80,9 @@ class Scene:
     files: BandFiles | None = None  # where each band is a file of its own
     # What gives the pixels; None = GDAL opens `path`. A fingerprint has the source's token, not its repr.
     source: Source | None = field(default=None, repr=False)
+    # Its local files as they were when the header was read. Not part of what the scene is: a copy of them is
+    # the same scene.
+    watched: tuple[WatchedFile, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -187,6 +192,7 @@ def _decode(scene: Scene, inside: Window) -> Pixels:
     try:
         raw, usable = _raw(scene, inside)
     except broken as error:
+        require_unchanged(scene.watched)
         raise read_failure(
             f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
             f"{inside.col_off} to {inside.col_end - 1}",
@@ -234,6 +240,7 @@ def read_unmasked(
 def _open_scene(scene: Scene, stack: ExitStack) -> Any:
     place = scene.files.vrt if scene.files else scene.path
     dataset = keep_open(open_raster(place, of=scene.path), stack)
+    require_unchanged(scene.watched)  # after it was opened: what is replaced later, this handle does not see
     if scene.warp:
         view = warped_bands(dataset, scene.bands, scene.grid, scene.warp, scene.validity)
         dataset = keep_open(open_raster(view, of=scene.path), stack)
@@ -243,6 +250,7 @@ def _open_scene(scene: Scene, stack: ExitStack) -> Any:
 def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
     def opener(stack: ExitStack) -> Any:
         dataset = keep_open(open_raster(mask.path), stack)
+        require_unchanged(mask.watched)
         if grid.crs is not None:
             view = warped_classes(dataset, grid)
             dataset = keep_open(open_raster(view, of=mask.path), stack)
@@ -252,6 +260,7 @@ def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
         dataset = thread_handle((mask.path, mask.version, grid), opener)
         classes: NDArray[np.int64] = dataset.read(1, window=gdal_window(inside)).astype(np.int64)
     except _BROKEN as error:
+        require_unchanged(mask.watched)
         raise read_failure(
             f"the mask {mask.path} cannot be read", error, is_local=mask.version is not None
         ) from error

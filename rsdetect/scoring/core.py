@@ -12,6 +12,7 @@ from rsdetect.detectors.base import Scorer, Strip
 from rsdetect.grid import Window
 from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.scoring.probabilities import as_scores, blamed_on, require_probabilities
+from rsdetect.scoring.tally import require_complete
 from rsdetect.tiles import Tile, TileWindow
 
 # Receives, while a tile is scored, pixels, a window within them and the core, and the probability over that
@@ -134,6 +135,7 @@ def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None)
     still = _still(live, read, tile.core, scorer.halo)
     if still is not None:
         probability[still] = 0
+    require_complete(probability, valid, tile, scorer.name)
     probability[~valid] = np.nan
     return probability
 

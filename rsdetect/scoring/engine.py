@@ -32,6 +32,7 @@ from rsdetect.scoring.core import score_core
 from rsdetect.scoring.differences import storing_differences
 from rsdetect.scoring.planning import planned_windows
 from rsdetect.scoring.store import WorkStore
+from rsdetect.scoring.tally import tally_of_scores
 from rsdetect.tiles import TilePlan, TileWindow
 
 USUAL_MEMORY = MemoryBudget.of(2**30, workers=2)
@@ -114,7 +115,8 @@ def _run_tile(context: Context, row: int, col: int) -> int:
         except (ReadError, SourceUnavailable) as error:
             failure = type(error)(f"tile at row {tile.row}, column {tile.col}: {error}")
         else:
-            context.store.put(tile, to_percent(probability))
+            percent = to_percent(probability)
+            context.store.put(tile, percent, tally_of_scores(probability, percent, tile))
             return tile.core.height * tile.core.width
     # Raised here, without GDAL's errors as its cause: these cannot be pickled, and a cluster would replace
     # the error by another one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.shutil import copy as copy_raster
 
-from rsdetect.errors import JobInterrupted
+from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage.styles import read_style
 from rsdetect.grid import Grid, Window
-from rsdetect.percent import NOT_OBSERVED
+from rsdetect.percent import NOT_OBSERVED, PERCENT
 from rsdetect.scenes.band_files import file_version
-from rsdetect.scenes.geotiff import QUICK, geotiff_profile
+from rsdetect.scenes.geotiff import QUICK, checked_writing, geotiff_profile
 from rsdetect.scenes.handles import (
     GDAL_ERRORS,
     gdal_window,
@@ -29,9 +29,13 @@ from rsdetect.scenes.handles import (
     with_gdal_environment,
 )
 from rsdetect.scenes.header import read_header
+from rsdetect.scenes.watched import WatchedFile
+from rsdetect.scoring.overviews import CELL, CellSums
 from rsdetect.scoring.store import WorkStore
+from rsdetect.scoring.tally import RasterTally, TileTally, place
 from rsdetect.tiles import TileWindow
 
+_WRITE_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, OSError)
 _BLOCK = 512  # edge of the file's blocks in pixels
 
 
@@ -59,42 +63,74 @@ class ProbabilityRaster:
         return percent
 
 
-def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], path: Path) -> None:
-    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path`, with its style next to it.
+def finish_raster(
+    store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], path: Path, level: int = PERCENT
+) -> RasterTally:
+    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path` with its style, and verify it.
 
     Pixels without a tile are nodata. Memory does not grow with the raster: the tiles are first written in
     order to a plain tiled file, which GDAL copies into the final layout with overviews.
+
+    Parameters
+    ----------
+    level
+        Percent from which on a pixel counts as changed.
+
+    Returns
+    -------
+    RasterTally
+        What was scored, as it was counted when it was.
 
     Raises
     ------
     JobInterrupted
         A tile is missing or damaged, or the disk is full; the same command resumes the job.
+    ResultMismatch
+        The finished file differs from the tiles.
     """
     plain = path.with_name(path.stem + ".plain.tif")
+    written = _Written(level)
     try:
-        _write_plain(plain, grid, _pieces(store, tiles))
-        copy_raster(
-            plain,
-            path,
-            driver="COG",
-            COMPRESS="DEFLATE",
-            LEVEL=3,  # twice as fast as the default 6, and a tenth larger
-            BLOCKSIZE=_BLOCK,
-            BIGTIFF="IF_SAFER",
-            # The mean of probabilities is a probability; nodata is ignored.
-            OVERVIEW_RESAMPLING="AVERAGE",
-            NUM_THREADS="ALL_CPUS",
-        )
-        _require_readable(path)
-    except GDAL_ERRORS as error:
+        with checked_writing(plain):
+            _write_plain(plain, grid, written.pieces(store, tiles))
+        with checked_writing(path):
+            copy_raster(
+                plain,
+                path,
+                driver="COG",
+                COMPRESS="DEFLATE",
+                LEVEL=3,  # twice as fast as the usual 6, and a tenth larger
+                BLOCKSIZE=_BLOCK,
+                BIGTIFF="IF_SAFER",
+                # The mean keeps what an overview says a probability; nodata does not enter it.
+                OVERVIEW_RESAMPLING="AVERAGE",
+                NUM_THREADS="ALL_CPUS",
+            )
+        _require_same(path, written.tallies)
+    except ResultMismatch:
+        path.unlink(missing_ok=True)
+        raise
+    except _WRITE_ERRORS as error:
         path.unlink(missing_ok=True)
         raise JobInterrupted(
             f"{path.name} could not be written: {one_line(error)}; fix this and run the same "
             "command to resume."
         ) from error
     finally:
-        plain.unlink(missing_ok=True)
+        with suppress(OSError):
+            plain.unlink(missing_ok=True)
     write_raster_style(path.with_suffix(".qml"))
+    return written.total()
+
+
+def require_kept(finished: Iterable[WatchedFile]) -> None:
+    """Raise `ResultMismatch` where a file is not the one that was read again when it was finished."""
+    for file in finished:
+        what = file.difference()
+        if what:
+            raise ResultMismatch(
+                f"raster: {file.path} changed after it was finished ({what}); run the same command again."
+            )
 
 
 def write_raster_style(path: Path) -> None:
@@ -110,27 +146,74 @@ def _write_plain(path: Path, grid: Grid, pieces: Iterable[tuple[Window, NDArray[
             mosaic.write(percent, 1, window=gdal_window(core))
 
 
-def _pieces(store: WorkStore, tiles: Iterable[TileWindow]) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-    for tile in tiles:
-        percent = store.get(tile)
-        if percent is None:
-            raise JobInterrupted(
-                f"the finished tile at row {tile.row}, column {tile.col} is missing from {store.folder} "
-                "or damaged; run the same command again to score it again (the workers of a cluster must "
-                "share that folder)."
-            )
-        yield tile.core, percent
+class _Written:
+    """Tiles on their way into the raster, each of which must be what was scored and come once."""
+
+    def __init__(self, level: int) -> None:
+        self.tallies: dict[TileWindow, TileTally] = {}
+        self._level = level
+        self._changed = 0
+
+    def pieces(
+        self, store: WorkStore, tiles: Iterable[TileWindow]
+    ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+        for tile in tiles:
+            found = store.read(tile)
+            if found is None:
+                raise JobInterrupted(
+                    f"the finished tile at row {tile.row}, column {tile.col} is missing from {store.folder} "
+                    "or damaged; run the same command again to score it again (the workers of a cluster must "
+                    "share that folder)."
+                )
+            percent, tally = found
+            if tile in self.tallies:
+                raise ResultMismatch(f"raster, {place(tile)}: it is written twice.")
+            if TileTally.of(percent) != tally:
+                raise ResultMismatch(
+                    f"raster, {place(tile)}: the tile in {store.folder} is not what was scored."
+                )
+            self.tallies[tile] = tally
+            self._changed += int(np.count_nonzero(percent - self._level <= PERCENT - self._level))
+            yield tile.core, percent
+
+    def total(self) -> RasterTally:
+        every = self.tallies.values()
+        return RasterTally(
+            sum(tally.observed for tally in every), sum(tally.percent for tally in every), self._changed
+        )
 
 
-def _require_readable(path: Path) -> None:
-    """Verify a raster by reading it with its overviews: GDAL does not report a full disk on closing."""
+def _require_same(path: Path, tallies: dict[TileWindow, TileTally]) -> None:
+    """Read the finished file once through, and compare it with the tiles, and each overview with its level.
+
+    GDAL does not always say that a disk filled up, or failed, when it closed a file.
+    """
     with rasterio.open(path) as raster:
         levels = len(raster.overviews(1))
-    for level in (None, *range(levels)):
-        options = {} if level is None else {"overview_level": level}
-        with rasterio.open(path, **options) as raster:
-            for rows in Window(0, 0, *raster.shape).blocks(_BLOCK, raster.width):
-                raster.read(1, window=gdal_window(rows))
+        above = CellSums(raster.shape, 2 * CELL)
+        for tile, tally in tallies.items():
+            values = raster.read(1, window=gdal_window(tile.core))
+            if TileTally.of(values) != tally:
+                raise ResultMismatch(
+                    f"raster, {place(tile)} (rows from {tile.core.row_off}, columns from "
+                    f"{tile.core.col_off}): {path.name} does not hold what was scored; run the "
+                    "same command to write it again."
+                )
+            above.add(tile.core, values)
+    for level in range(levels):
+        with rasterio.open(path, overview_level=level) as raster:
+            sums, below = CellSums(raster.shape, CELL), CellSums(raster.shape, 2 * CELL)
+            for rows in Window(0, 0, *raster.shape).blocks(CELL, raster.width):
+                values = raster.read(1, window=gdal_window(rows))
+                sums.add(rows, values)
+                below.add(rows, values)
+        cell = above.first_mismatch(sums)
+        if cell is not None:
+            raise ResultMismatch(
+                f"raster, overview {level + 1}, rows from {cell[0] * CELL}, columns from {cell[1] * CELL}: "
+                f"{path.name} does not show what lies below; run the same command to write it again."
+            )
+        above = below
 
 
 def _describe(mosaic: Any) -> None:

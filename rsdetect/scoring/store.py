@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.files import atomic_path, clear_unfinished, write_text
+from rsdetect.scoring.tally import TileTally
 from rsdetect.tiles import TilePlan, TileWindow
 
 _SUFFIX, _BESIDE = ".tile", ".differences"
@@ -54,15 +55,21 @@ class WorkStore:
         write_text(path, json.dumps({"tile_shape": plan.tile_shape, "lead": plan.lead}))
         return plan
 
-    def put(self, tile: TileWindow, percent: NDArray[np.uint8]) -> None:
-        """Store the (height, width) percent values of a tile's core."""
+    def put(self, tile: TileWindow, percent: NDArray[np.uint8], tally: TileTally | None = None) -> None:
+        """Store the (height, width) percent values of a tile's core, with the tally of its scores."""
         assert percent.shape == tile.core.shape and percent.dtype == np.uint8
-        packed = zlib.compress(np.ascontiguousarray(percent).tobytes(), level=1)
+        tally = TileTally.of(percent) if tally is None else tally
+        packed = tally.pack() + zlib.compress(np.ascontiguousarray(percent).tobytes(), level=1)
         with atomic_path(self._path(tile), sync=False) as unfinished:
             unfinished.write_bytes(_checksum(packed) + packed)
 
     def get(self, tile: TileWindow) -> NDArray[np.uint8] | None:
         """Percent values of a tile in the store; None if missing or damaged, in which case it is removed."""
+        found = self.read(tile)
+        return None if found is None else found[0]
+
+    def read(self, tile: TileWindow) -> tuple[NDArray[np.uint8], TileTally] | None:
+        """Percent values and tally of a tile; None as for `get`."""
         path = self._path(tile)
         try:
             content = path.read_bytes()
@@ -70,9 +77,10 @@ class WorkStore:
             return None
         checksum, packed = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
         if checksum == _checksum(packed):
-            percent = np.frombuffer(zlib.decompress(packed), dtype=np.uint8)
+            tally, pixels = packed[: TileTally.SIZE], packed[TileTally.SIZE :]
+            percent = np.frombuffer(zlib.decompress(pixels), dtype=np.uint8)
             if percent.size == tile.core.height * tile.core.width:
-                return percent.reshape(tile.core.shape)
+                return percent.reshape(tile.core.shape), TileTally.unpack(tally)
         path.unlink(missing_ok=True)
         return None
 

@@ -20,7 +20,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from rsdetect.errors import OutputError
-from rsdetect.files import clear_unfinished, move, scratch_folder
+from rsdetect.files import SCRATCH, clear_unfinished, move, scratch_folder
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.geotiff import geotiff_profile
 from rsdetect.scenes.handles import gdal_window
@@ -94,7 +94,7 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {out} cannot be made: {error.strerror or error}.") from error
-    clear_unfinished(out)
+    clear_unfinished(out, *names, SCRATCH)
     try:
         with scratch_folder(out) as scratch:
             parts = {name: scratch / name for name in (*names, _KINDS)}

@@ -118,6 +118,8 @@ def claim_work_folder(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
             f"{work} belongs to a run with other options (see {kept}); give `work` another folder, "
             "or remove this one."
         )
+    if there and kept not in there:
+        raise OutputError(f"{work} holds files of no training run; give `work` another folder.")
     try:
         work.mkdir(parents=True, exist_ok=True)
         write_text(kept, run)

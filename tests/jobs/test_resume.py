@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 import rsdetect
-from rsdetect.errors import OutputError
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.scenes.handles import close_handles
-from support.interruption import CVA, SLOW, finished_tiles, interrupt
+from support.interruption import CVA, HIDDEN, SLOW, finished_tiles, interrupt
 from support.jobs import OUTPUTS, changed_pair, contents, listing, read_raster, run_here
 from support.scenes import write_scene
 
@@ -77,7 +76,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(scenes,
             wait_for_tiles(child, tmp_path / "out", len(kept) + more)
             child.send_signal(signal.SIGKILL)
             child.wait()
-        assert not [path for path in (tmp_path / "out").iterdir() if path.name != ".work"]
+        assert not [path for path in (tmp_path / "out").iterdir() if path.name not in HIDDEN]
         now = finished_tiles(tmp_path / "out")
         assert set(kept) <= set(now)
         kept = now
@@ -203,7 +202,7 @@ def test_a_disk_that_fills_up_after_scoring_is_reported_and_resumed_from(
     assert told.status == 3
     assert told.err.count("\n") == 1
     assert "No space left on device" in told.err
-    assert not [path for path in (tmp_path / "out").iterdir() if path.name != ".work"]
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name not in HIDDEN]
     assert resume(scenes, tmp_path / "out") == 0
     assert_same_results(tmp_path / "out", whole)
 
@@ -235,16 +234,17 @@ def test_on_a_disk_that_is_really_full_the_job_stops_with_one_sentence_and_resum
 # --- the last step: files to their final names ----------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("step", "overwrite"),
-    [(0, False), (1, False), (2, False), (3, False), (4, False), (1, True), (3, True), (4, True)],
-    ids=lambda value: str(value) if type(value) is int else ("over old results" if value else "fresh"),
-)
+RENAMES = ["publish", "change_probability.tif", "change_probability.qml", "changes.gpkg", "run.json"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True], ids=["fresh", "over old results"])
+@pytest.mark.parametrize("step", range(len(RENAMES)))
 def test_a_run_that_dies_between_two_files_is_finished_by_the_same_command(
     scenes, whole, tmp_path, monkeypatch, step, overwrite
 ):
     if overwrite:
         rsdetect.detect(scenes.before, scenes.after, out=tmp_path, bands=(1,), tile_size=64, **CVA)
+    old = contents(tmp_path)
     options = {"tile_size": 64, "overwrite": overwrite} | CVA
     moved = []
     genuine = Path.replace
@@ -252,27 +252,19 @@ def test_a_run_that_dies_between_two_files_is_finished_by_the_same_command(
     def dying(path, target):
         if path.suffix != ".part" and len(moved) == step:
             raise MemoryError("dying here")
-        moved.extend([path.name] * (path.suffix != ".part"))
+        moved.extend([target.name] * (path.suffix != ".part"))
         return genuine(path, target)
-
-    def never(*_, **__):
-        raise MemoryError("dying here")
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", dying)
-        if step == 4:  # after the last file, before the work folder goes
-            patch.setattr("rsdetect.jobs.outputs.shutil.rmtree", never)
         with pytest.raises(MemoryError):
             rsdetect.detect(scenes.before, scenes.after, out=tmp_path, **options)
-    assert moved == ["change_probability.tif", "change_probability.qml", "changes.gpkg", "run.json"][:step]
-    assert (tmp_path / "run.json").exists() == (step == 4)
-    if step == 4 and not overwrite:
-        with pytest.raises(OutputError, match="earlier run"):
-            rsdetect.detect(scenes.before, scenes.after, out=tmp_path, **options)
-        assert listing(tmp_path) == OUTPUTS  # complete, and the second try cleared up
-        return
+    assert moved == RENAMES[:step]
+    if step == 0:
+        assert contents(tmp_path) == old
+    assert (tmp_path / "run.json").exists() == overwrite
     rsdetect.detect(scenes.before, scenes.after, out=tmp_path, **options)
-    assert scored(tmp_path) == (TILES if step == 4 else 0)
+    assert scored(tmp_path) == (TILES if step and not overwrite else 0)
     assert_same_results(tmp_path, whole)
 
 
@@ -284,7 +276,8 @@ def test_old_results_stay_until_the_new_ones_are_complete(scenes, tmp_path):
         wait_for_tiles(child, tmp_path / "out", 3)
         child.send_signal(signal.SIGKILL)
         child.wait()
-    assert contents(tmp_path / "out") == kept
+    left = contents(tmp_path / "out")
+    assert {name: left[name] for name in kept} == kept
 
 
 # --- two at a time -----------------------------------------------------------------------------------------
@@ -315,7 +308,7 @@ def test_the_lock_of_a_run_that_was_killed_blocks_no_other(tmp_path):
     code = "from pathlib import Path; import os, signal; from rsdetect.jobs.outputs import Outputs\n"
     code += f"Outputs.claim(Path({str(tmp_path)!r}), overwrite=False); os.kill(os.getpid(), signal.SIGKILL)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
-    assert (tmp_path / ".work" / "lock").exists()
+    assert {path.name for path in tmp_path.iterdir()} == set(HIDDEN)
     with Outputs.claim(tmp_path, overwrite=False):
         pass
     assert listing(tmp_path) == []

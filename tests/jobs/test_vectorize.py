@@ -180,7 +180,8 @@ def test_two_at_a_time_in_one_folder_do_not_meet(done):
 
 def test_tiles_of_an_interrupted_overwriting_detect_survive_it(done):
     tile = done / ".work" / "0123456789abcdef" / "tiles" / "000000_000000.tile"
-    tile.parent.mkdir(parents=True)
-    tile.write_bytes(b"finished")
+    with Outputs.hold(done):
+        tile.parent.mkdir(parents=True)
+        tile.write_bytes(b"finished")
     vectorize_run(done, threshold=0.9)
     assert tile.read_bytes() == b"finished"

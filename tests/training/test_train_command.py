@@ -300,3 +300,13 @@ def test_the_old_name_of_unlabelled_works_with_a_warning(monkeypatch, capsys, tm
     said = capsys.readouterr().err
     assert "--pseudo-labels is deprecated; use --unlabelled" in said
     assert "empty holds no pairs" in said
+
+
+def test_a_work_folder_of_others_is_refused(monkeypatch, capsys, tmp_path, simulated):
+    work = tmp_path / "mine"
+    (work / "scenes").mkdir(parents=True)
+    (work / "scenes" / "valley.tif").write_text("mine")
+    options = ("--recipe", simulated, "--out", tmp_path / "m.safetensors", "--work", work, "--quiet")
+    assert run(monkeypatch, *options) == 2
+    assert "holds files of no training run" in capsys.readouterr().err
+    assert (work / "scenes" / "valley.tif").read_text() == "mine"

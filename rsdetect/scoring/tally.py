@@ -1,0 +1,101 @@
+"""Tallies of scores, computed per tile while it is scored, for comparison with the finished files."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsdetect.arraytypes import Float32Array
+from rsdetect.errors import ResultMismatch
+from rsdetect.percent import NOT_OBSERVED, PERCENT
+from rsdetect.tiles import TileWindow
+
+_FORMAT = struct.Struct("<QQI")
+
+
+@dataclass(frozen=True)
+class TileTally:
+    """Sums over the core of one tile."""
+
+    observed: int  # pixels with a probability
+    percent: int  # sum over them
+    checksum: int  # CRC-32 of the values in rows from the top, 255 = not observed
+
+    SIZE = _FORMAT.size
+
+    @classmethod
+    def of(cls, percent: NDArray[np.uint8]) -> TileTally:
+        """Count (height, width) percent values."""
+        observed = int(np.count_nonzero(percent != NOT_OBSERVED))
+        total = int(percent.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64))
+        unseen = NOT_OBSERVED * (percent.size - observed)
+        return cls(observed, total - unseen, zlib.crc32(np.ascontiguousarray(percent).data))
+
+    def pack(self) -> bytes:
+        """`SIZE` bytes."""
+        return _FORMAT.pack(self.observed, self.percent, self.checksum)
+
+    @classmethod
+    def unpack(cls, content: bytes) -> Self:
+        """What `pack` gave."""
+        return cls(*_FORMAT.unpack(content))
+
+
+@dataclass(frozen=True)
+class RasterTally:
+    """Sums over a whole raster of whole percent."""
+
+    observed: int  # pixels with a probability
+    percent: int  # sum over them
+    changed: int  # pixels at or above the level
+
+
+def tally_of_scores(probability: Float32Array, percent: NDArray[np.uint8], tile: TileWindow) -> TileTally:
+    """The tally of a tile as it was scored.
+
+    Parameters
+    ----------
+    probability
+        (height, width), NaN where not valid on both dates.
+    percent
+        The same in percent.
+
+    Raises
+    ------
+    ResultMismatch
+        Not every probability became a percentage from 0 to 100.
+    """
+    scored = probability.size - int(np.count_nonzero(np.isnan(probability)))
+    kept = int(np.count_nonzero(percent <= PERCENT))
+    tally = TileTally.of(percent)
+    if not scored == kept == tally.observed:
+        raise ResultMismatch(
+            f"score, {place(tile)}: {scored:,} pixels have a probability, and {kept:,} a percentage from 0 "
+            "to 100."
+        )
+    return tally
+
+
+def require_complete(
+    probability: Float32Array, valid: NDArray[np.bool_], tile: TileWindow, detector: str
+) -> None:
+    """Raise `ResultMismatch` where a pixel that is valid on both dates has no probability."""
+    missing = np.isnan(probability)
+    missing &= valid
+    if missing.any():
+        row, col = np.argwhere(missing)[0]
+        raise ResultMismatch(
+            f"score, {place(tile)}: {np.count_nonzero(missing):,} pixels that both dates show have no "
+            f"probability, the first at row {tile.core.row_off + row}, column {tile.core.col_off + col}; the "
+            f"detector {detector} gave NaN there."
+        )
+
+
+def place(tile: TileWindow) -> str:
+    """Where a tile lies, for messages."""
+    return f"tile at row {tile.row}, column {tile.col}"
