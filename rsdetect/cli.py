@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _end(error: BaseException, status: int, text: str) -> int:
-    """Print an error in one line; returns the exit status."""
+    """End the command line with an error in one line; returns the exit status."""
     if "--debug" in sys.argv:
         traceback.print_exception(error)
     else:
@@ -102,7 +102,7 @@ def _end(error: BaseException, status: int, text: str) -> int:
 
 
 def _stop_on_sigterm() -> None:
-    """Handle SIGTERM of a batch system like Ctrl-C, so that the job can be resumed."""
+    """Handle SIGTERM on the command line like Ctrl-C, so that the job can be resumed."""
     with contextlib.suppress(ValueError):  # not the main thread, as in a program that calls main()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -145,7 +145,7 @@ def _own(device: str, index: int) -> bool:
 
 
 def _user() -> int | str:
-    """User of this process; Windows has no user numbers, and one temporary folder per user."""
+    """User of this process, for locks of devices; Windows has no user numbers."""
     return os.getuid() if hasattr(os, "getuid") else getpass.getuser()
 
 

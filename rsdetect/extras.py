@@ -25,7 +25,7 @@ def missing_extra(extra: str, wanted_by: str) -> InputError:
 
 
 def missing_torch(wanted_by: str) -> InputError:
-    """Error for missing PyTorch, which all jobs except int8 and `cva` require."""
+    """Error for missing PyTorch, as of a missing extra; all jobs except int8 and `cva` require it."""
     return InputError(
         f"{wanted_by} needs PyTorch, which is not installed: pip install torch. Without it, `detector` "
         "cva runs, and int8 networks with `backend` openvino or onnx."

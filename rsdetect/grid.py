@@ -44,7 +44,7 @@ class Window:
         return self.height <= 0 or self.width <= 0
 
     def intersection(self, other: Window) -> Window:
-        """Intersection of two windows; an empty window (height or width 0) if they are disjoint."""
+        """Intersection of two windows on a grid; an empty window (height or width 0) if they are disjoint."""
         row_off = max(self.row_off, other.row_off)
         col_off = max(self.col_off, other.col_off)
         height = min(self.row_end, other.row_end) - row_off

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def summary(counts: Mapping[str, Any], polygons: Path) -> str:
-    """Summary of the found changes in one line."""
+    """Message with a summary of the found changes in one line."""
     regions, area = counts["regions"], counts["changed_area_m2"]
     size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
     if not regions:
@@ -23,7 +23,7 @@ def summary(counts: Mapping[str, Any], polygons: Path) -> str:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One strict JSON object on stdout."""
+    """Print one strict JSON object on stdout, instead of messages."""
     from rsdetect.files import as_json
 
     sys.stdout.write(as_json(content))
@@ -31,7 +31,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 
 def log_to_stderr(*, quiet: bool) -> None:
-    """Log warnings of the package to stderr, one line each."""
+    """Log warnings of the package as messages on stderr, one line each."""
     import logging
 
     log = logging.getLogger("rsdetect")
@@ -44,13 +44,13 @@ def log_to_stderr(*, quiet: bool) -> None:
 
 
 def warn(warnings: tuple[str, ...]) -> None:
-    """Print the warnings of a report on stderr."""
+    """Print the warnings of a report as messages on stderr."""
     for warning in warnings:
         say(f"Warning: {warning}")
 
 
 def say(text: str) -> None:
-    """Print one line on stderr: stdout is for results."""
+    """Print a message of one line on stderr: stdout is for results."""
     print(as_options(text), file=sys.stderr)
 
 

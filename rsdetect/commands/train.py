@@ -108,7 +108,7 @@ def train(
 
 
 def _as_changes(seed: int | None, steps: int | None, minutes: float | None) -> list[str]:
-    """Options that are keys of the recipe, as for --set."""
+    """Changes of the training recipe from options, as for --set."""
     keys = {"seed": seed, "schedule.steps": steps, "schedule.minutes": minutes}
     return [f"{key}={value}" for key, value in keys.items() if value is not None]
 

@@ -16,7 +16,7 @@ _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]+))?`")
 
 
 def as_options(message: str) -> str:
-    """Rewrite the arguments in a message as options of the command line.
+    """Wording on the command line: rewrite the arguments in a message as options.
 
     >>> as_options("`min_area` -1 is not an area; the scenes differ: add `align=True` or `device='cpu'`.")
     '--min-area -1 is not an area; the scenes differ: add --align or --device cpu.'
@@ -25,7 +25,7 @@ def as_options(message: str) -> str:
 
 
 def option_of(argument: str) -> str:
-    """Option of the command line for an argument.
+    """Wording of an argument on the command line: its option.
 
     >>> option_of("tile_size"), option_of("masks")
     ('--tile-size', '--mask')

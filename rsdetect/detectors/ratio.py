@@ -108,7 +108,7 @@ class Standard:
 
 
 def require_pixels(scan: Scan) -> PixelSample:
-    """A sample of the pair that holds pixels.
+    """Sample of a pair for a ratio detector, which must have pixels.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def otsu_level(scan: Scan, scorer: RatioScorer) -> float:
 
 
 def _without_top(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts with the largest in the bin of the quantile, so that a few odd pixels do not draw Otsu."""
+    """Counts of ratios, the largest moved to the bin of a quantile, so that outliers do not affect Otsu."""
     total = counts.cumsum()
     top = int(np.searchsorted(total, (1 - _TOP) * total[-1]))
     kept = counts.copy()

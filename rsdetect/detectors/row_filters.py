@@ -134,7 +134,7 @@ class Double:
 
 
 def _between(values: Float32Array) -> Float32Array:
-    """Along the first axis, the quarters to both sides of each value but the first and the last."""
+    """Row filter's interpolation at a quarter to both sides of each value except the first and the last."""
     quarter = np.float32(0.25)
     centre = values[1:-1] * np.float32(0.75)
     out = np.empty((2 * centre.shape[0], *values.shape[1:]), np.float32)
@@ -174,7 +174,7 @@ def filtered(chain: Rows, tile: Tile) -> Float32Array:
 
 
 def surrounded(tile: Tile, reach: int, stride: int) -> Tile:
-    """The tile with at least `reach` invalid pixels on each side, from and to a multiple of the stride."""
+    """Tile padded for row filters with at least `reach` invalid pixels, to multiples of the stride."""
     read = tile.read
     top, left = (-(-reach // stride) * stride + start % stride for start in (read.row_off, read.col_off))
     height, width = (

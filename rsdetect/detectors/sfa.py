@@ -162,7 +162,7 @@ def slow_features(before: Float64Array, after: Float64Array) -> Float64Array:
 def _standardised(
     values: Float64Array, weight: Float64Array
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """The bands less their weighted means and over their spreads, and both, (bands,) each."""
+    """Standardised bands for slow feature analysis, with their weighted means and spreads, (bands,) each."""
     mean = np.average(values, axis=1, weights=weight)
     away = values - mean[:, None]
     spread = np.maximum(np.sqrt(np.average(away**2, axis=1, weights=weight)), _LEAST_SPREAD)
@@ -170,7 +170,7 @@ def _standardised(
 
 
 def _eigen(x: Float64Array, y: Float64Array, weight: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """The directions in which differences vary apart from each other, (bands, features), and how much.
+    """Eigenvectors of slow feature analysis, (bands, features), and eigenvalues of the differences.
 
     Of length 1 in the mean covariance of both dates. What that has hardly any of is left out: bands that are
     linear in others.
@@ -187,7 +187,7 @@ def _eigen(x: Float64Array, y: Float64Array, weight: Float64Array) -> tuple[Floa
 
 
 def _smoothed(tile: Tile, before: Standard, after: Standard, every: int) -> PixelSample:
-    """Each `every`-th valid pixel of the standardised, smoothed bands."""
+    """Sample of standardised, smoothed bands for slow feature analysis: every `every`-th valid pixel."""
     reach = len(_GAUSSIAN)
     grown = surrounded(tile, reach, 1)
     bands = tile.before.shape[0]

@@ -58,7 +58,7 @@ class Scale:
     spread: tuple[float, ...] = (1.0,) * _FEATURES  # 75 % quantile of what it is away from there
 
     def features(self, means: Float32Array) -> Float32Array:
-        """The difference of each feature between the dates, (4, height, width).
+        """Differences of the texture features between the dates, (4, height, width).
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Scale:
         return dates[0]
 
     def distance(self, means: Float32Array) -> Float32Array:
-        """Root mean square of the features in units of their spread, (1, height, width)."""
+        """Texture distance: root mean square of the features in units of their spread, (1, height, width)."""
         away = self.features(means)
         away -= np.asarray(self.middle, np.float32)[:, None, None]
         away *= np.asarray(1 / np.asarray(self.spread), np.float32)[:, None, None]
@@ -121,7 +121,7 @@ class NeighbourhoodRows:
         self._scales = [_ScaleRows(*stencils) for stencils in _GAUSSIANS]
 
     def push(self, rows: Tile) -> list[Float32Array]:
-        """Of each scale (10, height, width), as `Scale.features` takes them."""
+        """Push rows; returns the texture means of each scale, (10, height, width), for `Scale.features`."""
         valid = rows.valid.astype(np.float32)[None]
         grey = [self._grey(rows, date) for date in (0, 1)]
         image = np.concatenate([grey * valid, valid])
@@ -155,7 +155,7 @@ class _ScaleRows:
         self._around = Smooth(*_NEIGHBOURHOOD)
 
     def push(self, image: Float32Array, valid: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """The smoothed image with its weights, (3, height, width), and the means over neighbourhoods.
+        """Push rows: the smoothed image with its weights, (3, height, width), and its texture means.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class _ScaleRows:
 
 
 def _products(grey: Float32Array, valid: Float32Array) -> Float32Array:
-    """Of each date gx², gy², gx gy, g and g² with their weight, (11, height, width), 2 rows late.
+    """Texture products of each date: gx², gy², gx gy, g, g² and weight, (11, height, width), 2 rows late.
 
     The gradients are of two pixels, which medians and quantiles drop.
 
@@ -254,7 +254,7 @@ class TextureDetector(Detector):
 
 
 def _means(tile: Tile, before: Standard, after: Standard, every: list[int]) -> list[Float32Array]:
-    """Means over some neighbourhoods of a tile, (10, places) of each scale."""
+    """Texture means over some neighbourhoods of a tile, (10, places) for each scale."""
     grown = surrounded(tile, TextureRows.reach, TextureRows.stride)
     rows, cols = tile.read.slices_in(grown.read)
     means, valid = NeighbourhoodRows(before, after).push(grown), grown.valid.astype(np.float32)[None]
@@ -275,7 +275,7 @@ def _joined(first: list[Float32Array], second: list[Float32Array]) -> list[Float
 
 
 def _fitted(means: Float32Array) -> Scale:
-    """Medians and quantiles of a scale from (10, places)."""
+    """Fit the medians and quantiles of a texture scale from means (10, places)."""
 
     def least(values: Float32Array) -> float:
         return max(float(np.median(values)), _LEAST_ENERGY)

@@ -96,18 +96,20 @@ class CompositeScenes:
             The folder has no prepared image, or one that is too small.
         """
         if self.images is not None:
-            _images(self.images, size)
+            _composite_source_images(self.images, size)
 
     def __call__(self, seed: int, size: int) -> TrainingScene:
         """Generate a scene of `size` x `size` pixels."""
         from rsdetect.training.compositing import cut_scene
 
-        return cut_scene(seed, size, () if self.images is None else _images(self.images, size))
+        return cut_scene(
+            seed, size, () if self.images is None else _composite_source_images(self.images, size)
+        )
 
 
 @lru_cache(maxsize=2)
-def _images(folder: Path, size: int) -> Sequence[Image]:
-    """Read once a process, because reading takes longer than making a scene."""
+def _composite_source_images(folder: Path, size: int) -> Sequence[Image]:
+    """Source images of composite scenes, read once per process, because reading takes long."""
     from rsdetect.training.compositing.acquisition_day import MARGIN_PX
     from rsdetect.training.compositing.source_images import read_images
 
