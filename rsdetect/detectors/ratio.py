@@ -1,4 +1,4 @@
-"""Detectors of which the result is a distance over a threshold: the shared part of their scorers."""
+"""Ratio scorers: common base of detectors by the ratio of a distance and a threshold."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rsdetect.tiles import Tile
 
 # Logarithms of distances in bins of 0.3 %.
 _LEAST_LOG, _MOST_LOG, _BINS = -12.0, 12.0, 8192
-_LEAST = np.float32(1e-5)  # keeps the logarithm of no distance finite
-_TOP = 1e-4  # share of the largest distances that Otsu counts as the largest but for these
-# Beyond this many standard deviations values count as equal: squares and differences stay finite.
+_LEAST = np.float32(1e-5)  # keeps the logarithm of a distance of 0 finite
+_TOP = 1e-4  # share of the largest distances that are clipped for Otsu
+# Values are clipped to this many standard deviations, so that squares and differences are finite.
 _FARTHEST = np.float32(1e3)
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 class RatioScorer(Scorer):
-    """A scorer of which the probability is 1 / (1 + (level / distance) ** slope).
+    """Ratio scorer with the probability 1 / (1 + (level / distance) ** slope).
 
-    A subclass has the fields `level`, the distance that counts as change, and `slope`, and gives the chain
-    of filters that measures distances.
+    A subclass has the fields `level`, the distance of probability 0.5, and `slope`, and provides the filters
+    that measure distances.
     """
 
     level: float
@@ -39,33 +39,33 @@ class RatioScorer(Scorer):
     strips = True
 
     def rows(self) -> Rows:
-        """The filters at the top of a strip; they give distances of 0 and more."""
+        """Start a ratio scorer's filters at the top of a strip; they return distances of at least 0."""
         raise NotImplementedError
 
     def distance(self, tile: Tile) -> Float32Array:
-        """(height, width) float32, 0 and more; pixels beyond the tile count as invalid."""
+        """Distance of a ratio, (height, width) float32, at least 0; pixels beyond the tile are invalid."""
         return filtered(self.rows(), tile)
 
     def log_ratio(self, tile: Tile) -> Float32Array:
-        """ln(distance / level), (height, width) float32, at least -20."""
+        """Log ratio of a tile, ln(distance / level), (height, width) float32, at least -20."""
         return log_ratio(self.distance(tile), self.level)
 
     def score(self, tile: Tile) -> Float32Array:
-        """Change probability over `tile.read`, (height, width) float32."""
+        """Change probability of a ratio over `tile.read`, (height, width) float32."""
         return self.probability(self.distance(tile))
 
     def strip(self, height: int, width: int) -> RatioStrip:
-        """The top of a strip."""
+        """Start a strip of a ratio scorer."""
         return RatioStrip(self)
 
     def probability(self, distance: Float32Array) -> Float32Array:
-        """Change probability of distances, float32; its logit is `slope` times the logarithm of the ratio."""
+        """Change probability of ratios, float32; its logit is `slope` times the logarithm of the ratio."""
         ratio = np.float32(self.level) / np.maximum(distance, _LEAST)
         return np.asarray(1 / (1 + ratio**self.slope), np.float32)
 
 
 class RatioStrip:
-    """A ratio scorer on its way down a strip."""
+    """Strip of a ratio scorer, processed from the top down."""
 
     def __init__(self, scorer: RatioScorer) -> None:
         self._scorer = scorer
@@ -73,11 +73,11 @@ class RatioStrip:
 
     @property
     def late(self) -> int:
-        """Rows by which what comes out is behind what goes in."""
+        """Delay of the ratio strip's output in rows."""
         return self._rows.late
 
     def push(self, rows: Tile) -> Float32Array:
-        """(height, width) float32 probability of the rows `late` higher up."""
+        """Push rows into a ratio strip; returns the probability of the rows `late` higher up."""
         return self._scorer.probability(pushed(self._rows, rows))
 
     def push_log_ratio(self, rows: Tile) -> Float32Array:
@@ -86,16 +86,16 @@ class RatioStrip:
 
 
 def log_ratio(distance: Float32Array, level: float) -> Float32Array:
-    """ln(distance / level), float32, at least -20."""
+    """Log ratio of distances, ln(distance / level), float32, at least -20."""
     ratio = np.maximum(distance * np.float32(1 / level), np.float32(np.exp(-20)))
     return np.asarray(np.log(ratio))
 
 
 @dataclass(frozen=True)
 class Standard:
-    """How each band of a date becomes standard deviations from its middle."""
+    """Standardisation of the bands of a date for ratios: deviations from the centre."""
 
-    centre: tuple[float, ...]  # one a band, raw pixel values
+    centre: tuple[float, ...]  # one per band, raw pixel values
     scale: tuple[float, ...]
 
     def apply(self, pixels: Float32Array, band: int) -> Float32Array:
@@ -124,7 +124,7 @@ def require_pixels(scan: Scan) -> PixelSample:
 
 
 def otsu_level(scan: Scan, scorer: RatioScorer) -> float:
-    """The distance that Otsu's threshold parts; 0 where all distances are one."""
+    """Level of a ratio by Otsu's threshold of distances; 0 if all are equal."""
 
     def measure(tile: Tile) -> Histogram:
         logs = np.log(np.maximum(scorer.distance(tile)[tile.valid], _LEAST))

@@ -28,37 +28,37 @@ _CHUNK = 64_000  # pixels that go through all filters at once, so that they stay
 
 
 class Rows(Protocol):
-    """A chain of filters on its way down a strip."""
+    """Chain of row filters that processes a strip from the top down."""
 
     @property
     def late(self) -> int:
-        """Rows by which what comes out is behind what goes in."""
+        """Delay of a row filter's output in rows."""
         ...
 
     @property
     def reach(self) -> int:
-        """Pixels to each side that a pixel depends on; not less than `late`."""
+        """Radius of a row filter's receptive field in pixels; at least `late`."""
         ...
 
     @property
     def stride(self) -> int:
-        """Windows start at its multiples, heights and widths are multiples of it."""
+        """Stride of a row filter: starts, heights and widths of windows are multiples of it."""
         ...
 
     def push(self, rows: Tile) -> Float32Array:
-        """Take the next rows; (height, width) of the rows `late` higher up."""
+        """Push the next rows through a filter; returns the rows `late` higher up, (height, width)."""
         ...
 
 
 class Held:
-    """The last rows that came, before those that come; rows above the first are 0."""
+    """Row buffer of a filter: the last rows before the next ones; rows above the first are 0."""
 
     def __init__(self, height: int) -> None:
         self._height = height
         self._rows: Float32Array | None = None
 
     def push(self, rows: Float32Array) -> Float32Array:
-        """(channels, held + height, width)."""
+        """Push rows into the buffer; returns (channels, held + height, width)."""
         if self._rows is None:
             self._rows = np.zeros((rows.shape[0], self._height, rows.shape[2]), np.float32)
         joined = np.concatenate([self._rows, rows], axis=1)
@@ -67,19 +67,19 @@ class Held:
 
 
 class Delay:
-    """The rows that came a number of rows before."""
+    """Row filter that delays rows."""
 
     def __init__(self, late: int) -> None:
         self.late = late
         self._held = Held(late)
 
     def push(self, rows: Float32Array) -> Float32Array:
-        """As many rows, those `late` higher up."""
+        """Push rows; returns as many rows, those `late` higher up."""
         return self._held.push(rows)[:, : rows.shape[1]]
 
 
 class Smooth:
-    """Stencils in cascade, along rows and along columns; `late` is also how far it sees to each side.
+    """Smoothing row filter: a cascade of stencils along rows and columns; `late` is also its radius.
 
     >>> rows = np.zeros((1, 3, 5), np.float32)
     >>> rows[0, 1, 2] = 1
@@ -93,11 +93,11 @@ class Smooth:
         self._held = Held(2 * self.late)
 
     def push(self, rows: Float32Array) -> Float32Array:
-        """As many rows, of the rows `late` higher up; 0 in the outermost `late` columns."""
+        """Push rows; returns as many smoothed rows, `late` higher up; 0 in the outermost `late` columns."""
         _, height, width = rows.shape
         across = np.zeros(rows.shape, np.float32)
         if rows.size > 2 * self.late:
-            # Over the ends of rows, which is cheaper than row by row and only spoils the outermost columns.
+            # Across the ends of rows, which is faster than row by row and only affects the outermost columns.
             self._cascade(rows.reshape(-1), 1, across.reshape(-1)[self.late : rows.size - self.late])
             across[..., : self.late] = 0
             across[..., -self.late :] = 0
@@ -117,7 +117,7 @@ class Smooth:
 
 
 class Double:
-    """Linear interpolation from a grid to one of half the spacing."""
+    """Row filter for linear interpolation to a grid of half the spacing."""
 
     late = 1  # rows of the coarse grid
 
@@ -125,7 +125,7 @@ class Double:
         self._held = Held(2)
 
     def push(self, rows: Float32Array) -> Float32Array:
-        """(channels, 2 height, 2 width), of the coarse rows one higher up."""
+        """Push coarse rows; returns (channels, 2 height, 2 width) of the rows one higher up."""
         joined = self._held.push(rows)
         tall = _between(np.moveaxis(joined, 1, 0))
         tall = np.moveaxis(tall, 0, 1)
@@ -144,7 +144,7 @@ def _between(values: Float32Array) -> Float32Array:
 
 
 def halve(rows: Float32Array) -> Float32Array:
-    """Means of 2 x 2 pixels, (channels, height / 2, width / 2); a variance of 1/4 pixels squared."""
+    """Decimation of rows: means of 2 x 2 pixels, (channels, height / 2, width / 2)."""
     pairs = rows[:, 0::2] + rows[:, 1::2]
     means = pairs[..., 0::2] + pairs[..., 1::2]
     means *= np.float32(0.25)
@@ -152,7 +152,7 @@ def halve(rows: Float32Array) -> Float32Array:
 
 
 def quotients(rows: Float32Array) -> Float32Array:
-    """The values that weighted channels hold, (channels - 1, height, width); 0 where the weight is 0."""
+    """Values of filtered rows with weights, (channels - 1, height, width); 0 where the weight is 0."""
     return np.asarray(rows[:-1] / np.maximum(rows[-1], _LEAST_WEIGHT))
 
 
@@ -166,7 +166,7 @@ def pushed(chain: Rows, rows: Tile) -> Float32Array:
 
 
 def filtered(chain: Rows, tile: Tile) -> Float32Array:
-    """A whole tile through a fresh chain, (height, width) float32; rows and columns beyond it are invalid."""
+    """Filter a whole tile with a new chain, (height, width) float32; pixels beyond it are invalid."""
     grown = surrounded(tile, chain.reach, chain.stride)
     rows, cols = tile.read.slices_in(grown.read)
     out = pushed(chain, grown)

@@ -1,9 +1,9 @@
-"""Slow feature analysis: how far a pixel moved beside what did not change.
+"""Slow feature analysis: displacement of each pixel relative to unchanged ones.
 
 Wu, Du and Zhang (2014), "Slow feature analysis for change detection in multispectral imagery", IEEE
 Transactions on Geoscience and Remote Sensing 52(5):2858-2874. The bands of both dates, smoothed by a
 Gaussian of one pixel and standardised, are combined so that their differences vary least; each combination
-counts in units of its own spread. The statistics are iterated with weights: the probability, by the
+is normalised by its spread. The statistics are iterated with weights: the probability, by the
 chi-square distribution, that a pixel did not change. The root of the smoothed sum of squares is the
 distance, Otsu's threshold its level.
 """
@@ -23,20 +23,20 @@ from rsdetect.stats import PixelSample, robust_scale
 from rsdetect.tiles import Tile
 
 _ROUNDS = 8
-_SAMPLED = 200_000  # pixels that the rounds are computed from, about, of up to 20 bands
+_SAMPLED = 200_000  # approximate sample of pixels for the iterations, of up to 20 bands
 _SAMPLED_VALUES = 4_000_000  # of each date; with more bands fewer pixels
 _LEAST_WEIGHT = 1e-9
-# Spreads in units of the scene's own. A band that varies less on a date is constant there.
+# Spreads in units of the scene's. A band that varies less on a date is constant there.
 _LEAST_SPREAD = 1e-3
-_LEAST_SHARE = 1e-5  # combinations of bands with a smaller part of the variance repeat others
-_LEAST_VARIANCE = 1e-4  # of a difference: below a hundredth of the spread nothing has moved
-_CERTAIN = 1e-3  # of pixels without change, so many lie beyond the least level that Otsu may give
+_LEAST_SHARE = 1e-5  # combinations of bands with a smaller share of the variance are redundant
+_LEAST_VARIANCE = 1e-4  # of a difference: below a hundredth of the spread there is no change
+_CERTAIN = 1e-3  # share of unchanged pixels beyond the lowest level
 _GAUSSIAN = (BINOMIAL, BINOMIAL)  # of sigma 1 pixel
 
 
 @dataclass(frozen=True)
 class SfaScorer(RatioScorer):
-    """A fitted slow feature analysis."""
+    """Scorer of a fitted slow feature analysis."""
 
     before: Standard
     after: Standard
@@ -50,16 +50,16 @@ class SfaScorer(RatioScorer):
 
     @property
     def bytes_per_pixel(self) -> int:  # type: ignore[override]
-        """Of rows that are pushed: those of both dates, and the probability."""
+        """Memory of slow feature analysis per pushed pixel: both dates, and the probability."""
         return 8 * len(self.before.centre) + 40
 
     def rows(self) -> SfaRows:
-        """The filters at the top of a strip."""
+        """Start the slow feature filters at the top of a strip."""
         return SfaRows(self)
 
 
 class SfaRows:
-    """Rows of both dates to distances."""
+    """Slow feature filters: rows of both dates to distances."""
 
     reach = late = SfaScorer.halo
     stride = 1
@@ -73,7 +73,7 @@ class SfaRows:
         self._valid = Delay(len(_GAUSSIAN))
 
     def push(self, rows: Tile) -> Float32Array:
-        """(height, width) float32, of the rows `late` higher up."""
+        """Push rows; returns slow feature distances of the rows `late` higher up, (height, width) float32."""
         valid = rows.valid.astype(np.float32)[None]
         smoothed = quotients(self._bands.push(self._weighted(rows, valid)))
         weight = self._valid.push(valid)[0]
@@ -84,7 +84,7 @@ class SfaRows:
         return np.asarray(np.sqrt(quotients(self._squares.push(squares))[0]))
 
     def _weighted(self, rows: Tile, valid: Float32Array) -> Float32Array:
-        """The features, and what is valid, (features + 1, height, width)."""
+        """Slow features and validity, (features + 1, height, width)."""
         bands = rows.before.shape[0]
         out = np.empty((len(self._constants) + 1, *valid.shape[1:]), np.float32)
         out[:-1] = self._constants[:, None, None]
@@ -100,7 +100,7 @@ class SfaRows:
 
 @dataclass(frozen=True)
 class SfaDetector(Detector):
-    """Slow feature analysis; any number of any bands, no training."""
+    """Slow feature analysis for any number of any bands, without training."""
 
     name = "sfa"
     description = "Slow features: change beside the differences of all that did not change, by Otsu."
@@ -108,7 +108,7 @@ class SfaDetector(Detector):
     seconds_per_mpx = 0.07
 
     def fit(self, scan: Scan) -> SfaScorer:
-        """Three passes: the scale of each date, the slow features of a sample, and the level."""
+        """Fit slow features in three passes: scale of each date, slow features of a sample, level."""
         sample = require_pixels(scan)
         before, after = (Standard(*robust_scale(date)) for date in (sample.before, sample.after))
         bands = sample.before.shape[0]
@@ -172,8 +172,8 @@ def _standardised(
 def _eigen(x: Float64Array, y: Float64Array, weight: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Eigenvectors of slow feature analysis, (bands, features), and eigenvalues of the differences.
 
-    Of length 1 in the mean covariance of both dates. What that has hardly any of is left out: bands that are
-    linear in others.
+    Normalised in the mean covariance of both dates. Directions with little variance are dropped: linearly
+    dependent bands.
     """
 
     def covariance(values: Float64Array) -> Float64Array:

@@ -1,11 +1,11 @@
-"""Texture: whether the structure of the ground is another one, whatever its brightness.
+"""Texture: change of the structure of the ground, independent of brightness.
 
 At three scales the structure tensor of the smoothed grey image (Foerstner and Guelch 1987, "A fast operator
 for detection and precise location of distinct points, corners and centres of circular features") gives the
-energy and the direction of gradients, beside the local deviation. Its features are compared between the
+energy and the direction of gradients, and the local deviation. Its features are compared between the
 dates as structural similarity compares contrast and structure (Wang, Bovik, Sheikh and Simoncelli 2004,
 "Image quality assessment: from error visibility to structural similarity"): by differences of logarithms,
-and of normalised gradients. Each difference counts in units of its 75 % quantile over the scene. The mean of
+and of normalised gradients. Each difference is normalised by its 75 % quantile over the scene. The mean of
 the scales is the distance, Otsu's threshold its level.
 
 The scales are Gaussians of about 1, 2 and 4 pixels (1.0, 1.8 and 3.5), the neighbourhoods 2.9 times as wide,
@@ -41,21 +41,21 @@ _GAUSSIANS = ((BINOMIAL, BINOMIAL), (BINOMIAL,), (BINOMIAL,))
 _NEIGHBOURHOOD = (UNIFORM, UNIFORM, UNIFORM)  # on the next coarser grid
 _SCALES = len(_GAUSSIANS)
 _FEATURES = 4  # logarithms of energy and deviation, and the gradients' direction, twice
-_FLOOR = 0.1  # of a median, below which energy and deviation count as equal
-_SAMPLED = 250_000  # places of each scale that medians and quantiles are computed from, about
-_LEAST_ENERGY = 1e-6  # of grey in standard deviations; keeps logarithms finite where all is flat
-_LEAST_LEVEL = 0.5  # of the distance; lower than Otsu gives where anything changed
-_LEAST_SPREAD = 0.05  # of a feature: a twentieth is no change however still the rest of the scene is
+_FLOOR = 0.1  # share of a median, below which energy and deviation are equal
+_SAMPLED = 250_000  # approximate number of places per scale for medians and quantiles
+_LEAST_ENERGY = 1e-6  # of grey in standard deviations; keeps logarithms finite in flat areas
+_LEAST_LEVEL = 0.5  # of the distance; lower than Otsu's with any change
+_LEAST_SPREAD = 0.05  # of a feature: smaller differences are no change in any scene
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What was fitted of one scale; two numbers are one of each date."""
+    """Fitted texture scale; pairs of numbers are one per date."""
 
     energy: tuple[float, float]  # medians
     deviation: tuple[float, float]
     middle: tuple[float, ...] = (0.0,) * _FEATURES  # median of the difference of each feature
-    spread: tuple[float, ...] = (1.0,) * _FEATURES  # 75 % quantile of what it is away from there
+    spread: tuple[float, ...] = (1.0,) * _FEATURES  # 75 % quantile of the distance from the median
 
     def features(self, means: Float32Array) -> Float32Array:
         """Differences of the texture features between the dates, (4, height, width).
@@ -89,7 +89,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class TextureScorer(RatioScorer):
-    """A fitted comparison of textures."""
+    """Scorer of a fitted comparison of textures."""
 
     before: Standard
     after: Standard
@@ -103,16 +103,16 @@ class TextureScorer(RatioScorer):
 
     @property
     def bytes_per_pixel(self) -> int:  # type: ignore[override]
-        """Of rows that are pushed: those of both dates, and the probability."""
+        """Memory of the texture detector per pushed pixel: both dates, and the probability."""
         return 8 * len(self.before.centre) + 40
 
     def rows(self) -> TextureRows:
-        """The filters at the top of a strip."""
+        """Start the texture filters at the top of a strip."""
         return TextureRows(self)
 
 
 class NeighbourhoodRows:
-    """Rows of both dates to the means of each scale over neighbourhoods, on the scale's coarser grid."""
+    """Texture filters: rows of both dates to neighbourhood means of each scale, on its coarser grid."""
 
     late = 5  # rows of the coarser grid, at every scale
 
@@ -142,10 +142,10 @@ class NeighbourhoodRows:
 
 
 class _ScaleRows:
-    """One scale, on its own grid.
+    """Texture filters of one scale, on its grid.
 
-    Smoothed rows are 2 late at every scale, an even number, so that the grid can be halved; and those of the
-    gradients 4.
+    Smoothed rows have a delay of 2 at every scale, an even number, so that the grid can be halved; gradients
+    have 4.
     """
 
     def __init__(self, *stencils: tuple[int, int, int]) -> None:
@@ -200,7 +200,7 @@ def _products(grey: Float32Array, valid: Float32Array) -> Float32Array:
 
 
 class TextureRows:
-    """Rows of both dates to distances."""
+    """Texture filters: rows of both dates to distances."""
 
     reach = 57  # by the coarsest scale: 2 + 2 + 8 to its gradients, 24 around, 14 between, 7 in its cell
     late = 54
@@ -210,7 +210,7 @@ class TextureRows:
         self._neighbourhoods = NeighbourhoodRows(scorer.before, scorer.after)
         self._scales = scorer.scales
         self._between = [Double() for _ in self._scales]
-        # From the coarsest scale on every doubling doubles how late the rows are, after one more.
+        # From the coarsest scale on, every doubling doubles the delay plus one.
         late, self._waiting = NeighbourhoodRows.late, [Delay(0)]
         for _ in self._scales[1:]:
             late = 2 * (late + Double.late)
@@ -218,7 +218,7 @@ class TextureRows:
         assert self.late == 2 * (late + Double.late)
 
     def push(self, rows: Tile) -> Float32Array:
-        """(height, width) float32, of the rows `late` higher up."""
+        """Push rows; returns texture distances of the rows `late` higher up, (height, width) float32."""
         means = self._neighbourhoods.push(rows)
         total: Float32Array | None = None
         for double, wait, scale, mean in zip(
@@ -234,7 +234,7 @@ class TextureRows:
 
 @dataclass(frozen=True)
 class TextureDetector(Detector):
-    """Comparison of textures; the mean of any number of any bands, no training."""
+    """Comparison of textures of the mean of any bands, without training."""
 
     name = "texture"
     description = "Structure of gradients at three scales, whatever the brightness, by Otsu."
@@ -242,7 +242,7 @@ class TextureDetector(Detector):
     seconds_per_mpx = 0.11
 
     def fit(self, scan: Scan) -> TextureScorer:
-        """Three passes: the scale of each date, medians and quantiles of the features, and the level."""
+        """Fit textures in three passes: scale of each date, medians and quantiles of features, level."""
         sample = require_pixels(scan)
         before, after = (Standard(*robust_scale(date)) for date in (sample.before, sample.after))
         seen = sum(block.height * block.width for block in scan.blocks)

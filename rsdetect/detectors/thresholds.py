@@ -1,8 +1,7 @@
-"""Thresholds from a histogram: what parts change from no change, whichever detector asks.
+"""Thresholds of change from a histogram, for any detector.
 
-Every function takes `counts` and `centres`, (bins,), the centres rising, and gives the value from which on
-something counts as change. Where all that was counted lies in one bin there is nothing to part: the answer
-is 0.
+Every function takes `counts` and `centres`, (bins,), with increasing centres, and returns the lowest value of
+change. If all counts are in one bin there is no threshold, and the result is 0.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from rsdetect.arraytypes import Float64Array, Int64Array
 
 
 def otsu(counts: Int64Array, centres: Float64Array) -> float:
-    """Otsu (1979), "A threshold selection method from gray-level histograms".
+    """Threshold of Otsu (1979), "A threshold selection method from gray-level histograms".
 
     >>> otsu(np.array([5, 1, 0, 0, 1, 3]), np.arange(6.0))
     1.0
