@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.batches.pairs import BatchPair
+from rsdetect.checks.settle import open_settled
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.record import describe_input, plain
 from rsdetect.jobs.vectorize import read_run
 from rsdetect.scenes.bands import WantedBands
-from rsdetect.scenes.pair import open_pair
 from rsdetect.schema import NewerSchema
 
 
@@ -71,6 +71,6 @@ def _is_scored_as_asked(pair: BatchPair, record: dict[str, Any], method: Method)
         return False
     if ScoringIdentity.of_record(record, asked.score.backend) != method.identity:
         return False
-    opened = open_pair(pair.before, pair.after, asked.pair, wanted=method.bands)
+    opened = open_settled(pair.before, pair.after, asked.pair, wanted=method.bands)
     now = {date: describe_input(getattr(opened, date), opened) for date in ("before", "after")}
     return bool(record["inputs"] == plain(now))

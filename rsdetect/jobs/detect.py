@@ -14,6 +14,7 @@ import rasterio
 
 from rsdetect.checks.report import CheckReport, check_pair
 from rsdetect.checks.scan import Scan
+from rsdetect.checks.settle import open_settled
 from rsdetect.detectors import Detector, Scorer, choose_device, make_detector
 from rsdetect.detectors.base import State
 from rsdetect.detectors.fitting import fit_detector
@@ -44,7 +45,7 @@ from rsdetect.memory import (
 from rsdetect.progress import show_progress
 from rsdetect.scenes.extent import require_room
 from rsdetect.scenes.opening import require_sendable
-from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions, open_pair
+from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions
 from rsdetect.scenes.source import SceneLike
 from rsdetect.scenes.watched import watch as watch_files
 from rsdetect.schema import RUN
@@ -131,7 +132,7 @@ def check(before: SceneLike, after: SceneLike, **options: Unpack[PairKeywords]) 
 def run_check(before: SceneLike, after: SceneLike, options: PairOptions) -> CheckReport:
     """Run `check` with its options in groups."""
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        return check_pair(open_pair(before, after, options), usable_cores())
+        return check_pair(open_settled(before, after, options), usable_cores())
 
 
 def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOptions) -> ChangeMap:
@@ -227,7 +228,7 @@ def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[
     on_cluster = asked.scheduler is not None
     device = choose_device(asked.detector, asked.device, asked.backend, on_cluster=on_cluster)
     detector = make_detector(asked.detector, asked.model, device, asked.backend)
-    pair = open_pair(before, after, options.pair, wanted=detector.bands)
+    pair = open_settled(before, after, options.pair, wanted=detector.bands)
     if on_cluster:
         require_sendable(pair.before.source, pair.after.source)
     return pair, device, detector

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import rasterio
 
+from rsdetect.checks.settle import open_settled
 from rsdetect.errors import InputError, ReadError, SourceUnavailable
 from rsdetect.files import remove_folder
 from rsdetect.jobs.inputs import refuse_inputs
@@ -18,7 +19,7 @@ from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 from rsdetect.jobs.record import describe_input, read_record, write_record
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
-from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.scenes.pair import Pair, PairOptions
 from rsdetect.scenes.quality import MaskMeaning
 from rsdetect.scenes.source import SceneLike
 from rsdetect.scenes.stacking import Known, stack_files
@@ -127,7 +128,7 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
         )
         return None
     try:
-        pair = open_pair(
+        pair = open_settled(
             _scene(inputs["before"]),
             _scene(inputs["after"]),
             PairOptions(**record["options"]["pair"]),

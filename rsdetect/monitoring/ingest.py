@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rsdetect.arraytypes import Float32Array
+from rsdetect.checks.fill import probable_fill, without_fill
 from rsdetect.doubts import settle_doubts
 from rsdetect.errors import DoubtError, RsdetectError
 from rsdetect.files import hash_json
@@ -120,6 +121,8 @@ def _ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Pat
         _ingest_view(_with_declared_nodata(header, ref), bands, site.grid, how, mask, options.nodata)
         for header, how, bands in zip(headers, warp, _ingest_band_numbers(headers), strict=True)
     ]
+    if len(scenes) == 1:
+        scenes = [_without_fill(scenes[0], site)]
     content = {"files": list(ref.files), "source": ref.source, "names": list(names)}
     if _needs_ingest_copy(ref, options, warp, names, headers):
         tally = _ValidShare(site)
@@ -133,6 +136,14 @@ def _ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Pat
         "mask": None if ref.mask is None else str(Path(ref.mask).absolute()),
         "valid_share": tally.share,
     }
+
+
+def _without_fill(scene: Scene, site: Site) -> Scene:
+    """The scene without undeclared fill along its border, which a median would take for ground."""
+    if scene.warp or scene.validity.is_known:
+        return scene
+    fill = probable_fill(replace(scene, mask=None), site.grid.window)
+    return scene if fill is None else without_fill(scene, fill)
 
 
 class _ValidShare:

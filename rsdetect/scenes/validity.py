@@ -78,12 +78,10 @@ class Validity:
         """True if a validity rule is declared."""
         return self.masked or bool(self.values) or self.origin == "option"
 
-    def with_fill(self, fill: float, bands: Sequence[int], dtypes: Sequence[str]) -> Validity:
-        """Validity rule with an additional fill value beyond the edge of the data."""
-        found = _sorted([(band, fill) for band in dict.fromkeys(bands)], dtypes)
-        taken = {band for band, _ in self.in_one}
-        in_one = (*self.in_one, *(each for each in found.in_one if each[0] not in taken))
-        return replace(self, in_one=in_one, in_all=found.in_all or self.in_all, origin="edge")
+    def with_fill(self, fill: float, bands: Sequence[int]) -> Validity:
+        """The rule with a value added that hides a pixel where all bands hold it."""
+        values = tuple((band, fill) for band in dict.fromkeys(bands))
+        return replace(self, in_all=values, origin="edge")
 
 
 def validity_of(

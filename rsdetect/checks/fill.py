@@ -1,0 +1,164 @@
+"""Fill that no file declares: one exact value in all bands along the border of the data.
+
+Beyond the edge of a swath and around a picture that was turned, files hold one value, and often do not say
+that it is no measurement. It is taken for fill where it runs in from the border in one piece, is the lowest
+or highest number of every band, and the rest of the scene looks like a picture.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import shapely
+
+from rsdetect.arraytypes import BoolArray, Float32Array
+from rsdetect.grid import Window
+from rsdetect.scenes.alignment import window_of
+from rsdetect.scenes.header import read_header
+from rsdetect.scenes.pair import Pair
+from rsdetect.scenes.scene import Scene, read_scene
+
+_BLOCK = 256  # edge of a block along the border, in pixels
+_MOST_BLOCKS = 48
+_LEAST_AREA = 64  # pixels in one piece with the border
+_LEAST_BORDER = 16  # pixels on the border itself
+_MOST_EDGE = 0.25  # pixels at the edge of a piece per pixel of it; clouds and shadows are more ragged
+_LEAST_JOINED = 0.9  # share of the pixels of this value that hang together with the border
+_LEAST_REST = 0.02  # share of pixels that are something else
+_LEAST_VALUES = 16  # different numbers that the rest holds, in its richest band; classes have fewer
+
+
+def settle_fill(pair: Pair) -> Pair:
+    """The pair without the fill that was found along the border of a scene, and a note of each.
+
+    Scenes that carry a mask, and those of which the user says what is no data, stay as they are.
+    """
+    notes, settled = [], []
+    for scene in (pair.before, pair.after):
+        value = _fill_of(scene, pair)
+        settled.append(scene if value is None else without_fill(scene, value))
+        if value is not None:
+            notes.append(
+                f"{scene.path} holds {value:g} in all bands along its border: probably fill, and not "
+                f"compared where all bands hold it (`nodata={value:g}` says so, `nodata='none'` takes it as "
+                "data)."
+            )
+    return replace(pair, before=settled[0], after=settled[1], notes=(*pair.notes, *notes))
+
+
+def without_fill(scene: Scene, fill: float) -> Scene:
+    """The scene with a nodata value that it does not declare."""
+    return replace(scene, validity=scene.validity.with_fill(fill, scene.bands))
+
+
+def _fill_of(scene: Scene, pair: Pair) -> float | None:
+    if scene.validity.masked or scene.validity.origin != "file":
+        return None
+    if scene.files is not None and scene.validity.values:  # a product that says what its fill is
+        return None
+    window = pair.grid.window
+    if pair.aoi is not None:
+        left, top, right, bottom = np.asarray(shapely.from_wkb(pair.aoi).bounds)
+        row, col = int(np.floor(top)), int(np.floor(left))
+        window = Window(row, col, int(np.ceil(bottom)) - row, int(np.ceil(right)) - col).intersection(window)
+    if scene.warp:  # which blends fill with ground
+        own = read_header(scene.files or scene.path).grid
+        window = window_of(pair.grid.crop(window), own)
+        scene = replace(scene, warp=None, grid=own, offset=(0, 0))
+    return probable_fill(replace(scene, mask=None), window)
+
+
+def probable_fill(scene: Scene, window: Window) -> float | None:
+    """The value that fills what lies beyond the edge of the data; None where there is none.
+
+    Parameters
+    ----------
+    scene
+        Read without a warp.
+    window
+        Counted on the pair's grid; fill runs in from its border. At most 48 blocks along it are read.
+    """
+    if window.is_empty:
+        return None
+    blocks = list(_along_border(window))
+    read = [(block, *read_scene(scene, block)) for block in blocks]
+    borders = [_border(block, window) for block in blocks]
+    counts: Counter[float] = Counter()
+    for (_, values, valid), border in zip(read, borders, strict=True):
+        same = border & valid & (values == values[0]).all(axis=0)
+        numbers, each = np.unique(values[0][same], return_counts=True)
+        counts.update(dict(zip(numbers.tolist(), each.tolist(), strict=True)))
+    if not counts:
+        return None
+    fill, on_border = counts.most_common(1)[0]
+    if on_border < _LEAST_BORDER or not _is_extreme(fill, [(values, valid) for _, values, valid in read]):
+        return None
+    area = joined = edge = rest = seen = 0
+    different: set[float] = set()
+    for (_, values, valid), border in zip(read, borders, strict=True):
+        holds = valid & (values == fill).all(axis=0)
+        piece = _joined_to(border | _outline(border.shape), holds)
+        area += int(holds.sum())
+        joined += int(piece.sum())
+        edge += int((piece & _beside(~holds)).sum())
+        rest += int((valid & ~holds).sum())
+        seen += int(valid.sum())
+        if len(different) < _LEAST_VALUES:
+            for band in values:
+                different |= set(np.unique(band[valid & ~holds])[: 4 * _LEAST_VALUES].tolist())
+    looks_filled = joined >= max(_LEAST_AREA, _LEAST_JOINED * area) and edge <= _MOST_EDGE * joined
+    is_picture = rest >= _LEAST_REST * seen and len(different) >= _LEAST_VALUES
+    return fill if looks_filled and is_picture else None
+
+
+def _along_border(window: Window) -> Iterator[Window]:
+    """Blocks that touch the border, of a large window an even spread of them."""
+    found = [block for block in window.blocks(_BLOCK) if _border(block, window).any()]
+    chosen = np.linspace(0, len(found) - 1, min(len(found), _MOST_BLOCKS)).round().astype(int)
+    return (found[i] for i in dict.fromkeys(chosen.tolist()))
+
+
+def _border(block: Window, window: Window) -> BoolArray:
+    """Pixels of a block that lie in the first or last row or column of the window."""
+    found = np.zeros(block.shape, dtype=bool)
+    found[0] |= block.row_off == window.row_off
+    found[-1] |= block.row_end == window.row_end
+    found[:, 0] |= block.col_off == window.col_off
+    found[:, -1] |= block.col_end == window.col_end
+    return found
+
+
+def _outline(shape: tuple[int, ...]) -> BoolArray:
+    """The first and last rows and columns of a block, where a piece may go on in the next one."""
+    found = np.ones(shape, dtype=bool)
+    found[1:-1, 1:-1] = False
+    return found
+
+
+def _is_extreme(fill: float, read: list[tuple[Float32Array, BoolArray]]) -> bool:
+    """True when no band holds less, or none holds more."""
+    lows = [values[:, valid].min(axis=1) for values, valid in read if valid.any()]
+    highs = [values[:, valid].max(axis=1) for values, valid in read if valid.any()]
+    return bool((np.min(lows, axis=0) == fill).all() or (np.max(highs, axis=0) == fill).all())
+
+
+def _joined_to(border: BoolArray, holds: BoolArray) -> BoolArray:
+    """The pixels that hold the value and are connected with the border."""
+    from scipy.ndimage import label
+
+    labels, _ = label(holds)
+    touching = np.unique(labels[border & holds])
+    return np.asarray(np.isin(labels, touching[touching > 0]))
+
+
+def _beside(other: BoolArray) -> BoolArray:
+    """Pixels with one of `other` among their four neighbours."""
+    found = np.zeros(other.shape, dtype=bool)
+    found[1:] |= other[:-1]
+    found[:-1] |= other[1:]
+    found[:, 1:] |= other[:, :-1]
+    found[:, :-1] |= other[:, 1:]
+    return found

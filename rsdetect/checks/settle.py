@@ -1,0 +1,26 @@
+"""What of a pair only its pixels tell, settled before anything is measured on it."""
+
+from __future__ import annotations
+
+from rsdetect.checks.empty_bands import leave_out_empty_bands
+from rsdetect.checks.fill import settle_fill
+from rsdetect.scenes.bands import WantedBands
+from rsdetect.scenes.handles import with_gdal_environment
+from rsdetect.scenes.pair import Pair, PairOptions, open_pair
+from rsdetect.scenes.source import SceneLike
+
+
+@with_gdal_environment
+def open_settled(
+    before: SceneLike, after: SceneLike, options: PairOptions, *, wanted: WantedBands | None = None
+) -> Pair:
+    """A pair as `open_pair` gives it, without undeclared fill along the borders and without empty bands.
+
+    Raises
+    ------
+    NothingToCompare
+        A band that is wanted holds nothing but nodata; and what `open_pair` raises.
+    """
+    pair = open_pair(before, after, options, wanted=wanted)
+    required = len(pair.bands) if options.bands is not None else wanted.required if wanted else 0
+    return settle_fill(leave_out_empty_bands(pair, required))
