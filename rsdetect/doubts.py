@@ -13,6 +13,7 @@ from rsdetect.errors import DoubtError, InputError
 
 DOUBTS = {
     "no-place": "a scene names a CRS and has no transform of its own",
+    "units": "one scene names the scale and offset of its numbers and the other does not",
 }
 
 

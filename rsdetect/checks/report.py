@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rsdetect.checks.levels import level_warnings
 from rsdetect.checks.registration import LEAST_TILES, Shift, measure_shift
 from rsdetect.checks.scan import Scan
 from rsdetect.doubts import Doubt
@@ -120,6 +121,7 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
             *(f"{doubt.text}; accepted by `accept={doubt.name!r}`." for doubt in pair.doubts),
             *pair.notes,
             *_shift_warnings(pair, shift),
+            *level_warnings(pair, scan.sample_pixels()),
         ),
         doubts=pair.doubts,
     )
@@ -186,6 +188,8 @@ def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
         "band_numbers": list(scene.bands),
         "dtype": scene.dtype,
         **_describe_nodata(scene),
+        "scales": list(scene.scales) or None,
+        "offsets": list(scene.offsets) or None,
         "mask": without_query(scene.mask.path) if scene.mask else None,
         "warped_by": scene.warp,
         "grid": _describe_grid(scene.grid),

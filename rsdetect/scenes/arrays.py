@@ -84,6 +84,7 @@ class DataArraySource:
     def header(self) -> Header:
         """Header of the array, from its coordinates and attributes."""
         names, nodata = self._band_names(), self._nodata()
+        scales, offsets = self._linear(len(names))
         time = self.array.coords.get("time")
         return Header(
             path=self.name,
@@ -98,6 +99,8 @@ class DataArraySource:
             tags={str(key): value for key, value in self.array.attrs.items() if isinstance(value, str)},
             block_shape=self._block_shape(),
             nodatas=(nodata,) * len(names),
+            scales=scales,
+            offsets=offsets,
             date=None if time is None or time.ndim or time.dtype.kind != "M" else _iso(time.values),
         )
 
@@ -129,6 +132,15 @@ class DataArraySource:
         for strip in self.grid.window.blocks(rows, self.grid.width):
             digest.update(self.read(strip, bands)[0].tobytes())
         return digest.hexdigest()
+
+    def _linear(self, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Scales and offsets that are not applied yet: what applies them moves them to the encoding."""
+        attrs = self.array.attrs
+        told = attrs.get("scale_factor", 1.0), attrs.get("add_offset", 0.0)
+        scale, offset = (np.broadcast_to(np.ravel(each), count).astype(np.float64) for each in told)
+        if (scale == 1).all() and (offset == 0).all():
+            return (), ()
+        return tuple(scale.tolist()), tuple(offset.tolist())
 
     def _band_names(self) -> tuple[str, ...]:
         band = self.dims[0]

@@ -7,13 +7,13 @@ import re
 SENTINEL_2 = {"b02": "blue", "b03": "green", "b04": "red", "b08": "nir", "b11": "swir1", "b12": "swir2"}
 # https://www.usgs.gov/faqs/what-are-band-designations-landsat-satellites; the MSS of Landsat 1 to 3 counts
 # its bands from 4, that of 4 and 5 from 1.
-_OLI = {2: "blue", 3: "green", 4: "red", 5: "nir", 6: "swir1", 7: "swir2"}
-_TM = {1: "blue", 2: "green", 3: "red", 4: "nir", 5: "swir1", 7: "swir2"}
+OLI = {2: "blue", 3: "green", 4: "red", 5: "nir", 6: "swir1", 7: "swir2"}
+TM = {1: "blue", 2: "green", 3: "red", 4: "nir", 5: "swir1", 7: "swir2"}
 _MSS = {1: "green", 2: "red", 4: "nir"}
 _EARLY_MSS = {4: "green", 5: "red", 7: "nir"}
 _LANDSAT = {
-    **dict.fromkeys(("lc08", "lc09", "lo08", "lo09"), _OLI),
-    **dict.fromkeys(("le07", "lt05", "lt04"), _TM),
+    **dict.fromkeys(("lc08", "lc09", "lo08", "lo09"), OLI),
+    **dict.fromkeys(("le07", "lt05", "lt04"), TM),
     **dict.fromkeys(("lm05", "lm04"), _MSS),
     **dict.fromkeys(("lm03", "lm02", "lm01"), _EARLY_MSS),
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from rsdetect.errors import InputError
 from rsdetect.scenes.header import Header
+from rsdetect.scenes.known_bands import known_bands, nearest_band, wavelength_in
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ def choose_bands(
         if not header.usable:
             raise InputError(f"{header.path} holds no band but alpha; there is nothing in it to compare.")
     if requested is not None:
-        return _requested(before, after, _normal(requested), wanted)
+        return _named_apart(_requested(before, after, _normal(requested), wanted))
     if wanted is None:
-        return _all_bands(before, after)
+        return _named_apart(_all_bands(before, after))
     named = [_by_names(header, wanted) for header in (before, after)]
     if named[0] is not None and named[1] is not None:
         slots = tuple(sorted(named[0].keys() & named[1].keys()))
@@ -84,10 +86,12 @@ def choose_bands(
         if len(header.usable) < count:
             raise InputError(_too_few(header, wanted))
     names = wanted.names[:count]
-    unnamed = [header.path for header, found in zip((before, after), named, strict=True) if found is None]
+    unnamed = [header for header, found in zip((before, after), named, strict=True) if found is None]
+    first = dict.fromkeys(_shown(header, header.usable[:count]) for header in (before, after))
     note = (
-        f"no band is named {', '.join(names)} in {' and '.join(unnamed)}: the first {count} bands "
-        "of both scenes are taken; `bands` chooses others."
+        f"no band is named {', '.join(names)} in {' and '.join(header.path for header in unnamed)}: the "
+        f"first {count} bands of both scenes ({' and '.join(first)}) are taken for them; `bands` chooses "
+        "others."
     )
     return BandChoice(before.usable[:count], after.usable[:count], names, tuple(range(count)), (note,))
 
@@ -131,15 +135,68 @@ def _band_number(header: Header, band: int | str) -> int:
         if not 1 <= band <= count:
             raise InputError(f"{header.path} has bands 1 to {count}, and `bands` asks for {band}.")
         return band
-    if band not in header.names:
+    found = [number for number, name in enumerate(_apart(header.names), 1) if name == band]
+    if header.names.count(band) > 1:
+        same = [str(number) for number, name in enumerate(header.names, 1) if name == band]
+        raise InputError(
+            f"{header.path} has {len(same)} bands named {band!r} ({', '.join(same)}); give band numbers, or "
+            f"{band}_2 for the second one."
+        )
+    found = found or [number for number, name in enumerate(_known(header), 1) if name == band]
+    if not found and (length := wavelength_in(band)) is not None:
+        place = nearest_band([header.wavelengths[i - 1] for i in header.usable if header.wavelengths], length)
+        found = [] if place is None else [header.usable[place]]
+    if not found:
         known = ", ".join(name for name in header.names if name) or "none of them"
         raise InputError(
             f"{header.path} has no band named {band!r} (named: {known}); give band numbers instead."
         )
-    return header.names.index(band) + 1
+    return found[0]
+
+
+def _known(header: Header) -> tuple[str, ...]:
+    """The common name of each band, "" where it has none or cannot be used."""
+    found = known_bands(header.names, header.wavelengths, header.path)
+    return tuple(name if number in header.usable else "" for number, name in enumerate(found, 1))
+
+
+def _shown(header: Header, bands: Iterable[int]) -> str:
+    """Bands as the file calls them."""
+    return ", ".join((header.names[band - 1] or str(band)).upper() for band in bands)
+
+
+def _named_apart(choice: BandChoice) -> BandChoice:
+    """Other names for different bands of one name, so that each keeps a column of its own."""
+    bands = dict.fromkeys(zip(choice.before, choice.after, choice.names, strict=True))
+    apart = dict(zip(bands, _apart([name for *_, name in bands]), strict=True))
+    return replace(
+        choice,
+        names=tuple(apart[band] for band in zip(choice.before, choice.after, choice.names, strict=True)),
+    )
+
+
+def _apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names with a number behind each repetition.
+
+    >>> _apart(["red", "rededge", "rededge", "rededge"])
+    ('red', 'rededge', 'rededge_2', 'rededge_3')
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 or not name else f"{name}_{seen[name]}")
+    return tuple(found)
 
 
 def _all_bands(before: Header, after: Header) -> BandChoice:
+    notes: tuple[str, ...] = ()
+    if bad := {*before.bad_bands, *after.bad_bands} if len(before.names) == len(after.names) else set():
+        before, after = (replace(header, bad_bands=tuple(sorted(bad))) for header in (before, after))
+        notes = (
+            f"bands {', '.join(map(str, sorted(bad)))} are left out: {before.path} or {after.path} calls "
+            "them bad; `bands` can name them.",
+        )
     if len(before.usable) != len(after.usable):
         raise InputError(
             f"{before.path} has {len(before.usable)} bands and {after.path} has {len(after.usable)}; "
@@ -147,24 +204,36 @@ def _all_bands(before: Header, after: Header) -> BandChoice:
         )
     named = all(before.names[i - 1] for i in before.usable)
     names = tuple(before.names[i - 1] if named else f"band{i}" for i in before.usable)
-    notes: tuple[str, ...] = ()
     if named and all(after.names[i - 1] for i in after.usable):
         other = tuple(after.names[i - 1] for i in after.usable)
-        if sorted(other) == sorted(names) and len(set(names)) == len(names):
-            return BandChoice(before.usable, tuple(after.names.index(name) + 1 for name in names), names)
+        # By their own names, or by what products mean by them: B4 of one is the red of another.
+        for one, two in ((names, other), (_meant(before), _meant(after))):
+            if sorted(one) == sorted(two) and len(set(one)) == len(one):
+                numbers = tuple(after.usable[two.index(name)] for name in one)
+                return BandChoice(before.usable, numbers, names, notes=notes)
         if other != names:
-            notes = (
+            notes += (
                 f"the bands are compared in file order although they are named {', '.join(names)} in "
                 f"{before.path} and {', '.join(other)} in {after.path}.",
             )
     return BandChoice(before.usable, after.usable, names, notes=notes)
 
 
+def _meant(header: Header) -> tuple[str, ...]:
+    """The common names of the usable bands, or their own where they have none."""
+    known = _known(header)
+    return tuple(known[number - 1] or header.names[number - 1] for number in header.usable)
+
+
 def _by_names(header: Header, wanted: WantedBands) -> dict[int, int] | None:
-    """Band numbers of the slots whose names a file has; None if a required band is missing."""
-    found = {
-        slot: header.names.index(name) + 1 for slot, name in enumerate(wanted.names) if name in header.names
-    }
+    """Band number for each slot whose band is known; None where a required one is missing."""
+    known = _known(header)
+    found = {}
+    for slot, name in enumerate(wanted.names):
+        for names in (header.names, known):
+            if name in names:
+                found[slot] = names.index(name) + 1
+                break
     return found if set(range(wanted.required)) <= found.keys() else None
 
 

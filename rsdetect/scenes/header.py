@@ -12,7 +12,9 @@ from rsdetect.errors import SceneError
 from rsdetect.grid import Grid
 from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.band_files import BandFiles
+from rsdetect.scenes.band_metadata import band_metadata, dataset_tags
 from rsdetect.scenes.handles import alpha_band, has_mask_band, open_raster
+from rsdetect.scenes.radiometry import linear_of_name
 from rsdetect.scenes.validity import Nodata, Validity, validity_of
 from rsdetect.scenes.watched import WatchedFile, files_of, require_unchanged, watch
 
@@ -37,9 +39,10 @@ class Header:
     tags: dict[str, str]
     block_shape: tuple[int, int]  # (rows, columns) of the file's own blocks
     # What a product's metadata say, where they are known. One entry a band, or empty.
-    scales: tuple[float, ...] = ()  # a physical value is number * scale + offset
+    scales: tuple[float, ...] = ()  # a physical value is number * scale + offset; both, or neither
     offsets: tuple[float, ...] = ()
     wavelengths: tuple[float | None, ...] = ()  # nm, centre of the band
+    bad_bands: tuple[int, ...] = ()  # numbers of those that the file says are no good
     date: str | None = None  # ISO date of acquisition
     mask_kind: str | None = None  # what the scene's quality mask is
     # Nodata value of each band; () = the source itself leaves out what is not valid.
@@ -66,10 +69,17 @@ class Header:
         own = tuple(band for band in bands if not self.files.files[band - 1].moved)
         return own or bands
 
+    def linear_of(self, bands: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Scales and offsets of the bands with these numbers; both empty where they are not known."""
+        if not self.scales:
+            return (), ()
+        return tuple(self.scales[band - 1] for band in bands), tuple(self.offsets[band - 1] for band in bands)
+
     @property
     def usable(self) -> tuple[int, ...]:
-        """Numbers of the header's bands that are not alpha."""
-        return tuple(i for i in range(1, len(self.names) + 1) if i != self.alpha)
+        """Numbers of the bands that are neither alpha nor bad."""
+        left_out = {self.alpha, *self.bad_bands}
+        return tuple(i for i in range(1, len(self.names) + 1) if i not in left_out)
 
 
 def read_header(scene: str | BandFiles) -> Header:
@@ -79,7 +89,12 @@ def read_header(scene: str | BandFiles) -> Header:
     with open_raster(place, of=name) as dataset:
         watched = watch(files_of(dataset))
         require_unchanged(first)
-        return replace(valid_header(dataset, name), files=files, watched=watched)
+        header = replace(valid_header(dataset, name), files=files, watched=watched)
+    linear = None if header.scales or files is not None else linear_of_name(name)
+    if linear is None or header.dtypes[0].startswith("float"):
+        return header
+    count = len(header.names)
+    return replace(header, scales=(linear[0],) * count, offsets=(linear[1],) * count)
 
 
 def valid_header(dataset: Any, path: str) -> Header:
@@ -119,10 +134,11 @@ def valid_header(dataset: Any, path: str) -> Header:
         has_palette="palette" in colours,
         nodata=dataset.nodata,
         has_mask=alpha is not None or mask_band or any(value is not None for value in dataset.nodatavals),
-        tags={**dataset.tags(), **dataset.tags(ns="IMAGERY")},
+        tags=dataset_tags(dataset),
         block_shape=dataset.block_shapes[0],
         nodatas=tuple(dataset.nodatavals),
         mask_band=mask_band,
+        **band_metadata(dataset),
         doubts=_doubts(dataset, path) if plain and dataset.crs else (),
     )
 

@@ -168,7 +168,7 @@ def open_pair(
         )
     sources = open_source(before, "before"), open_source(after, "after")
     first, second = header_of(sources[0]), header_of(sources[1])
-    doubts = settle_doubts((*first.doubts, *second.doubts), options.accept)
+    doubts = settle_doubts((*first.doubts, *second.doubts, *_units(first, second)), options.accept)
     require_same_georeference(
         (first.path, first.grid, first.georeferenced), (second.path, second.grid, second.georeferenced)
     )
@@ -311,8 +311,16 @@ def _with_bands(
     scene: Scene, header: Header, bands: tuple[int, ...], mask: MaskFile | None, nodata: Nodata
 ) -> Scene:
     dtypes = {header.dtypes[band - 1] for band in bands}
-    rule = header.validity(bands, nodata)
-    return replace(scene, bands=bands, dtype=", ".join(sorted(dtypes)), mask=mask, validity=rule)
+    scales, offsets = header.linear_of(bands)
+    return replace(
+        scene,
+        bands=bands,
+        dtype=", ".join(sorted(dtypes)),
+        mask=mask,
+        validity=header.validity(bands, nodata),
+        scales=scales,
+        offsets=offsets,
+    )
 
 
 def _notes_of_files(*headers: Header) -> tuple[str, ...]:
@@ -339,6 +347,22 @@ def _warnings(first: Header, second: Header, choice: BandChoice) -> tuple[str, .
                 "and is not compared (`bands` can name it as data)."
             )
     return tuple(warnings)
+
+
+def _units(first: Header, second: Header) -> tuple[Doubt, ...]:
+    """The doubt about integer scenes whose scale is known on one date alone."""
+    for one, other in ((first, second), (second, first)):
+        if one.scales and not other.scales and other.dtypes[0].startswith(("int", "uint")):
+            scale, offset = one.scales[0], one.offsets[0]
+            return (
+                Doubt(
+                    "units",
+                    f"{one.path} says that its values are number * {scale:g} {offset:+g} and {other.path}, "
+                    "of integers too, declares nothing, so that their units may differ; give it scale and "
+                    f"offset (gdal_edit.py -scale {scale:g} -offset {offset:g} ...)",
+                ),
+            )
+    return ()
 
 
 def _shape(grid: Grid) -> str:

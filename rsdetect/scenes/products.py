@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import tarfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsdetect.errors import InputError
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.band_names import band_name, place_in_order
 from rsdetect.scenes.quality import LANDSAT_QA, SENTINEL2_SCL, MaskMeaning
+from rsdetect.scenes.radiometry import landsat_linear, sentinel2_linear
 from rsdetect.scenes.stacking import Known, stack_files
 
 _S2_METADATA = re.compile(
@@ -31,6 +32,9 @@ _LANDSAT_BAND = re.compile(
     re.IGNORECASE,
 )
 _LANDSAT_MASK = re.compile(r"(?:.*/)?L[^/]*_QA_PIXEL\.TIF", re.IGNORECASE)
+_LANDSAT_C1_MASK = re.compile(r"(?:.*/)?L[^/]*_BQA\.TIF", re.IGNORECASE)
+# Collection 1, BQA: fill, cloud; at least medium confidence of cloud shadow, snow and cirrus.
+_LANDSAT_C1_QA = MaskMeaning(bits=(0, 4, 8, 10, 12))
 _LANDSAT_DATE = re.compile(r"DATE_ACQUIRED\W+(\d{4}-\d\d-\d\d)")
 _BY_HAND = "give its bands by name instead, as in {'red': FILE, 'nir': FILE}"
 
@@ -118,16 +122,25 @@ def _sentinel2(held: _Holding) -> BandFiles:
     for match in files:
         bands.setdefault(band_name(_stem(match[0])), held.gdal(match[0]))
     mask = _mask(held, _S2_CLASSES, SENTINEL2_SCL)
+    told = held.text(metadata)
+    codes = {band_name(f"x_B{code}"): pair for code, pair in sentinel2_linear(told).items()}
     # 0 is no data in all Sentinel-2 products (SPECIAL_VALUE_TEXT NODATA), which their files do not declare.
-    return _product(held, bands, Known(date=_date(held, metadata, _S2_DATES), nodata=0, mask=mask))
+    return _product(held, bands, Known(date=_date(told, _S2_DATES), nodata=0, mask=mask, linear=codes))
 
 
 def _landsat(held: _Holding) -> BandFiles:
     metadata = _metadata(held, _LANDSAT_METADATA, "..._MTL.txt")
     bands = {band_name(_stem(name)): held.gdal(name) for name in held.matching(_LANDSAT_BAND)}
-    mask = _mask(held, _LANDSAT_MASK, LANDSAT_QA)
+    mask = _mask(held, _LANDSAT_MASK, LANDSAT_QA) or _mask(held, _LANDSAT_C1_MASK, _LANDSAT_C1_QA)
+    told = held.text(metadata)
+    of_number = landsat_linear(told, level_2=any("_SR_" in name.upper() for name in bands.values()))
+    linear = {
+        name: of_number[number]
+        for name, path in bands.items()
+        if (number := int(place_in_order(_stem(path))[0])) in of_number
+    }
     # 0 is fill in all bands of Collection 2; level 1 does not declare it.
-    return _product(held, bands, Known(date=_date(held, metadata, _LANDSAT_DATE), nodata=0, mask=mask))
+    return _product(held, bands, Known(date=_date(told, _LANDSAT_DATE), nodata=0, mask=mask, linear=linear))
 
 
 def _metadata(held: _Holding, pattern: re.Pattern[str], usual: str) -> str:
@@ -147,8 +160,8 @@ def _mask(held: _Holding, pattern: re.Pattern[str], meaning: MaskMeaning) -> tup
     return (held.gdal(found[0]), meaning) if found else None
 
 
-def _date(held: _Holding, metadata: str, pattern: re.Pattern[str]) -> str | None:
-    found = pattern.search(held.text(metadata))
+def _date(metadata: str, pattern: re.Pattern[str]) -> str | None:
+    found = pattern.search(metadata)
     return found[1] if found else None
 
 
@@ -158,13 +171,7 @@ def _product(held: _Holding, bands: dict[str, str], known: Known) -> BandFiles:
     note = f"{held.path} has no quality mask: clouds in it are compared like ground (`masks` names a mask)."
     return stack_files(
         bands,
-        Known(
-            name=str(held.path.absolute()),
-            date=known.date,
-            nodata=known.nodata,
-            mask=known.mask,
-            notes=() if known.mask else (note,),
-        ),
+        replace(known, name=str(held.path.absolute()), notes=() if known.mask else (note,)),
     )
 
 

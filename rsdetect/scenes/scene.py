@@ -35,6 +35,8 @@ from rsdetect.scenes.watched import WatchedFile, require_unchanged
 if TYPE_CHECKING:
     from rsdetect.scenes.source import Source
 
+_WHOLE = 1e-6  # to which an offset is an integer multiple of the scale
+
 # What reading may end with. The header was read before, so a scene that cannot be opened went away.
 _BROKEN: tuple[type[Exception], ...] = (SceneError, *GDAL_ERRORS)
 
@@ -78,6 +80,9 @@ class Scene:
     blocks: tuple[int, int] = (BLOCK, BLOCK)  # (rows, columns) that are decoded at a time
     mask: MaskFile | None = None
     files: BandFiles | None = None  # where each band is a file of its own
+    # A physical value is number * scale + offset; one entry a band of `bands`, or empty: numbers as they are.
+    scales: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
     # What gives the pixels; None = GDAL opens `path`. A fingerprint has the source's token, not its repr.
     source: Source | None = field(default=None, repr=False)
     # Its local files as they were when the header was read. Not part of what the scene is: a copy of them is
@@ -97,8 +102,9 @@ def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
     Returns
     -------
     values, valid
-        (bands, height, width) float32 raw pixel values and (height, width) bool, True = usable. Outside
-        the scene, and wherever a pixel is not valid, values are 0. A pixel is valid when every band
+        (bands, height, width) float32 and (height, width) bool, True = usable. Values are reflectance, or
+        whatever the scene's scale and offset give, and the file's numbers where it names none. Outside the
+        scene, and wherever a pixel is not valid, values are 0. A pixel is valid when every band
         that is used is.
 
     Raises
@@ -123,11 +129,24 @@ def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
         values[:, rows, cols] = pixels.values
         valid[rows, cols] = pixels.usable
     rows, cols = inside.slices_in(wanted)
+    _to_physical(scene, values[:, rows, cols])
     if scene.mask is not None:
         valid[rows, cols] &= ~scene.mask.hides(_read_mask(scene.mask, scene.grid, inside))
     if not valid[rows, cols].all():
         np.copyto(values, np.float32(0), where=~valid)
     return values, valid
+
+
+def _to_physical(scene: Scene, values: Float32Array) -> None:
+    """Apply scale and offset in place, so that numbers of one ground in two encodings come out equal."""
+    if not scene.scales:
+        return
+    for band, scale, offset in zip(values, scene.scales, scene.offsets, strict=True):
+        shift = offset / scale
+        # Whole steps are exact: 5000 - 1000 is the 4000 of before the baseline to the last bit.
+        whole = round(shift)
+        band += np.float32(whole if abs(shift - whole) < _WHOLE * max(1, abs(shift)) else shift)
+        band *= np.float32(scale)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.band_names import common_name
 from rsdetect.scenes.quality import known_mask
+from rsdetect.scenes.radiometry import Linear, linear_of_asset
 from rsdetect.scenes.stacking import Known, stack_files
 
 _IMAGES = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
@@ -28,6 +29,7 @@ def stack_item(item: Any) -> BandFiles:
         No asset is a band.
     """
     bands: dict[str, str] = {}
+    linear: dict[str, Linear] = {}
     mask, nodata = None, set[float | None]()
     for key, asset in item.assets.items():
         href = asset.get_absolute_href() or asset.href
@@ -38,7 +40,10 @@ def stack_item(item: Any) -> BandFiles:
         if name is None or name.startswith(_LEFT_OUT) or key.lower().endswith("-jp2"):
             continue
         nodata.add(declared_nodata(asset))
-        bands.setdefault(key.lower() if name in bands else name, href)
+        name = key.lower() if name in bands else name
+        bands[name] = href
+        if told := linear_of_asset(item.properties, str(item.id), asset):
+            linear[name] = told
     if not bands:
         raise InputError(
             f"the STAC item {item.id} has no asset with one band and its common name; give its bands by "
@@ -46,12 +51,11 @@ def stack_item(item: Any) -> BandFiles:
         )
     if "nir" not in bands and "nir08" in bands:  # Landsat's
         bands = {"nir" if name == "nir08" else name: href for name, href in bands.items()}
+        linear = {"nir" if name == "nir08" else name: told for name, told in linear.items()}
     taken = item.datetime or item.common_metadata.start_datetime
     date = None if taken is None else taken.date().isoformat()
-    return stack_files(
-        bands,
-        Known(name=str(item.id), date=date, nodata=nodata.pop() if len(nodata) == 1 else None, mask=mask),
-    )
+    fill = nodata.pop() if len(nodata) == 1 else None
+    return stack_files(bands, Known(name=str(item.id), date=date, nodata=fill, mask=mask, linear=linear))
 
 
 def declared_nodata(asset: Any) -> float | None:

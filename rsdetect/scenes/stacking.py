@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -25,6 +25,7 @@ from rsdetect.scenes.dates import acquisition_date
 from rsdetect.scenes.handles import open_raster, with_gdal_environment
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.quality import MaskMeaning, known_mask
+from rsdetect.scenes.radiometry import Linear
 from rsdetect.scenes.validity import Validity, cannot_be_data, validity_of
 from rsdetect.scenes.warping import warped_bands
 
@@ -42,6 +43,7 @@ class Known:
     date: str | None = None  # ISO date
     nodata: float | None = None  # of bands whose files declare none
     mask: tuple[str, MaskMeaning] | None = None
+    linear: Mapping[str, Linear] = field(default_factory=dict)  # scale and offset by band
     notes: tuple[str, ...] = ()
 
 
@@ -50,6 +52,7 @@ class _Band:
     file: BandFile
     header: Header
     nodata: float | None
+    linear: Linear | None = None  # scale and offset of its numbers; None = unknown
     resampling: str | None = None  # None = on the grid of the set
 
     @property
@@ -102,7 +105,8 @@ def _open(name: str, path: str, known: Known) -> _Band:
     if header.dtypes[0] not in _VRT_TYPES:
         raise InputError(f"{file.shown} holds {header.dtypes[0]} values, which bands of a scene cannot have.")
     nodata = known.nodata if header.nodata is None and not header.mask_band else header.nodata
-    return _Band(file, header, nodata)
+    own = (header.scales[0], header.offsets[0]) if header.scales else None
+    return _Band(file, header, nodata, known.linear.get(file.name, own))
 
 
 def _pixel_size(band: _Band, bands: list[_Band]) -> float:
@@ -251,9 +255,11 @@ def _raster_band(number: int, band: _Band, dtype: str, view: str, grid: Grid, bl
     if band.nodata is not None:
         value = band.nodata if band.resampling is None else _filling(band, grid)
         nodata = f"<NoDataValue>{float(value)!r}</NoDataValue>"
+    linear = "" if band.linear is None else "<Offset>{1!r}</Offset><Scale>{0!r}</Scale>".format(*band.linear)
     return (
         f'<VRTRasterBand dataType="{dtype}" band="{number}" blockXSize="{block[1]}" blockYSize="{block[0]}">'
-        f"<Description>{escape(band.file.name)}</Description>{nodata}{_source(view, '1')}</VRTRasterBand>"
+        f"<Description>{escape(band.file.name)}</Description>{nodata}{linear}{_source(view, '1')}"
+        "</VRTRasterBand>"
     )
 
 

@@ -20,6 +20,7 @@ from rsdetect.labelled.grouping import GroupBy, adjoining_places
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import Pair, PairOptions, open_pair, read_tile
+from rsdetect.scenes.scene import Scene
 from rsdetect.tiles import TileWindow
 from rsdetect.training.scene_index import PreparedScene, write_index
 from rsdetect.training.training_scenes import TrainingScene, write_scene
@@ -158,12 +159,15 @@ def read_window_scene(
     """Read a window of a pair as a training scene."""
     tile = read_tile(pair, TileWindow(0, 0, window, window))
     before, after = (
-        date.astype(scene.dtype)
-        if np.dtype(scene.dtype).kind == "u"
-        else _shift_to_nonnegative(date, tile.valid)
+        date.astype(scene.dtype) if _is_unsigned(scene) else _shift_to_nonnegative(date, tile.valid)
         for date, scene in ((tile.before, pair.before), (tile.after, pair.after))
     )
     return TrainingScene(before, after, truth, tile.valid, np.zeros_like(tile.valid), bands)
+
+
+def _is_unsigned(scene: Scene) -> bool:
+    """True for scenes to prepare whose pixels are the unsigned numbers of the file."""
+    return np.dtype(scene.dtype).kind == "u" and not scene.scales
 
 
 def _shift_to_nonnegative(date: Float32Array, valid: BoolArray) -> Float32Array:

@@ -53,8 +53,12 @@ def write_safe(folder, scene, *, level="2A", compact=True, date="2023-08-23", cl
             else image / f"{start.replace('_MSI_', '_SCL_')}_20m.jp2"
         )
         _jp2(scl, classes, 20)
+    kind = "RADIO" if level == "1C" else "BOA"
+    divisor = "QUANTIFICATION_VALUE" if level == "1C" else "BOA_QUANTIFICATION_VALUE"
+    offsets = "".join(f'<{kind}_ADD_OFFSET band_id="{i}">-1000</{kind}_ADD_OFFSET>' for i in range(13))
     (root / metadata).write_text(
         f"<n1:Level-{level}_User_Product><PRODUCT_START_TIME>{date}T10:26:53.027Z</PRODUCT_START_TIME>"
+        f'<{divisor} unit="none">10000</{divisor}>{offsets if compact else ""}'
         f"</n1:Level-{level}_User_Product>"
     )
     return root
@@ -77,5 +81,17 @@ def write_landsat(folder, scene, *, level="L2SP", date="2023-08-17", quality=Non
         write_scene(root / f"{name}_QA_PIXEL.TIF", quality, transform=thirty)
     (root / f"{name}_MTL.txt").write_text(
         f"GROUP = LANDSAT_METADATA_FILE\n  GROUP = IMAGE_ATTRIBUTES\n    DATE_ACQUIRED = {date}\n"
+        f"    SUN_ELEVATION = 30.0\n  END_GROUP = IMAGE_ATTRIBUTES\n"
+        + (_factors("LEVEL2_SURFACE_REFLECTANCE_PARAMETERS", 2.75e-05, -0.2) if start else "")
+        + _factors("LEVEL1_RADIOMETRIC_RESCALING", 2e-05, -0.1)
     )
     return root
+
+
+def _factors(group, scale, offset):
+    lines = [
+        f"    REFLECTANCE_{kind}_BAND_{band} = {value!r}\n"
+        for kind, value in (("MULT", scale), ("ADD", offset))
+        for band in range(1, 10)
+    ]
+    return f"  GROUP = {group}\n{''.join(lines)}  END_GROUP = {group}\n"
