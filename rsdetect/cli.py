@@ -21,7 +21,7 @@ from rsdetect.commands.detectors import check_detector, detectors
 from rsdetect.commands.evaluate import evaluate
 from rsdetect.commands.images import images
 from rsdetect.commands.info import info
-from rsdetect.commands.messages import say
+from rsdetect.commands.messages import print_message
 from rsdetect.commands.monitor import app as monitor
 from rsdetect.commands.quantise import quantise
 from rsdetect.commands.simulate import simulate
@@ -97,7 +97,7 @@ def _end(error: BaseException, status: int, text: str) -> int:
     if "--debug" in sys.argv:
         traceback.print_exception(error)
     else:
-        say("Error: " + " ".join(text.split()))
+        print_message("Error: " + " ".join(text.split()))
     return status
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, say
+from rsdetect.commands.messages import log_to_stderr, print_json, print_message
 from rsdetect.commands.parameters import (
     Accept,
     Align,
@@ -106,12 +106,12 @@ def batch(
         run=RunOptions(overwrite=overwrite, quiet=quiet or as_json),
     )
     log_to_stderr(quiet=quiet)
-    tell = (lambda _: None) if quiet or as_json else say
+    tell = (lambda _: None) if quiet or as_json else print_message
     report = run_batch(pairs, out, options, tell, stop_at_defects=debug)
     if as_json:
         print_json(report.as_content())
     else:
         print_table(results_as_table([replace(row, why=as_options(row.why)) for row in report.results]))
         for line in report.remarks():
-            say(line)
+            print_message(line)
     raise typer.Exit(report.exit_status)

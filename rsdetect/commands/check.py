@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsdetect.commands.messages import log_to_stderr, print_json, warn
+from rsdetect.commands.messages import log_to_stderr, print_json, print_warnings
 from rsdetect.commands.parameters import (
     Accept,
     After,
@@ -66,4 +66,4 @@ def check(
         print_json(report.as_json())
         return
     print_check(report)
-    warn(report.warnings)
+    print_warnings(report.warnings)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, say, summary
+from rsdetect.commands.messages import log_to_stderr, print_json, print_message, result_message
 from rsdetect.commands.parameters import (
     Accept,
     After,
@@ -112,4 +112,4 @@ def detect(
     if as_json:
         print_json(changes.record)
         return
-    say(summary(changes.record["counts"], changes.polygons))
+    print_message(result_message(changes.record["counts"], changes.polygons))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsdetect.commands.messages import print_json, say
+from rsdetect.commands.messages import print_json, print_message
 from rsdetect.commands.parameters import Debug, Json
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def detectors(as_json: Json = False, debug: Debug = False) -> None:
         try:
             rows.append(_row(name, DETECTORS[name].configure(None, "cpu", "auto")))
         except RsdetectError as error:  # a broken package does not hide the others
-            say(f"Warning: {error}")
+            print_message(f"Warning: {error}")
     if as_json:
         print_json({"detectors": rows})
         return
@@ -57,7 +57,7 @@ def check_detector(
     from rsdetect.jobs.check_detector import check_contract
 
     checked = make_detector(detector)
-    done = check_contract(checked, (lambda _: None) if as_json else say)
+    done = check_contract(checked, (lambda _: None) if as_json else print_message)
     if as_json:
         print_json({"detector": checked.name, "passed": done})
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, say
+from rsdetect.commands.messages import log_to_stderr, print_json, print_message
 from rsdetect.commands.parameters import Align, Backend, Bands, Debug, DetectorName, GroupBy, Json, Quiet
 from rsdetect.jobs.parse import parse_shifts
 
@@ -79,4 +79,4 @@ def evaluate(
         print_json(evaluation.as_json())
         return
     print_evaluation(evaluation)
-    say(f"Pictures of the worst tiles: {out / PAGE}")
+    print_message(f"Pictures of the worst tiles: {out / PAGE}")

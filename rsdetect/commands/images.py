@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.commands.messages import print_json, say
+from rsdetect.commands.messages import print_json, print_message
 from rsdetect.commands.parameters import Debug, Json
 
 
@@ -33,4 +33,4 @@ def images(
     if as_json:
         print_json({"images": [str(path) for path in written]})
         return
-    say(f"{len(written)} place{'s' if len(written) != 1 else ''} prepared: {out}")
+    print_message(f"{len(written)} place{'s' if len(written) != 1 else ''} prepared: {out}")

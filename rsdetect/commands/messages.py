@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import logging
 
 
-def summary(counts: Mapping[str, Any], polygons: Path) -> str:
+def result_message(counts: Mapping[str, Any], polygons: Path) -> str:
     """Message with a summary of the found changes in one line."""
     regions, area = counts["regions"], counts["changed_area_m2"]
     size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
@@ -43,13 +43,13 @@ def log_to_stderr(*, quiet: bool) -> None:
     logging.getLogger().handlers = [logging.NullHandler()]
 
 
-def warn(warnings: tuple[str, ...]) -> None:
+def print_warnings(warnings: tuple[str, ...]) -> None:
     """Print the warnings of a report as messages on stderr."""
     for warning in warnings:
-        say(f"Warning: {warning}")
+        print_message(f"Warning: {warning}")
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Print a message of one line on stderr: stdout is for results."""
     print(as_options(text), file=sys.stderr)
 

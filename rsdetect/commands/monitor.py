@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, say
+from rsdetect.commands.messages import log_to_stderr, print_json, print_message
 from rsdetect.commands.parameters import Debug, Json, Quiet
 
 JobFile = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="The job file.")]
@@ -31,7 +31,7 @@ def init(
     from rsdetect.monitoring.job_file import write_example
 
     write_example(job_file)
-    say(f"{job_file} is an example: change it, then rsdetect monitor run {job_file}")
+    print_message(f"{job_file} is an example: change it, then rsdetect monitor run {job_file}")
 
 
 @app.command()
@@ -54,13 +54,13 @@ def run(
         print_json(done.summary or {"has_news": None, "run": done.result.summary()})
     elif not quiet:
         for line in run_lines(done.result):
-            say(line)
+            print_message(line)
         if done.summary is not None and done.summary["has_news"]:
-            say(f"Report: {done.summary['files']['report']}")
+            print_message(f"Report: {done.summary['files']['report']}")
     for scene, reason in done.result.failed:
-        say(f"Error: {scene} failed and is tried again by the next run: {reason}")
+        print_message(f"Error: {scene} failed and is tried again by the next run: {reason}")
     if done.notify_error:
-        say(f"Error: {done.notify_error}")
+        print_message(f"Error: {done.notify_error}")
     if done.status:
         raise typer.Exit(done.status)
 
@@ -101,7 +101,7 @@ def timeline(
 
     drawn = make_timeline(job_file, event=event, at=parse_point(at))
     for path in write_timeline(drawn, out or timelines_folder(job_file)):
-        say(str(path))
+        print_message(str(path))
 
 
 @app.command()
@@ -118,4 +118,4 @@ def serve(
     from rsdetect.monitoring.serve import Schedule
     from rsdetect.monitoring.serve import serve as serve_jobs
 
-    serve_jobs(job_files, Schedule(cron, every), say)
+    serve_jobs(job_files, Schedule(cron, every), print_message)

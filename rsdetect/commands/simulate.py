@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.commands.messages import print_json, say
+from rsdetect.commands.messages import print_json, print_message
 from rsdetect.commands.parameters import Debug, Json
 from rsdetect.jobs.parse import parse_shift, parse_size
 
@@ -61,4 +61,4 @@ def simulate(
     if as_json:
         print_json(made)
         return
-    say(f"Scenes, masks and truth: {out}")
+    print_message(f"Scenes, masks and truth: {out}")

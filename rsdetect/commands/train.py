@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, say
+from rsdetect.commands.messages import log_to_stderr, print_json, print_message
 from rsdetect.commands.parameters import Bands, Debug, GroupBy, Json, Quiet
 from rsdetect.extras import require_training
 
@@ -81,7 +81,7 @@ def train(
 
     log_to_stderr(quiet=quiet)
     if pseudo_labels is not None and not quiet:  # until 0.6
-        say("Warning: --pseudo-labels is deprecated; use --unlabelled.")
+        print_message("Warning: --pseudo-labels is deprecated; use --unlabelled.")
     card = train_model(
         TrainOptions(
             out=out,
@@ -117,4 +117,4 @@ def _report(card: Card, out: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(card.model_dump(mode="json"))
     else:
-        say(f"Model {card.name}, threshold {card.threshold}: {out}")
+        print_message(f"Model {card.name}, threshold {card.threshold}: {out}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, say, summary
+from rsdetect.commands.messages import log_to_stderr, print_json, print_message, result_message
 from rsdetect.commands.parameters import Debug, Json
 from rsdetect.jobs.parse import parse_threshold
 
@@ -31,4 +31,4 @@ def vectorize(
     if as_json:
         print_json(changes)
         return
-    say(summary(changes["counts"], directory / "changes.gpkg"))
+    print_message(result_message(changes["counts"], directory / "changes.gpkg"))
