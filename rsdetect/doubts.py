@@ -38,7 +38,7 @@ def require_known_doubts(names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in DOUBTS:
-            raise InputError(f"`accept` {name!r} is no doubt; there are {', '.join(DOUBTS)}.")
+            raise InputError(f"`accept` {name!r} is not a doubt; there are {', '.join(DOUBTS)}.")
 
 
 def settle_doubts(doubts: Sequence[Doubt], accepted: Sequence[str]) -> tuple[Doubt, ...]:

@@ -57,7 +57,7 @@ def fit_detector(detector: Detector, scan: Scan, stored: Path | None = None) -> 
         ) from error
     if not isinstance(scorer, Scorer):
         raise DetectorError(
-            f"the fit of the detector {detector.name} gave {type(scorer).__name__}, which is no subclass of "
+            f"the fit of detector {detector.name} gave {type(scorer).__name__}, which is not a subclass of "
             "rsdetect's Scorer."
         )
     if stored is not None and (detector.trains or time.monotonic() - started > STORED_FROM_S):

@@ -48,7 +48,9 @@ class Registry(Mapping[str, type[Detector]]):
                 "fix or remove the package that provides it."
             ) from error
         if not (isinstance(found, type) and issubclass(found, Detector)):
-            raise DetectorError(f"`detector={name!r}`: {point.value} is no subclass of rsdetect's Detector.")
+            raise DetectorError(
+                f"`detector={name!r}`: {point.value} is not a subclass of rsdetect's Detector."
+            )
         return found
 
     def __iter__(self) -> Iterator[str]:

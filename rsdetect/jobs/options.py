@@ -34,7 +34,7 @@ class PolygonOptions:
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise InputError(f"`threshold` {self.threshold} is no probability above 0 and up to 1.")
+            raise InputError(f"`threshold` {self.threshold} is not a probability above 0 and up to 1.")
         if not 0 <= self.min_area < math.inf:
             raise InputError(f"`min_area` {self.min_area} is not an area in m²; give 0 or more.")
         if not 0 <= self.simplify < math.inf:

@@ -127,7 +127,7 @@ def parse_size(text: str) -> tuple[int, int]:
     width, *rest = text.split("x")
     height = rest[0] if rest else width
     if len(rest) > 1 or not width.isdecimal() or not height.isdecimal():
-        raise InputError(f"`size` {text!r} is no size; write 1024 or 2000x1000 (width x height).")
+        raise InputError(f"`size` {text!r} is not a size; write 1024 or 2000x1000 (width x height).")
     return int(width), int(height)
 
 
@@ -138,7 +138,7 @@ def parse_shift(text: str | None) -> tuple[float, float] | None:
     try:
         rows, cols = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"`shift` {text!r} is no shift; write rows,columns in pixels: 0.5,-1.") from None
+        raise InputError(f"`shift` {text!r} is not a shift; write rows,columns in pixels: 0.5,-1.") from None
     return rows, cols
 
 
@@ -153,7 +153,7 @@ def parse_shifts(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"`shifts_px` {text!r} is no list of pixels; write 0.5,1,2 or none.") from None
+        raise InputError(f"`shifts_px` {text!r} is not a list of pixels; write 0.5,1,2 or none.") from None
 
 
 def parse_point(text: str | None) -> tuple[float, float] | None:
@@ -165,7 +165,9 @@ def parse_point(text: str | None) -> tuple[float, float] | None:
         if not math.isfinite(x + y):
             raise ValueError(text)
     except ValueError:
-        raise InputError(f"`at` {text!r} is no point; write X,Y: 500120,5299880 or 9.0016,47.8502.") from None
+        raise InputError(
+            f"`at` {text!r} is not a point; write X,Y: 500120,5299880 or 9.0016,47.8502."
+        ) from None
     return x, y
 
 

@@ -119,7 +119,7 @@ def _read_area(area: Area, grid: Grid) -> Any:
     try:
         return geopandas.GeoSeries([shapely.from_wkt(area.wkt)], crs=area.crs or grid.crs)
     except shapely.errors.ShapelyError as error:
-        raise InputError(f"{area} is no geometry: {one_line(error)}.") from error
+        raise InputError(f"{area} is not a geometry: {one_line(error)}.") from error
 
 
 def _area_of(geometries: Any, crs: Any) -> Area:

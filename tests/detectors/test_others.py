@@ -215,7 +215,7 @@ def test_packages_add_detectors_but_take_no_built_in_name(monkeypatch):
     assert found["greenness"] is toy_detector.Greenness and found["cva"].__name__ == "CvaDetector"
     with pytest.raises(DetectorError, match="`detector='gone'` cannot be loaded from no_such_package"):
         found["gone"]
-    with pytest.raises(DetectorError, match="`detector='wrong'`: json:dumps is no subclass"):
+    with pytest.raises(DetectorError, match="`detector='wrong'`: json:dumps is not a subclass"):
         found["wrong"]
 
 

@@ -493,8 +493,8 @@ def test_models_and_options_that_cannot_be_met_are_refused(refused, labelled_set
     assert "'magic' is unknown" in refused(labelled_set, "--detector", "magic")
     assert "asks for 7" in refused(labelled_set, "--bands", "7,1,1")
     assert "asks for 9" in refused(f"{labelled_set}:9", "--detector", "cva")
-    assert "'far' is no list of pixels" in refused(labelled_set, "--shifts", "far")
-    assert "--shifts 0 is no shift" in refused(labelled_set, "--shifts", "1,0")
+    assert "'far' is not a list of pixels" in refused(labelled_set, "--shifts", "far")
+    assert "--shifts 0 is not a shift" in refused(labelled_set, "--shifts", "1,0")
     assert "name it with --model" in refused(labelled_set, "--detector", "cva", "--into-card")
     assert "--seed -1" in refused(labelled_set, "--seed", "-1")
 

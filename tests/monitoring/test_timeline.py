@@ -166,10 +166,10 @@ def test_a_timeline_comes_as_a_picture_and_as_a_page_that_carries_all_in_itself(
         (("--event", "x", "--at", "1,2"), "give one of --event and --at"),
         (("--event", "19990101-00000000"), "there is no event '19990101-00000000'; the latest are 2024"),
         (("--event", "2"), "give more of it"),
-        (("--at", "here"), "--at 'here' is no point"),
-        (("--at", "1,2,3"), "is no point"),
+        (("--at", "here"), "--at 'here' is not a point"),
+        (("--at", "1,2,3"), "is not a point"),
         (("--at", "0,0"), "lies outside the job's grid"),
-        (("--at", "nan,0"), "is no point"),
+        (("--at", "nan,0"), "is not a point"),
     ],
 )
 def test_what_cannot_be_plotted_is_one_line(job, options, said):

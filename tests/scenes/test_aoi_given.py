@@ -106,7 +106,7 @@ def test_a_batch_takes_an_area_and_knows_it_again(scenes, frame, tmp_path):
         (3, InputError, "`aoi` takes a path, a GeoDataFrame"),
         ({"type": "Rectangle"}, InputError, "no GeoJSON-like mapping"),
         ({"some": "thing"}, InputError, "no GeoJSON-like mapping"),
-        ({"wkt": "POLYGON oh", "crs": None}, InputError, "is no geometry"),
+        ({"wkt": "POLYGON oh", "crs": None}, InputError, "is not a geometry"),
         ({"type": "Point", "coordinates": [1, 2], "crs": "EPSG:nought"}, InputError, "CRS of the given area"),
         (shapely.Point(500100, 5299900), InputError, "holds no polygon"),
         (shapely.GeometryCollection(), InputError, "holds no polygon"),

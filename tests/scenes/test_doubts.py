@@ -55,7 +55,7 @@ def test_python_raises_the_doubt(unplaced, tmp_path):
 
 
 def test_names_that_no_doubt_has_are_refused(unplaced):
-    with pytest.raises(InputError, match=r"`accept` 'everything' is no doubt; there are .*no-place"):
+    with pytest.raises(InputError, match=r"`accept` 'everything' is not a doubt; there are .*no-place"):
         check(*unplaced, accept=["everything"])
 
 

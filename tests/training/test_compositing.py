@@ -458,7 +458,7 @@ def wrong_shape(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "words"),
     [
-        (not_an_archive, "no prepared image"),
+        (not_an_archive, "not a prepared image"),
         (another_archive, "lacks bands, pixels, valid"),
         (too_small, "15 x 300 pixels, and crops of 80 x 80 require at least 22 x 22"),
         (no_blue, "lacks blue"),

@@ -77,15 +77,15 @@ def _read_source_image(path: Path, size: int) -> list[Image]:
         with np.load(path, allow_pickle=False) as arrays:
             lacking = sorted(_KEYS - set(arrays.files))
             if lacking:
-                raise InputError(f"{path} is no prepared image: it lacks {', '.join(lacking)}.")
+                raise InputError(f"{path} is not a prepared image: it lacks {', '.join(lacking)}.")
             pixels, valid = arrays["pixels"], arrays["valid"]
             bands = tuple(str(name) for name in arrays["bands"])
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no prepared image: {error}") from error
+        raise InputError(f"{path} is not a prepared image: {error}") from error
     check_bands(bands, str(path))
     if valid.ndim != 3 or pixels.shape != (len(valid), len(bands), *valid.shape[1:]):
         raise InputError(
-            f"{path} is no prepared image: pixels {pixels.shape}, valid {valid.shape} and "
+            f"{path} is not a prepared image: pixels {pixels.shape}, valid {valid.shape} and "
             f"{len(bands)} bands are inconsistent."
         )
     least = int(np.ceil(FINEST_STEP * size)) + 2
