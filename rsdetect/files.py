@@ -1,8 +1,8 @@
-"""Files that appear under their names only when they are whole, and names made of their content.
+"""Files that appear under their final names only when complete, and hashes of content.
 
-What is written goes under an unfinished name beside the target, to the disk, and then under its own name, so
-that neither a kill nor a power cut leaves half a file where a whole one is expected. Where the name is held
-open by another program, as Windows then refuses the rename, it is tried for a moment and then said.
+Content is written under a temporary name beside the target, synced to disk, and then renamed, so that neither
+a kill nor a power cut leaves a partial file. If another program holds the target open, for which Windows
+refuses the rename, it is retried for a moment and then reported.
 """
 
 from __future__ import annotations
@@ -24,37 +24,43 @@ from typing import Any
 
 from rsdetect.errors import JobInterrupted
 
-# What GDAL, SQLite and QGIS put beside a file. Beside its successor it would lie: statistics of other pixels,
-# and a journal that SQLite would play back into the new database.
+# Files that GDAL, SQLite and QGIS write beside a file. Beside its successor they would be wrong: statistics
+# of other pixels, and a journal that SQLite would replay into the new database.
 SIDECARS = {
     ".gpkg": ("-wal", "-shm", "-journal"),
     ".tif": (".aux.xml", ".ovr", ".msk"),
 }
-_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # between tries; virus scanners and indexers let go within a second
+_WAITS_S = (
+    0.05,
+    0.1,
+    0.2,
+    0.4,
+    0.8,
+)  # between tries; virus scanners and indexers release files within a second
 _HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # some network and FUSE file systems
-_MAY_PASS = {
+_TRANSIENT_ERRNOS = {
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM", "ESTALE", "ETIMEDOUT", "EINTR")
     if hasattr(errno, name)
 } | {errno.EAGAIN, errno.EBUSY}
-SCRATCH = "scratch"  # what folders of `scratch_folder` are called
+SCRATCH = "scratch"  # name of the folders of `scratch_folder`
 _MARK_DIGITS, _HASH_DIGITS = 12, 16
 
 
 @contextmanager
 def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
-    """A free name beside `path` for a file or a folder, which appears at `path` if no error is raised.
+    """Temporary name beside `path` for a file or folder, which is renamed to `path` if no error is raised.
 
-    Several processes may write the same `path`; the last one to finish replaces it. After an error nothing
-    is left. The file has the mode of any that the caller makes, by the user's umask.
+    Several processes may write the same `path`; the last one to finish replaces it. After an error no file
+    remains. The file has the mode of the user's umask.
 
     Parameters
     ----------
     path
-        Its folder must exist. An older file is replaced, as is an empty folder by a folder.
+        Final name in an existing folder. An older file is replaced, as is an empty folder by a folder.
     sync
-        Wait until the disk has it. False is for what carries a checksum and can be made again.
+        Sync it to disk. False is for files with a checksum that can be written again.
 
     Raises
     ------
@@ -76,9 +82,9 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
-    """A new folder inside `folder`, for files that are moved (`move`) once all are whole; it goes afterwards.
+    """Temporary folder inside `folder` for files to `move` when all are complete; removed at the end.
 
-    Files in it carry their own names, for writers that go by a suffix.
+    Files in it have their own names, for writers that depend on a suffix.
     """
     scratch = _unfinished(folder / SCRATCH)
     scratch.mkdir()
@@ -89,13 +95,13 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
 
 
 def clear_unfinished(folder: Path, *names: str) -> None:
-    """Remove what a killed process was writing or removing in `folder`; no other may be writing.
+    """Remove files that a killed process was writing or removing in `folder`; no other may be writing.
 
     Parameters
     ----------
     names
-        The final names of the files and folders; without any, those of every name, for folders that hold
-        nothing but what rsdetect writes.
+        The final names of the files and folders; without any, all names, for folders with files of rsdetect
+        only.
     """
     for what in [glob.escape(name) for name in names] or ["*"]:
         for left in folder.glob(f".{what}.{'[0-9a-f]' * _MARK_DIGITS}.part"):
@@ -103,10 +109,10 @@ def clear_unfinished(folder: Path, *names: str) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder with all that it holds: it goes from its name at once, and then from the disk.
+    """Remove a folder and its files: it is renamed first, and then deleted.
 
-    A process that is killed on the way leaves what `clear_unfinished` removes, and never half a folder under
-    the folder's own name.
+    A process that is killed in between leaves files that `clear_unfinished` removes, and never a partial
+    folder under the folder's own name.
     """
     going = _unfinished(folder)
     try:
@@ -117,7 +123,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Free bytes on the disk of a folder, or of the first one above it that is there; None = unknown."""
+    """Free bytes on the disk of a folder, or of its first existing parent; None = unknown."""
     for each in (folder, *folder.absolute().parents):
         try:
             return shutil.disk_usage(each).free
@@ -128,61 +134,61 @@ def free_bytes(folder: Path) -> int | None:
     return None
 
 
-def is_passing(error: OSError) -> bool:
-    """Whether what went wrong may be gone next time: a full or failing disk, and not a missing right."""
-    return error.errno in _MAY_PASS
+def is_transient(error: OSError) -> bool:
+    """True if an OSError may be transient: a full or failing disk, but not a missing permission."""
+    return error.errno in _TRANSIENT_ERRNOS
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text in UTF-8; errors as `atomic_path`."""
+    """Write a text file in UTF-8; errors as `atomic_path`."""
     with atomic_path(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename what is whole, in the place of an older file, and wait until the disk has it."""
+    """Rename a complete file or folder, replacing an older one, and sync it to disk."""
     _sync(source)
     replace(source, target)
     sync_entries(target.parent)
 
 
 def replace(source: Path, target: Path) -> None:
-    """Rename a file or folder on the same disk, in the place of an older file and what lies beside it.
+    """Rename a file or folder on the same disk, replacing an older file with its sidecar files.
 
     Raises
     ------
     JobInterrupted
-        The target still cannot be replaced after a moment: another program holds it open.
+        The target cannot be replaced after several tries: another program holds it open.
     OSError
         Any other failure.
     """
     for suffix in SIDECARS.get(target.suffix, ()):
         sidecar = target.with_name(target.name + suffix)
-        _patiently(partial(sidecar.unlink, missing_ok=True), target)
+        _retry_while_held_open(partial(sidecar.unlink, missing_ok=True), target)
     if source.is_dir() and target.is_dir():
-        target.rmdir()  # Windows renames over no folder, not even an empty one
-    _patiently(partial(source.replace, target), target)
+        target.rmdir()  # Windows never renames over a folder, even an empty one
+    _retry_while_held_open(partial(source.replace, target), target)
 
 
 def hash_bytes(content: bytes) -> str:
-    """16 hexadecimal digits that name content in journals and fingerprints."""
+    """Hash of a file's content for journals and fingerprints: 16 hex digits."""
     return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
 
 
 def hash_json(content: Any, *, sort_keys: bool = False) -> str:
-    """16 hexadecimal digits of what JSON can hold; anything else counts by its text."""
+    """Hash of a JSON value: 16 hex digits; other values count by their text."""
     return hash_bytes(json.dumps(content, sort_keys=sort_keys, default=str).encode())
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{_mark()}.part")
+    return path.with_name(f".{path.name}.{_random_mark()}.part")
 
 
-def _mark() -> str:
+def _random_mark() -> str:
     return uuid.uuid4().hex[:_MARK_DIGITS]
 
 
-def _patiently(action: Callable[[], object], target: Path) -> None:
+def _retry_while_held_open(action: Callable[[], object], target: Path) -> None:
     for wait in (*_WAITS_S, None):
         try:
             action()
@@ -199,9 +205,9 @@ def _patiently(action: Callable[[], object], target: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk has a file, or a folder with all that it holds."""
+    """Sync a file, or a folder with all its files, to disk."""
     if not path.is_dir():
-        with path.open("r+b") as file:  # Windows syncs no file that is open for reading only
+        with path.open("r+b") as file:  # Windows cannot sync a file that is open read-only
             _flush(file.fileno())
         return
     for inner in path.iterdir():
@@ -210,7 +216,7 @@ def _sync(path: Path) -> None:
 
 
 def sync_entries(folder: Path) -> None:
-    """Wait until the disk has the names in a folder, where a folder can be opened (not on Windows)."""
+    """Sync the file names in a folder to disk, if folders can be opened (not on Windows)."""
     with suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -228,7 +234,7 @@ def _flush(descriptor: int) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Remove a file or folder that is of no use; what another program holds open stays."""
+    """Remove an unneeded file or folder; files that another program holds open stay."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -237,13 +243,13 @@ def _discard(path: Path) -> None:
 
 
 def as_json(content: Any) -> str:
-    """Strict JSON for people: a number that is not finite, which JSON has no word for, becomes null."""
-    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Content of a strict JSON file, indented; numbers that are not finite become null."""
+    return json.dumps(_nonfinite_as_none(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _finite(content: Any) -> Any:
+def _nonfinite_as_none(content: Any) -> Any:
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: _nonfinite_as_none(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [_nonfinite_as_none(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -1,4 +1,4 @@
-"""A folder that one run holds at a time, and the folder of unfinished work in it."""
+"""Folders locked by one run at a time, with the folder of unfinished work in them."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
-from rsdetect.files import atomic_path, clear_unfinished, is_passing, remove_folder
+from rsdetect.files import atomic_path, clear_unfinished, is_transient, remove_folder
 
 LOCK = ".rsdetect.lock"
-MARK = ".rsdetect"  # in a work folder: rsdetect made it and may remove what it knows in it
+MARK = ".rsdetect"  # in a work folder: created by rsdetect, which may remove known files in it
 _MARK_TEXT = "rsdetect keeps unfinished work in this folder and removes it when it is done.\n"
 
 
 @dataclass(frozen=True)
 class HeldFolder:
-    """An output folder from which this process keeps other runs out.
+    """Output folder that this process has locked against other runs.
 
-    The lock lies in the folder itself, outside of the work folder, which comes and goes while it is held.
+    The lock is in the folder itself, outside the work folder, which is created and removed meanwhile.
     """
 
     folder: Path
     inner: Path  # the work folder below it
     lock: FileLock
-    made: tuple[Path, ...]  # folders that were not there before, the innermost first
-    was_left: bool  # the lock of a run that was killed was still there
+    made: tuple[Path, ...]  # folders that were created, the innermost first
+    was_left: bool  # the lock of a killed run still existed
 
     @classmethod
     def hold(
         cls, folder: Path, inner: str, *, busy: RsdetectError, wait_s: float = 0.0, known: bool = False
     ) -> HeldFolder:
-        """Make `folder` where it is missing, and keep other runs out of it.
+        """Create `folder` if it is missing, and lock it against other runs.
 
         Parameters
         ----------
         inner
             Name of the work folder in it.
         busy
-            Raised when another run is active in it, and still is after `wait_s` seconds.
+            Raised if another run still holds the folder after `wait_s` seconds.
         known
-            The work folder is known as rsdetect's by what it holds, with or without the mark.
+            The work folder belongs to rsdetect by its content, with or without the mark.
 
         Raises
         ------
@@ -66,22 +66,25 @@ class HeldFolder:
             raise busy from None
         except OSError as error:
             _remove_empty(made)
-            raise _cannot_write(folder, error) from error
+            raise _write_error(folder, error) from error
         held = cls(folder, within, lock, tuple(made), was_left)
         try:
-            _refuse_foreign(within, lock_path, known)  # as it is now that nobody else changes it
+            _refuse_foreign(within, lock_path, known)  # again, now that no other run changes it
             clear_unfinished(folder, inner, MARK, LOCK)
             _make_marked(within)
         except OSError as error:
-            held.let_go(trace=False)
-            raise _cannot_write(folder, error) from error
+            held.release(trace=False)
+            raise _write_error(folder, error) from error
         except BaseException:
-            held.let_go(trace=False)
+            held.release(trace=False)
             raise
         return held
 
-    def let_go(self, *, trace: bool) -> None:
-        """Let other runs in; without a `trace` the empty work folder goes, and folders that were made."""
+    def release(self, *, trace: bool) -> None:
+        """Release the folder for other runs.
+
+        Without a `trace` the empty work folder and the created folders are removed.
+        """
         try:
             if not trace:
                 _remove_marked(self.inner)
@@ -94,10 +97,10 @@ class HeldFolder:
 
 
 def _refuse_foreign(within: Path, lock_path: Path, known: bool) -> None:
-    """Refuse a work folder or a lock that another program, or a person, made."""
+    """Raise for a work folder or a lock that rsdetect did not create in the folder."""
     what = None
     if within.is_symlink() or (within.exists() and not within.is_dir()):
-        what = f"{within} is not a folder that rsdetect made"
+        what = f"{within} is not a folder made by rsdetect"
     elif within.is_dir() and not known and not (within / MARK).is_file():
         what = f"{within} was not made by this version of rsdetect and was left as it is"
     else:
@@ -109,17 +112,17 @@ def _refuse_foreign(within: Path, lock_path: Path, known: bool) -> None:
         raise OutputError(f"{what}; move it away, or choose another folder.")
 
 
-def _cannot_write(folder: Path, error: OSError) -> RsdetectError:
+def _write_error(folder: Path, error: OSError) -> RsdetectError:
     what = f"{folder} cannot be written: {error.strerror or error}"
-    if is_passing(error):
+    if is_transient(error):
         return JobInterrupted(f"{what}; fix this and run the same command again.")
     return OutputError(f"{what}.")
 
 
 def _make_marked(within: Path) -> None:
-    """A folder with the mark in it, which appears with the mark or not at all."""
+    """Create the work folder with its mark, both or neither."""
     if within.is_dir():
-        probe = within / ".probe"  # a folder that is there already may be one that can only be read
+        probe = within / ".probe"  # an existing folder may be read-only
         probe.touch()
         probe.unlink()
         if not (within / MARK).exists():

@@ -20,16 +20,16 @@ def test_a_folder_is_made_held_and_gone_without_a_trace(tmp_path):
     assert listing(tmp_path / "a" / "out") == [LOCK, ".work", f".work/{MARK}"]
     with pytest.raises(OutputError, match="another run"):
         hold(tmp_path / "a" / "out")
-    held.let_go(trace=False)
+    held.release(trace=False)
     assert listing(tmp_path) == []
 
 
 def test_what_others_keep_in_our_work_folder_stays(tmp_path):
     held = hold(tmp_path / "out")
     (tmp_path / "out" / ".work" / "notes.txt").write_text("mine")
-    held.let_go(trace=False)
+    held.release(trace=False)
     assert (tmp_path / "out" / ".work" / "notes.txt").read_text() == "mine"
-    hold(tmp_path / "out").let_go(trace=False)
+    hold(tmp_path / "out").release(trace=False)
 
 
 @pytest.mark.parametrize("what", ["folder", "empty folder", "file", "link", "dangling link"])
@@ -73,7 +73,7 @@ def test_a_lock_that_is_not_ours_is_refused_and_left_as_it_is(tmp_path, what):
 def test_only_names_of_ours_are_cleared(tmp_path):
     (tmp_path / ".thesis.txt.0123456789ab.part").write_text("mine")
     (tmp_path / "..work.0123456789ab.part").mkdir()
-    hold(tmp_path).let_go(trace=False)
+    hold(tmp_path).release(trace=False)
     assert listing(tmp_path) == [".thesis.txt.0123456789ab.part"]
 
 
@@ -81,7 +81,7 @@ def test_the_lock_of_a_run_that_was_killed_is_noticed(tmp_path):
     (tmp_path / LOCK).touch()
     held = hold(tmp_path)
     assert held.was_left
-    held.let_go(trace=False)
+    held.release(trace=False)
     held = hold(tmp_path)
     assert not held.was_left
-    held.let_go(trace=False)
+    held.release(trace=False)

@@ -1,8 +1,8 @@
-"""The output folder: claimed by one run at a time, and filled only with what is whole.
+"""Outputs of a job: the output folder, locked by one run at a time, in which only complete files appear.
 
 Results are written into a folder `results` below the work folder. Renaming that one to `publish` is the
-commit point: whatever stops a run afterwards, the next command that opens the output folder moves the files
-to their final names, the record last. Until then the old results stay as they are.
+commit point: if a run is stopped afterwards, the next command that opens the output folder moves the files
+to their final names, the record last. Until then the old results are not changed.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _KEY = re.compile(r"[0-9a-f]{16}|vectorize")  # fingerprints of jobs
 
 @dataclass(frozen=True)
 class Outputs:
-    """An output folder that this process holds, as a context manager.
+    """Output folder held by this process, as a context manager.
 
-    On the way out the work folder goes, unless it holds tiles or results that the same command can carry
-    on from. An `OSError` inside (a full disk, say) leaves as `JobInterrupted`.
+    On exit the work folder is removed, unless it contains tiles or results from which the same command can
+    resume. An `OSError` inside (e.g. a full disk) is raised as `JobInterrupted`.
     """
 
     folder: Path
     held: HeldFolder
-    was_left: bool = False  # an earlier run was stopped here before it had cleared up
+    was_left: bool = False  # an earlier run was stopped here before cleaning up
 
     RASTER: ClassVar[str] = "change_probability.tif"
     RASTER_STYLE: ClassVar[str] = "change_probability.qml"
@@ -45,10 +45,10 @@ class Outputs:
 
     @classmethod
     def claim(cls, folder: Path, *, overwrite: bool) -> Outputs:
-        """Hold `folder` for new results.
+        """Hold the output folder for new results.
 
-        Where an earlier run was stopped between its last file and its end, the results that are there may be
-        those of the same command: then `was_left` is true, and the caller compares the record.
+        If an earlier run was stopped between its last file and its end, the existing results may be those of
+        the same command: then `was_left` is true, and the caller compares the record.
 
         Raises
         ------
@@ -59,13 +59,13 @@ class Outputs:
         try:
             outputs._refuse_results(overwrite)
         except BaseException:
-            outputs._let_go()
+            outputs._release()
             raise
         return outputs
 
     @classmethod
     def hold(cls, folder: Path) -> Outputs:
-        """Make `folder` where it is missing, keep other runs out of it, and finish what was being published.
+        """Hold the output folder: create it if missing, lock it, and finish an interrupted publishing.
 
         Raises
         ------
@@ -82,21 +82,21 @@ class Outputs:
             clear_unfinished(outputs._work)
             outputs._publish()
         except OSError as error:
-            outputs._let_go()
-            raise outputs._stopped_by(error) from error
+            outputs._release()
+            raise outputs._interruption(error) from error
         except BaseException:
-            outputs._let_go()
+            outputs._release()
             raise
         return outputs
 
     @classmethod
     def is_publishing(cls, folder: Path) -> bool:
-        """Whether the files in `folder` are partly those of a run that was stopped while it published."""
+        """True if the output folder has some files of a run that was stopped while publishing."""
         return (folder / cls.WORK / _PUBLISH).is_dir()
 
     @classmethod
     def settle(cls, folder: Path) -> None:
-        """Finish what was being published in `folder` when its run was stopped, before it is read.
+        """Finish an interrupted publishing in the output folder, before it is read.
 
         Raises
         ------
@@ -104,20 +104,20 @@ class Outputs:
             As `hold`.
         """
         if cls.is_publishing(folder):
-            cls.hold(folder)._let_go()
+            cls.hold(folder)._release()
 
     def work_folder(self, key: str, *, resume: bool, alone: bool = True) -> Path:
-        """The folder for work in progress with this fingerprint.
+        """Folder for unfinished outputs of the job with this fingerprint.
 
-        Without `resume` what it holds is removed; with `alone` what other jobs left is removed, too.
+        Without `resume` its content is removed; with `alone` also that of other jobs.
         """
         for entry in self._work.iterdir():
-            if _is_ours(entry) and (alone if entry.name != key else not resume):
+            if _is_job_folder(entry) and (alone if entry.name != key else not resume):
                 remove_folder(entry)
         return self._work / key
 
     def fit_file(self, key: str, *, resume: bool) -> Path:
-        """The file for a fit that is worth keeping; those of other keys go, and without `resume` this one."""
+        """File for the fit of a job; those of other keys are removed, and without `resume` this one too."""
         kept = self._work / f"{key}{self.FIT}"
         for entry in self._work.glob(f"*{self.FIT}"):
             if entry != kept or not resume:
@@ -125,25 +125,25 @@ class Outputs:
         return kept
 
     def results_folder(self, work: Path) -> Path:
-        """A new, empty folder for finished files below the work folder of a job."""
+        """New, empty folder for finished outputs in the work folder of a job."""
         results = work / _RESULTS
         remove_folder(results)
         results.mkdir(parents=True)
         return results
 
     def publish(self, work: Path) -> None:
-        """Make the files of `results_folder` the results of this folder, and remove that job's folder."""
-        close_handles()  # Windows renames no file that is open, and this thread may have read both
+        """Publish the files of `results_folder` as the outputs, and remove the job's work folder."""
+        close_handles()  # Windows cannot rename an open file, and this thread may have read both
         move(work / _RESULTS, self._work / _PUBLISH)
         self._publish()
-        with suppress(OSError):  # the results are there, and what is left goes with the next run
+        with suppress(OSError):  # the results are published; the next run removes the rest
             remove_folder(work)
 
     def clear(self) -> None:
-        """Remove all unfinished work; what cannot be removed goes with the next run."""
+        """Remove all unfinished outputs; the next run retries failed removals."""
         for entry in self._work.iterdir():
             with suppress(OSError):
-                if _is_ours(entry):
+                if _is_job_folder(entry):
                     remove_folder(entry)
                 elif entry.name.endswith(self.FIT):
                     entry.unlink()
@@ -154,16 +154,16 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._let_go()
+        self._release()
         if isinstance(error, OSError):
-            raise self._stopped_by(error) from error
+            raise self._interruption(error) from error
 
     @property
     def _work(self) -> Path:
         return self.folder / self.WORK
 
     def _publish(self) -> None:
-        """Move what is in `publish` to its final names, the record last."""
+        """Move the files in `publish` to their final names, the record last."""
         publish = self._work / _PUBLISH
         if not publish.is_dir():
             return
@@ -187,18 +187,18 @@ class Outputs:
 
     @staticmethod
     def refusal(folder: Path) -> OutputError:
-        """What to raise where the results of another run are in `folder`."""
+        """Error for an output folder with the results of another run."""
         return OutputError(
             f"{folder} holds the results of an earlier run; add `overwrite=True` to replace them."
         )
 
-    def _stopped_by(self, error: OSError) -> JobInterrupted:
+    def _interruption(self, error: OSError) -> JobInterrupted:
         return JobInterrupted(
             f"{error.filename or self.folder} cannot be written: {error.strerror or error}; fix this "
             "and run the same command to resume."
         )
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         keep = True
         try:
             keep = self._is_worth_keeping()
@@ -206,12 +206,12 @@ class Outputs:
                 with suppress(OSError):
                     self.clear()
         finally:
-            self.held.let_go(trace=keep)
+            self.held.release(trace=keep)
 
     def _is_worth_keeping(self) -> bool:
         kept = ("*/tiles/*.tile", f"*{self.FIT}")
         return self.is_publishing(self.folder) or any(any(self._work.glob(pattern)) for pattern in kept)
 
 
-def _is_ours(entry: Path) -> bool:
+def _is_job_folder(entry: Path) -> bool:
     return _KEY.fullmatch(entry.name) is not None and entry.is_dir() and not entry.is_symlink()

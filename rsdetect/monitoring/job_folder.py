@@ -90,4 +90,4 @@ class JobFolder:
                 clear_unfinished(folder)
             yield
         finally:
-            held.let_go(trace=self.journal.exists())
+            held.release(trace=self.journal.exists())
