@@ -155,7 +155,7 @@ def run_batch(
 
 
 def _inputs(pair: BatchPair) -> list[str]:
-    """Paths of a pair that the batch reads."""
+    """Input paths of a pair in a batch run."""
     aoi = pair.options.pair.aoi
     given = (pair.before, pair.after, *pair.options.pair.masks, aoi, pair.options.score.model)
     return [each for each in given if isinstance(each, str)]
@@ -251,7 +251,7 @@ class _BatchRecord:
     own: set[str]  # names of pairs begun or finished by this batch, now or before
 
     def claim(self, name: str, report: BatchReport) -> None:
-        """Record a pair as part of the batch before its first file, unless results of others are there."""
+        """Record a pair as part of the batch run before its first file, unless there are other results."""
         folder = self.out / name
         if name not in self.own and not any((folder / each).exists() for each in Outputs.RESULTS):
             self.own.add(name)

@@ -48,7 +48,7 @@ def run(
     from rsdetect.commands.monitor_text import run_lines
     from rsdetect.monitoring.run import run_and_notify
 
-    log_to_stderr(quiet=True)  # what a comparison warns of is kept with it, and `status` shows it
+    log_to_stderr(quiet=True)  # warnings are stored with each comparison, and `status` shows them
     done = run_and_notify(job_file, wait_s=wait)
     if as_json:
         print_json(done.summary or {"has_news": None, "run": done.result.summary()})

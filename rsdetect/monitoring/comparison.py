@@ -168,7 +168,7 @@ class Comparer:
         self._journal.end_step(key, content, _read_step_regions(out / Outputs.POLYGONS))
 
     def _remove_damaged(self, error: RsdetectError, baseline: Baseline, scene: IngestedScene) -> None:
-        """Remove a copy or a baseline that cannot be read, so that the next run makes it again."""
+        """Remove a damaged copy or baseline of a comparison, so that the next run makes it again."""
         if not isinstance(error, ReadError):
             return
         made = {baseline.path} if baseline.is_composite else set()

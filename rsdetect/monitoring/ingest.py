@@ -139,7 +139,7 @@ def _ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Pat
 
 
 def _without_fill(scene: Scene, site: Site) -> Scene:
-    """The scene without undeclared fill along its border, which a median would take for ground."""
+    """Ingested scene without undeclared fill along its border, which a median would take for ground."""
     if scene.warp or scene.validity.is_known:
         return scene
     fill = probable_fill(replace(scene, mask=None), site.grid.window)

@@ -25,7 +25,7 @@ class JobFolder:
 
     @property
     def summary(self) -> Path:
-        """What the last run found, as JSON."""
+        """Summary of the job's last run, as JSON."""
         return self.out / "summary.json"
 
     @property

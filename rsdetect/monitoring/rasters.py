@@ -68,7 +68,7 @@ def _add(digest: Any, window: Window, values: Float32Array) -> None:
 
 
 def _require_same(unfinished: Path, path: Path, windows: list[Window], expected: str) -> None:
-    """Read the finished file again, and compare it with what was written."""
+    """Read the written raster again, and compare it with the values."""
     digest = hashlib.sha256()
     with rasterio.open(unfinished) as raster:
         for window in windows:
