@@ -19,7 +19,7 @@ DOUBTS = {
 
 @dataclass(frozen=True)
 class Doubt:
-    """What is not certain of a scene."""
+    """Doubt about a scene."""
 
     name: str  # one of DOUBTS
     text: str  # a sentence without full stop: what is in doubt, and the option that settles it

@@ -141,7 +141,7 @@ def _remove_marked(within: Path) -> None:
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
-    """From the innermost on, as far as they are empty."""
+    """Remove folders from the innermost on, as far as they are empty."""
     for folder in folders:
         try:
             folder.rmdir()

@@ -1,4 +1,4 @@
-"""Bands that hold nothing but nodata, as hyperspectral products have them where water vapour absorbs."""
+"""Empty bands, with nodata only: hyperspectral products have them where water vapour absorbs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from rsdetect.scenes.validity import Validity
 
 _EDGE = 128  # of the windows that are read first, in pixels
 _PLACES = 3  # in each direction
-_BLOCK = 512  # edge of the windows in which a band is read whole
+_BLOCK = 512  # edge of the windows in which a band is read completely
 
 
 def leave_out_empty_bands(pair: Pair, required: int) -> Pair:
-    """The pair without bands that are empty on either date, and a note that names them.
+    """Pair without bands that are empty on either date, and a note that names them.
 
-    Bands are read whole only where none of nine windows holds a valid pixel.
+    Bands are read completely only if none of nine windows has a valid pixel.
 
     Parameters
     ----------
     required
-        As many of the first bands must be there.
+        Number of first bands that must not be empty.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def leave_out_empty_bands(pair: Pair, required: int) -> Pair:
 
 
 def _empty(scene: Scene, windows: list[Window], whole: Window) -> BoolArray:
-    """(bands,) bool: which hold no valid pixel."""
+    """Mask (bands,) of empty bands, without any valid pixel."""
     if not scene.validity.in_one and "float" not in scene.dtype:
         return np.zeros(len(scene.bands), dtype=bool)
     scene = replace(scene, mask=None)
@@ -85,7 +85,7 @@ def _with_bands(pair: Pair, kept: BoolArray) -> Pair:
 
 
 def _spread(window: Window) -> list[Window]:
-    """Windows over the whole of it."""
+    """Windows spread over a scene to find empty bands."""
     height, width = min(_EDGE, window.height), min(_EDGE, window.width)
     rows = np.linspace(window.row_off, window.row_end - height, _PLACES).astype(int)
     cols = np.linspace(window.col_off, window.col_end - width, _PLACES).astype(int)

@@ -1,8 +1,8 @@
 """Fill that no file declares: one exact value in all bands along the border of the data.
 
-Beyond the edge of a swath and around a picture that was turned, files hold one value, and often do not say
-that it is no measurement. It is taken for fill where it runs in from the border in one piece, is the lowest
-or highest number of every band, and the rest of the scene looks like a picture.
+Outside a swath and around a rotated image, files contain one value, often without declaring it as nodata. It
+counts as fill if it extends from the border in one piece, is the lowest or highest value of every band, and
+the rest of the scene looks like an image.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _MOST_BLOCKS = 48
 _LEAST_AREA = 64  # pixels in one piece with the border
 _LEAST_BORDER = 16  # pixels on the border itself
 _MOST_EDGE = 0.25  # pixels at the edge of a piece per pixel of it; clouds and shadows are more ragged
-_LEAST_JOINED = 0.9  # share of the pixels of this value that hang together with the border
+_LEAST_JOINED = 0.9  # share of the pixels of this value that are connected with the border
 _LEAST_REST = 0.02  # share of pixels that are something else
 _LEAST_VALUES = 16  # different numbers that the rest holds, in its richest band; classes have fewer
 
 
 def settle_fill(pair: Pair) -> Pair:
-    """The pair without the fill that was found along the border of a scene, and a note of each.
+    """Pair without the fill along the border of a scene, and a note on each.
 
-    Scenes that carry a mask, and those of which the user says what is no data, stay as they are.
+    Scenes with a mask, and those with a nodata value of the user, are not changed.
     """
     notes, settled = [], []
     for scene in (pair.before, pair.after):
@@ -50,14 +50,14 @@ def settle_fill(pair: Pair) -> Pair:
 
 
 def without_fill(scene: Scene, fill: float) -> Scene:
-    """The scene with a nodata value that it does not declare."""
+    """Scene with a fill value as its nodata, which its file does not declare."""
     return replace(scene, validity=scene.validity.with_fill(fill, scene.bands))
 
 
 def _fill_of(scene: Scene, pair: Pair) -> float | None:
     if scene.validity.masked or scene.validity.origin != "file":
         return None
-    if scene.files is not None and scene.validity.values:  # a product that says what its fill is
+    if scene.files is not None and scene.validity.values:  # a product that declares its fill
         return None
     window = pair.grid.window
     if pair.aoi is not None:
@@ -72,14 +72,14 @@ def _fill_of(scene: Scene, pair: Pair) -> float | None:
 
 
 def probable_fill(scene: Scene, window: Window) -> float | None:
-    """The value that fills what lies beyond the edge of the data; None where there is none.
+    """Fill value outside the edge of the data; None if there is none.
 
     Parameters
     ----------
     scene
         Read without a warp.
     window
-        Counted on the pair's grid; fill runs in from its border. At most 48 blocks along it are read.
+        Window on the pair's grid; fill extends from its border. At most 48 blocks along it are read.
     """
     if window.is_empty:
         return None
@@ -115,14 +115,14 @@ def probable_fill(scene: Scene, window: Window) -> float | None:
 
 
 def _along_border(window: Window) -> Iterator[Window]:
-    """Blocks that touch the border, of a large window an even spread of them."""
+    """Blocks at the border to search for fill; of a large window an even sample."""
     found = [block for block in window.blocks(_BLOCK) if _border(block, window).any()]
     chosen = np.linspace(0, len(found) - 1, min(len(found), _MOST_BLOCKS)).round().astype(int)
     return (found[i] for i in dict.fromkeys(chosen.tolist()))
 
 
 def _border(block: Window, window: Window) -> BoolArray:
-    """Pixels of a block that lie in the first or last row or column of the window."""
+    """Mask of a block's pixels in the first or last row or column of the window, where fill begins."""
     found = np.zeros(block.shape, dtype=bool)
     found[0] |= block.row_off == window.row_off
     found[-1] |= block.row_end == window.row_end
@@ -132,21 +132,21 @@ def _border(block: Window, window: Window) -> BoolArray:
 
 
 def _outline(shape: tuple[int, ...]) -> BoolArray:
-    """The first and last rows and columns of a block, where a piece may go on in the next one."""
+    """Mask of the first and last rows and columns of a block, where fill may continue in the next one."""
     found = np.ones(shape, dtype=bool)
     found[1:-1, 1:-1] = False
     return found
 
 
 def _is_extreme(fill: float, read: list[tuple[Float32Array, BoolArray]]) -> bool:
-    """True when no band holds less, or none holds more."""
+    """True if a value is the lowest or the highest in every band, as fill is."""
     lows = [values[:, valid].min(axis=1) for values, valid in read if valid.any()]
     highs = [values[:, valid].max(axis=1) for values, valid in read if valid.any()]
     return bool((np.min(lows, axis=0) == fill).all() or (np.max(highs, axis=0) == fill).all())
 
 
 def _joined_to(border: BoolArray, holds: BoolArray) -> BoolArray:
-    """The pixels that hold the value and are connected with the border."""
+    """Mask of fill pixels: those with the value that are connected with the border."""
     from scipy.ndimage import label
 
     labels, _ = label(holds)
@@ -155,7 +155,7 @@ def _joined_to(border: BoolArray, holds: BoolArray) -> BoolArray:
 
 
 def _beside(other: BoolArray) -> BoolArray:
-    """Pixels with one of `other` among their four neighbours."""
+    """Mask of pixels with one of `other` among their four neighbours, to find the edge of fill."""
     found = np.zeros(other.shape, dtype=bool)
     found[1:] |= other[:-1]
     found[:-1] |= other[1:]

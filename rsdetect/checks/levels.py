@@ -1,4 +1,4 @@
-"""Numbers of two dates that differ by a round constant or factor: undeclared units."""
+"""Levels of two dates that differ by a round constant or factor: undeclared units."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEAST = 100  # pixels
 
 
 def level_warnings(pair: Pair, sample: PixelSample) -> tuple[str, ...]:
-    """What to say of a pair whose dates differ by a constant or factor that no light makes.
+    """Warnings on levels of a pair that differ by a constant or factor that illumination cannot cause.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _factor(before: NDArray[np.float64], after: NDArray[np.float64]) -> float | 
 
 
 def _round_number(value: float, digits: tuple[float, ...]) -> float:
-    """The nearest number of one digit out of `digits`, with the sign of `value`; 0 for 0.
+    """Nearest level with one digit out of `digits`, with the sign of `value`; 0 for 0.
 
     >>> _round_number(1013.0, (1.0, 2.0, 5.0)), _round_number(-0.19, (1.0, 2.0, 5.0))
     (1000.0, -0.2)

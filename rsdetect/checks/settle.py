@@ -1,4 +1,4 @@
-"""What of a pair only its pixels tell, settled before anything is measured on it."""
+"""Settling a pair by its pixels (fill, empty bands) before anything is measured on it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rsdetect.scenes.source import SceneLike
 def open_settled(
     before: SceneLike, after: SceneLike, options: PairOptions, *, wanted: WantedBands | None = None
 ) -> Pair:
-    """A pair as `open_pair` gives it, without undeclared fill along the borders and without empty bands.
+    """Open a pair like `open_pair` and settle it: without undeclared fill and without empty bands.
 
     Raises
     ------
     NothingToCompare
-        A band that is wanted holds nothing but nodata; and what `open_pair` raises.
+        A required band has only nodata; and the errors of `open_pair`.
     """
     pair = open_pair(before, after, options, wanted=wanted)
     required = len(pair.bands) if options.bands is not None else wanted.required if wanted else 0

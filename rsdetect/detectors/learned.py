@@ -87,7 +87,7 @@ class SiameseScorer(Scorer):
 
     @property
     def strips(self) -> bool:  # type: ignore[override]
-        """Whether the backend supports streaming strips, which compute every row of every layer once."""
+        """True if the siamese backend streams strips, which compute every row of every layer once."""
         return (self.backend, self.device) == ("torch", "cpu")
 
     @property
@@ -194,7 +194,7 @@ class SiameseDetector(Detector):
 
     @property
     def seconds_per_mpx(self) -> float | None:  # type: ignore[override]
-        """Of the default model with this backend; None on a GPU, where it was not measured."""
+        """Cost of the default siamese model with this backend; None on a GPU, where it was not measured."""
         return _SECONDS_PER_MPX.get(self.backend) if self.device == "cpu" else None
 
     @property

@@ -26,11 +26,7 @@ _loading = threading.RLock()  # a file may load another
 
 
 def is_own_file(name: str) -> bool:
-    """Whether `--detector` is an own file and not a registered detector.
-
-    >>> is_own_file("cva"), is_own_file("my/detector.py:Mine"), is_own_file("detector.py")
-    (False, True, True)
-    """
+    """True if `--detector` is the user's own file and not a registered detector."""
     return name.endswith(".py") or ".py:" in name
 
 

@@ -1,4 +1,4 @@
-"""Metadata of the bands of an open dataset: scale, offset and wavelength of each, and which are bad."""
+"""Band metadata of an open dataset: scale, offset, wavelength, and which bands are bad."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DIVISOR = 100
 
 
 class BandMetadata(TypedDict):
-    """Fields of a header; one entry a band, or empty where the file says nothing."""
+    """Band metadata for a header; one entry per band, or empty if the file has none."""
 
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
@@ -21,7 +21,7 @@ class BandMetadata(TypedDict):
 
 
 def dataset_tags(dataset: Any) -> dict[str, str]:
-    """Tags of the file as a whole, of all domains that may say when and how it was taken."""
+    """Tags of a file for its metadata, from all domains on the time and mode of acquisition."""
     domains = [space for space in ("IMAGERY", "EXIF", "ENVI") if space in dataset.tag_namespaces()]
     found: dict[str, str] = {}
     for tags in (*(dataset.tags(ns=domain) for domain in domains), dataset.tags()):
@@ -30,7 +30,7 @@ def dataset_tags(dataset: Any) -> dict[str, str]:
 
 
 def band_metadata(dataset: Any) -> BandMetadata:
-    """What an open dataset says of its bands."""
+    """Metadata of the bands of an open dataset."""
     tags = dataset_tags(dataset)
     scales, offsets = _linear(dataset, tags)
     listed = _numbers(tags.get("bbl", ""))
@@ -45,7 +45,7 @@ def band_metadata(dataset: Any) -> BandMetadata:
 
 
 def _linear(dataset: Any, tags: dict[str, str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Scales and offsets of the bands, by GDAL; else by tags of the file that all its bands share."""
+    """Metadata on scales and offsets of the bands, by GDAL; else by tags common to all bands."""
     scales, offsets = tuple(map(float, dataset.scales)), tuple(map(float, dataset.offsets))
     if dataset.dtypes[0].startswith(("int", "uint")):
         # MODIS and VIIRS name what their numbers are divided by.
@@ -61,7 +61,7 @@ def _linear(dataset: Any, tags: dict[str, str]) -> tuple[tuple[float, ...], tupl
 
 
 def _says_something(scales: tuple[float, ...], offsets: tuple[float, ...]) -> bool:
-    """False for the identity, and for what cannot be: no scale is 0, and all are finite."""
+    """False for scale and offset metadata that are the identity or impossible: zero or not finite."""
     possible = all(math.isfinite(number) for number in (*scales, *offsets)) and all(scales)
     return possible and (any(scale != 1 for scale in scales) or any(offsets))
 
@@ -87,5 +87,5 @@ def _number(text: str | None) -> float | None:
 
 
 def _numbers(text: str) -> list[float]:
-    """A list of ENVI's header: {1, 0, 1}."""
+    """Numbers in a list of ENVI metadata: {1, 0, 1}."""
     return [float(number) for number in re.findall(r"[-+]?\d+(?:\.\d+)?", text)]

@@ -1,4 +1,4 @@
-"""How many pixels a job may have, and what they take on the disk."""
+"""Extent of a job: the limit of its pixels, and the disk space they need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GIB = 2**30
 
 
 def require_plausible(grid: Grid, *scenes: str) -> None:
-    """Refuse a grid that no job can finish.
+    """Raise for an extent that no job can finish.
 
     Raises
     ------
@@ -34,12 +34,12 @@ def require_plausible(grid: Grid, *scenes: str) -> None:
 
 
 def require_room(grid: Grid, folder: Path) -> None:
-    """Refuse a job whose result the disk cannot take.
+    """Raise for a job whose results exceed the free disk space.
 
     Raises
     ------
     JobInterrupted
-        The disk that `folder` lies on, or will lie on, has too little room.
+        The disk of `folder` has too little free space.
     """
     needed = _bytes_needed(grid)
     free = free_bytes(folder)

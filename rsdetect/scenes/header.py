@@ -30,8 +30,8 @@ class Header:
     path: str  # the source's name where it is no file
     grid: Grid
     georeferenced: bool
-    dtypes: tuple[str, ...]  # one a band
-    names: tuple[str, ...]  # one a band, lower case; "" where the file names none
+    dtypes: tuple[str, ...]  # one per band
+    names: tuple[str, ...]  # one per band, lower case; "" where the file names none
     alpha: int | None  # number of the band that marks valid pixels of the others
     has_palette: bool  # pixel values are the numbers of colours
     nodata: float | None
@@ -144,7 +144,7 @@ def valid_header(dataset: Any, path: str) -> Header:
 
 
 def _doubts(dataset: Any, path: str) -> tuple[Doubt, ...]:
-    """Of a file that names a CRS and has no transform: GDAL would place it at the origin of the CRS."""
+    """Doubts about a file with a CRS but no transform: GDAL would place it at the origin of the CRS."""
     where = crs_name(dataset.crs.to_wkt())
     return (
         Doubt(

@@ -1,4 +1,4 @@
-"""Common names (red, nir, ...) of a file's bands: by the names that products use, and by wavelength."""
+"""Known bands: common names (red, nir, ...) by the band names of products, and by wavelength."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ _MOST_OFF = 0.05  # of the wavelength that is asked for
 def known_bands(
     names: Sequence[str], wavelengths: Sequence[float | None] = (), path: str = ""
 ) -> tuple[str, ...]:
-    """The common name of each band; "" where it has none, or where another band has it already.
+    """Common name of each known band; "" if unknown, or if another band has it already.
 
     Parameters
     ----------
     names
-        As the file has them, in lower case; "" where it names none.
+        Names in the file, in lower case; "" without a name.
     wavelengths
         Centres of the bands in nm; empty = unknown.
     path
-        Of the file: products name their satellite in it.
+        Path of the file: products name their satellite in it.
 
     >>> known_bands(["b1", "b2", "b3", "b4", "b8", "b8a", "b12"])
     ('', 'blue', 'green', 'red', 'nir', '', 'swir2')
@@ -115,7 +115,7 @@ def _by_code(names: Sequence[str], path: str) -> list[str]:
 
 
 def _table(codes: set[str], names: Sequence[str], path: str) -> dict[str, str]:
-    """What the numbers of the bands mean; nothing where several satellites may be meant."""
+    """Known meaning of the band numbers; empty if several satellites are possible."""
     file = re.split(r"[\\/]", path.partition("?")[0])[-1].lower()
     for sensor, table in _SENSORS:
         if codes and sensor.search(file):
@@ -128,7 +128,7 @@ def _table(codes: set[str], names: Sequence[str], path: str) -> dict[str, str]:
 
 
 def wavelength_in(text: str) -> float | None:
-    """The wavelength that a text states, in nm.
+    """Wavelength of a band in a text, in nm.
 
     >>> wavelength_in("band 7 (460.5 Nanometers)"), wavelength_in("0.665 um"), wavelength_in("red")
     (460.5, 665.0, None)
@@ -140,6 +140,6 @@ def wavelength_in(text: str) -> float | None:
 
 
 def nearest_band(wavelengths: Sequence[float | None], wanted: float) -> int | None:
-    """Place of the band whose centre is nearest to `wanted` (nm); None where all are more than 5 % off."""
+    """Index of the band whose centre is nearest to `wanted` (nm); None if all are more than 5 % off."""
     off = [(abs(length - wanted), place) for place, length in enumerate(wavelengths) if length is not None]
     return min(off)[1] if off and min(off)[0] <= _MOST_OFF * wanted else None

@@ -1,7 +1,7 @@
-"""Scale and offset of products: a physical value is number * scale + offset.
+"""Radiometry of products, scale and offset: a physical value is number * scale + offset.
 
-By their metadata files, by the item of a catalogue, or by the specification where the file's name alone says
-which product it is.
+They come from metadata files, from the item of a catalogue, or from the specification of the product that
+the file's name identifies.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _S2_FOLDER = re.compile(r"S2[A-D]_MSIL[12][AC]_\d{8}T\d{6}_N(\d{4})_.*\.jp2$", r
 
 
 def sentinel2_linear(metadata: str) -> dict[str, Linear]:
-    """Scale and offset of each band (01 ... 12, 8A), of a product's MTD file; empty if the file has none.
+    """Radiometry of each Sentinel-2 band (01 ... 12, 8A), from a product's MTD file; empty if it has none.
 
     >>> text = '<QUANTIFICATION_VALUE unit="none">10000<RADIO_ADD_OFFSET band_id="3">-1000<'
     >>> sentinel2_linear(text)["04"], sentinel2_linear(text)["02"], sentinel2_linear("")
@@ -56,9 +56,9 @@ def sentinel2_linear(metadata: str) -> dict[str, Linear]:
 
 
 def landsat_linear(metadata: str, *, level_2: bool) -> dict[int, Linear]:
-    """Scale and offset of each band, of an MTL file as text, XML or JSON.
+    """Radiometry of each Landsat band, from an MTL file as text, XML or JSON.
 
-    At level 1 that is the reflectance above the atmosphere, for the elevation of the sun.
+    At level 1 this is the top-of-atmosphere reflectance for the elevation of the sun.
 
     >>> landsat_linear("REFLECTANCE_MULT_BAND_4 = 2.0E-05 REFLECTANCE_ADD_BAND_4 = -0.1", level_2=False)
     {4: (2e-05, -0.1)}
@@ -81,7 +81,7 @@ def landsat_linear(metadata: str, *, level_2: bool) -> dict[int, Linear]:
 
 
 def linear_of_name(path: str) -> Linear | None:
-    """Scale and offset by the specification of the product that a file's name names.
+    """Radiometry by the specification of the product that a file's name identifies.
 
     >>> linear_of_name("/d/LC09_L2SP_195028_20220507_20220509_02_T1_SR_B4.TIF"), linear_of_name("B4.tif")
     ((2.75e-05, -0.2), None)
@@ -97,7 +97,7 @@ def linear_of_name(path: str) -> Linear | None:
 
 
 def linear_of_asset(properties: Mapping[str, Any], item_id: str, asset: Any) -> Linear | None:
-    """Scale and offset of the first band of a STAC asset; None if unknown.
+    """Radiometry of the first band of a STAC asset: scale and offset; None if unknown.
 
     By `raster:bands`, `bands` or the asset itself. For Sentinel-2, what the item declares of its baseline and
     of offsets that were applied already has priority over `raster:bands`, which contradicts both in some
@@ -129,7 +129,7 @@ def linear_of_asset(properties: Mapping[str, Any], item_id: str, asset: Any) -> 
 
 
 def band_fields(asset: Any) -> dict[str, Any]:
-    """What `raster:bands`, `bands`, `eo:bands` and the asset itself say of its first band."""
+    """Radiometry fields of an asset's first band, from `raster:bands`, `bands`, `eo:bands` and the asset."""
     fields = dict(asset.extra_fields)
     for key in ("eo:bands", "bands", "raster:bands"):
         listed = asset.extra_fields.get(key)
@@ -150,7 +150,7 @@ def _is_sentinel2(properties: Mapping[str, Any], item_id: str) -> bool:
 
 
 def _is_reflectance(told: Mapping[str, Any], asset: Any) -> bool:
-    """An asset of one band that has a wavelength or common name: neither a picture nor a classification."""
+    """True if an asset has reflectance: one band with a wavelength or common name, no picture or classes."""
     listed = asset.extra_fields.get("eo:bands") or asset.extra_fields.get("bands") or ()
     named = any(told.get(key) for key in ("common_name", "eo:common_name", "center_wavelength"))
     return len(listed) <= 1 and (named or bool(told.get("eo:center_wavelength")))

@@ -135,7 +135,7 @@ class StoredDifferences:
             return False
 
     def _is_complete(self, file: BinaryIO, core: Window) -> bool:
-        """Whether a differences file is intact, of this core, and has all pixels from the level on."""
+        """True if a differences file is intact, of this core, and has all pixels from the level on."""
         left = file.seek(0, SEEK_END) - _CHECKSUM_BYTES
         if left < _COUNT.itemsize * core.height + _HEAD.size:
             return False

@@ -1,4 +1,4 @@
-"""Whether the overviews of a raster of whole percent show what lies under them."""
+"""Overviews of a raster of integer percent, checked against its pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEAN = 2.0
 
 
 class CellSums:
-    """Observed pixels and sums of percents over square cells of a raster."""
+    """Observed pixels and sums of percent in square cells of a raster, to check its overviews."""
 
     def __init__(self, shape: tuple[int, int], cell: int) -> None:
         """For a raster of (rows, columns), in cells of `cell` pixels."""
@@ -29,7 +29,7 @@ class CellSums:
         self.percent: Int64Array = np.zeros(cells, np.int64)
 
     def add(self, window: Window, values: NDArray[np.uint8]) -> None:
-        """Add the pixels of a window, each of which comes once."""
+        """Add the pixels of a window to the sums for the overviews, each once."""
         for part in window_cells(window, self.cell):
             inside = values[part.slices_in(window)]
             place = part.row_off // self.cell, part.col_off // self.cell
@@ -39,7 +39,7 @@ class CellSums:
             self.percent[place] += total - NOT_OBSERVED * (inside.size - observed)
 
     def first_mismatch(self, overview: CellSums) -> tuple[int, int] | None:
-        """(row, column) of the first cell that an overview of half the size cannot have been made from."""
+        """(row, column) of the first cell that contradicts an overview of half the size."""
         rows, cols = (slice(0, edge) for edge in np.minimum(self.observed.shape, overview.observed.shape))
         full, seen = self.observed[rows, cols], overview.observed[rows, cols]
         pixels, pixels_over = self._pixels()[rows, cols], overview._pixels()[rows, cols]
@@ -62,7 +62,7 @@ class CellSums:
 
 
 def window_cells(window: Window, cell: int) -> list[Window]:
-    """A window cut along the multiples of `cell`."""
+    """Divide a window along the multiples of `cell`, the unit of the check of overviews."""
     rows = _cuts(window.row_off, window.row_end, cell)
     cols = _cuts(window.col_off, window.col_end, cell)
     return [

@@ -1,4 +1,4 @@
-"""Scores of a detector, refused in one sentence where they are no probabilities."""
+"""Probabilities of a detector: scores are checked, and refused in one sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REMEDY = "rsdetect check-detector shows more."
 
 @contextmanager
 def blamed_on(scorer: Scorer) -> Iterator[None]:
-    """Any error of a detector of others as a `DetectorError` that names it."""
+    """Convert any error of an external detector in its probabilities to a `DetectorError` that names it."""
     try:
         yield
     except RsdetectError:
@@ -31,7 +31,7 @@ def blamed_on(scorer: Scorer) -> Iterator[None]:
 
 
 def as_scores(scorer: Scorer, given: object, pixels: Tile) -> Float32Array:
-    """What a scorer returned for `pixels`, as float32 of their shape."""
+    """Probabilities that a scorer returned for `pixels`, as float32 of their shape."""
     scored = np.asarray(given)
     if scored.shape != pixels.valid.shape or scored.dtype.kind != "f":
         raise DetectorError(
@@ -42,7 +42,7 @@ def as_scores(scorer: Scorer, given: object, pixels: Tile) -> Float32Array:
 
 
 def require_probabilities(scorer: Scorer, scores: Float32Array) -> None:
-    """Refuse scores of valid pixels, of any shape, that are NaN or outside [0, 1]."""
+    """Raise for probabilities of valid pixels, of any shape, that are NaN or outside [0, 1]."""
     if not scores.size:
         return
     least, most = scores.min(), scores.max()  # NaN if any is

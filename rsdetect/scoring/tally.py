@@ -20,7 +20,7 @@ _FORMAT = struct.Struct("<QQI")
 
 @dataclass(frozen=True)
 class TileTally:
-    """Sums over the core of one tile."""
+    """Tally of the core of one tile."""
 
     observed: int  # pixels with a probability
     percent: int  # sum over them
@@ -48,7 +48,7 @@ class TileTally:
 
 @dataclass(frozen=True)
 class RasterTally:
-    """Sums over a whole raster of whole percent."""
+    """Tally of a whole raster of integer percent."""
 
     observed: int  # pixels with a probability
     percent: int  # sum over them
@@ -56,7 +56,7 @@ class RasterTally:
 
 
 def tally_of_scores(probability: Float32Array, percent: NDArray[np.uint8], tile: TileWindow) -> TileTally:
-    """The tally of a tile as it was scored.
+    """Tally of a tile's scores.
 
     Parameters
     ----------
