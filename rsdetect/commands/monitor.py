@@ -58,7 +58,7 @@ def run(
         if done.summary is not None and done.summary["has_news"]:
             print_message(f"Report: {done.summary['files']['report']}")
     for scene, reason in done.result.failed:
-        print_message(f"Error: {scene} failed and is tried again by the next run: {reason}")
+        print_message(f"Error: {scene} failed; the next run tries it again: {reason}")
     if done.notify_error:
         print_message(f"Error: {done.notify_error}")
     if done.status:
