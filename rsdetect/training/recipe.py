@@ -72,7 +72,8 @@ class Loss(_RecipePart):
 class Schedule(_RecipePart):
     """Recipe of the schedule: length, learning rate, averaging."""
 
-    steps: _Count = 2000
+    # 0 = no training: the model that the run starts from, averaged with others.
+    steps: Annotated[int, Field(ge=0)] = 2000
     minutes: _Positive | None = (
         None  # of training and validation; if given, it ends the run instead of `steps`
     )

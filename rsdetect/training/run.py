@@ -15,7 +15,7 @@ from rsdetect.nets.checkpoint import load_model, save_model
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.averaging import average_weights, load_for_averaging
 from rsdetect.training.batches import PlainChips, VariedChips
-from rsdetect.training.loop import Feed, fit
+from rsdetect.training.loop import Feed, Fitted, fit
 from rsdetect.training.machine import Machine, choose_machine
 from rsdetect.training.make_card import HeldOut, fold_scores, make_card
 from rsdetect.training.options import TrainOptions, claim_work_folder
@@ -81,6 +81,8 @@ def train(options: TrainOptions) -> Card | None:
             f"The recipe {options.recipe_name} has no sources of scenes: give folders of labelled pairs."
         )
     _check_images(options, recipe)
+    if not recipe.schedule.steps and options.base is None:
+        raise InputError("`schedule.steps` 0 trains nothing: name a model to start from with `base`.")
     others = [load_for_averaging(model, recipe.architecture, recipe.bands) for model in options.average_with]
     with claim_work_folder(options, recipe) as work:
         return _train_in_folder(recipe, machine, options, work, tuple(others))
@@ -181,7 +183,10 @@ def _train_fold(job: _TrainingRun, split: Split, work: Path) -> tuple[SiameseNet
     validation = PlainChips(_scene_mixture(job, "validation", validated).first(held.scenes), recipe.bands)
     unlabelled = PreparedScenes(job.data / "unlabelled", job.unlabelled) if job.unlabelled else None
     feed = Feed(_scene_mixture(job, "train", split.train), validation, unlabelled)
-    fitted = fit(net, recipe, feed, work, job.machine)
+    if recipe.schedule.steps == 0:
+        fitted: Fitted | None = Fitted(net.eval(), steps=0, minutes=0.0, validation_f1=float("nan"))
+    else:
+        fitted = fit(net, recipe, feed, work, job.machine)
     if fitted is None:
         return None
     if job.others:
@@ -252,7 +257,7 @@ def _describe_training_data(job: _TrainingRun, split: Split, steps: int) -> str:
     """Description of the training data of the run, for the card."""
     parts = [
         f"{int(s.per_step * steps) + min(s.first, s.kept)} scenes of {s.size_px} px {_SOURCE_TEXT[s.kind]}"
-        for s in job.recipe.sources
+        for s in (job.recipe.sources if steps else ())
     ]
     if job.labelled:
         parts.append(f"labelled pairs of {len(split.train)} places")
