@@ -47,7 +47,7 @@ DetectorName = Annotated[
     typer.Option(
         "--detector",
         metavar="NAME|FILE.py:Class",
-        help="siamese (default), cva, ... as rsdetect detectors lists them, or one of your own.",
+        help="best (default), siamese, cva, ... as rsdetect detectors lists them, or one of your own.",
     ),
 ]
 Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]

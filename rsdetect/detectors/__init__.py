@@ -10,7 +10,7 @@ from rsdetect.errors import InputError
 
 __all__ = ["DETECTORS", "Detector", "Scorer", "choose_device", "find_detector", "make_detector"]
 
-DEFAULT_DETECTOR = "siamese"
+DEFAULT_DETECTOR = "best"
 _OF_A_MODEL = "siamese"  # that runs what `--model` names
 
 

@@ -12,6 +12,7 @@ from rsdetect.errors import DetectorError, InputError
 
 GROUP = "rsdetect.detectors"
 _BUILT_IN = {
+    "best": "rsdetect.detectors.best:BestDetector",
     "siamese": "rsdetect.detectors.learned:SiameseDetector",
     "cva": "rsdetect.detectors.cva:CvaDetector",
     "sfa": "rsdetect.detectors.sfa:SfaDetector",
