@@ -27,7 +27,7 @@ from rsdetect.detectors.row_filters import Delay, Held
 from rsdetect.detectors.sfa import SfaDetector, SfaScorer
 from rsdetect.detectors.texture import TextureDetector, TextureScorer
 from rsdetect.errors import InputError
-from rsdetect.grid import Grid, Window
+from rsdetect.grid import Grid
 from rsdetect.regions.areas import metres_per_unit
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.tiles import Tile
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 # threshold has the best macro F1 there (docs/notes/best.md).
 _WEIGHT, _OFFSET, _THRESHOLD = 0.78, -0.42, 0.22
 _LEAST = 1e-6  # of a probability of the network; keeps logits finite
-# Half the width of the square that is averaged, in metres, and at most in pixels. A scene without a georeference
-# is taken for a fine one, as nearly all of them are.
+# Half the width of the square that is averaged, in metres, and at most in pixels. A scene without a
+# georeference is taken for a fine one, as nearly all of them are.
 _HALF_WIDTH_M, _MOST_HALF_WIDTH = 12.0, 8
 
 
@@ -171,7 +171,7 @@ class _Average:
 def _running_sum(values: Float32Array, count: int, axis: int) -> Float32Array:
     """Sums of the next `count` along an axis, from each that has so many.
 
-    In sums of 1, 2, 4, ... neighbours: every sum is the same wherever a tile begins, as cumulative sums are not.
+    In sums of 1, 2, 4, ... neighbours: a sum is the same wherever a tile begins, as cumulative sums are not.
     """
     values = np.moveaxis(values, axis, 0)
     length = values.shape[0] - count + 1

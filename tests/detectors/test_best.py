@@ -38,7 +38,7 @@ def whole_tile(pair):
 
 
 def test_it_is_the_default_and_a_model_alone_still_means_siamese():
-    assert DEFAULT_DETECTOR == BestDetector.name
+    assert BestDetector.name == DEFAULT_DETECTOR
     assert isinstance(make_detector(), BestDetector)
     assert isinstance(make_detector(model="siamese-buildings"), SiameseDetector)
     assert named(None, "siamese") == "siamese"
