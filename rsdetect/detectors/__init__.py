@@ -24,7 +24,11 @@ def choose_device(
     InputError
         As `resolve_device` and `find_detector`.
     """
-    kind = detector if isinstance(detector, Detector) else find_detector(detector or DEFAULT_DETECTOR)
+    kind = (
+        detector
+        if isinstance(detector, Detector)
+        else find_detector(DEFAULT_DETECTOR if detector is None else detector)
+    )
     # A GPU is not used for int8 or detectors without a network unless requested explicitly.
     on_processor = not kind.uses_device or (backend in EIGHT_BIT and device == "auto")
     return "cpu" if on_processor else resolve_device(device, on_cluster=on_cluster)
@@ -36,7 +40,9 @@ def named(detector: str | None, model: str | None) -> str:
     >>> named(None, "siamese-buildings"), named("cva", None)
     ('siamese', 'cva')
     """
-    return detector or (DEFAULT_DETECTOR if model is None else _OF_A_MODEL)
+    if detector is not None:
+        return detector
+    return DEFAULT_DETECTOR if model is None else _OF_A_MODEL
 
 
 def make_detector(

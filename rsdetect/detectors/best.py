@@ -251,6 +251,13 @@ class BestDetector(Detector):
         return self._network.bands
 
     @property
+    def seconds_per_mpx(self) -> float | None:  # type: ignore[override]
+        """Cost of the three parts together; None where that of the network was not measured."""
+        network = self._network.seconds_per_mpx
+        others = (SfaDetector.seconds_per_mpx, TextureDetector.seconds_per_mpx)
+        return None if network is None else round(network + sum(cost or 0.0 for cost in others), 2)
+
+    @property
     def model_sha256(self) -> str:  # type: ignore[override]
         """That of the network."""
         return self._network.model_sha256

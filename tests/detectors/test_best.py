@@ -44,7 +44,7 @@ def test_it_is_the_default_and_a_model_alone_still_means_siamese():
     assert named(None, "siamese") == "siamese"
 
 
-def test_a_model_is_refused_with_the_way_out():
+def test_a_model_is_refused_and_siamese_named_for_it():
     with pytest.raises(InputError, match="detector='siamese'"):
         make_detector("best", model="siamese-buildings")
 

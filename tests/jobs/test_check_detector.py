@@ -104,7 +104,7 @@ def test_the_detector_of_the_manual_passes(tmp_path):
 def test_detectors_are_listed_with_bands_passes_and_cost():
     told = run_here("detectors", "--json")
     rows = {row["name"]: row for row in json.loads(told.out)["detectors"]}
-    assert told.status == 0 and list(rows)[:2] == ["siamese", "cva"]
+    assert told.status == 0 and list(rows)[:3] == ["best", "siamese", "cva"]
     assert rows["cva"]["bands"] is None and rows["cva"]["passes"] == 2
     assert rows["siamese"]["bands"][:3] == ["red", "green", "blue"] and rows["siamese"]["bands_required"] == 3
     assert all(row["description"] and row["seconds_per_mpx"] > 0 for row in rows.values())
