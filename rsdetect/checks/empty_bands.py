@@ -46,9 +46,9 @@ def leave_out_empty_bands(pair: Pair, required: int) -> Pair:
     what = "; ".join(f"{bands} of {' and '.join(paths)}" for bands, paths in said.items())
     if empty[:required].any() or empty.all():
         raise NothingToCompare(
-            f"{what}: nothing but nodata, and cannot be left out; choose other bands with `bands`."
+            f"{what}: only nodata, and cannot be left out; choose other bands with `bands`."
         )
-    note = f"{what}: nothing but nodata, and left out."
+    note = f"{what}: only nodata, and left out."
     return replace(_with_bands(pair, ~empty), notes=(*pair.notes, note))
 
 

@@ -43,8 +43,8 @@ def settle_fill(pair: Pair) -> Pair:
         if value is not None:
             notes.append(
                 f"{scene.path} holds {value:g} in all bands along its border: probably fill, and not "
-                f"compared where all bands hold it (`nodata={value:g}` says so, `nodata='none'` takes it as "
-                "data)."
+                f"compared where all bands hold it (`nodata={value:g}` confirms this, `nodata='none'` keeps "
+                "it as data)."
             )
     return replace(pair, before=settled[0], after=settled[1], notes=(*pair.notes, *notes))
 

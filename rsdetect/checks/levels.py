@@ -37,8 +37,8 @@ def level_warnings(pair: Pair, sample: PixelSample) -> tuple[str, ...]:
         return (
             f"the values of {pair.after.path} lie about {abs(constant):g} "
             f"{'above' if constant > 0 else 'below'} those of {pair.before.path} in every band: one of them "
-            "seems to carry an offset that the other has not, and no file declares it (Sentinel-2 adds 1000, "
-            "0.1 of reflectance, since baseline 04.00); gdal_edit.py -scale ... -offset ... says it.",
+            "seems to have an offset that the other lacks, and no file declares it (Sentinel-2 adds 1000, "
+            "0.1 of reflectance, since baseline 04.00); gdal_edit.py -scale ... -offset ... declares it.",
         )
     factor = _factor(before, after)
     if factor is None:
@@ -46,7 +46,7 @@ def level_warnings(pair: Pair, sample: PixelSample) -> tuple[str, ...]:
     larger, smaller = (pair.after, pair.before) if factor > 1 else (pair.before, pair.after)
     return (
         f"the values of {larger.path} are about {max(factor, 1 / factor):g} times those of {smaller.path} in "
-        "every band: they seem to have other units, and no file declares them; gdal_edit.py -scale does.",
+        "every band: they seem to be in other units, and no file declares them; gdal_edit.py -scale does.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Refuse results that would take the place of a file that the job reads."""
+"""Refuse results that would replace an input file of the job."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ def refuse_inputs(
     *,
     within: str | None = Outputs.WORK,
 ) -> None:
-    """Raise where an input would be replaced, by whatever path, link or hard link it is named.
+    """Raise if an input would be replaced, whether named by its path, a link or a hard link.
 
     Parameters
     ----------
     folder
-        Where the results go.
+        The output folder.
     inputs
-        Local paths; what is no local file is passed over.
+        Local paths; names of no local file are ignored.
     names
-        Names of the results in it.
+        File names of the results in it.
     within
-        A folder in it that is cleared.
+        A folder in the output folder that is cleared.
 
     Raises
     ------
     OutputError
-        One of the inputs is such a file, lies beside one under a name that goes with it, or lies in the
-        folder that is cleared.
+        An input is such a file, is a sidecar file of one, or lies in the folder that is cleared.
     """
     replaced = {
         found: path

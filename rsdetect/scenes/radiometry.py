@@ -110,12 +110,12 @@ def linear_of_asset(properties: Mapping[str, Any], item_id: str, asset: Any) -> 
     asset
         A `pystac.Asset`.
     """
-    told = band_fields(asset)
-    scale, offset = (_first(told, f"raster:{key}", key) for key in ("scale", "offset"))
+    fields = band_fields(asset)
+    scale, offset = (_first(fields, f"raster:{key}", key) for key in ("scale", "offset"))
     declared = None if scale is None and offset is None else (float(scale or 1), float(offset or 0))
     if not _is_sentinel2(properties, item_id):
         return declared
-    if declared is None and not _is_reflectance(told, asset):
+    if declared is None and not _is_reflectance(fields, asset):
         return None
     scale = declared[0] if declared else _S2_LINEAR[0]
     if any(properties.get(f"{who}:boa_offset_applied") for who in ("earthsearch", "sentinel")):
@@ -138,8 +138,8 @@ def band_fields(asset: Any) -> dict[str, Any]:
     return fields
 
 
-def _first(told: Mapping[str, Any], *keys: str) -> Any:
-    return next((told[key] for key in keys if told.get(key) is not None), None)
+def _first(fields: Mapping[str, Any], *keys: str) -> Any:
+    return next((fields[key] for key in keys if fields.get(key) is not None), None)
 
 
 def _is_sentinel2(properties: Mapping[str, Any], item_id: str) -> bool:
@@ -149,16 +149,16 @@ def _is_sentinel2(properties: Mapping[str, Any], item_id: str) -> bool:
     )
 
 
-def _is_reflectance(told: Mapping[str, Any], asset: Any) -> bool:
+def _is_reflectance(fields: Mapping[str, Any], asset: Any) -> bool:
     """True if an asset has reflectance: one band with a wavelength or common name, no picture or classes."""
     listed = asset.extra_fields.get("eo:bands") or asset.extra_fields.get("bands") or ()
-    named = any(told.get(key) for key in ("common_name", "eo:common_name", "center_wavelength"))
-    return len(listed) <= 1 and (named or bool(told.get("eo:center_wavelength")))
+    named = any(fields.get(key) for key in ("common_name", "eo:common_name", "center_wavelength"))
+    return len(listed) <= 1 and (named or bool(fields.get("eo:center_wavelength")))
 
 
 def _baseline(properties: Mapping[str, Any], item_id: str) -> float | None:
-    told = _first(properties, "s2:processing_baseline", "sentinel:processing_baseline", "processing:version")
-    found = re.match(r"\d\d\.\d\d$", str(told or ""))
+    text = _first(properties, "s2:processing_baseline", "sentinel:processing_baseline", "processing:version")
+    found = re.match(r"\d\d\.\d\d$", str(text or ""))
     if found:
         return float(found[0])
     named = re.search(r"_N(\d{4})_", item_id)

@@ -1,4 +1,4 @@
-"""The files behind a scene as they were when its header was read, and whether they still are."""
+"""Watched files: detect input files that changed since the header of their scene was read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rsdetect.errors import SourceChanged
 from rsdetect.scenes.band_files import archive_of
 
 _NODE = platform.node()
-_NETWORK_NS = 1000  # to which file systems of a network may round times
+_NETWORK_NS = 1000  # network file systems may round times to this
 _MOST_LEVELS = 8  # of virtual rasters that name virtual rasters
 
 
 @dataclass(frozen=True)
 class WatchedFile:
-    """State of a local file, by which a later file of the same name is distinguished."""
+    """State of a local file when its header was read, to detect a change."""
 
     path: str
     size: int  # bytes
@@ -27,7 +27,7 @@ class WatchedFile:
 
     @classmethod
     def of(cls, path: str) -> WatchedFile | None:
-        """The file as it is now; None where there is no local file of that name."""
+        """The current state of the file; None if there is no local file of that name."""
         try:
             found = Path(path).stat()
         except (OSError, ValueError):
@@ -35,7 +35,7 @@ class WatchedFile:
         return cls(path, found.st_size, found.st_mtime_ns, (_NODE, found.st_dev, found.st_ino))
 
     def difference(self) -> str:
-        """Difference from the file as it is now, as text; empty if there is none."""
+        """Difference from the current state of the file, as text; empty if there is none."""
         now = WatchedFile.of(self.path)
         if now is None:
             return "it is gone"
@@ -50,13 +50,13 @@ class WatchedFile:
 
 
 def watch(paths: Iterable[str]) -> tuple[WatchedFile, ...]:
-    """The local ones of some files, and the archives of those that lie in one."""
+    """Watch the local files among some, and the archives of those inside one."""
     found = (WatchedFile.of(archive_of(path) or path) for path in dict.fromkeys(paths))
     return tuple(each for each in found if each is not None)
 
 
 def files_of(dataset: Any) -> list[str]:
-    """Every file that an open dataset is made of: itself, what lies beside it, and what a VRT names.
+    """Every file to watch for an open dataset: itself, its sidecar files, and the sources of a VRT.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _add_files(dataset: Any, found: list[str], levels: int) -> None:
 
 
 def require_unchanged(watched: Iterable[WatchedFile]) -> None:
-    """Raise `SourceChanged` where a file is another by now."""
+    """Raise `SourceChanged` if a watched file has changed."""
     for file in watched:
         what = file.difference()
         if what:

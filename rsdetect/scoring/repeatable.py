@@ -1,4 +1,4 @@
-"""A detector of others gives the same scores for the same tile, or is refused before a job starts."""
+"""Check that a third-party detector is repeatable: the same scores for the same tile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOLERANCE = 0.005  # half a step of the raster
 
 
 def require_repeatable(pair: Pair, scorer: Scorer) -> None:
-    """Score the tile in the middle of a pair twice; scorers of rsdetect are trusted.
+    """Raise unless two scorings of the tile in the middle of a pair agree; scorers of rsdetect are trusted.
 
     Raises
     ------

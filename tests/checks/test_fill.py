@@ -52,11 +52,11 @@ def test_fill_along_the_border_is_not_compared_and_is_named(tmp_path, fill, dtyp
     )
 
 
-def test_the_edge_is_not_change_and_the_report_says_where_the_value_comes_from(tmp_path):
+def test_the_edge_is_not_change_and_the_report_names_the_origin_of_the_value(tmp_path):
     paths = write_pair(tmp_path, SWATH, 0)
     told = run_here("detect", *paths, "--detector", "cva", "--out", tmp_path / "out")
     assert told.status == 0, told.err
-    assert "--nodata 0 says so, --nodata none takes it as data" in told.err
+    assert "--nodata 0 confirms this, --nodata none keeps it as data" in told.err
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["check"]["after"]["nodata"] == 0 and record["check"]["after"]["nodata_from"] == "edge"
     assert record["check"]["before"]["nodata_from"] is None
@@ -123,11 +123,11 @@ def test_an_empty_band_is_left_out_and_named(tmp_path, value, dtype):
     report = check(*paths)
     assert report.valid_share == 1
     assert {row.band for row in report.bands} == {"band1", "band3", "band4"}
-    assert any("band 2 of" in warning and "nothing but nodata" in warning for warning in report.warnings)
+    assert any("band 2 of" in warning and "only nodata" in warning for warning in report.warnings)
 
 
 def test_an_empty_band_that_was_asked_for_is_refused_by_name(tmp_path):
     paths = write_with_empty_band(tmp_path, 65535, "uint16")
-    with pytest.raises(NothingToCompare, match=r"band 2 of .*: nothing but nodata.*`bands`"):
+    with pytest.raises(NothingToCompare, match=r"band 2 of .*: only nodata.*`bands`"):
         check(*paths, bands=[1, 2])
     assert len(open_pair(*paths, PairOptions(bands=[1, 3])).bands) == 2
