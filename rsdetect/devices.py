@@ -28,7 +28,7 @@ def usable_cores() -> int:
 
 @contextmanager
 def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Iterator[None]:
-    """Limit the resources of one tile: threads inside network operators, and GDAL's block cache in bytes."""
+    """Limit the threads of a worker's network operators and GDAL's block cache (bytes), for one tile."""
     from rasterio import Env
 
     keep_freed_memory()

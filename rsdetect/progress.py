@@ -23,7 +23,7 @@ class Silence:
     """Progress that shows nothing."""
 
     def advance(self, pixels: int) -> None:
-        """Do nothing."""
+        """Report no progress."""
 
 
 class _NotebookBar:

@@ -202,7 +202,7 @@ def _still(live: BoolArray, read: Window, core: Window, halo: int) -> BoolArray 
 
 
 def _any_of_next(given: BoolArray, count: int, axis: int) -> BoolArray:
-    """Along an axis, whether any of the next `count` is True, from each that has so many.
+    """For the core of a tile: whether any of the next `count` values along an axis is True.
 
     In steps that double how far each looks: a handful of passes, whatever `count` is.
 

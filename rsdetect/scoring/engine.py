@@ -218,7 +218,7 @@ def _wait_until_seen(store: WorkStore, tiles: Sequence[TileWindow]) -> None:
 
 
 def require_scheduler(address: str) -> int:
-    """Number of threads of a Dask cluster's workers; 0 before any worker has connected.
+    """Total threads of the scoring workers of a Dask cluster; 0 before any worker has connected.
 
     Raises
     ------

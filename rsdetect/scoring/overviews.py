@@ -21,7 +21,7 @@ class CellSums:
     """Observed pixels and sums of percent in square cells of a raster, to check its overviews."""
 
     def __init__(self, shape: tuple[int, int], cell: int) -> None:
-        """For a raster of (rows, columns), in cells of `cell` pixels."""
+        """Create sums for a raster of (rows, columns), in cells of `cell` pixels."""
         self.shape = shape
         self.cell = cell
         cells = -(-shape[0] // cell), -(-shape[1] // cell)

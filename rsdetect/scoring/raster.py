@@ -124,7 +124,7 @@ def finish_raster(
 
 
 def require_kept(finished: Iterable[WatchedFile]) -> None:
-    """Raise `ResultMismatch` where a file is not the one that was read again when it was finished."""
+    """Raise `ResultMismatch` if the raster file changed after it was finished and verified."""
     for file in finished:
         what = file.difference()
         if what:
@@ -184,7 +184,7 @@ class _Written:
 
 
 def _require_same(path: Path, tallies: dict[TileWindow, TileTally]) -> None:
-    """Read the finished file once through, and compare it with the tiles, and each overview with its level.
+    """Read the finished raster once, and compare it with the tiles, and each overview with its level.
 
     GDAL does not always say that a disk filled up, or failed, when it closed a file.
     """

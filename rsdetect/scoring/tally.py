@@ -84,7 +84,7 @@ def tally_of_scores(probability: Float32Array, percent: NDArray[np.uint8], tile:
 def require_complete(
     probability: Float32Array, valid: NDArray[np.bool_], tile: TileWindow, detector: str
 ) -> None:
-    """Raise `ResultMismatch` where a pixel that is valid on both dates has no probability."""
+    """Raise `ResultMismatch` if a scored tile lacks a probability for a pixel that is valid on both dates."""
     missing = np.isnan(probability)
     missing &= valid
     if missing.any():
@@ -97,5 +97,5 @@ def require_complete(
 
 
 def place(tile: TileWindow) -> str:
-    """Where a tile lies, for messages."""
+    """Position of a tile, for messages about its tally."""
     return f"tile at row {tile.row}, column {tile.col}"
