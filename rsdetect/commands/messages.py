@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsdetect.commands.wording import as_options
+from rsdetect.deprecation import replace_deprecated
 
 if TYPE_CHECKING:
     import logging
@@ -47,6 +49,16 @@ def print_warnings(warnings: tuple[str, ...]) -> None:
     """Print the warnings of a report as messages on stderr."""
     for warning in warnings:
         print_message(f"Warning: {warning}")
+
+
+def current_options(*, quiet: bool, **given: Any) -> dict[str, Any]:
+    """Options under their current names; the warnings of deprecated ones are printed."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        options = replace_deprecated(given)
+    if not quiet:
+        print_warnings(tuple(str(each.message) for each in caught))
+    return options
 
 
 def print_message(text: str) -> None:

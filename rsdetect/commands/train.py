@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, print_message
+from rsdetect.commands.messages import current_options, log_to_stderr, print_json, print_message
 from rsdetect.commands.parameters import Bands, Debug, GroupBy, Json, Quiet
 from rsdetect.extras import require_training
 
@@ -80,8 +80,7 @@ def train(
     from rsdetect.training.run import train as train_model
 
     log_to_stderr(quiet=quiet)
-    if pseudo_labels is not None and not quiet:  # until 0.6
-        print_message("Warning: --pseudo-labels is deprecated; use --unlabelled.")
+    renamed = current_options(quiet=quiet, unlabelled=unlabelled, pseudo_labels=pseudo_labels)
     card = train_model(
         TrainOptions(
             out=out,
@@ -94,7 +93,7 @@ def train(
             group_by=group_by,
             bands=parse_bands(bands),
             layout=layout,
-            unlabelled=unlabelled or pseudo_labels,
+            unlabelled=renamed["unlabelled"],
             images=images,
             work=work,
             device=device,

@@ -31,6 +31,6 @@ def require_repeatable(pair: Pair, scorer: Scorer) -> None:
     if apart > _TOLERANCE:
         raise DetectorError(
             f"the detector {scorer.name} gave other scores for the same tile the second time, up to "
-            f"{apart:.2g} apart; remove what is random, or seed it in `fit`, and try it with "
+            f"{apart:.2g} apart; remove what is random, or seed it in the fit, and try it with "
             "rsdetect check-detector."
         )

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
+from rsdetect.deprecation import replace_deprecated
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import write_text
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
@@ -76,8 +77,8 @@ class TrainOptions:
         >>> TrainOptions.from_keywords("pairs", "m.safetensors", work="here").work.name
         'here'
         """
-        refuse_unknown(keywords, TrainKeywords)
-        given: dict[str, Any] = dict(keywords)
+        given = replace_deprecated(keywords)
+        refuse_unknown(given, TrainKeywords)
         for name in ("images", "work"):
             if given.get(name) is not None:
                 given[name] = Path(given[name])

@@ -298,7 +298,7 @@ def test_the_old_name_of_unlabelled_works_with_a_warning(monkeypatch, capsys, tm
     options = ("--recipe", tiny, "--out", tmp_path / "m.safetensors")
     assert run(monkeypatch, labelled, "--pseudo-labels", tmp_path / "empty", *options) == 2
     said = capsys.readouterr().err
-    assert "--pseudo-labels is deprecated; use --unlabelled" in said
+    assert "Warning: --pseudo-labels is deprecated and will be removed in 0.6.0; use --unlabelled" in said
     assert "empty holds no pairs" in said
 
 
