@@ -25,7 +25,7 @@ from rsdetect.batches.pending import Method, PendingWork, pending_work
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError, JobInterrupted, OutputError, RsdetectError
-from rsdetect.files import as_json, atomic_path, write_text
+from rsdetect.files import as_json, atomic_path, clear_unfinished, write_text
 from rsdetect.jobs.detect import run_detect
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectOptions, ScoreOptions
@@ -137,6 +137,7 @@ def run_batch(
     refuse_inputs(out, read, (TABLE, REPORT, POLYGONS))
     # GDAL's cache is common to the process and all pairs.
     with Outputs.hold(out), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        clear_unfinished(out, TABLE, REPORT, POLYGONS)
         earlier = _pairs_of_earlier_runs(out, overwrite=options.run.overwrite)
         batch_record = _BatchRecord(list_path, out, options, earlier)
         try:

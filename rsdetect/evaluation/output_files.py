@@ -9,7 +9,7 @@ from pathlib import Path
 from rsdetect.errors import OutputError
 from rsdetect.evaluation.html_page import render_page
 from rsdetect.evaluation.results import Evaluation
-from rsdetect.files import move
+from rsdetect.files import move, scratch_folder
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.record import write_record
 
@@ -30,8 +30,8 @@ def claim_output(out: Path, *, overwrite: bool) -> Iterator[Path]:
     for name in (RECORD, PAGE):
         if (out / name).exists() and not overwrite:
             raise OutputError(f"{out / name} exists; add `overwrite=True` to replace it.")
-    with Outputs.hold(out):
-        yield out / Outputs.WORK
+    with Outputs.hold(out), scratch_folder(out / Outputs.WORK) as work:
+        yield work
 
 
 def write_evaluation(evaluation: Evaluation, work: Path, out: Path) -> None:

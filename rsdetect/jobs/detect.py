@@ -191,7 +191,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             with watch.stage("raster"):
                 results = outputs.results_folder(work)
                 raster = results / Outputs.RASTER
-                scored = finish_raster(store, pair.grid, tiles, raster, asked.level)
+                scored = finish_raster(store, pair.grid, tiles, raster)
                 finished = watch_files([str(raster)])
             with watch.stage("polygons"):
                 stored = StoredDifferences(store, pair, job.plan, asked.level)

@@ -7,6 +7,7 @@ to their final names, the record last. Until then the old results are not change
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from rsdetect.errors import JobInterrupted, OutputError
+from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
 from rsdetect.files import clear_unfinished, move, remove_folder, replace, sync_entries
-from rsdetect.folders import HeldFolder
+from rsdetect.folders import LOCK, HeldFolder
 from rsdetect.scenes.handles import close_handles
 
 _RESULTS, _PUBLISH = "results", "publish"
@@ -103,8 +104,17 @@ class Outputs:
         OutputError, JobInterrupted
             As `hold`.
         """
-        if cls.is_publishing(folder):
-            cls.hold(folder)._release()
+        publishing = cls.is_publishing(folder)
+        if not publishing and not (folder / LOCK).exists():
+            return
+        try:
+            outputs = cls.hold(folder)
+        except RsdetectError:
+            if publishing:
+                raise
+            return  # another run is active, and has published nothing yet
+        outputs._clear_finished()
+        outputs._release()
 
     def work_folder(self, key: str, *, resume: bool, alone: bool = True) -> Path:
         """Folder for unfinished outputs of the job with this fingerprint.
@@ -173,6 +183,14 @@ class Outputs:
                 replace(publish / name, self.folder / name)
         sync_entries(self.folder)
         remove_folder(publish)
+
+    def _clear_finished(self) -> None:
+        """Remove the work folder of the job whose results are in the output folder."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads((self.folder / self.RECORD).read_text(encoding="utf-8"))
+            finished = self._work / str(record["fingerprint"])
+            if _is_job_folder(finished):
+                remove_folder(finished)
 
     def _refuse_results(self, overwrite: bool) -> None:
         if overwrite:

@@ -13,7 +13,7 @@ import pydantic
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from rsdetect.errors import ModelError
+from rsdetect.errors import ModelError, ResultMismatch
 from rsdetect.files import atomic_path
 from rsdetect.nets.card import Card
 from rsdetect.nets.layout import Layout, Weights
@@ -123,12 +123,22 @@ def load_model(model: str | os.PathLike[str]) -> tuple[SiameseNet, Card]:
 
 
 def save_model(path: str | os.PathLike[str], net: SiameseNet, card: Card) -> None:
-    """Save weights and card as a checkpoint (model file), atomically."""
+    """Save weights and card as a checkpoint (model file), atomically, and read it back.
+
+    Raises
+    ------
+    OSError
+        The disk is full or fails.
+    ResultMismatch
+        The file differs from what was written.
+    """
     path = Path(path)
     # Not `save_file`, which ignores the umask: only the owner could read the file.
     content = save(dict(net.weights().tensors), metadata={_CARD_KEY: card.model_dump_json()})
     with atomic_path(path) as unfinished:
         unfinished.write_bytes(content)
+        if unfinished.read_bytes() != content:
+            raise ResultMismatch(f"model: {path} differs from the weights that were written to it.")
 
 
 def _check_tensor_shapes(path: Path, layout: Layout, file: Any) -> None:

@@ -145,10 +145,10 @@ def find_pieces(
     window: Window,
     difference: Difference | None = None,
     fewest: int = 1,
-) -> tuple[BlockPieces | None, int]:
+) -> tuple[BlockPieces | None, int, int]:
     """Find the 4-connected pieces of one block; None if there are none.
 
-    The second result is how many pixels lie in the pieces that are left out.
+    Followed by the number of pixels that form pieces, and of those in the pieces that are left out.
 
     Parameters
     ----------
@@ -165,12 +165,13 @@ def find_pieces(
     """
     least, largest = values.min(), values.max()
     if least > inside.last or largest < inside.first:
-        return None, 0
+        return None, 0, 0
     if difference is None and inside.first <= least and largest <= inside.last:
-        return _full_block(values, window), 0
+        return _full_block(values, window), values.size, 0
     runs = _find_runs(values, inside)
     if runs.start.size == 0:
-        return None, 0
+        return None, 0, 0
+    counted = int(np.count_nonzero(inside.contains(values)))
     count, piece = _label_runs(runs)
     edges = _edge_pieces(runs, piece, window.shape)
     pixels = np.bincount(piece, weights=runs.end - runs.start, minlength=count)
@@ -180,12 +181,12 @@ def find_pieces(
             keep[edge[edge >= 0]] = True
         left_out = int(pixels[~keep].sum())
         if not keep.any():
-            return None, left_out
+            return None, counted, left_out
         number, kept = np.cumsum(keep) - 1, keep[piece]
         runs, piece, count = runs[kept], number[piece[kept]], int(number[-1]) + 1
         edges = [np.where(edge >= 0, number[edge], -1) for edge in edges]
     sums = _sum_runs(runs, values, window, difference).grouped(piece, count)
-    return BlockPieces(_find_corners(runs, piece, window), sums, *edges), left_out
+    return BlockPieces(_find_corners(runs, piece, window), sums, *edges), counted, left_out
 
 
 def _full_block(values: NDArray[np.uint8], window: Window) -> BlockPieces:

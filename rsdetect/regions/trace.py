@@ -148,8 +148,7 @@ def _trace_layers(
         found = []
         for inside, each, least in zip(layers, options, fewest, strict=True):
             with tracing:
-                counted = int(np.count_nonzero(inside.contains(values)))
-                pieces, left_out = find_pieces(
+                pieces, counted, left_out = find_pieces(
                     values, inside, window, _unlocked_difference(tracing, each.difference), least
                 )
                 closed, still_open = (None, None) if pieces is None else pieces.split()

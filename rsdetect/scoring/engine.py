@@ -116,7 +116,7 @@ def _run_tile(context: Context, row: int, col: int) -> int:
             failure = type(error)(f"tile at row {tile.row}, column {tile.col}: {error}")
         else:
             percent = to_percent(probability)
-            context.store.put(tile, percent, tally_of_scores(probability, percent, tile))
+            context.store.put(tile, percent, tally_of_scores(probability, percent))
             return tile.core.height * tile.core.width
     # Raised here, without GDAL's errors as its cause: these cannot be pickled, and a cluster would replace
     # the error by another one.

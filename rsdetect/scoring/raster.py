@@ -15,7 +15,7 @@ from rasterio.shutil import copy as copy_raster
 from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage.styles import read_style
 from rsdetect.grid import Grid, Window
-from rsdetect.percent import NOT_OBSERVED, PERCENT
+from rsdetect.percent import NOT_OBSERVED
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.geotiff import QUICK, checked_writing, geotiff_profile
 from rsdetect.scenes.handles import (
@@ -32,7 +32,7 @@ from rsdetect.scenes.header import read_header
 from rsdetect.scenes.watched import WatchedFile
 from rsdetect.scoring.overviews import CELL, CellSums
 from rsdetect.scoring.store import WorkStore
-from rsdetect.scoring.tally import RasterTally, TileTally, place
+from rsdetect.scoring.tally import RasterTally, TileTally, checksum_of, place
 from rsdetect.tiles import TileWindow
 
 _WRITE_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, OSError)
@@ -63,23 +63,16 @@ class ProbabilityRaster:
         return percent
 
 
-def finish_raster(
-    store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], path: Path, level: int = PERCENT
-) -> RasterTally:
+def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], path: Path) -> RasterTally:
     """Write finished tiles as one Cloud-Optimized GeoTIFF at `path` with its style, and verify it.
 
     Pixels without a tile are nodata. Memory does not grow with the raster: the tiles are first written in
     order to a plain tiled file, which GDAL copies into the final layout with overviews.
 
-    Parameters
-    ----------
-    level
-        Percent from which on a pixel counts as changed.
-
     Returns
     -------
     RasterTally
-        What was scored, as it was counted when it was.
+        Sums of the tiles, as they were scored.
 
     Raises
     ------
@@ -89,7 +82,7 @@ def finish_raster(
         The finished file differs from the tiles.
     """
     plain = path.with_name(path.stem + ".plain.tif")
-    written = _Written(level)
+    written = _Written()
     try:
         with checked_writing(plain):
             _write_plain(plain, grid, written.pieces(store, tiles))
@@ -149,10 +142,8 @@ def _write_plain(path: Path, grid: Grid, pieces: Iterable[tuple[Window, NDArray[
 class _Written:
     """Tiles on their way into the raster, each of which must be what was scored and come once."""
 
-    def __init__(self, level: int) -> None:
+    def __init__(self) -> None:
         self.tallies: dict[TileWindow, TileTally] = {}
-        self._level = level
-        self._changed = 0
 
     def pieces(
         self, store: WorkStore, tiles: Iterable[TileWindow]
@@ -168,19 +159,12 @@ class _Written:
             percent, tally = found
             if tile in self.tallies:
                 raise ResultMismatch(f"raster, {place(tile)}: it is written twice.")
-            if TileTally.of(percent) != tally:
-                raise ResultMismatch(
-                    f"raster, {place(tile)}: the tile in {store.folder} is not what was scored."
-                )
             self.tallies[tile] = tally
-            self._changed += int(np.count_nonzero(percent - self._level <= PERCENT - self._level))
             yield tile.core, percent
 
     def total(self) -> RasterTally:
         every = self.tallies.values()
-        return RasterTally(
-            sum(tally.observed for tally in every), sum(tally.percent for tally in every), self._changed
-        )
+        return RasterTally(sum(tally.observed for tally in every), sum(tally.percent for tally in every))
 
 
 def _require_same(path: Path, tallies: dict[TileWindow, TileTally]) -> None:
@@ -193,7 +177,7 @@ def _require_same(path: Path, tallies: dict[TileWindow, TileTally]) -> None:
         above = CellSums(raster.shape, 2 * CELL)
         for tile, tally in tallies.items():
             values = raster.read(1, window=gdal_window(tile.core))
-            if TileTally.of(values) != tally:
+            if checksum_of(values) != tally.checksum:
                 raise ResultMismatch(
                     f"raster, {place(tile)} (rows from {tile.core.row_off}, columns from "
                     f"{tile.core.col_off}): {path.name} does not hold what was scored; run the "

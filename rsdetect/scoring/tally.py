@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import ResultMismatch
-from rsdetect.percent import NOT_OBSERVED, PERCENT
+from rsdetect.percent import NOT_OBSERVED
 from rsdetect.tiles import TileWindow
 
 _FORMAT = struct.Struct("<QQI")
@@ -32,9 +32,7 @@ class TileTally:
     def of(cls, percent: NDArray[np.uint8]) -> TileTally:
         """Count (height, width) percent values."""
         observed = int(np.count_nonzero(percent != NOT_OBSERVED))
-        total = int(percent.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64))
-        unseen = NOT_OBSERVED * (percent.size - observed)
-        return cls(observed, total - unseen, zlib.crc32(np.ascontiguousarray(percent).data))
+        return cls(observed, _sum_of(percent, observed), checksum_of(percent))
 
     def pack(self) -> bytes:
         """`SIZE` bytes."""
@@ -52,11 +50,21 @@ class RasterTally:
 
     observed: int  # pixels with a probability
     percent: int  # sum over them
-    changed: int  # pixels at or above the level
 
 
-def tally_of_scores(probability: Float32Array, percent: NDArray[np.uint8], tile: TileWindow) -> TileTally:
-    """Tally of a tile's scores.
+def _sum_of(percent: NDArray[np.uint8], observed: int) -> int:
+    """Sum of the percent values, of which all but `observed` are 255."""
+    total = int(percent.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64))
+    return total - NOT_OBSERVED * (percent.size - observed)
+
+
+def checksum_of(percent: NDArray[np.uint8]) -> int:
+    """CRC-32 of (height, width) percent values, in rows from the top."""
+    return zlib.crc32(np.ascontiguousarray(percent).data)
+
+
+def tally_of_scores(probability: Float32Array, percent: NDArray[np.uint8]) -> TileTally:
+    """Tally of a tile's scores; observed pixels are counted before the scores become percentages.
 
     Parameters
     ----------
@@ -64,21 +72,9 @@ def tally_of_scores(probability: Float32Array, percent: NDArray[np.uint8], tile:
         (height, width), NaN where not valid on both dates.
     percent
         The same in percent.
-
-    Raises
-    ------
-    ResultMismatch
-        Not every probability became a percentage from 0 to 100.
     """
-    scored = probability.size - int(np.count_nonzero(np.isnan(probability)))
-    kept = int(np.count_nonzero(percent <= PERCENT))
-    tally = TileTally.of(percent)
-    if not scored == kept == tally.observed:
-        raise ResultMismatch(
-            f"score, {place(tile)}: {scored:,} pixels have a probability, and {kept:,} a percentage from 0 "
-            "to 100."
-        )
-    return tally
+    observed = probability.size - int(np.count_nonzero(np.isnan(probability)))
+    return TileTally(observed, _sum_of(percent, observed), checksum_of(percent))
 
 
 def require_complete(

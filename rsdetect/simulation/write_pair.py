@@ -22,7 +22,7 @@ from rasterio.errors import RasterioError
 from rsdetect.errors import OutputError
 from rsdetect.files import SCRATCH, clear_unfinished, move, scratch_folder
 from rsdetect.grid import Grid, Window
-from rsdetect.scenes.geotiff import geotiff_profile
+from rsdetect.scenes.geotiff import checked_writing, geotiff_profile
 from rsdetect.scenes.handles import gdal_window
 from rsdetect.simulation.draws import Draws
 from rsdetect.simulation.scene import render
@@ -169,6 +169,7 @@ def _create_pair_rasters(
         "truth.tif": classes | {"nodata": NODATA_TRUTH},
         _KINDS: classes,
     }
+    stack.enter_context(checked_writing(parts[_KINDS].parent))  # left after the files are closed
     files = {
         name: stack.enter_context(rasterio.open(parts[name], "w", compress="deflate", **profile))
         for name, profile in profiles.items()

@@ -14,7 +14,7 @@ from shapely.geometry import shape
 
 from rsdetect.files import atomic_path, move, scratch_folder
 from rsdetect.grid import Grid
-from rsdetect.scenes.geotiff import geotiff_profile
+from rsdetect.scenes.geotiff import checked_writing, geotiff_profile
 from rsdetect.simulation.time_series import BANDS, GSD_M, Series
 
 CRS = "EPSG:32632"
@@ -48,7 +48,11 @@ def _write_series_raster(path: Path, array: Any, names: tuple[str, ...]) -> None
     count, height, width = array.shape
     profile = geotiff_profile(Grid(CRS, TRANSFORM, height, width), array.dtype, count=count)
     profile |= {"compress": "deflate", "predictor": 2}
-    with atomic_path(path) as unfinished, rasterio.open(unfinished, "w", **profile) as dataset:
+    with (
+        atomic_path(path) as unfinished,
+        checked_writing(path),
+        rasterio.open(unfinished, "w", **profile) as dataset,
+    ):
         dataset.descriptions = names
         dataset.write(array)
 

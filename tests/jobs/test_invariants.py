@@ -18,10 +18,9 @@ from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage import file as geopackage_file
 from rsdetect.grid import Grid
 from rsdetect.jobs import polygons as polygons_of_jobs
-from rsdetect.percent import to_percent
-from rsdetect.scoring import raster
+from rsdetect.scoring import engine, raster
 from rsdetect.scoring.store import WorkStore
-from rsdetect.scoring.tally import require_complete, tally_of_scores
+from rsdetect.scoring.tally import require_complete
 from rsdetect.tiles import plan_tiles
 from support.interruption import CVA, finished_tiles
 from support.jobs import changed_pair, run_here
@@ -150,14 +149,26 @@ def test_a_tile_that_another_one_has_replaced(scenes, tmp_path, monkeypatch):
 
     genuine = flow.finish_raster
 
-    def swap_and_finish(store, grid, tiles, *rest):
+    def swap_and_finish(store, grid, tiles, path):
         percent, _ = store.read(tiles[6])
         _, tally = store.read(tiles[7])
         store.put(tiles[6], percent, tally)
-        return genuine(store, grid, tiles, *rest)
+        return genuine(store, grid, tiles, path)
 
     monkeypatch.setattr(flow, "finish_raster", swap_and_finish)
-    caught(scenes, tmp_path / "out", "raster, tile at row 1, column 0: the tile")
+    caught(scenes, tmp_path / "out", "raster, tile at row 1, column 0 ")
+
+
+def test_a_pixel_that_lost_its_probability_on_its_way_into_percent(scenes, tmp_path, monkeypatch):
+    genuine = engine.to_percent
+
+    def to_percent(probability):
+        percent = genuine(probability)
+        percent[-1, -1] = 255
+        return percent
+
+    monkeypatch.setattr(engine, "to_percent", to_percent)
+    caught(scenes, tmp_path / "out", "polygons: .* pixels in the footprint")
 
 
 def test_a_tile_that_is_written_twice(scenes, tmp_path, monkeypatch):
@@ -167,7 +178,7 @@ def test_a_tile_that_is_written_twice(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(
         flow,
         "finish_raster",
-        lambda store, grid, tiles, *rest: genuine(store, grid, [*tiles, tiles[3]], *rest),
+        lambda store, grid, tiles, path: genuine(store, grid, [*tiles, tiles[3]], path),
     )
     caught(scenes, tmp_path / "out", "raster, tile at row 0, column 3: it is written twice")
 
@@ -196,22 +207,17 @@ def test_a_tile_that_is_left_out(scenes, tmp_path, monkeypatch):
         detect(scenes, tmp_path / "out")
 
 
-@pytest.mark.parametrize("probability", [np.nan, 1.7])
-def test_a_valid_pixel_without_a_probability(probability):
+def test_a_valid_pixel_without_a_probability():
     """Detectors that score whole tiles are also checked by `scoring.core`, with status 2."""
     tile = plan_tiles(Grid(None, Affine.identity(), 64, 64), 64, 0, 1).tile(0, 0)
     scores, valid = np.full((64, 64), 0.5, np.float32), np.ones((64, 64), bool)
     valid[10] = False
     scores[10] = np.nan
 
-    def check():
-        require_complete(scores, valid, tile, "a network")
-        tally_of_scores(scores, to_percent(scores), tile)
-
-    check()
-    scores[20, 30] = probability
+    require_complete(scores, valid, tile, "a network")
+    scores[20, 30] = np.nan
     with pytest.raises(ResultMismatch, match=r"^score, tile at row 0, column 0: "):
-        check()
+        require_complete(scores, valid, tile, "a network")
 
 
 # --- polygons -----------------------------------------------------------------------------------------------
