@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -25,9 +23,12 @@ from rsdetect.commands.messages import print_message
 from rsdetect.commands.monitor import app as monitor
 from rsdetect.commands.quantise import quantise
 from rsdetect.commands.simulate import simulate
+from rsdetect.commands.statuses import status_of
 from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
-from rsdetect.errors import RsdetectError
+from rsdetect.errors import InputError
+from rsdetect.interruption import ending_in_time
+from rsdetect.secrets import without_secrets
 
 # Typer vendors click, and exports only this one of its errors.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -66,45 +67,61 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line and exit with the documented status."""
-    _stop_on_sigterm()
+    """Run the command line and exit with the status that design and README promise."""
+    with ending_in_time():
+        status = _run()
+    sys.exit(status)
+
+
+def _run() -> int:
     try:
+        _require_text(sys.argv[1:])
         status = app(standalone_mode=False)
         if status == _TYPER_INTERRUPTED:
             raise KeyboardInterrupt
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SystemExit:
+        raise
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
-            sys.exit(2)
+            return 2
         status = _end(error, 2, error.format_message())
-    except RsdetectError as error:
-        status = _end(error, error.exit_status, str(error))
-    except (KeyboardInterrupt, typer.Abort) as error:
-        status = _end(error, 3, "interrupted; the same command resumes the job.")
     except BrokenPipeError:
-        # The reader of stdout has closed it; without this Python reports an error at exit.
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-        status = 0
-    except Exception as error:
-        status = _end(
-            error, 1, f"a defect of rsdetect ({type(error).__name__}: {error}); --debug shows where."
-        )
-    sys.exit(status if isinstance(status, int) else 0)
+        status = 0  # the reader of stdout has closed it
+    except BaseException as error:
+        status = _end(error, *status_of(error))
+    _close_streams()
+    return status if isinstance(status, int) else 0
+
+
+def _require_text(arguments: list[str]) -> None:
+    """Records and tables are UTF-8, and could not hold such a name at the end of the job."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"the name {os.fsencode(each)!r} is no UTF-8; rename it.") from None
 
 
 def _end(error: BaseException, status: int, text: str) -> int:
     """End the command line with an error in one line; returns the exit status."""
     if "--debug" in sys.argv:
-        traceback.print_exception(error)
+        told = "".join(traceback.format_exception(error))
+        sys.stderr.write(without_secrets(told))
     else:
         print_message("Error: " + " ".join(text.split()))
     return status
 
 
-def _stop_on_sigterm() -> None:
-    """Handle SIGTERM on the command line like Ctrl-C, so that the job can be resumed."""
-    with contextlib.suppress(ValueError):  # not the main thread, as in a program that calls main()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _close_streams() -> None:
+    """Flush what can be; Python would complain of the rest, with a status of its own, when it ends."""
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except (OSError, ValueError, AttributeError):
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
 
 
 if __name__ == "__main__":

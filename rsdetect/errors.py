@@ -26,11 +26,16 @@ options (`rsdetect.commands.wording`).
 
 from __future__ import annotations
 
+from rsdetect.secrets import without_secrets
+
 
 class RsdetectError(Exception):
     """Base class of all errors that rsdetect raises."""
 
     exit_status = 1
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(without_secrets(each) if isinstance(each, str) else each for each in arguments))
 
 
 class InputError(RsdetectError):

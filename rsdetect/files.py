@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.errors import JobInterrupted
+from rsdetect.secrets import all_without_secrets
 
 # Files that GDAL, SQLite and QGIS write beside a file. Beside its successor they would be wrong: statistics
 # of other pixels, and a journal that SQLite would replay into the new database.
@@ -243,8 +244,9 @@ def _discard(path: Path) -> None:
 
 
 def as_json(content: Any) -> str:
-    """Content of a strict JSON file, indented; numbers that are not finite become null."""
-    return json.dumps(_nonfinite_as_none(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Content of a strict JSON file, indented, without secrets; numbers that are not finite become null."""
+    safe = _nonfinite_as_none(all_without_secrets(content))
+    return json.dumps(safe, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _nonfinite_as_none(content: Any) -> Any:

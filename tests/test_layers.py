@@ -20,7 +20,7 @@ MODULES = {
 # From the ground up: a module imports from its own room and from the floors below it.
 FLOORS = (
     {"errors", "doubts", "arraytypes", "extras", "grid", "paths", "files", "folders", "percent", "progress"}
-    | {"deprecation", "schema", "validation"},
+    | {"deprecation", "schema", "validation", "interruption", "reading", "secrets"},
     {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions"},
     {"scenes", "geopackage", "backends", "pages", "simulation"},
     {"checks", "labelled"},

@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from rsdetect.batches.pairs import BatchPair
+from rsdetect.secrets import all_without_secrets
 
 
 class State(StrEnum):
@@ -83,7 +84,7 @@ def results_as_csv(results: list[PairResult]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(PairResult.__dataclass_fields__), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(result) for result in results)
+    writer.writerows(all_without_secrets(asdict(result)) for result in results)
     return text.getvalue()
 
 

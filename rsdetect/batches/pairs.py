@@ -22,6 +22,7 @@ from rsdetect.errors import InputError
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.jobs.parse import parse_integers, parse_nodata_list, parse_threshold
 from rsdetect.paths import from_folder
+from rsdetect.reading import read_text
 from rsdetect.scenes.bands import parse_bands
 from rsdetect.scenes.dates import parse_dates
 
@@ -50,10 +51,7 @@ def read_pairs(path: Path, options: DetectOptions) -> list[BatchPair]:
     InputError
         The list cannot be read, lacks a column, or a line is invalid; the message names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a list of pairs: {error}.") from error
+    text = read_text(path, "a list of pairs", encoding="utf-8-sig")
     heading = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter=";" if ";" in heading else ",")
     columns = [column.strip().lower().replace("-", "_") for column in next(rows, [])]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsdetect.commands.wording import as_options
 from rsdetect.deprecation import replace_deprecated
+from rsdetect.errors import JobInterrupted
+from rsdetect.secrets import without_secrets
 
 if TYPE_CHECKING:
     import logging
@@ -28,8 +31,14 @@ def print_json(content: Mapping[str, Any]) -> None:
     """Print one strict JSON object on stdout, instead of messages."""
     from rsdetect.files import as_json
 
-    sys.stdout.write(as_json(content))
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(as_json(content))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError, AttributeError) as error:  # full disk, or closed from the start
+        told = getattr(error, "strerror", None) or "it is closed"
+        raise JobInterrupted(f"stdout cannot be written: {told}; what was computed is kept.") from error
 
 
 def log_to_stderr(*, quiet: bool) -> None:
@@ -62,8 +71,9 @@ def current_options(*, quiet: bool, **given: Any) -> dict[str, Any]:
 
 
 def print_message(text: str) -> None:
-    """Print a message of one line on stderr: stdout is for results."""
-    print(as_options(text), file=sys.stderr)
+    """Print a message of one line on stderr, if it can be written: stdout is for results."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(as_options(without_secrets(text)), file=sys.stderr, flush=True)
 
 
 def _formatter() -> logging.Formatter:
@@ -71,6 +81,6 @@ def _formatter() -> logging.Formatter:
 
     class _AsOptions(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return as_options(super().format(record))
+            return as_options(without_secrets(super().format(record)))
 
     return _AsOptions("Warning: %(message)s")

@@ -27,6 +27,7 @@ from rsdetect.evaluation.figures import evaluation_figures
 from rsdetect.evaluation.output_files import RECORD
 from rsdetect.evaluation.results import Interval
 from rsdetect.evaluation.tally import Tally
+from rsdetect.reading import read_text
 from rsdetect.schema import COMPARISON, EVALUATION, require_known
 
 FIGURES = (
@@ -139,11 +140,11 @@ def _read_evaluation(path: Path) -> tuple[dict[str, Any], list[_ComparedSource]]
     """Read the detector and sources of an evaluation for the comparison."""
     path = path / RECORD if path.is_dir() else path
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path, "an evaluation"))
         require_known(content, EVALUATION, path)
         sources = [_evaluation_source(entry, content["threshold"]) for entry in content["sources"]]
         return content["detector"], sorted(sources, key=lambda source: source.name)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise InputError(f"{path} cannot be read as an evaluation: {error}.") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rsdetect.errors import InputError
 from rsdetect.labelled import LabelledPair
+from rsdetect.reading import read_text
 
 
 class SplitPlace(BaseModel):
@@ -99,8 +100,8 @@ def read_split(path: Path) -> Split:
         The file cannot be read, has unknown keys, or lists a scene or a place twice.
     """
     try:
-        split = Split.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        split = Split.model_validate(tomllib.loads(read_text(path, "a split")))
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"the split {path} cannot be read: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]

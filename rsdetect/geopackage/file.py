@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rsdetect.errors import ResultMismatch
 from rsdetect.schema import GEOPACKAGE
+from rsdetect.secrets import without_secrets
 
 # ruff: noqa: S608 - names in statements are those of the package's own layers and columns
 
@@ -353,6 +354,8 @@ def _sqlite_values(values: NDArray[Any]) -> list[Any]:
         text = np.datetime_as_string(values, timezone=zone).astype(np.object_)
         text[np.isnat(values)] = None
         return list(text)
+    if values.dtype.kind in "OU":
+        return [without_secrets(value) if isinstance(value, str) else value for value in values.tolist()]
     return list(values.tolist())
 
 

@@ -20,6 +20,7 @@ from rsdetect.scenes.band_files import BandFiles, without_query
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.schema import RUN, require_known
+from rsdetect.secrets import without_signatures
 from rsdetect.tiles import TilePlan
 
 _PACKAGES = ("rsdetect", "numpy", "scipy", "dask", "rasterio", "torch", "shapely", "geopandas")
@@ -134,11 +135,12 @@ def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan
 
     Without a `plan`, which is then in the work store, the tiles may have any size.
     """
+    inputs = json.loads(without_signatures(json.dumps(inputs)))
     return hash_json(
         {
             "version": version("rsdetect"),
             "inputs": inputs,
-            "pair": repr(pair),
+            "pair": without_signatures(repr(pair)),
             "scorer": scorer,
             "plan": plan and [plan.tile_shape, plan.halo, plan.shape, plan.lead],
         },

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import geopandas
 import numpy as np
 import pyogrio
 from numpy.typing import NDArray
@@ -12,8 +11,10 @@ from numpy.typing import NDArray
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid, Window
 from rsdetect.labelled.label_coding import CHANGED, NOT_LABELLED, UNCHANGED
+from rsdetect.reading import refuse_endless
 from rsdetect.scenes.aoi import inside_aoi, polygons_on
 from rsdetect.scenes.handles import one_line
+from rsdetect.scenes.vectors import read_polygons
 
 LAYER = "labels"
 NOT_LABELLED_LAYER = "not_labelled"
@@ -63,6 +64,7 @@ def rasterize_labels(path: str, grid: Grid, window: Window) -> NDArray[np.uint8]
 
 
 def _label_layers(path: str) -> list[str]:
+    refuse_endless(path)
     try:
         found = pyogrio.list_layers(path)
     except Exception as error:
@@ -75,10 +77,7 @@ def _label_layers(path: str) -> list[str]:
 
 
 def _read_label_layer(path: str, layer: str) -> Any:
-    try:
-        frame = geopandas.read_file(path, layer=layer)
-    except Exception as error:
-        raise InputError(f"the label {path} cannot be read: {one_line(error)}.") from error
+    frame = read_polygons(path, "a label", layer=layer)
     kinds = set(frame.geom_type.dropna())
     if kinds and not kinds & {"Polygon", "MultiPolygon", "GeometryCollection"}:
         raise InputError(f"the layer {layer} of {path} holds {', '.join(sorted(kinds))}, and no polygon.")

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
-from rsdetect.errors import InputError
+from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.extras import missing_extra
 from rsdetect.monitoring.job import CommandHook, NewsSection, WebhookHook
-from rsdetect.monitoring.retries import http_retries
+from rsdetect.monitoring.retries import http_retries, in_time
 
 _COMMAND_S = 600.0  # timeout of a command
 _SECONDS_TO_ANSWER = (10.0, 30.0)  # timeouts of a webhook: to connect, to respond
@@ -90,24 +93,49 @@ def _run_command_hook(hook: CommandHook, summary: Path, content: Mapping[str, An
         "RSDETECT_SITE": str(content["site"]),
         "RSDETECT_NEWS_ID": str(content["news_id"]),
     }
+    with tempfile.TemporaryFile() as output:
+        status = _exit_status([program, *hook.command[1:]], folder, os.environ | environment, output)
+        if status == 0:
+            return
+        output.seek(max(0, output.seek(0, os.SEEK_END) - 4 * _MOST_OUTPUT_CHARACTERS))
+        words = " ".join(output.read().decode(errors="replace").split())[-_MOST_OUTPUT_CHARACTERS:]
+    raise HookFailed(f"{hook.command[0]} ended with status {status}: {words or 'no output'}")
+
+
+def _exit_status(command: list[str], folder: Path, environment: Mapping[str, str], output: IO[bytes]) -> int:
+    """Exit status of the hook's command, without waiting for processes that it leaves in the background.
+
+    The output is a file, because a pipe stays open until the last process that inherits it ends. After a
+    time-out or an interruption the whole process group is killed.
+    """
     try:
-        done = subprocess.run(  # noqa: S603  (written in the job, and no shell)
-            [program, *hook.command[1:]],
+        process = subprocess.Popen(  # noqa: S603  (written in the job, and no shell)
+            command,
             cwd=folder,
-            env=os.environ | environment,
+            env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=_COMMAND_S,
-            check=False,
+            start_new_session=True,
         )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise HookFailed(f"{command[0]} cannot be run: {reason or error}") from error
+    try:
+        return process.wait(_COMMAND_S)
     except subprocess.TimeoutExpired:
-        raise HookFailed(f"{hook.command[0]} did not finish within {_COMMAND_S:.0f} s") from None
-    except OSError as error:
-        raise HookFailed(f"{hook.command[0]} cannot be run: {error.strerror or error}") from error
-    if done.returncode != 0:
-        output = " ".join(done.stdout.decode(errors="replace").split())[-_MOST_OUTPUT_CHARACTERS:]
-        raise HookFailed(f"{hook.command[0]} ended with status {done.returncode}: {output or 'no output'}")
+        raise HookFailed(f"{command[0]} did not finish within {_COMMAND_S:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 def _post_webhook(hook: WebhookHook, summary: Path, news_id: str) -> None:
@@ -121,7 +149,10 @@ def _post_webhook(hook: WebhookHook, summary: Path, news_id: str) -> None:
     connect, read = _SECONDS_TO_ANSWER
     try:
         with urllib3.PoolManager(timeout=urllib3.Timeout(connect, read), retries=retries) as pool:
-            answer = pool.request("POST", address, body=summary.read_bytes(), headers=headers)
+            body = summary.read_bytes()
+            answer = in_time(lambda: pool.request("POST", address, body=body, headers=headers))
+    except JobInterrupted:
+        raise HookFailed(f"the webhook at {_webhook_host(address)} does not answer to the end") from None
     except (urllib3.exceptions.HTTPError, ValueError) as error:
         # The type only: the text quotes the address, which may contain a key.
         reason = getattr(error, "reason", None) or error
@@ -147,7 +178,11 @@ def _hook_secret(variable: str) -> str:
 
 def _require_webhook_scheme(address: str) -> None:
     """Require an http or https address of the webhook in a hook."""
-    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+    try:
+        is_http = urlsplit(address).scheme in ("http", "https") and bool(urlsplit(address).hostname)
+    except ValueError:
+        is_http = False
+    if not is_http:
         raise InputError("the webhook's address does not begin with http:// or https://.")
 
 

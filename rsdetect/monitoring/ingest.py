@@ -32,6 +32,7 @@ from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.validity import Nodata
+from rsdetect.secrets import without_signatures
 
 USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 
@@ -273,7 +274,7 @@ def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> st
 
     The query of an address is left out, because the signatures of object stores change from hour to hour.
     """
-    files = [(path.partition("?")[0], file_version(path)) for path in (*ref.files, *([ref.mask or ""]))]
+    files = [(without_signatures(path), file_version(path)) for path in (*ref.files, *([ref.mask or ""]))]
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude"})
     parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]

@@ -17,7 +17,7 @@ MaskKind = Literal["auto", "plain", "sentinel2-scl", "landsat-qa"]
 class Section(BaseModel):
     """Base of the sections of a job file: frozen, and without unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FolderSource(Section):

@@ -19,6 +19,7 @@ from typing import Any
 
 from rsdetect.errors import JobInterrupted
 from rsdetect.monitoring.journal_file import open_journal
+from rsdetect.secrets import all_without_secrets
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Journal:
     def put_fact(self, name: str, value: Any) -> None:
         """Store a fact in the journal, replacing an earlier one."""
         with self._db:
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, _content_as_text(value)))
 
     def scenes(self) -> list[SceneRow]:
         """All scenes in the journal, by date."""
@@ -110,7 +111,7 @@ class Journal:
         with self._db:
             self._db.execute(
                 "INSERT OR REPLACE INTO scenes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*values, json.dumps(row.content), row.attempts, row.listed),
+                (*values, _content_as_text(row.content), row.attempts, row.listed),
             )
 
     def set_listed(self, ids: Iterable[str]) -> None:
@@ -127,7 +128,9 @@ class Journal:
     def put_baseline(self, request: str, content: dict[str, Any]) -> None:
         """Store the baseline of a request in the journal."""
         with self._db:
-            self._db.execute("INSERT OR REPLACE INTO baselines VALUES (?, ?)", (request, json.dumps(content)))
+            self._db.execute(
+                "INSERT OR REPLACE INTO baselines VALUES (?, ?)", (request, _content_as_text(content))
+            )
 
     def steps(self, key: str | None = None) -> dict[str, StepRow]:
         """Steps in the journal by key, in the order of the scenes' dates; with `key` that one only."""
@@ -172,7 +175,7 @@ class Journal:
             )
             self._db.execute(
                 "UPDATE steps SET state = 'done', reason = '', content = ?, ended = ? WHERE key = ?",
-                (json.dumps(content), _timestamp_as_text(datetime.now(UTC)), key),
+                (_content_as_text(content), _timestamp_as_text(datetime.now(UTC)), key),
             )
 
     def fail_step(self, key: str, reason: str) -> None:
@@ -199,7 +202,7 @@ class Journal:
         """Store the result of rechecking an event in the journal."""
         with self._db:
             self._db.execute(
-                "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)", (key, json.dumps(content), geometry)
+                "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)", (key, _content_as_text(content), geometry)
             )
 
     def events(self) -> list[tuple[str, dict[str, Any], bytes]]:
@@ -223,11 +226,11 @@ class Journal:
             self._db.execute("DELETE FROM observations")
             self._db.executemany(
                 "INSERT INTO events VALUES (?, ?, ?)",
-                [(each[0], json.dumps(each[1]), each[2]) for each in events],
+                [(each[0], _content_as_text(each[1]), each[2]) for each in events],
             )
             self._db.executemany(
                 "INSERT INTO observations VALUES (?, ?, ?, ?, ?)",
-                [(*each[:3], json.dumps(each[3]), each[4]) for each in observations],
+                [(*each[:3], _content_as_text(each[3]), each[4]) for each in observations],
             )
 
     def begin_run(self) -> int:
@@ -244,7 +247,7 @@ class Journal:
         with self._db:
             self._db.execute(
                 "UPDATE runs SET ended = ?, status = ?, content = ? WHERE number = ?",
-                (_timestamp_as_text(datetime.now(UTC)), status, json.dumps(content), number),
+                (_timestamp_as_text(datetime.now(UTC)), status, _content_as_text(content), number),
             )
 
     def last_run(self) -> dict[str, Any] | None:
@@ -266,3 +269,7 @@ def _timestamp_as_text(moment: datetime) -> str:
 def _text_as_timestamp(text: str) -> datetime:
     """Moment of a journal text."""
     return datetime.fromisoformat(text)
+
+
+def _content_as_text(content: Any) -> str:
+    return json.dumps(all_without_secrets(content))

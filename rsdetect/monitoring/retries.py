@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import random
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rsdetect.errors import JobInterrupted
 
 if TYPE_CHECKING:  # of the extra `monitor`
     from urllib3 import Retry
 
 TRANSIENT_STATUSES = (429, 500, 502, 503, 504)  # statuses after which a retry may succeed
 _RETRIES = 4
-_BACKOFF_S = 0.5  # before the second retry; doubled after each
+_BACKOFF_S = 0.5  # before the second retry; doubled with each
+_LONGEST_PAUSE_S = 30.0  # a server that asks for a longer one is not waited for
+_MOST_S = 110.0  # for one question with all its retries
+
+T = TypeVar("T")
 
 
 def http_retries(*, redirects: int | None = None) -> Retry:
@@ -21,12 +30,45 @@ def http_retries(*, redirects: int | None = None) -> Retry:
         Maximum number of redirects; None = the number of retries.
     """
     from urllib3 import Retry
+    from urllib3.exceptions import MaxRetryError, ResponseError
 
-    return Retry(
+    class Bounded(Retry):
+        def increment(self, *arguments: Any, **keywords: Any) -> Bounded:
+            answer = keywords.get("response")
+            if answer is not None and (self.get_retry_after(answer) or 0) > _LONGEST_PAUSE_S:
+                raise MaxRetryError(keywords.get("_pool"), "", ResponseError("asks to wait for long"))  # type: ignore[arg-type]
+            return super().increment(*arguments, **keywords)
+
+    return Bounded(
         total=_RETRIES,
         backoff_factor=_BACKOFF_S,
+        backoff_jitter=random.random(),  # noqa: S311
         status_forcelist=TRANSIENT_STATUSES,
         allowed_methods=None,
         redirect=redirects,
         raise_on_status=False,
     )
+
+
+def in_time(ask: Callable[[], T]) -> T:
+    """What `ask` gives, or `JobInterrupted` where a server sends so slowly that it does not end.
+
+    The time-outs of the libraries count from one byte to the next.
+    """
+    given: list[T] = []
+    failed: list[BaseException] = []
+
+    def asking() -> None:
+        try:
+            given.append(ask())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=asking, name="ask", daemon=True)
+    thread.start()
+    thread.join(_MOST_S)
+    if failed:
+        raise failed[0]
+    if not given:
+        raise JobInterrupted(f"a server has not answered to its end within {_MOST_S:.0f} s; try again later.")
+    return given[0]

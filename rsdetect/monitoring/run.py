@@ -30,6 +30,7 @@ from rsdetect.monitoring.site import Site, choose_site, require_site_bands, site
 from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.tracking import History
 from rsdetect.monitoring.update import JobUpdate
+from rsdetect.secrets import without_secrets
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _fixed_baseline_id(job: Job, refs: Sequence[SceneRef]) -> str | None:
 def _require_folder_of_job(journal: Journal, job: Job, folder: JobFolder) -> None:
     """Raise if the folder belongs to another site or source; all other options may change between runs."""
     place = getattr(job.source, "path", None) or getattr(job.source, "url", None)
-    ours = {"site": job.site, "source": [job.source.kind, place]}
+    ours = {"site": job.site, "source": [job.source.kind, without_secrets(str(place))]}
     theirs = journal.fact(_JOB)
     if theirs is None:
         journal.put_fact(_JOB, ours)

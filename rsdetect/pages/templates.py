@@ -6,6 +6,8 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from rsdetect.secrets import without_secrets
+
 if TYPE_CHECKING:  # slow to import, and needed by few commands
     from jinja2 import Environment
 
@@ -47,6 +49,7 @@ def _template_environment() -> Environment:
         loader=PackageLoader("rsdetect.pages", "."),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: without_secrets(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

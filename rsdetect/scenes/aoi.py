@@ -20,6 +20,7 @@ from rsdetect.errors import InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.handles import one_line
+from rsdetect.scenes.vectors import read_polygons
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame, GeoSeries
@@ -102,12 +103,9 @@ def read_aoi(given: AoiLike, grid: Grid) -> bytes:
 
 
 def _read_file(path: str) -> Any:
-    import geopandas  # half a second that a job without an area of interest need not wait
+    import geopandas
 
-    try:
-        frame = geopandas.read_file(path)
-    except Exception as error:
-        raise InputError(f"{path} cannot be opened as polygons: {one_line(error)}.") from error
+    frame = read_polygons(path)
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise InputError(f"{path} is a table without places; give polygons as the area of interest.")
     return frame.geometry

@@ -16,6 +16,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rsdetect.errors import ReadError, SceneError, SourceUnavailable
 from rsdetect.grid import Window
+from rsdetect.reading import refuse_endless
+from rsdetect.scenes.remote import GoneAway, gdal_name, patiently
 
 # A pair without georeference is reported once, by rsdetect.scenes.pair.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -31,11 +33,34 @@ _local = threading.local()
 
 
 def open_raster(path: str, *, of: str | None = None) -> Any:
-    """Open `path`, a file or a view `of` one, for reading; `SceneError` names the file where that fails."""
+    """Open `path`, a file or a view `of` one, for reading.
+
+    Raises
+    ------
+    SceneError
+        It is no raster, or not there; the message names the file.
+    SourceUnavailable
+        It lies on another machine, which does not answer.
+    """
+    refuse_endless(path, SceneError)
+    tries = 0
+
+    def opened() -> Any:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            return rasterio.open(gdal_name(path))
+        with rasterio.Env(CPL_VSIL_CURL_NON_CACHED="/vsicurl"):  # nor that it was not there
+            return rasterio.open(gdal_name(path))
+
     try:
-        return rasterio.open(path)
+        return patiently(path, opened, GDAL_ERRORS)
+    except GoneAway as error:
+        raise gone_away(f"{of or path} cannot be read", error) from error
     except GDAL_ERRORS as error:
         raise SceneError(f"{of or path} cannot be opened as a raster: {one_line(error)}") from error
+    except (UnicodeError, ValueError) as error:  # a name that GDAL cannot be given
+        raise SceneError(f"{of or path} cannot be opened as a raster: {one_line(error)}.") from error
 
 
 def gdal_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -45,7 +70,9 @@ def gdal_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def one_line(error: BaseException) -> str:
     """GDAL's error message on one line, without a full stop."""
-    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    cause = error
+    if isinstance(error.__cause__, Exception) and not isinstance(error, GoneAway):
+        cause = error.__cause__
     text = " ".join(str(cause).split()).rstrip(".")
     return text or type(error).__name__
 
@@ -65,7 +92,33 @@ def read_failure(what: str, error: Exception, *, is_local: bool) -> ReadError | 
     text = f"{what}: {one_line(error)}"
     if is_local:
         return ReadError(f"{text}.")
-    return SourceUnavailable(f"{text}; once it can be read again, the same command resumes from here.")
+    return gone_away(what, error)
+
+
+def gone_away(what: str, error: Exception) -> SourceUnavailable:
+    """What to raise where a file on another machine cannot be read now."""
+    return SourceUnavailable(
+        f"{what}: {one_line(error)}; once it can be read again, the same command resumes from here."
+    )
+
+
+def read_patiently(path: str, key: Any, read: Callable[[], T], errors: tuple[type[Exception], ...]) -> T:
+    """What `read` gives by this thread's handle for `key`; with a new handle where it has to try again.
+
+    Raises
+    ------
+    GoneAway
+        The file lies on another machine, which does not answer.
+    """
+
+    def reading() -> T:
+        try:
+            return read()
+        except errors:
+            drop_handle(key)
+            raise
+
+    return patiently(path, reading, errors)
 
 
 def alpha_band(dataset: Any) -> int | None:
@@ -133,6 +186,13 @@ def thread_handle(key: Any, opener: Callable[[ExitStack], Any]) -> Any:
     if len(handles) > _HANDLES_A_THREAD:
         handles.popitem(last=False)[1][1].close()
     return dataset
+
+
+def drop_handle(key: Any) -> None:
+    """Close this thread's handle for `key`, where it has one."""
+    found = getattr(_local, "handles", {}).pop(key, None)
+    if found is not None:
+        found[1].close()
 
 
 def close_handles() -> None:

@@ -22,6 +22,8 @@ from rsdetect.scenes.watched import WatchedFile, files_of, require_unchanged, wa
 # lets the polygons of a plain pixel grid lie on its picture.
 PIXEL_GRID = Affine(1, 0, 0, 0, -1, 0)
 
+_FARTHEST = 1e15  # in units of the CRS; beyond it float64 has no tenths of a metre
+
 
 @dataclass(frozen=True)
 class Header:
@@ -104,6 +106,8 @@ def valid_header(dataset: Any, path: str) -> Header:
         raise SceneError(f"{path} holds several rasters and no band of its own; name one of them: {parts}")
     if any(dtype.startswith("complex") for dtype in dataset.dtypes):
         raise SceneError(f"{path} holds complex numbers; give amplitude or intensity instead.")
+    if not all(abs(number) < _FARTHEST for number in dataset.transform[:6]):  # nor NaN
+        raise SceneError(f"{path} lies at no place: its georeference is {dataset.transform.to_gdal()}.")
     plain = dataset.transform.is_identity  # which GDAL says of a file that has none
     if plain and (dataset.gcps[0] or dataset.rpcs):
         raise SceneError(

@@ -25,9 +25,11 @@ from rsdetect.scenes.handles import (
     keep_open,
     open_raster,
     read_failure,
+    read_patiently,
     thread_handle,
     with_gdal_environment,
 )
+from rsdetect.scenes.remote import GoneAway
 from rsdetect.scenes.validity import Validity
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
 from rsdetect.scenes.watched import WatchedFile, require_unchanged
@@ -39,6 +41,7 @@ _WHOLE = 1e-6  # to which an offset is an integer multiple of the scale
 
 # What reading may end with. The header was read before, so a scene that cannot be opened went away.
 _BROKEN: tuple[type[Exception], ...] = (SceneError, *GDAL_ERRORS)
+_BROKEN_OR_AWAY: tuple[type[Exception], ...] = (GoneAway, *_BROKEN)
 
 
 @dataclass(frozen=True)
@@ -208,9 +211,11 @@ def _handle(scene: Scene) -> Any:
 def _decode(scene: Scene, inside: Window) -> Pixels:
     # What an array computes may fail in any way.
     broken = _BROKEN if scene.source is None else (Exception,)
+    away: tuple[type[Exception], ...] = (GoneAway, *broken)
+    place = scene.files.vrt if scene.files else scene.path
     try:
-        raw, usable = _raw(scene, inside)
-    except broken as error:
+        raw, usable = read_patiently(place, _file_key(scene), lambda: _raw(scene, inside), broken)
+    except away as error:
         require_unchanged(scene.watched)
         raise read_failure(
             f"{scene.path} cannot be read at rows {inside.row_off} to {inside.row_end - 1}, columns "
@@ -275,12 +280,16 @@ def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
             dataset = keep_open(open_raster(view, of=mask.path), stack)
         return dataset
 
+    key = (mask.path, mask.version, grid)
+
+    def read() -> NDArray[np.int64]:
+        classes: NDArray[np.int64] = thread_handle(key, opener).read(1, window=gdal_window(inside))
+        return classes.astype(np.int64)
+
     try:
-        dataset = thread_handle((mask.path, mask.version, grid), opener)
-        classes: NDArray[np.int64] = dataset.read(1, window=gdal_window(inside)).astype(np.int64)
-    except _BROKEN as error:
+        return read_patiently(mask.path, key, read, _BROKEN)
+    except _BROKEN_OR_AWAY as error:
         require_unchanged(mask.watched)
         raise read_failure(
             f"the mask {mask.path} cannot be read", error, is_local=mask.version is not None
         ) from error
-    return classes

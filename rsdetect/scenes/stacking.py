@@ -26,6 +26,7 @@ from rsdetect.scenes.handles import open_raster, with_gdal_environment
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.quality import MaskMeaning, known_mask
 from rsdetect.scenes.radiometry import Linear
+from rsdetect.scenes.remote import gdal_name
 from rsdetect.scenes.validity import Validity, cannot_be_data, validity_of
 from rsdetect.scenes.warping import warped_bands
 
@@ -213,7 +214,7 @@ def _vrt(bands: list[_Band], finest: _Band, date: str | None) -> str:
 def _view(band: _Band, grid: Grid) -> str:
     """VRT of a band on the grid of the stack."""
     if band.resampling is None:
-        return band.file.path
+        return gdal_name(band.file.path)
     header = band.header
     rule = validity_of((band.nodata,), header.dtypes, (1,), masked=header.mask_band)
     if not rule.values:

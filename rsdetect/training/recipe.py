@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rsdetect.errors import InputError
 from rsdetect.nets.card import Architecture
 from rsdetect.nets.siamese import MOST_STRIDE
+from rsdetect.reading import read_text
 from rsdetect.validation import errors_as_text
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -205,8 +206,8 @@ def read_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
                 f"or give the path of a {SUFFIX} file."
             )
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        given = tomllib.loads(read_text(path, "a recipe"))
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"The recipe {path} cannot be read: {error}.") from error
     for change in changes:
         _apply_change(given, change)

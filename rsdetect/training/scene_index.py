@@ -12,6 +12,7 @@ import numpy as np
 
 from rsdetect.errors import InputError
 from rsdetect.files import write_text
+from rsdetect.reading import read_text
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def read_index(folder: Path) -> tuple[PreparedScene, ...]:
         The index cannot be read.
     """
     try:
-        rows = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        rows = json.loads(read_text(folder / INDEX, "an index of prepared scenes"))
         return tuple(PreparedScene(**row | {"adjoins": tuple(row.get("adjoins", ()))}) for row in rows)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / INDEX} is not an index of prepared scenes: {error}.") from error

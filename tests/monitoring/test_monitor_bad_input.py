@@ -108,7 +108,7 @@ def test_a_key_or_value_that_cannot_be_is_named(here, change, told):
 
 def test_a_job_file_that_is_not_there(here):
     Path("job.yaml").unlink()
-    assert "job.yaml cannot be read: No such file" in refused(here)
+    assert "job.yaml cannot be read as a job file: No such file" in refused(here)
 
 
 def test_init_writes_no_file_over_another(here):

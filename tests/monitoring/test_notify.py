@@ -234,7 +234,7 @@ def test_a_run_that_dies_before_it_stores_the_delivery_repeats_it(place, new_job
 
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "put_fact", dying)
-        assert run(job).status == 1
+        assert run(job).status == 3
     assert run(job).status == 0
     assert len(calls(told)) == 2 and len({call["RSDETECT_NEWS_ID"] for call in calls(told)}) == 1
 

@@ -18,9 +18,9 @@ from rsdetect.monitoring.job import StacSource
 from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.sources.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
-from rsdetect.scenes.handles import one_line
 from rsdetect.scenes.quality import mask_meaning
 from rsdetect.scenes.stac_item import declared_nodata
+from rsdetect.scenes.vectors import read_polygons
 
 _log = logging.getLogger(__name__)
 
@@ -173,10 +173,7 @@ def _asset_common_names(asset: Any) -> list[str]:
 
 def _aoi_in_degrees(path: Path) -> Any:
     """Read the area of interest for a STAC search, in longitude and latitude."""
-    try:
-        frame = geopandas.read_file(path)
-    except Exception as error:
-        raise InputError(f"{path} cannot be opened as polygons: {one_line(error)}.") from error
+    frame = read_polygons(str(path))
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
         raise InputError(f"{path} has no CRS, but a catalogue is searched in longitude and latitude.")
     return shapely.union_all(shapely.make_valid(frame.to_crs("EPSG:4326").geometry.to_numpy()))

@@ -12,7 +12,8 @@ from typing import Any
 
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.extras import missing_extra
-from rsdetect.monitoring.retries import TRANSIENT_STATUSES, http_retries
+from rsdetect.monitoring.retries import TRANSIENT_STATUSES, http_retries, in_time
+from rsdetect.reading import refuse_endless
 from rsdetect.scenes.handles import one_line
 
 _SECONDS_TO_ANSWER = (10.0, 60.0)  # timeouts: to connect, to respond
@@ -62,6 +63,7 @@ class StacCatalogue:
         import pystac
         from pystac_client import Client
 
+        refuse_endless(self.url)
         io = _stac_io()
         content = json.loads(io.read_text(self.url))
         if not isinstance(content, dict) or content.get("type") not in ("Catalog", "Collection"):
@@ -88,7 +90,7 @@ class StacCatalogue:
             datetime=None if dates == (None, None) else list(dates),
             limit=_ITEMS_A_PAGE,
         )
-        yield from search.items()
+        yield from _once(search.items())
 
     @contextmanager
     def _translated_stac_errors(self) -> Iterator[None]:
@@ -98,7 +100,10 @@ class StacCatalogue:
 
         try:
             yield
-        except (APIError, STACError, OSError, ValueError, KeyError) as error:
+        except JobInterrupted:
+            raise
+        except (APIError, STACError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            # Of the last three are what pystac makes of JSON of another shape than it expects.
             raise _stac_error(self.url, error) from error
 
 
@@ -137,24 +142,78 @@ def _stac_io() -> Any:
     """STAC I/O with retries."""
     from pystac_client.stac_api_io import StacApiIO
 
-    # Searches are safe to repeat, also by POST.
-    return StacApiIO(max_retries=http_retries(), timeout=_SECONDS_TO_ANSWER)
+    class InTime(StacApiIO):
+        """Requests that end, however slowly a server sends."""
+
+        def request(self, *arguments: Any, **keywords: Any) -> str:
+            def ask() -> str:
+                return str(super(InTime, self).request(*arguments, **keywords))
+
+            return in_time(ask)
+
+    # Searches are safe to repeat, by POST too.
+    return InTime(max_retries=http_retries(), timeout=_SECONDS_TO_ANSWER)
 
 
 def _static_catalogue_items(root: Any, collections: Sequence[str], url: str) -> Iterator[Any]:
-    """Items of a static STAC catalogue; other collections are not opened."""
-    if not collections:
-        yield from root.get_items(recursive=True)
-        return
-    below = (
-        [root, *root.get_all_collections()]
-        if root.STAC_OBJECT_TYPE == "Collection"
-        else root.get_all_collections()
-    )
-    found = {collection.id: collection for collection in below}
-    _require_collections(collections, set(found), url)
-    for name in collections:
-        yield from found[name].get_items(recursive=True)
+    """The items of a static catalogue, each once; of the named collections alone where any are named."""
+    tops = [root]
+    if collections:
+        found = {each.id: each for each in _catalogues(root) if each.STAC_OBJECT_TYPE == "Collection"}
+        _require_collections(collections, set(found), url)
+        tops = [found[name] for name in collections]
+    seen: set[str] = set()
+    for top in tops:
+        for catalogue in _catalogues(top):
+            yield from _items(catalogue, seen)
+
+
+def _catalogues(top: Any) -> Iterator[Any]:
+    """A catalogue and all below it, each once, even where one names itself or another above it."""
+    seen: set[str] = set()
+    waiting = [top]
+    while waiting:
+        catalogue = waiting.pop()
+        yield catalogue
+        for link in reversed(catalogue.get_child_links()):
+            href = link.get_absolute_href()
+            if href in seen or href == top.get_self_href():
+                continue
+            seen.add(href)
+            waiting.append(_linked(link, catalogue, ("Catalog", "Collection")))
+
+
+def _items(catalogue: Any, seen: set[str]) -> Iterator[Any]:
+    for link in catalogue.get_item_links():
+        href = link.get_absolute_href()
+        if href not in seen:
+            seen.add(href)
+            yield _linked(link, catalogue, ("Feature",))
+
+
+def _linked(link: Any, catalogue: Any, kinds: tuple[str, ...]) -> Any:
+    """What a link leads to, which must be what the link says that it is."""
+    found = link.resolve_stac_object(root=catalogue.get_root()).target
+    if found.STAC_OBJECT_TYPE not in kinds:
+        raise InputError(
+            f"{catalogue.get_self_href()} links {link.get_absolute_href()} as {link.rel!r}, and that is a "
+            f"{found.STAC_OBJECT_TYPE}."
+        )
+    return found
+
+
+def _once(items: Iterator[Any]) -> Iterator[Any]:
+    """Each item once; the end where the server begins again, as one with a cycle of pages does for ever."""
+    seen: set[tuple[str, str]] = set()
+    again = 0
+    for item in items:
+        key = str(item.collection_id), item.id
+        again = again + 1 if key in seen else 0
+        if again >= 2 * _ITEMS_A_PAGE:
+            return
+        if not again:
+            seen.add(key)
+            yield item
 
 
 def _require_collections(collections: Sequence[str], known: set[str], url: str) -> None:

@@ -18,7 +18,9 @@ from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
 from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.paths import from_folder
+from rsdetect.reading import read_text, refuse_endless
 from rsdetect.scenes.dates import date_in_name
+from rsdetect.secrets import name_of_address, without_signatures
 
 _SCENE = ("scene", "date", "mask", "id")
 _PAIR = ("before", "after", "before_date", "after_date", "before_mask", "after_mask")
@@ -52,7 +54,7 @@ class TableOfScenes:
         for line, row in rows:
             for found in self._row_scenes(f"{self.path}, {line}", row):
                 other = scenes.setdefault(found.id, found)
-                if (other.taken, other.files, other.mask) != (found.taken, found.files, found.mask):
+                if _statement(other) != _statement(found):
                     raise InputError(f"{found.source} contradicts {other.source} on {found.id}.")
         return list(scenes.values())
 
@@ -73,7 +75,7 @@ class TableOfScenes:
             raise InputError(f"{line} names no scene.")
         folder = self.path.absolute().parent
         return SceneRef(
-            id=name or file,
+            id=name or name_of_address(file),
             taken=_row_datetime(line, day or date_in_name(file) or ""),
             files=(from_folder(file, folder),),
             mask=from_folder(mask, folder) if mask else None,
@@ -81,12 +83,14 @@ class TableOfScenes:
         )
 
 
+def _statement(scene: SceneRef) -> tuple[object, ...]:
+    """Statement of a line on its scene, without the signatures of addresses."""
+    return scene.taken, *map(without_signatures, (*scene.files, scene.mask or ""))
+
+
 def _csv_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Rows of a CSV table, each with its line number as text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a table of scenes: {error}.") from error
+    text = read_text(path, "a table of scenes", encoding="utf-8-sig")
     separator = ";" if ";" in text.partition("\n")[0] else ","
     reader = csv.DictReader(io.StringIO(text), delimiter=separator)
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
@@ -100,6 +104,7 @@ def _parquet_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Rows of a GeoParquet table, each with its number as text."""
     import geopandas
 
+    refuse_endless(path)
     try:
         frame = geopandas.read_parquet(path)
     except ImportError:

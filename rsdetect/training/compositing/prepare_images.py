@@ -15,6 +15,7 @@ from rsdetect.arraytypes import BoolArray
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import atomic_path
 from rsdetect.grid import Grid
+from rsdetect.reading import read_text
 from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, read_failure
 from rsdetect.training.compositing.source_images import BANDS, check_bands
 
@@ -50,12 +51,12 @@ def read_image_list(path: Path) -> list[ImageFile]:
         The list cannot be read, or a key or value of it is wrong.
     """
     try:
-        listed = _ImageList.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        listed = _ImageList.model_validate(tomllib.loads(read_text(path, "a list of images")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}, {where}: {first['msg'].lower()}.") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} cannot be read as a list of images: {error}.") from error
     return [one.model_copy(update={"path": path.absolute().parent / one.path}) for one in listed.image]
 

@@ -1,0 +1,115 @@
+"""Interruption of a process by Ctrl-C or SIGTERM: it ends within seconds, even while a thread waits.
+
+The first signal raises `KeyboardInterrupt` in the main thread, so that a job clears up. Before the process
+ends it waits for threads that read or compute, and these may wait for a server. A guard therefore ends the
+process after `SECONDS_TO_CLEAR_UP`: a thread, which the signal handler in C wakes through a pipe even while
+the main thread is in a library. No Python thread runs while GDAL holds the interpreter lock, as it does in
+some of its waits for servers. Before a file on another machine is opened, the guard therefore moves into a
+process of its own (`guard_from_outside`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+SECONDS_TO_CLEAR_UP = 3.5
+_INTERRUPTED = 3  # exit status
+MESSAGE = "Error: interrupted; the same command resumes the job.\n"
+
+# Waits for a signal's number on stdin, gives its parent time, and ends it by SIGQUIT.
+_OUTSIDE = f"""
+import os, select, signal, sys
+for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, signal.SIG_IGN)
+parent = int(sys.argv[1])
+if os.read(0, 1) and not select.select([], [], [], {SECONDS_TO_CLEAR_UP})[0] and os.getppid() == parent:
+    os.write(2, {MESSAGE.encode()!r})
+    os.kill(parent, signal.SIGQUIT)
+"""
+
+
+@dataclass
+class _Guard:
+    """The pipe that signals are written to, and who reads it."""
+
+    read_end: int
+    write_end: int
+    seconds: float
+    outside: subprocess.Popen[bytes] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def watch(self) -> None:
+        """Wait for a signal, then for the process to end by itself; in a thread."""
+        if not os.read(self.read_end, 1) or self.outside is not None:
+            return
+        if _over.wait(self.seconds):
+            return
+        with suppress(OSError):
+            os.write(2, MESSAGE.encode())
+        os._exit(_INTERRUPTED)
+
+
+_guard: _Guard | None = None
+_over = threading.Event()  # the command has ended
+
+
+@contextmanager
+def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM raise `KeyboardInterrupt` and leave `seconds` to clear up.
+
+    In another thread than the main one, which gets no signals, nothing happens.
+    """
+    global _guard
+    if threading.current_thread() is not threading.main_thread() or os.name == "nt":
+        yield
+        return
+    earlier = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    ends = os.pipe()
+    os.set_blocking(ends[1], False)
+    _over.clear()
+    _guard = guard = _Guard(*ends, seconds)
+    for each in earlier:
+        signal.signal(each, signal.default_int_handler)
+    woken = signal.set_wakeup_fd(guard.write_end, warn_on_full_buffer=False)
+    threading.Thread(target=guard.watch, name="guard", daemon=True).start()
+    try:
+        yield
+    finally:
+        _over.set()
+        _guard = None
+        signal.set_wakeup_fd(woken)
+        for each, handler in earlier.items():
+            signal.signal(each, handler)
+        if guard.outside is not None:
+            guard.outside.kill()
+            guard.outside.wait()
+        os.close(guard.write_end)  # ends the thread; the other end goes with the process
+
+
+def guard_from_outside() -> None:
+    """Let another process guard this one's end, from now on; nothing outside of `ending_in_time`."""
+    guard = _guard
+    if guard is None:
+        return
+    with guard.lock:
+        if guard.outside is not None:
+            return
+        # SIGQUIT has the number of the exit status. So C's `_exit` as its handler ends the
+        # process with that status, without the interpreter lock.
+        assert int(signal.SIGQUIT) == _INTERRUPTED
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+        libc.signal(signal.SIGQUIT, ctypes.cast(libc._exit, ctypes.c_void_p))
+        guard.outside = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-I", "-S", "-c", _OUTSIDE, str(os.getpid())],
+            stdin=guard.read_end,
+            stdout=subprocess.DEVNULL,
+        )

@@ -1,0 +1,209 @@
+"""Files on other machines: how long an answer is waited for, and when it is asked for again.
+
+GDAL gives up a silent server by the settings below. Whether another try may help, the server itself is asked,
+because GDAL's errors do not say: an address of HTTP gets a request for the first bytes, whose status,
+`Retry-After` or silence decides. Other stores (S3, Google, Azure) are tried again as often.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import os
+import random
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from xml.sax.saxutils import unescape
+
+from rsdetect.interruption import guard_from_outside
+
+T = TypeVar("T")
+
+# GDAL reads these from the environment, that of pyogrio too. What the user has set there holds.
+for _name, _value in {
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",  # s
+    "GDAL_HTTP_LOW_SPEED_TIME": "10",  # s with less than
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",  # bytes/s
+    "GDAL_HTTP_TIMEOUT": "100",  # s for one request
+    "GDAL_HTTP_MAX_RETRY": "0",  # done here, where Retry-After is seen
+}.items():
+    os.environ.setdefault(_name, _value)
+
+_NETWORK = re.compile(
+    r"/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(_streaming)?[/?]|(https?|ftp|s3|gs|az)://", re.I
+)
+_HTTP = re.compile(r"(/vsicurl/)?(?P<address>https?://.+)", re.I)
+# Inside the XML of a VRT, as it is or as `gdal_name` spells it.
+_WITHIN = re.compile(r"(?<=url=)https?%3A%2F%2F[^<&\s]+|https?://[^<\s\"']+", re.I)
+_SIDECARS = (".msk", ".aux.xml")  # that change what is valid, or what is nodata
+MAY_PASS = (408, 425, 429, 500, 502, 503, 504)  # statuses after which another try may succeed
+
+_TRIES = 6
+_PATIENCE_S = 45.0  # from the first failure; no try begins after it, and one may last as long again
+_LONGEST_PAUSE_S = 30.0  # a server that asks for a longer one is not waited for
+_SECONDS_TO_ANSWER = 10.0
+_HEADER_BYTES = 16384  # that GDAL asks for first
+
+
+class GoneAway(Exception):
+    """A server that does not answer, or only with transient errors; the text has no full stop."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Answer of a server to a request for the beginning of a file."""
+
+    may_pass: str  # why another try may succeed; "" where nothing is wrong with the server
+    pause_s: float = 0.0  # of its Retry-After
+
+
+def is_remote(path: str) -> bool:
+    """True for what GDAL reads over a network, also inside an archive or a VRT that is its own name."""
+    return _NETWORK.search(path) is not None
+
+
+def gdal_name(path: str) -> str:
+    """The name under which GDAL opens a file without looking for its companions on the server.
+
+    GDAL would ask for about forty names of metadata files. The two that say which pixels count are asked for
+    here; where one of them is there, or GDAL_DISABLE_READDIR_ON_OPEN is set, the name stays.
+    """
+    found = _HTTP.fullmatch(path)
+    if found is None or "GDAL_DISABLE_READDIR_ON_OPEN" in os.environ or _has_sidecars(found["address"]):
+        return path
+    return f"/vsicurl?empty_dir=yes&url={quote(found['address'], safe='')}"
+
+
+def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], ...]) -> T:
+    """What `read` gives; of a file on another machine it is tried again after errors that may pass.
+
+    Parameters
+    ----------
+    path
+        The file that is read. One of this machine is tried once.
+    read
+        Must open the file again where an earlier try had it open.
+    errors
+        What it may raise where the file cannot be read; the last of them is raised.
+
+    Raises
+    ------
+    GoneAway
+        The server went silent, or refuses for now.
+    """
+    if not is_remote(path):
+        return read()
+    guard_from_outside()
+    began = time.monotonic()
+    sound = 0  # tries that failed although the server answers: the file itself may be no raster
+    for number in range(_TRIES):
+        try:
+            return read()
+        except errors as error:
+            answer = _ask(path)
+            sound += not answer.may_pass
+            pause = max(answer.pause_s, 0.5 * 2**number * (1 + random.random()))  # noqa: S311
+            late = time.monotonic() - began + pause > _PATIENCE_S or pause > _LONGEST_PAUSE_S
+            if late or number + 1 == _TRIES or sound > 1 or _is_final(error):
+                if answer.may_pass:
+                    raise GoneAway(answer.may_pass) from error
+                raise
+            time.sleep(pause)
+    raise AssertionError("every try returns or raises")
+
+
+def _is_final(error: Exception) -> bool:
+    """Statuses that no second try changes: not there, not allowed."""
+    text = f"{error} {error.__cause__ or ''}"
+    return any(f"code: {status}" in text for status in (400, 401, 403, 404, 410))
+
+
+@functools.lru_cache(maxsize=256)
+def _has_sidecars(address: str) -> bool:
+    parts = urlsplit(address)
+    if parts.query:  # signed for one name
+        return False
+    names = [urlunsplit(parts._replace(path=parts.path + suffix)) for suffix in _SIDECARS]
+    return any(_status(name, "HEAD")[0] == 200 for name in names)
+
+
+def _ask(path: str) -> _Answer:
+    found = _WITHIN.search(path)
+    if found is None:
+        return _Answer("")
+    address = unquote(found[0]) if "://" not in found[0] else unescape(found[0])
+    status, pause = _status(address, "GET")
+    if status is None:
+        return _Answer("its server does not answer")
+    if status in MAY_PASS:
+        asked = f" and asks to wait {pause:.0f} s" if pause > _LONGEST_PAUSE_S else ""
+        return _Answer(f"its server answers with status {status}{asked}", pause)
+    return _Answer("")
+
+
+def _status(address: str, method: str) -> tuple[int | None, float]:
+    """Status of a request for the first bytes, and the pause in s that is asked for.
+
+    None = no answer, or none that comes to its end; 0 = the question could not be put as GDAL puts it
+    (certificates, proxies).
+    """
+    parts = urlsplit(address)
+    headers = {"Range": f"bytes=0-{_HEADER_BYTES - 1}", "User-Agent": "rsdetect"}
+    if parts.username is not None:
+        import base64
+
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    try:
+        request = urllib.request.Request(urlunsplit(parts), headers=headers, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER) as answer:  # noqa: S310
+            return (int(answer.status) if method == "HEAD" or _begins(answer) else None), 0.0
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code, _pause(error.headers.get("Retry-After", ""))
+    except urllib.error.URLError as error:
+        return (None if isinstance(error.reason, OSError) and not _is_tls(error.reason) else 0), 0.0
+    except (OSError, http.client.HTTPException):
+        return None, 0.0
+    except ValueError:
+        return 0, 0.0
+
+
+def _begins(answer: http.client.HTTPResponse) -> bool:
+    """True when the first bytes come, all and in time."""
+    latest = time.monotonic() + _SECONDS_TO_ANSWER
+    length = answer.length if answer.length is not None else _HEADER_BYTES
+    left = min(length, _HEADER_BYTES)
+    while left > 0 and time.monotonic() < latest:
+        part = answer.read1(left)
+        if not part:  # all of a file without a length, or broken off
+            return answer.length is None
+        left -= len(part)
+    return left <= 0
+
+
+def _is_tls(reason: OSError) -> bool:
+    import ssl
+
+    return isinstance(reason, ssl.SSLError)
+
+
+def _pause(text: str) -> float:
+    """Seconds of a `Retry-After`, which gives them or a date."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, float(int(text)))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return 0.0

@@ -1,0 +1,151 @@
+"""Servers that go silent, drop, refuse for a moment: no job hangs, and its status is as documented."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+import rsdetect
+from support.jobs import COMMAND, changed_pair, read_raster, run_apart
+from support.moody_server import FAILING, REFUSING, SILENT, WHOLE, MoodyServer
+
+LIMIT_S = 120  # within which a job that waits for a silent server ends
+QUICK = {"GDAL_HTTP_LOW_SPEED_TIME": "1", "GDAL_HTTP_CONNECTTIMEOUT": "1"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two scenes large enough that not all of them comes with the header."""
+    folder = tmp_path_factory.mktemp("served")
+    changed_pair(folder, 200, 260)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Patience of a second, so that tests need none."""
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+
+
+def job(server, out, *more):
+    scenes = [server.address(name) for name in ("before.tif", "after.tif")]
+    return ("detect", *scenes, "--detector", "cva", "--out", out, "--quiet", *more)
+
+
+def one_error(result):
+    assert result.err.count("\n") == 1, result.err
+    assert result.err.startswith("Error: ")
+    assert "defect" not in result.err
+    return result.err
+
+
+@pytest.mark.parametrize("first", [1, 3, 9])
+@pytest.mark.parametrize("mood", SILENT)
+def test_a_server_that_goes_silent_ends_the_job_which_can_be_resumed(folder, tmp_path, quick, mood, first):
+    with MoodyServer(folder, mood, first) as server:
+        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+    if result.status == 0:  # it needed no further answer of any length
+        assert mood != "silent"
+        return
+    assert result.status == 3
+    assert server.place in one_error(result)
+    assert not (tmp_path / "out" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("mood", "number"),
+    [*((mood, 4) for mood in FAILING), ("silent", 3), ("503", 3), ("drops", 8), ("503", 8), ("429", 10)],
+)
+def test_one_bad_answer_among_many_is_asked_for_again(folder, tmp_path, quick, mood, number):
+    with MoodyServer(folder, mood, number, number) as server:
+        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+    assert result.status == 0, result.err
+    rsdetect.detect(
+        folder / "before.tif", folder / "after.tif", out=tmp_path / "local", detector="cva", quiet=True
+    )
+    assert (read_raster(tmp_path / "out") == read_raster(tmp_path / "local")).all()
+
+
+@pytest.mark.parametrize("mood", WHOLE)
+def test_odd_servers_are_read_from(folder, tmp_path, mood):
+    with MoodyServer(folder, mood) as server:
+        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+    assert result.status in ((0, 2) if mood == "no length" else (0,)), result.err
+
+
+@pytest.mark.parametrize("mood", REFUSING)
+def test_what_no_second_try_changes_is_bad_input(folder, tmp_path, mood):
+    with MoodyServer(folder, mood) as server:
+        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+    assert result.status == 2
+    assert "before.tif" in one_error(result)
+
+
+@pytest.mark.parametrize("mood", ["503", "closes"])
+def test_a_server_that_fails_for_long_is_given_up(folder, tmp_path, mood):
+    with MoodyServer(folder, mood, 3) as server:
+        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+    assert result.status == 3
+    one_error(result)
+
+
+def test_no_server_listens(folder, tmp_path):
+    with MoodyServer(folder, "well") as server:
+        pass
+    result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+    assert result.status == 3
+    assert "does not answer" in one_error(result)
+
+
+def test_retry_after_is_respected(folder, tmp_path):
+    with MoodyServer(folder, "429", 4, 5, Retry_After="3") as server:
+        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+        requests = server.requests()
+    assert result.status == 0, result.err
+    # The fourth is refused, the fifth asks why, and the sixth comes when it may.
+    assert requests[5][0] - requests[4][0] >= 3
+
+
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(folder, tmp_path):
+    with MoodyServer(folder, "429", 4, Retry_After="3600") as server:
+        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+    assert result.status == 3
+    assert "3600 s" in one_error(result)
+
+
+def test_a_mask_on_a_silent_server_interrupts_the_job(folder, tmp_path, quick):
+    with MoodyServer(folder, "silent") as server:
+        local = [folder / "before.tif", folder / "after.tif"]
+        result = run_apart(
+            *("detect", *local, "--detector", "cva", "--out", tmp_path / "out", "--quiet"),
+            *("--mask", server.address("before.tif")),
+            timeout=LIMIT_S,
+        )
+    assert result.status == 3
+    one_error(result)
+
+
+@pytest.mark.parametrize("first", [1, 10])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_that_waits_for_a_server_hears_a_signal(folder, tmp_path, number, first):
+    """GDAL waits with the interpreter lock held, or in a thread that does not end."""
+    with MoodyServer(folder, "silent", first) as server:
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, job(server, tmp_path / "out"))], stderr=subprocess.PIPE
+        )
+        time.sleep(4)  # it waits by now; if not, it has to hear the signal all the same
+        assert process.poll() is None
+        process.send_signal(number)
+        began = time.monotonic()
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, time.monotonic() - began < 5) == (3, True), err
+    assert err.decode().startswith("Error: interrupted")
+    assert err.count(b"\n") == 1
