@@ -18,6 +18,7 @@ from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.band_files import without_query
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene
+from rsdetect.secrets import without_secrets
 from rsdetect.stats import Moments
 from rsdetect.tiles import Tile
 
@@ -183,7 +184,7 @@ def _shift_warnings(pair: Pair, shift: Shift | None) -> tuple[str, ...]:
 
 def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
     return {
-        "path": scene.path,
+        "path": without_secrets(scene.path),
         "date": taken,
         "band_numbers": list(scene.bands),
         "dtype": scene.dtype,

@@ -37,6 +37,7 @@ def address(kind, server, name):
 
 @pytest.fixture
 def server(tmp_path, scenes, monkeypatch):
+    monkeypatch.setattr("rsdetect.scenes.remote._PATIENCE_S", 2)  # a server that is down stays down here
     for name, value in {
         "AWS_NO_SIGN_REQUEST": "YES",
         "AWS_HTTPS": "NO",
