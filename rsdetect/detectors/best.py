@@ -42,7 +42,7 @@ _WEIGHT, _OFFSET, _THRESHOLD = 0.78, -0.42, 0.22
 _LEAST = 1e-6  # of a probability of the network; keeps logits finite
 # Half the width of the square that is averaged, in metres, and at most in pixels. A scene without a
 # georeference is taken for a fine one, as nearly all of them are.
-_HALF_WIDTH_M, _MOST_HALF_WIDTH = 12.0, 8
+_HALF_WIDTH_M, _MOST_HALF_WIDTH = 4.0, 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +291,7 @@ def half_width(pixel_m: float | None) -> int:
     """Half the width, in pixels, of the square over which evidence is averaged.
 
     >>> [half_width(size) for size in (None, 0.5, 3, 10, 30)]
-    [8, 8, 4, 1, 0]
+    [8, 8, 1, 0, 0]
     """
     return _MOST_HALF_WIDTH if pixel_m is None else min(_MOST_HALF_WIDTH, round(_HALF_WIDTH_M / pixel_m))
 
