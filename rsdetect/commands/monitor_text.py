@@ -16,15 +16,40 @@ def run_lines(result: RunResult) -> Iterator[str]:
     """Lines of text on a monitoring run and its results."""
     compared = len(result.compared)
     if not compared and not result.changed and not result.failed:
-        yield f"{result.job.site}: nothing new; {result.folder.events}"
-        return
-    scenes = f"{compared} scene{'s' if compared != 1 else ''}"
-    yield f"{result.job.site}: {scenes} compared; {result.folder.events}"
+        yield f"{result.job.site}: nothing new ({_why_nothing(result)}); {result.folder.events}"
+    else:
+        scenes = f"{compared} scene{'s' if compared != 1 else ''}"
+        yield f"{result.job.site}: {scenes} compared; {result.folder.events}"
     for scene, reason in result.set_aside:
         yield f"Warning: {scene} is set aside: {reason}"
+    if result.unreached:
+        yield f"Warning: {result.unreached:.0%} of the area of interest is not covered by any scene"
+    for note in result.notes:
+        yield f"Note: {note}"
     for status in Status:
         for event in result.became(status):
             yield f"  {event.id} {_words(event)}"
+
+
+def _why_nothing(result: RunResult) -> str:
+    """Reason why a monitoring run compared nothing."""
+    reasons = [] if result.ingested else [f"no new scene among the {result.listed} of the source"]
+    if result.waiting:
+        count = len(result.waiting)
+        reasons.append(
+            f"{count} scene{'s have' if count != 1 else ' has'} no baseline yet under the policy "
+            f"{result.job.baseline.policy}"
+        )
+    if result.clouded:
+        count = len(result.clouded)
+        reasons.append(
+            f"{count} scene{'s have' if count != 1 else ' has'} too few valid pixels: "
+            f"{', '.join(result.clouded[-3:])}"
+        )
+    if result.set_aside:
+        count = len(result.set_aside)
+        reasons.append(f"{count} scene{'s are' if count != 1 else ' is'} set aside")
+    return "; ".join(reasons) or "the new scenes show what was known"
 
 
 def _words(event: Event) -> str:

@@ -43,6 +43,7 @@ from rsdetect.memory import (
     usual_memory,
 )
 from rsdetect.progress import show_progress
+from rsdetect.scenes.aoi_layers import split_layer
 from rsdetect.scenes.extent import require_room
 from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions
@@ -329,5 +330,13 @@ def _with_full_paths(options: PairOptions) -> PairOptions:
     return replace(
         options,
         masks=tuple(full(path) for path in options.masks),
-        aoi=full(options.aoi) if isinstance(options.aoi, str) else options.aoi,
+        aoi=_full_aoi(options.aoi) if isinstance(options.aoi, str) else options.aoi,
     )
+
+
+def _full_aoi(text: str) -> str:
+    """Area of interest of a detect job, FILE or FILE:LAYER, with its full path."""
+    path, layer = split_layer(text)
+    if not Path(path).exists():
+        return text
+    return str(Path(path).absolute()) + ("" if layer is None else f":{layer}")

@@ -21,18 +21,21 @@ from rsdetect.doubts import settle_doubts
 from rsdetect.errors import DoubtError, RsdetectError
 from rsdetect.files import hash_json
 from rsdetect.grid import Grid, Window
+from rsdetect.monitoring.coverage import footprint_on
 from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import SceneRow
 from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.scene_refs import SceneRef
-from rsdetect.monitoring.site import Site, scene_band_names
-from rsdetect.scenes.alignment import describe_mismatch, offset_between
+from rsdetect.monitoring.site import Site, scene_band_names, scene_headers
+from rsdetect.scenes.alignment import describe_mismatch, offset_between, same_crs
 from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.validity import Nodata
 from rsdetect.secrets import without_signatures
+
+_READING = 2  # version of how values are read; 2 = scale and offset are applied
 
 USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 
@@ -111,32 +114,70 @@ def _is_ingested(row: SceneRow) -> bool:
 
 def _ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> dict[str, Any]:
     """Examine a scene, copy it where needed, and return its journal content."""
-    headers = [read_header(path) for path in ref.files]
-    settle_doubts([doubt for header in headers for doubt in header.doubts], options.accept)
-    names = scene_band_names(ref, headers)
-    if len(names) != len(site.names) or (all(names) and all(site.names) and names != site.names):
-        raise SetAside(f"its bands are {_band_list(names)}, those of the job {_band_list(site.names)}")
-    warp = _ingest_resampling(ref, headers, site.grid, options)
-    mask = _ingest_mask(ref, options)
-    scenes = [
-        _ingest_view(_with_declared_nodata(header, ref), bands, site.grid, how, mask, options.nodata)
-        for header, how, bands in zip(headers, warp, _ingest_band_numbers(headers), strict=True)
-    ]
-    if len(scenes) == 1:
-        scenes = [_without_fill(scenes[0], site)]
-    content = {"files": list(ref.files), "source": ref.source, "names": list(names)}
-    if _needs_ingest_copy(ref, options, warp, names, headers):
-        tally = _ValidShare(site)
-        write_raster(copy, site.grid, site.names, tally.counting(_ingest_blocks(scenes, site)))
-        return content | {"path": str(copy), "mask": None, "valid_share": tally.share}
+    if ref.problem:
+        raise SetAside(ref.problem)
+    tiles = [_ingest_tile(tile, site, options) for tile in ref.tiles or (ref,)]
+    content = {
+        "files": list(ref.files),
+        "source": ref.source,
+        "names": list(tiles[0].names),
+        "ground": [ring for tile in tiles if (ring := footprint_on(tile.headers[0].grid, site.grid))],
+        "replaces": list(ref.replaces),
+    }
+    blocks = _ingest_blocks([tile.scenes for tile in tiles], site)
     tally = _ValidShare(site)
-    for _ in tally.counting(_ingest_blocks(scenes, site)):
+    if len(tiles) > 1 or _needs_ingest_copy(ref, options, tiles[0]):
+        write_raster(copy, site.grid, site.names, tally.counting(blocks))
+        return content | {"path": str(copy), "mask": None, "valid_share": tally.share}
+    for _ in tally.counting(blocks):
         pass
     return content | {
         "path": str(Path(ref.files[0]).absolute()),
         "mask": None if ref.mask is None else str(Path(ref.mask).absolute()),
         "valid_share": tally.share,
     }
+
+
+@dataclass(frozen=True)
+class _IngestTile:
+    """One tile of an ingested scene, or the whole of it."""
+
+    headers: list[Header]
+    names: tuple[str, ...]
+    warp: list[str | None]
+    scenes: list[Scene]  # one per file
+
+
+def _ingest_tile(ref: SceneRef, site: Site, options: ScenesSection) -> _IngestTile:
+    """Examine one tile of an ingested scene."""
+    headers = scene_headers(ref)
+    settle_doubts([doubt for header in headers for doubt in header.doubts], options.accept)
+    names = scene_band_names(ref, headers)
+    if len(names) != len(site.names) or (all(names) and all(site.names) and names != site.names):
+        raise SetAside(f"its bands are {_band_list(names)}, those of the job {_band_list(site.names)}")
+    _require_units(headers, site, options)
+    warp = _ingest_resampling(headers, site, options)
+    mask = _ingest_mask(ref, headers, options)
+    scenes = [
+        _ingest_view(header, bands, site.grid, how, mask, options.nodata)
+        for header, how, bands in zip(headers, warp, _ingest_band_numbers(headers), strict=True)
+    ]
+    if len(scenes) == 1:
+        scenes = [_without_fill(scenes[0], site)]
+    return _IngestTile(headers, names, warp, scenes)
+
+
+def _require_units(headers: list[Header], site: Site, options: ScenesSection) -> None:
+    """Set aside an ingested scene of integers whose units are declared otherwise than the job's."""
+    scaled = any(header.scales for header in headers)
+    if site.scaled is None or scaled == site.scaled or "units" in options.accept:
+        return
+    if scaled or headers[0].dtypes[0].startswith(("int", "uint")):
+        has, have = ("declares", "do not") if scaled else ("declares no", "do")
+        raise SetAside(
+            f"it {has} scale and offset and the first scenes of the job {have}, so that its units "
+            "may differ (accept: [units] goes on)"
+        )
 
 
 def _without_fill(scene: Scene, site: Site) -> Scene:
@@ -171,35 +212,38 @@ class _ValidShare:
         return self._valid / self._seen if self._seen else 0.0
 
 
-def _ingest_blocks(scenes: list[Scene], site: Site) -> Iterator[tuple[Window, Float32Array]]:
-    """Blocks of the site with the values of all bands, NaN where one band is invalid."""
+def _ingest_blocks(tiles: list[list[Scene]], site: Site) -> Iterator[tuple[Window, Float32Array]]:
+    """Blocks of the site with the values of all bands, NaN where one band is invalid.
+
+    Where the tiles of a mosaic overlap, the first valid one counts.
+    """
     for window in site.blocks():
-        parts = [read_scene(scene, window) for scene in scenes]
-        valid = np.logical_and.reduce([usable for _, usable in parts])
-        values = np.concatenate([part for part, _ in parts])
-        yield window, np.where(valid, values, np.float32(np.nan))
+        found = np.full((len(site.names), *window.shape), np.nan, np.float32)
+        for scenes in tiles:
+            parts = [read_scene(scene, window) for scene in scenes]
+            valid = np.logical_and.reduce([usable for _, usable in parts]) & np.isnan(found[0])
+            np.copyto(found, np.concatenate([part for part, _ in parts]), where=valid)
+            if not np.isnan(found[0]).any():
+                break
+        yield window, found
 
 
-def _ingest_resampling(
-    ref: SceneRef, headers: list[Header], grid: Grid, options: ScenesSection
-) -> list[str | None]:
-    """Resampling by which each file of an ingested scene is warped; None = it lies on the grid."""
+def _ingest_resampling(headers: list[Header], site: Site, options: ScenesSection) -> list[str | None]:
+    """Resampling by which each file of an ingested scene is warped; None = it lies on the grid.
+
+    With an area of interest, tiles of another CRS (UTM zone) are warped by default.
+    """
+    grid = site.grid
     how: list[str | None] = [
         None if offset_between(grid, header.grid) is not None else options.resampling for header in headers
     ]
-    if how[0] is not None and not options.align:
+    other_zone = site.aoi is not None and not same_crs(headers[0].grid.crs, grid.crs)
+    if how[0] is not None and not (options.align or other_zone):
         what = describe_mismatch(grid, headers[0].grid)
         raise SetAside(f"its grid differs from the job's ({what}); align: true would warp it")
-    if any(how) and grid.crs is None:
+    if any(how) and (grid.crs is None or any(header.grid.crs is None for header in headers)):
         raise SetAside("its grid differs from the job's, and without a CRS it cannot be aligned")
     return how
-
-
-def _with_declared_nodata(header: Header, ref: SceneRef) -> Header:
-    """Header of an ingested file with the catalogue's nodata, if the file declares none and has no mask."""
-    if ref.nodata is None or header.has_mask:
-        return header
-    return replace(header, nodata=ref.nodata, nodatas=(ref.nodata,) * len(header.dtypes))
 
 
 def _ingest_view(
@@ -213,9 +257,10 @@ def _ingest_view(
     """Scene of one ingested file on the job's grid, by offset or warp."""
     offset = offset_between(grid, header.grid) if warp is None else (0, 0)
     assert offset is not None
+    scales, offsets = header.linear_of(bands)
     return Scene(
         path=header.path,
-        version=file_version(header.path),
+        version=file_version(header.path) if header.files is None else header.files.version,
         grid=header.grid if warp is None else grid,
         bands=bands,
         dtype=header.dtypes[bands[0] - 1],
@@ -223,6 +268,9 @@ def _ingest_view(
         offset=offset,
         warp=warp,
         mask=mask,
+        files=header.files,
+        scales=scales,
+        offsets=offsets,
         watched=header.watched,
     )
 
@@ -241,32 +289,32 @@ def _ingest_band_numbers(headers: list[Header]) -> list[tuple[int, ...]]:
     return [header.usable for header in headers] if len(headers) == 1 else [(1,)] * len(headers)
 
 
-def _ingest_mask(ref: SceneRef, options: ScenesSection) -> MaskFile | None:
-    """Mask of a scene with the values and bits of its source, else those of the job."""
+def _ingest_mask(ref: SceneRef, headers: list[Header], options: ScenesSection) -> MaskFile | None:
+    """Mask of a scene with the values and bits of its source or of the job; or that of its product."""
     if ref.mask is None:
-        return None
+        files = headers[0].files
+        if files is None or files.mask is None:
+            return None
+        path, meaning = files.mask
+        return MaskFile(path, file_version(path), meaning.values, meaning.bits)
     values, bits = ref.mask_values, ref.mask_bits
     if not values and not bits:
         values, bits = options.mask_values, options.mask_bits
     return MaskFile(ref.mask, file_version(ref.mask), values, bits)
 
 
-def _needs_ingest_copy(
-    ref: SceneRef,
-    options: ScenesSection,
-    warp: list[str | None],
-    names: tuple[str, ...],
-    headers: list[Header],
-) -> bool:
+def _needs_ingest_copy(ref: SceneRef, options: ScenesSection, tile: _IngestTile) -> bool:
     """True if a scene cannot be compared in place and must be copied."""
     own_mask = bool(ref.mask_values or ref.mask_bits) and (ref.mask_values, ref.mask_bits) != (
         options.mask_values,
         options.mask_bits,
     )
     elsewhere = any(file_version(path) is None for path in (*ref.files, *([ref.mask] if ref.mask else ())))
-    renamed = names != headers[0].names[: len(names)]
-    declared = ref.nodata is not None and not headers[0].has_mask
-    return len(headers) > 1 or any(warp) or own_mask or elsewhere or renamed or declared
+    header = tile.headers[0]
+    renamed = tile.names != header.names[: len(tile.names)]
+    declared = any(ref.linear) or (ref.nodata is not None and ref.nodata == header.nodata)
+    several = len(tile.headers) > 1 or header.files is not None
+    return several or any(tile.warp) or own_mask or elsewhere or renamed or declared
 
 
 def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str:
@@ -278,7 +326,7 @@ def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> st
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude"})
     parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
-    return hash_json([*parts, site.aoi_hash, ref.nodata])
+    return hash_json([*parts, site.aoi_hash, ref.nodata, ref.linear, ref.problem, _READING])
 
 
 def _band_list(names: tuple[str, ...]) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.notify import deliver_news
+from rsdetect.monitoring.passes import merge_passes
 from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.site import Site, choose_site, require_site_bands, site_from_journal
 from rsdetect.monitoring.sources import make_feed
@@ -78,6 +77,11 @@ class RunResult:
     compared: tuple[str, ...]  # ids of the scenes compared by this run
     failed: tuple[tuple[str, str], ...]  # (scene, reason); the next run tries them again
     set_aside: tuple[tuple[str, str], ...]  # (scene, reason)
+    clouded: tuple[str, ...]  # scenes with too few valid pixels
+    listed: int  # scenes in the source
+    ingested: int  # of them new or changed
+    notes: tuple[str, ...]  # on scenes that this run ingested
+    unreached: float | None  # share of the area of interest that no scene covers; None = unknown
     waiting: tuple[str, ...]  # ids of scenes without a baseline yet
     changed: tuple[
         tuple[Event, Status | None], ...
@@ -105,6 +109,8 @@ class RunResult:
             "failed": [{"scene": scene, "reason": reason} for scene, reason in self.failed],
             "set_aside": [{"scene": scene, "reason": reason} for scene, reason in self.set_aside],
             "waiting": list(self.waiting),
+            "notes": list(self.notes),
+            "aoi_not_covered": self.unreached,
             "events": counts,
             "changed": [
                 {"event": event.id, "status": str(event.status), "before": None if was is None else str(was)}
@@ -139,7 +145,10 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     detector = make_detector(asked.name, asked.model, device, asked.backend)
     scoring = ScoringIdentity.of(detector, asked.backend)
     refs = list_scenes(job, job_file, aoi)
-    sought = refs, _fixed_baseline_id(job, refs), aoi, job.scenes.accept
+    fixed = _fixed_baseline_id(job, refs)
+    if fixed is not None and any(ref.id == fixed and _asked_scene(job) in ref.replaces for ref in refs):
+        job = job.model_copy(update={"baseline": FixedBaseline(scene=fixed)})
+    sought = refs, fixed, aoi, job.scenes.accept
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
         site = None if folder.journal.exists() else choose_site(*sought)
         if site is not None:  # bad options are refused before the folder is created
@@ -166,23 +175,27 @@ def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:
     Raises
     ------
     InputError
-        No scene is left, or two scenes have the same acquisition time.
+        No scene is left.
     """
     listed = make_feed(job.source, job_file.absolute().parent, aoi).list_scenes()
-    refs = sorted((ref for ref in listed if ref.id not in job.scenes.exclude), key=lambda r: (r.taken, r.id))
+    excluded = set(job.scenes.exclude)
+    merged = merge_passes([ref for ref in listed if ref.id not in excluded])
+    refs = [ref for ref in merged if ref.id not in excluded]
     if not refs:
-        raise InputError(f"{job_file} excludes all {len(listed)} scenes of its source.")
-    for one, other in pairwise(refs):
-        if one.taken == other.taken:
-            when = one.taken.astimezone(UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00")
-            raise InputError(
-                f"{one.id} and {other.id} are both of {when.removesuffix(' 00:00')}, so that their "
-                "order is unknown; name one of them under scenes.exclude."
-            )
+        raise InputError(
+            f"{job_file} excludes all {len(listed)} scenes of its source."
+            if listed
+            else f"the source of {job_file} has no scene that is complete and clear enough."
+        )
     fixed = job.baseline
     if isinstance(fixed, FixedBaseline) and _fixed_baseline_id(job, refs) is None:
         raise InputError(f"the baseline {fixed.scene} is not one of the {len(refs)} scenes of the source.")
     return refs
+
+
+def _asked_scene(job: Job) -> str | None:
+    """Scene that the job of the run names as its fixed baseline."""
+    return job.baseline.scene if isinstance(job.baseline, FixedBaseline) else None
 
 
 def _fixed_baseline_id(job: Job, refs: Sequence[SceneRef]) -> str | None:
@@ -190,7 +203,7 @@ def _fixed_baseline_id(job: Job, refs: Sequence[SceneRef]) -> str | None:
     if not isinstance(job.baseline, FixedBaseline):
         return None
     wanted = job.baseline.scene
-    return next((ref.id for ref in refs if wanted in (ref.id, ref.day)), None)
+    return next((ref.id for ref in refs if wanted in (ref.id, ref.day, *ref.replaces)), None)
 
 
 def _require_folder_of_job(journal: Journal, job: Job, folder: JobFolder) -> None:
@@ -241,6 +254,11 @@ def _run_update(
         compared=tuple(update.compared),
         failed=tuple(update.failed.items()),
         set_aside=tuple(update.set_aside.items()),
+        clouded=tuple(update.clouded),
+        listed=len(refs),
+        ingested=update.ingested,
+        notes=tuple(update.notes),
+        unreached=update.unreached,
         waiting=tuple(update.waiting),
         changed=changed,
     )

@@ -21,6 +21,16 @@ class SceneRef:
     mask_bits: tuple[int, ...] = ()  # mask pixels with any of these bits set are masked out; 0 = lowest
     nodata: float | None = None  # nodata value in the source, for files that declare none
     source: str = ""  # origin for readers: the item's URL, or the table's name and line
+    # Scale and offset of each file by the source; None = as the file declares; () = all as the files declare.
+    linear: tuple[tuple[float, float] | None, ...] = ()
+    sensor: str = ""  # platform or collection; "" = unknown
+    tile: str = ""  # name of the tile or of path and row; "" = unknown
+    processed: str = ""  # orders the processings of one scene by text; "" = unknown
+    bounds: tuple[float, float, float, float] | None = None  # west, south, east, north in degrees
+    tiles: tuple[SceneRef, ...] = ()  # the tiles of a mosaic, the first on top
+    replaces: tuple[str, ...] = ()  # ids of scenes that this one contains or is a newer processing of
+    note: str = ""  # what the user should know
+    problem: str = ""  # why it cannot be compared
 
     def __post_init__(self) -> None:
         assert self.taken.tzinfo is not None, self.id

@@ -60,7 +60,8 @@ class Schedule:
         try:
             if len(fields) != 5:
                 raise ValueError(f"{len(fields)} fields")
-            return CronTrigger.from_crontab(" ".join([*fields[:4], cron_days_by_name(fields[4])]))
+            kind = CronTrigger if "*" in fields[1] else _once_an_hour(CronTrigger)
+            return kind.from_crontab(" ".join([*fields[:4], cron_days_by_name(fields[4])]))
         except ValueError as error:
             raise InputError(
                 f"`cron` {self.cron!r} is not a schedule ({error}); write minute, hour, day, month and day "
@@ -77,6 +78,33 @@ class Schedule:
             return max(now, began + _schedule_period(self.every))
         found: datetime | None = self.trigger().get_next_fire_time(None, began + timedelta(seconds=1))
         return None if found is None else max(now, found)
+
+
+def _once_an_hour(cron_trigger: Any) -> Any:
+    """Class of cron triggers for schedules at fixed hours, once in an hour that comes twice.
+
+    Parameters
+    ----------
+    cron_trigger
+        APScheduler's class, which fires in both.
+    """
+
+    class OnceAnHour(cron_trigger):  # type: ignore[misc]
+        def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+            found: datetime | None = super().get_next_fire_time(previous, now)
+            while found is not None and found.fold and _comes_twice(found):
+                later = found.astimezone(UTC)
+                while _comes_twice(later.astimezone(found.tzinfo)):
+                    later += timedelta(minutes=1)
+                found = super().get_next_fire_time(None, later.astimezone(found.tzinfo))
+            return found
+
+    return OnceAnHour
+
+
+def _comes_twice(moment: datetime) -> bool:
+    """True in a scheduled hour that the clock goes through twice."""
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
 
 
 def cron_days_by_name(field: str) -> str:

@@ -1,13 +1,14 @@
 """Site of a job: the grid and bands its scenes share, chosen once, and the area of interest on it.
 
 The grid is that of the fixed baseline where the job names one, else that of the earliest readable scene of
-the first run. It never changes: scenes of later years must lie on the grid of today's comparisons.
+the first run, extended over the area of interest as far as any scene covers it. It never changes: scenes of
+later years must lie on the grid of today's comparisons.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from rsdetect.doubts import settle_doubts
 from rsdetect.errors import DoubtError, InputError, NothingToCompare, SceneError
 from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
+from rsdetect.monitoring.coverage import covering_grid
 from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.scenes.alignment import offset_between
 from rsdetect.scenes.aoi import read_aoi, touches_window
 from rsdetect.scenes.bands import WantedBands, choose_bands
-from rsdetect.scenes.header import Header, read_header
+from rsdetect.scenes.header import Header
+from rsdetect.scenes.opening import header_of, open_source
 
 _BLOCK = 512  # edge of the windows that scenes are read in, in pixels
 
@@ -34,12 +38,14 @@ class Site:
     aoi: bytes | None  # WKB polygons in (column, row) of `grid`; None = the whole grid
     aoi_path: str | None  # the file with these polygons
     aoi_hash: str  # hash of the WKB; "" without an area
+    scaled: bool | None = None  # the scenes have a known scale and offset; None = unknown
 
     def as_journal_fact(self) -> dict[str, Any]:
         """Site as stored in the journal; the area of interest is read from its file by every run."""
         grid = self.grid
         place = {"crs": grid.crs, "transform": list(grid.transform)[:6]}
-        return place | {"height": grid.height, "width": grid.width, "names": list(self.names)}
+        size = {"height": grid.height, "width": grid.width, "names": list(self.names)}
+        return place | size | {"scaled": self.scaled}
 
     def blocks(self) -> Iterator[Window]:
         """Iterate over the windows of the site's grid that touch its area of interest."""
@@ -90,7 +96,7 @@ def require_site_bands(site: Site, bands: Sequence[int | str] | None, wanted: Wa
 def site_from_journal(fact: dict[str, Any], aoi: Path | None) -> Site:
     """Site as stored in the journal; its area of interest is read again from `aoi`."""
     grid = Grid(fact["crs"], Affine(*fact["transform"]), fact["height"], fact["width"])
-    return _site_within_aoi(grid, tuple(fact["names"]), aoi)
+    return replace(_site_within_aoi(grid, tuple(fact["names"]), aoi), scaled=fact.get("scaled"))
 
 
 def choose_site(
@@ -121,17 +127,57 @@ def choose_site(
     """
     outside = None
     for ref in sorted(refs, key=lambda ref: ref.id != fixed):
-        try:
-            headers = [read_header(path) for path in ref.files]
-            settle_doubts([doubt for header in headers for doubt in header.doubts], accept)
-            return _site_within_aoi(headers[0].grid, scene_band_names(ref, headers), aoi)
-        except NothingToCompare as error:
-            outside = error
-        except (SceneError, DoubtError):
-            continue  # reported when the scenes are ingested
+        for tile in ref.tiles or (ref,):
+            try:
+                headers = scene_headers(tile)
+                settle_doubts([doubt for header in headers for doubt in header.doubts], accept)
+                names = scene_band_names(tile, headers)
+                _site_within_aoi(headers[0].grid, names, aoi)  # which refuses a tile beside the area
+                grid = _grid_of_all(headers[0].grid, ref, refs, aoi)
+                scaled = any(header.scales for header in headers)
+                return replace(_site_within_aoi(grid, names, aoi), scaled=scaled)
+            except NothingToCompare as error:
+                outside = error
+            except (SceneError, DoubtError):
+                continue  # reported when the scenes are ingested
     if outside is not None:
         raise NothingToCompare(f"the area of interest in {aoi} lies outside all {len(refs)} scenes.")
     return None
+
+
+def scene_headers(ref: SceneRef) -> list[Header]:
+    """Headers of a scene's files, with the nodata value, scale and offset of its source.
+
+    Raises
+    ------
+    SceneError
+        A file cannot be read.
+    """
+    headers = [header_of(open_source(path)) for path in ref.files]
+    linear = ref.linear or (None,) * len(headers)
+    found = []
+    for header, declared in zip(headers, linear, strict=True):
+        count = len(header.dtypes)
+        if declared is not None:
+            header = replace(header, scales=(declared[0],) * count, offsets=(declared[1],) * count)
+        if ref.nodata is not None and not header.has_mask:
+            header = replace(header, nodata=ref.nodata, nodatas=(ref.nodata,) * count)
+        found.append(header)
+    return found
+
+
+def _grid_of_all(grid: Grid, ref: SceneRef, refs: Sequence[SceneRef], aoi: Path | None) -> Grid:
+    """The site's grid extended over the tiles of its first pass, or over its area of interest."""
+    tiles = [tile for each in (refs if aoi is not None else [ref]) for tile in each.tiles or (each,)]
+    grids = []
+    for tile in tiles:
+        try:
+            grids.append(header_of(open_source(tile.files[0])).grid)
+        except SceneError:
+            continue  # reported when the scenes are ingested
+    if aoi is None:
+        grids = [other for other in grids if offset_between(grid, other) is not None] if ref.tiles else []
+    return covering_grid(grid, grids, aoi)
 
 
 def _site_within_aoi(grid: Grid, names: tuple[str, ...], aoi: Path | None) -> Site:

@@ -13,6 +13,7 @@ from rsdetect.monitoring.ingest import FAILED, USABLE
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal, SceneRow, StepRow
+from rsdetect.monitoring.passes import current_rows
 from rsdetect.monitoring.run import list_scenes
 
 DONE, WAITS = "done", "waits"
@@ -68,7 +69,7 @@ def job_status(job_file: Path) -> JobStatus:
             raise OutputError(f"{folder.out} contains results but no journal of a monitoring job.")
         return JobStatus(job.site, str(folder.out), None, tuple(waiting), {}, tuple(notes))
     with Journal(folder.journal, write=False) as journal:
-        rows = journal.scenes()
+        rows = current_rows(journal.scenes())
         steps = _latest_steps(journal.steps())
         last = journal.last_run()
         events = {str(status): 0 for status in Status}
@@ -76,6 +77,8 @@ def job_status(job_file: Path) -> JobStatus:
             events[str(event.status)] += 1
     if last is not None and last["ended"] is None:
         notes.append("the last run was interrupted, or is still running.")
+    if last is not None and (share := (last["content"] or {}).get("aoi_not_covered")):
+        notes.append(f"{share:.0%} of the area of interest is not covered by any scene.")
     known = [_scene_status(row, steps.get(row.id)) for row in rows if row.id not in job.scenes.exclude]
     fresh = [each for each in waiting if each.scene not in {row.id for row in rows}]
     scenes = sorted([*known, *fresh], key=lambda each: (each.date, each.scene))

@@ -14,10 +14,12 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
 from rsdetect.monitoring.baseline import Baselines
 from rsdetect.monitoring.comparison import Comparer, Step
+from rsdetect.monitoring.coverage import uncovered_share
 from rsdetect.monitoring.ingest import CLOUDED, FAILED, SET_ASIDE, USABLE, IngestedScene, ingest_scene
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.passes import current_rows
 from rsdetect.monitoring.recheck import Evidence, Rechecker, event_area
 from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.site import Site
@@ -38,6 +40,10 @@ class JobUpdate:
         self.failed: dict[str, str] = {}
         self.set_aside: dict[str, str] = {}
         self.waiting: list[str] = []
+        self.clouded: list[str] = []
+        self.notes: list[str] = []
+        self.ingested = 0
+        self.unreached: float | None = None
         self.history = History((), ())
 
     def fail_all(self, refs: Sequence[SceneRef]) -> None:
@@ -51,11 +57,17 @@ class JobUpdate:
             row = ingest_scene(ref, known.get(ref.id), site, self._job.scenes, self._folder.scenes)
             if row is not known.get(ref.id):
                 self._journal.put_scene(row)
+                self.ingested += 1
+                self.notes += [ref.note] if ref.note else []
             if row.state == FAILED:
                 self.failed[row.id] = row.reason
+            elif row.state == CLOUDED:
+                self.clouded.append(row.id)
             elif row.state == SET_ASIDE:
                 self.set_aside[row.id] = row.reason
         self._journal.set_listed(ref.id for ref in refs)
+        ground = [ring for row in self._journal.scenes() for ring in row.content.get("ground", ())]
+        self.unreached = uncovered_share(site.aoi_path, site.grid, ground)
 
     def track_events(self, site: Site) -> None:
         """Compare scenes that are not compared yet, and track events from the first date to the last."""
@@ -112,7 +124,8 @@ class JobUpdate:
 
     def _ingested_scenes(self) -> list[IngestedScene]:
         """Ingested scenes, usable or clouded, by date; includes those the source no longer lists."""
-        rows = [row for row in self._journal.scenes() if row.id not in self._job.scenes.exclude]
+        every = [row for row in self._journal.scenes() if row.id not in self._job.scenes.exclude]
+        rows = current_rows(every)
         return [IngestedScene.of(row) for row in rows if row.state in (USABLE, CLOUDED)]
 
     def _compare_scene(

@@ -19,8 +19,8 @@ from rsdetect.arraytypes import BoolArray
 from rsdetect.errors import InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.alignment import crs_name
+from rsdetect.scenes.aoi_layers import read_layer
 from rsdetect.scenes.handles import one_line
-from rsdetect.scenes.vectors import read_polygons
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame, GeoSeries
@@ -89,7 +89,7 @@ def read_aoi(given: AoiLike, grid: Grid) -> bytes:
         The polygons lie outside the grid.
     """
     area = settle_aoi(given)
-    geometry = _read_area(area, grid) if isinstance(area, Area) else _read_file(str(area))
+    geometry = _read_area(area, grid) if isinstance(area, Area) else read_layer(str(area))[0].geometry
     found = _on_grid(geometry, grid, str(area))
     if found.is_empty:
         raise InputError(f"{area} holds no polygon to take as the area of interest.")
@@ -100,15 +100,6 @@ def read_aoi(given: AoiLike, grid: Grid) -> bytes:
         where = area if isinstance(area, Area) else f"the area of interest in {area}"
         raise NothingToCompare(f"{where} lies outside what both scenes cover{taken}.")
     return bytes(shapely.to_wkb(found))
-
-
-def _read_file(path: str) -> Any:
-    import geopandas
-
-    frame = read_polygons(path)
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise InputError(f"{path} is a table without places; give polygons as the area of interest.")
-    return frame.geometry
 
 
 def _read_area(area: Area, grid: Grid) -> Any:

@@ -31,6 +31,17 @@ _WORDS = {
     "nir_08": "nir", "near infrared": "nir", "near_infrared": "nir", "nearinfrared": "nir",
     "swir_1": "swir1", "swir_2": "swir2", "swir_16": "swir1", "swir_22": "swir2",
 }  # fmt: skip
+_BGRN = ("blue", "green", "red", "nir")
+_EIGHT = ("coastal", "blue", "green", "yellow", "red", "rededge", "nir", "nir2")
+# The order of the bands in products whose files name none, by file name and number of bands.
+_ORDERS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+    (re.compile(r"^\d{8}_\d{6}_.*_(?:analyticms|analytic)(?![a-z])(?!.*8b)"), _BGRN),  # PlanetScope, SkySat
+    (re.compile(r"^\d{8}_\d{6}_.*_analyticms.*8b"), ("coastal", "blue", "green_i", *_EIGHT[2:7])),
+    (re.compile(r"^m_\d{7}_[ns][ew]_"), ("red", "green", "blue", "nir")),  # NAIP
+    (re.compile(r"^img_(?:phr|spot|pneo)\w*_(?:ms|pms)\w*_\d{15}_ort"), ("red", "green", "blue", "nir")),
+    (re.compile(r"^\d{2}[a-z]{3}\d{8}-[ms]\w\w\w"), _BGRN),  # WorldView-2 and -3, of four or eight bands
+    (re.compile(r"^\d{2}[a-z]{3}\d{8}-[ms]\w\w\w"), _EIGHT),
+)
 _COLOURS = ("red", "green", "blue", "nir", "swir1", "swir2")
 # The centre that is sought, and where the band may lie, in nm.
 _RANGES = {
@@ -65,6 +76,7 @@ def known_bands(
     (('red', '', 'nir'), ('red', 'green'))
     """
     found = [""] * len(names)
+    names = _with_order(names, path)
     for named in (names, _by_word(names), _by_code(names, path)):
         for place, name in enumerate(named):
             if name in _COLOURS and name not in found and not found[place]:
@@ -78,6 +90,21 @@ def known_bands(
         if colour not in found and free:
             found[min(free)[1]] = colour
     return tuple(found)
+
+
+def _with_order(names: Sequence[str], path: str) -> list[str]:
+    """Names of bands, with those of the product's order for bands without one."""
+    file = _file_of(path)
+    for product, order in _ORDERS:
+        if len(order) == len(names) and product.search(file):
+            given = [name or ordered for name, ordered in zip(names, order, strict=True)]
+            return given if len(set(given)) == len(given) else list(names)
+    return list(names)
+
+
+def _file_of(path: str) -> str:
+    """File name in a path or address, in lower case."""
+    return re.split(r"[\\/]", path.partition("?")[0])[-1].lower()
 
 
 def _by_word(names: Sequence[str]) -> list[str]:
@@ -116,7 +143,7 @@ def _by_code(names: Sequence[str], path: str) -> list[str]:
 
 def _table(codes: set[str], names: Sequence[str], path: str) -> dict[str, str]:
     """Known meaning of the band numbers; empty if several satellites are possible."""
-    file = re.split(r"[\\/]", path.partition("?")[0])[-1].lower()
+    file = _file_of(path)
     for sensor, table in _SENSORS:
         if codes and sensor.search(file):
             return table

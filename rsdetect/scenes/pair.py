@@ -19,6 +19,7 @@ from rsdetect.scenes.alignment import (
     window_of,
 )
 from rsdetect.scenes.aoi import AoiLike, crop_to_area, inside_aoi, read_aoi, settle_aoi, touches_window
+from rsdetect.scenes.aoi_layers import layer_notes
 from rsdetect.scenes.band_files import BandFiles, file_version
 from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands, parse_bands
 from rsdetect.scenes.dates import acquisition_date
@@ -177,6 +178,7 @@ def open_pair(
     aoi = None
     if options.aoi is not None:
         part, aoi = crop_to_area(read_aoi(options.aoi, grid), grid)
+        notes += layer_notes(options.aoi)
         grid = grid.crop(part)
         before_scene, after_scene = _moved(before_scene, part), _moved(after_scene, part)
     require_plausible(grid, first.path, second.path)

@@ -45,6 +45,30 @@ def test_days_of_the_week_are_those_that_cron_means(first, last, step, by_name):
 
 
 @pytest.mark.parametrize(
+    ("cron", "fires"),
+    [
+        ("30 2 * * *", ["24T02:30+02:00", "25T02:30+02:00", "26T02:30+01:00"]),
+        ("0 1,2,3 25 10 *", ["25T01:00+02:00", "25T02:00+02:00", "25T03:00+01:00"]),
+        ("0 * 25 10 *", ["25T00:00+02:00", "25T01:00+02:00", "25T02:00+02:00", "25T02:00+01:00"]),
+    ],
+)
+def test_a_scheduled_hour_that_comes_twice_runs_once(monkeypatch, cron, fires):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        trigger = Schedule(cron=cron).trigger()
+        moment, found = datetime(2026, 10, 23, 12, tzinfo=UTC), []
+        for _ in fires:
+            fired = trigger.get_next_fire_time(None, moment)
+            found.append(fired.isoformat(timespec="minutes").removeprefix("2026-10-"))
+            moment = fired.astimezone(UTC) + timedelta(seconds=1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found == fires
+
+
+@pytest.mark.parametrize(
     ("field", "days"), [("7", "sun"), ("*", "*"), ("*/2", "sun,tue,thu,sat"), ("1,MON", "mon"), ("3", "wed")]
 )
 def test_other_ways_to_write_days(field, days):

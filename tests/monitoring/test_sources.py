@@ -393,7 +393,7 @@ def test_what_is_not_a_catalogue_is_described(static, tmp_path):
     with pytest.raises(InputError, match=r"no\.json cannot be read as a STAC catalogue: No such file"):
         in_catalogue(tmp_path / "no.json", None)
     (tmp_path / "points.csv").write_text("a\n1\n")
-    with pytest.raises(InputError, match="has no CRS"):
+    with pytest.raises(InputError, match="is a table without places"):
         in_catalogue(static / "catalog.json", tmp_path / "points.csv")
 
 

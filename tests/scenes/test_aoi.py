@@ -220,3 +220,34 @@ def test_polygons_inside_a_collection_count(tmp_path):
         tmp_path / "aoi.geojson", *geopandas.GeoSeries([collection], crs=UTM).to_crs(4326), crs=4326
     )
     assert covered(path).sum() == pytest.approx(TRIANGLE.area, rel=0.02)
+
+
+@pytest.fixture
+def layers(tmp_path):
+    """A GeoPackage with points, then two layers of polygons; and a scene of 12 x 15 pixels under them."""
+    path = tmp_path / "sites.gpkg"
+    left, top = 500000, 5300000
+    shapes = {
+        "pins": shapely.Point(left + 20, top - 20),
+        "west": shapely.box(left, top - 120, left + 50, top),
+        "east": shapely.box(left + 100, top - 120, left + 150, top),
+    }
+    for name, shape in shapes.items():
+        geopandas.GeoDataFrame(geometry=[shape], crs=UTM).to_file(path, layer=name)
+    return path, write_scene(tmp_path / "a.tif", random_scene(0, 3, 12, 15))
+
+
+@pytest.mark.parametrize(("layer", "first_column"), [("", 0), (":west", 0), (":east", 10)])
+def test_the_layer_of_an_area_of_interest_is_named_or_reported(layers, layer, first_column):
+    path, scene = layers
+    pair = open_pair(scene, scene, PairOptions(aoi=f"{path}{layer}"))
+    inside = inside_aoi(pair.aoi, pair.grid.window).any(axis=0)
+    assert pair.grid.bounds[0] + 10 * int(np.flatnonzero(inside)[0]) == 500000 + 10 * first_column
+    noted = [note for note in pair.notes if "layer 'west'" in note and "pins, west, east" in note]
+    assert bool(noted) == (not layer)
+
+
+def test_a_layer_that_does_not_exist_is_refused_by_name(layers):
+    path, scene = layers
+    with pytest.raises(InputError, match=r"has no layer 'north'; it has pins, west, east"):
+        open_pair(scene, scene, PairOptions(aoi=f"{path}:north"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from pathlib import Path
 from rsdetect.errors import InputError
 from rsdetect.monitoring.job import FolderSource
 from rsdetect.monitoring.scene_refs import SceneRef
-from rsdetect.monitoring.sources.pattern import NamePattern
+from rsdetect.monitoring.sources.pattern import NameMatch, NamePattern
 from rsdetect.paths import from_folder
+
+# Sentinel-2 has the resolution in the names of its files and folders: _10m, R20m.
+_RESOLUTION = re.compile(r"(?<![A-Za-z0-9])R?(\d{2})m(?![A-Za-z0-9])")
 
 _log = logging.getLogger(__name__)
 
@@ -52,18 +56,25 @@ class FolderOfScenes:
         InputError
             The folder does not exist, or no file in it matches the pattern.
         """
-        files: dict[tuple[datetime, str], dict[str | None, str]] = defaultdict(dict)
+        files: dict[tuple[datetime, str], dict[str | None, NameMatch]] = defaultdict(dict)
+        names: dict[NameMatch, str] = {}
         masks: dict[datetime, list[str]] = defaultdict(list)
         for name in self._file_names():
             if self.mask_pattern is not None and (mask := self.mask_pattern.match(name)):
                 masks[mask.taken].append(name)
             elif found := self.pattern.match(name):
-                files[found.taken, found.rest][found.band] = name
+                names[found] = name
+                bands = files[found.taken, _RESOLUTION.sub("*m", found.rest)]
+                # A band at several resolutions is taken at the finest.
+                bands[found.band] = min(bands.get(found.band, found), found, key=_resolution)
         if not files:
             raise InputError(f"no file in {self.folder} matches {self.pattern.text}.")
-        scenes = (
-            self._scene_of_files(taken, rest, found, masks) for (taken, rest), found in sorted(files.items())
-        )
+        scenes = []
+        for (taken, rest), listed in sorted(files.items()):
+            rests = {match.rest for match in listed.values()}
+            own = rests.pop() if len(rests) == 1 else rest
+            paths = {band: names[match] for band, match in listed.items()}
+            scenes.append(self._scene_of_files(taken, own, paths, masks))
         return [scene for scene in scenes if scene is not None]
 
     def _file_names(self) -> Iterator[str]:
@@ -73,9 +84,18 @@ class FolderOfScenes:
         patterns = [self.pattern] + ([self.mask_pattern] if self.mask_pattern else [])
         deep = any(pattern.has_folders for pattern in patterns)
         for place, folders, names in os.walk(self.folder, followlinks=True):
+            products = [name for name in folders if self._is_product(Path(place) / name)]
+            for name in sorted(products):
+                yield (Path(place) / name).relative_to(self.folder).as_posix()
+            folders[:] = [name for name in folders if name not in products]
             folders[:] = sorted(name for name in folders if deep and not name.startswith("."))
             for name in sorted(names):
                 yield (Path(place) / name).relative_to(self.folder).as_posix()
+
+    def _is_product(self, folder: Path) -> bool:
+        """True for a product delivered as a folder (`.SAFE`, Landsat) that the pattern matches."""
+        name = folder.relative_to(self.folder).as_posix()
+        return not self.pattern.has_band and self.pattern.match(name) is not None
 
     def _scene_of_files(
         self,
@@ -110,3 +130,9 @@ class FolderOfScenes:
             mask=mask,
             source=str(self.folder / rest),
         )
+
+
+def _resolution(match: NameMatch) -> tuple[int, str]:
+    """Sorts files of a folder by the resolution in their names, the finest first."""
+    found = _RESOLUTION.search(match.rest)
+    return (0 if found is None else int(found[1]), match.rest)

@@ -18,9 +18,10 @@ from rsdetect.monitoring.job import StacSource
 from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.sources.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
+from rsdetect.scenes.aoi_layers import read_layer
 from rsdetect.scenes.quality import mask_meaning
+from rsdetect.scenes.radiometry import linear_of_asset
 from rsdetect.scenes.stac_item import declared_nodata
-from rsdetect.scenes.vectors import read_polygons
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +116,14 @@ class StacScenes:
             mask_bits=meaning.bits,
             nodata=_asset_nodata(item, self.section.assets),
             source=str(item.get_self_href() or f"{self.url}#{item.id}"),
+            linear=tuple(
+                linear_of_asset(item.properties, str(item.id), item.assets[key])
+                for key in self.section.assets
+            ),
+            sensor=_item_sensor(item),
+            tile=_item_tile(item),
+            processed=_item_processed(item),
+            bounds=_item_bounds(item),
         )
 
     def _filter_text(self) -> str:
@@ -134,6 +143,43 @@ def _item_datetime(item: Any) -> datetime | None:
     if found is None:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _item_sensor(item: Any) -> str:
+    """Platform of a STAC item, else its constellation or collection."""
+    told = item.properties
+    return str(told.get("platform") or told.get("constellation") or item.collection_id or "")
+
+
+def _item_bounds(item: Any) -> tuple[float, float, float, float] | None:
+    """West, south, east and north of a STAC item in degrees; None where unknown."""
+    if not item.bbox or len(item.bbox) not in (4, 6):
+        return None
+    half = len(item.bbox) // 2  # with heights there are six
+    west, south, east, north = (float(item.bbox[i]) for i in (0, 1, half, half + 1))
+    return west, south, east, north
+
+
+def _item_tile(item: Any) -> str:
+    """Name of a STAC item's tile, or its path and row; "" where unknown."""
+    told = item.properties
+    grid = told.get("grid:code") or told.get("s2:mgrs_tile")
+    if grid:
+        return str(grid)
+    if told.get("mgrs:grid_square"):
+        return "".join(
+            str(told.get(f"mgrs:{key}", "")) for key in ("utm_zone", "latitude_band", "grid_square")
+        )
+    path, row = told.get("landsat:wrs_path"), told.get("landsat:wrs_row")
+    return f"{path}/{row}" if path and row else ""
+
+
+def _item_processed(item: Any) -> str:
+    """Processing of a STAC item as text that sorts by age: baseline, then the time of processing."""
+    told = item.properties
+    baseline = told.get("s2:processing_baseline") or told.get("processing:version") or ""
+    made = (told.get(key) for key in ("s2:generation_time", "processing:datetime", "updated", "created"))
+    return f"{baseline} {next((str(time) for time in made if time), '')}".strip()
 
 
 def _asset_nodata(item: Any, keys: Sequence[str]) -> float | None:
@@ -173,7 +219,7 @@ def _asset_common_names(asset: Any) -> list[str]:
 
 def _aoi_in_degrees(path: Path) -> Any:
     """Read the area of interest for a STAC search, in longitude and latitude."""
-    frame = read_polygons(str(path))
+    frame, _ = read_layer(str(path))
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
         raise InputError(f"{path} has no CRS, but a catalogue is searched in longitude and latitude.")
     return shapely.union_all(shapely.make_valid(frame.to_crs("EPSG:4326").geometry.to_numpy()))
