@@ -20,7 +20,7 @@ _Blocks = Annotated[int, Field(ge=0, le=16)]
 
 
 class _CardPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Architecture(_CardPart):
@@ -61,15 +61,15 @@ class Scaling(_CardPart):
 
     centre: Literal["median"] = "median"  # per date and band, over pixels valid on both dates
     scale: Literal["(p98-p2)/4.1"] = "(p98-p2)/4.1"  # likewise
-    clip: Annotated[float, Field(gt=0)] = 6.0  # values are clipped to +-clip
+    clip: Annotated[float, Field(gt=0, le=1e3)] = 6.0  # values are clipped to +-clip
     invalid: Literal[0] = 0  # value after scaling of pixels that are not valid on both dates
 
 
 class Calibration(_CardPart):
     """Calibration of logits to probabilities: sigmoid((logit + offset) / temperature)."""
 
-    temperature: Annotated[float, Field(gt=0)]
-    offset: float
+    temperature: Annotated[float, Field(ge=1e-3, le=1e3)]
+    offset: Annotated[float, Field(ge=-1e3, le=1e3)]
     change_share: Annotated[float, Field(gt=0, lt=1)]  # share of changed pixels that it was fitted for
 
     def probability(self, logit: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -128,6 +128,21 @@ class Card(_CardPart):
     scores: dict[str, dict[str, float]]  # data set -> figure -> value
     known_failures: tuple[str, ...]
     licence: str
+
+    @model_validator(mode="after")
+    def _require_match_with_architecture(self) -> Self:
+        """A wrong receptive field or stride would show as seams between tiles, and nowhere else."""
+        layout = self.architecture.layout
+        for name, given, true in (
+            ("reach_px", self.reach_px, layout.reach()),
+            ("stride_px", self.stride_px, self.architecture.stride_px),
+            ("number of bands", len(self.bands), self.architecture.bands),
+        ):
+            if given != true:
+                raise ValueError(f"its {name} is {given}, and that of its architecture {true}")
+        if self.required > len(self.bands):
+            raise ValueError(f"it requires {self.required} of {len(self.bands)} bands")
+        return self
 
     @property
     def required(self) -> int:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # reading a card does not import torch
 SUFFIX = ".safetensors"
 _SHIPPED = Path(__file__).parent.parent / "models"
 _CARD_KEY = "card"
+_LARGEST_WEIGHT = 1e6  # of models in use it is below 1e3
+_MOST_HEADER_BYTES, _MOST_CARD_CHARACTERS = 2**22, 2**18
 _TYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "I64": "int64"}
 
 
@@ -74,6 +76,7 @@ def read_card(model: str | os.PathLike[str]) -> Card:
         The file is missing, unreadable, not safetensors, or has no card of a known version.
     """
     path = find_model(model)
+    _require_small_header(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -81,6 +84,8 @@ def read_card(model: str | os.PathLike[str]) -> Card:
         raise ModelError(f"{path} is not a readable safetensors file: {error}.") from error
     if _CARD_KEY not in metadata:
         raise ModelError(f"{path} carries no model card, so rsdetect cannot know how to use its weights.")
+    if len(metadata[_CARD_KEY]) > _MOST_CARD_CHARACTERS:
+        raise ModelError(f"The model card in {path} is too long: {len(metadata[_CARD_KEY]):,} characters.")
     try:
         return Card.model_validate_json(metadata[_CARD_KEY])
     except pydantic.ValidationError as error:
@@ -89,6 +94,17 @@ def read_card(model: str | os.PathLike[str]) -> Card:
         raise ModelError(
             f"The model card in {path} does not fit this version of rsdetect ({where}: {first['msg']})."
         ) from error
+
+
+def _require_small_header(path: Path) -> None:
+    """Refuse a file whose header would take more memory than any model's."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+    if length > _MOST_HEADER_BYTES:
+        raise ModelError(f"{path} is not a readable safetensors file: its header is {length:,} bytes long.")
 
 
 def load_weights(model: str | os.PathLike[str]) -> tuple[Weights, Card]:
@@ -111,6 +127,10 @@ def load_weights(model: str | os.PathLike[str]) -> tuple[Weights, Card]:
     for key, values in tensors.items():
         if not np.isfinite(values).all():
             raise ModelError(f"In {path} the tensor '{key}' holds values that are not finite.")
+        if np.abs(values).max(initial=0) > _LARGEST_WEIGHT and not key.endswith("num_batches_tracked"):
+            raise ModelError(f"In {path} the tensor '{key}' holds values beyond {_LARGEST_WEIGHT:g}.")
+        if key.endswith("running_var") and values.min(initial=0) < 0:
+            raise ModelError(f"In {path} the tensor '{key}' holds a variance below 0.")
     return Weights(layout, tensors), card
 
 

@@ -59,6 +59,33 @@ class Layout:
             yield Convolution(f"merge{level}.smooth", f"merge.{i}.smooth", (fine, fine, 3, 3))
         yield Convolution("head", "head", (4, first, 3, 3))
 
+    def reach(self) -> int:
+        """Radius of the layout's receptive field in pixels: from an output pixel to its farthest input.
+
+        It follows an output pixel through the network to the interval of rows that it depends on, for each
+        phase of the stride. `nets.receptive_field` measures the same by gradients.
+        """
+        return max(
+            max(pixel - rows[0], rows[1] - pixel)
+            for pixel in range(1 << len(self.widths))
+            for rows in self._inputs_of(pixel)
+        )
+
+    def _inputs_of(self, pixel: int) -> Iterator[tuple[int, int]]:
+        low, high = pixel // 2 - 1, pixel // 2 + 1  # the head, at half resolution
+        deepest = len(self.widths)
+        for level in range(1, deepest):
+            low, high = low - 1, high + 1  # merge: smooth
+            yield self._inputs_of_level(level, low, high)
+            low, high = low // 2, high // 2  # nearest upsampling
+        yield self._inputs_of_level(deepest, low - 2, high + 2)  # context, evidence
+
+    def _inputs_of_level(self, level: int, low: int, high: int) -> tuple[int, int]:
+        for deeper in range(level, 1, -1):
+            wider = 2 * self.blocks[deeper - 2]
+            low, high = 2 * (low - wider), 2 * (high + wider) + 1
+        return 2 * (low - 1) - 1, 2 * (high + 1) + 2  # at_half, stem
+
     def tensors(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and dtype of every tensor of a model file with this layout."""
         found: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
