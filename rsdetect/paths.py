@@ -7,7 +7,7 @@ text only, so that a list has the same meaning on every system.
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
 _VIRTUAL = {
@@ -22,6 +22,11 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]+:")
 
 
+_HERE = PurePath()
+# `NETCDF:"a.nc":band`: a driver in capitals, the file, perhaps in quotes, and what is taken of it.
+_DRIVER = re.compile(r'(?P<driver>[A-Z][A-Z0-9_]+:)(?P<quote>"?)(?P<file>[^"]+?)(?P=quote)(?P<rest>:[^:"]*)?')
+
+
 def from_folder(text: str, folder: PurePath) -> str:
     r"""Resolve a path given in a file in `folder`, for GDAL.
 
@@ -33,9 +38,41 @@ def from_folder(text: str, folder: PurePath) -> str:
     >>> from_folder("C:/a.tif", PurePath("/lists")), from_folder(r"\\server\share\a.tif", PurePath("/lists"))
     ('C:/a.tif', '\\\\server\\share\\a.tif')
     """
+    if not text.startswith("/") and _exists(folder / text):  # a time with colons in its name, say
+        return str(folder / text)
+    if (found := _DRIVER.fullmatch(text)) and _exists(folder / found["file"]):
+        quote = found["quote"]
+        return f"{found['driver']}{quote}{folder / found['file']}{quote}{found['rest'] or ''}"
     if text.startswith(("/", "\\\\")) or _DRIVE.match(text) or _PREFIX.match(text):
         return text
     return str(folder / text)
+
+
+def split_paths(text: str, folder: PurePath = _HERE) -> tuple[str, ...]:
+    """Paths separated by a comma; a text that names a file is one path, whatever commas it holds.
+
+    Parameters
+    ----------
+    folder
+        From where relative paths count.
+
+    >>> split_paths("a.tif,b.tif"), split_paths("a.tif"), split_paths(",b.tif")
+    (('a.tif', 'b.tif'), ('a.tif',), ('', 'b.tif'))
+    """
+    if _exists(folder / text):
+        return (text,)
+    for place in (found.start() for found in re.finditer(",", text)):
+        parts = text[:place], text[place + 1 :]
+        if all(not part.strip() or _exists(folder / part.strip()) for part in parts):
+            return parts
+    return tuple(text.split(","))
+
+
+def _exists(path: PurePath) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a text too long for a path, or with a zero byte in it
+        return False
 
 
 def as_gdal_path(address: str) -> str:
@@ -64,6 +101,8 @@ def split_path(text: str) -> tuple[str, str | None]:
     >>> split_path(r"C:\pairs"), split_path("C:/pairs:1,2,3")
     (('C:\\pairs', None), ('C:/pairs', '1,2,3'))
     """
+    if _exists(Path(text)):
+        return text, None
     drive = 2 if _DRIVE.match(text) else 0
     path, colon, rest = text[drive:].rpartition(":")
     return (text[:drive] + path, rest) if colon else (text, None)

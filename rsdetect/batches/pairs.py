@@ -2,9 +2,9 @@
 
 Columns: `name` (the pair's folder), `before`, `after`, and any option of `rsdetect detect` on what is
 compared and how, under its own name and with the values of the command line (`mask`, `mask_values`,
-`mask_bits`, `nodata`, `bands`, `dates`, `aoi`, `align`, `resampling`, `accept`, `detector`, `model`,
-`threshold`, `min_area`, `simplify`). An empty cell keeps the batch's option. Relative paths start at the
-list's folder.
+`mask_bits`, `mask_kind`, `nodata`, `bands`, `dates`, `aoi`, `align`, `resampling`, `accept`, `detector`,
+`model`, `threshold`, `min_area`, `simplify`). An empty cell keeps the batch's option. Relative paths start at
+the list's folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rsdetect.detectors.own_file import full_name
 from rsdetect.errors import InputError
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.jobs.parse import parse_integers, parse_nodata_list, parse_threshold
-from rsdetect.paths import from_folder
+from rsdetect.paths import from_folder, split_paths
 from rsdetect.reading import read_text
 from rsdetect.scenes.bands import parse_bands
 from rsdetect.scenes.dates import parse_dates
@@ -128,7 +128,7 @@ def _pair_of_row(line: str, cells: dict[str, str], folder: Path, options: Detect
             except ValueError:
                 raise InputError(f"{line}: {cell!r} is not a valid {column}.") from None
     if not options.pair.masks:  # the batch's mask options apply to pairs with a mask
-        options = replace(options, pair=replace(options.pair, mask_values=(), mask_bits=()))
+        options = replace(options, pair=replace(options.pair, mask_values=(), mask_bits=(), mask_kind=()))
     return BatchPair(name, from_folder(cells["before"], folder), from_folder(cells["after"], folder), options)
 
 
@@ -144,10 +144,11 @@ _OPTION_COLUMNS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "mask": (
         "pair",
         "masks",
-        lambda text, folder: tuple(from_folder(part.strip(), folder) for part in text.split(",")),
+        lambda text, folder: tuple(from_folder(part.strip(), folder) for part in split_paths(text, folder)),
     ),
     "mask_values": ("pair", "mask_values", lambda text, _: parse_integers("mask_values", text)),
     "mask_bits": ("pair", "mask_bits", lambda text, _: parse_integers("mask_bits", text)),
+    "mask_kind": ("pair", "mask_kind", lambda text, _: tuple(part.strip() for part in text.split(","))),
     "nodata": ("pair", "nodata", lambda text, _: parse_nodata_list(text)),
     "bands": ("pair", "bands", lambda text, _: parse_bands(text)),
     "dates": ("pair", "dates", lambda text, _: parse_dates(text)),

@@ -56,7 +56,7 @@ def _empty(scene: Scene, windows: list[Window], whole: Window) -> BoolArray:
     """Mask (bands,) of empty bands, without any valid pixel."""
     if not scene.validity.in_one and "float" not in scene.dtype:
         return np.zeros(len(scene.bands), dtype=bool)
-    scene = replace(scene, mask=None)
+    scene = replace(scene, mask=None, scales=(), offsets=())
     if any(read_scene(scene, window)[1].any() for window in windows):
         return np.zeros(len(scene.bands), dtype=bool)
     alone = [_alone(scene, band) for band in scene.bands]
@@ -77,11 +77,22 @@ def _of_bands(rule: Validity, bands: set[int]) -> Validity:
 def _with_bands(pair: Pair, kept: BoolArray) -> Pair:
     def thin(scene: Scene) -> Scene:
         bands = tuple(band for band, keep in zip(scene.bands, kept, strict=True) if keep)
-        return replace(scene, bands=bands, validity=_of_bands(scene.validity, set(bands)))
+        return replace(
+            scene,
+            bands=bands,
+            validity=_of_bands(scene.validity, set(bands)),
+            scales=_kept(scene.scales, kept),
+            offsets=_kept(scene.offsets, kept),
+        )
 
     names = tuple(name for name, keep in zip(pair.bands, kept, strict=True) if keep)
     slots = tuple(slot for slot, keep in zip(pair.slots, kept, strict=True) if keep) if pair.slots else ()
     return replace(pair, before=thin(pair.before), after=thin(pair.after), bands=names, slots=slots)
+
+
+def _kept(numbers: tuple[float, ...], kept: BoolArray) -> tuple[float, ...]:
+    """Numbers of the bands that are not empty; () where no band has one."""
+    return tuple(number for number, keep in zip(numbers, kept, strict=False) if keep)
 
 
 def _spread(window: Window) -> list[Window]:

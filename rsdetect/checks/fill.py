@@ -7,6 +7,7 @@ the rest of the scene looks like an image.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -55,20 +56,28 @@ def without_fill(scene: Scene, fill: float) -> Scene:
 
 
 def _fill_of(scene: Scene, pair: Pair) -> float | None:
-    if scene.validity.masked or scene.validity.origin != "file":
+    """Undeclared fill of one scene of a pair; None for a scene that declares nodata or carries a mask."""
+    if scene.validity.is_known or scene.nodata is not None:
         return None
-    if scene.files is not None and scene.validity.values:  # a product that declares its fill
-        return None
-    window = pair.grid.window
-    if pair.aoi is not None:
-        left, top, right, bottom = np.asarray(shapely.from_wkb(pair.aoi).bounds)
-        row, col = int(np.floor(top)), int(np.floor(left))
-        window = Window(row, col, int(np.ceil(bottom)) - row, int(np.ceil(right)) - col).intersection(window)
+    whole = pair.grid.window
+    asked = whole if pair.aoi is None else _around(pair.aoi).intersection(whole)
+    windows = [asked] if asked == whole else [asked, whole]
     if scene.warp:  # which blends fill with ground
         own = read_header(scene.files or scene.path).grid
-        window = window_of(pair.grid.crop(window), own)
+        windows = [window_of(pair.grid.crop(window), own) for window in windows]
         scene = replace(scene, warp=None, grid=own, offset=(0, 0))
-    return probable_fill(replace(scene, mask=None), window)
+    scene = replace(scene, mask=None, scales=(), offsets=())  # nodata rules hold for stored values
+    # What crosses the border of an area of interest may be a cloud; fill reaches the border of the scene.
+    found = {probable_fill(scene, windows[0])}
+    if len(windows) > 1 and found != {None}:
+        found.add(probable_fill(scene, windows[1]))
+    return found.pop() if len(found) == 1 else None
+
+
+def _around(aoi: bytes) -> Window:
+    left, top, right, bottom = (float(edge) for edge in shapely.from_wkb(aoi).bounds)
+    row, col = math.floor(top), math.floor(left)
+    return Window(row, col, math.ceil(bottom) - row, math.ceil(right) - col)
 
 
 def probable_fill(scene: Scene, window: Window) -> float | None:

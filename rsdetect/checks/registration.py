@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.grid import Grid, Window
+from rsdetect.regions.areas import distance_m
 from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.tiles import Tile, TileWindow
 
@@ -141,15 +142,6 @@ def _texture(scene: Float32Array, tile: Tile) -> NDArray[np.float64] | None:
 
 
 def _shift_in_metres(grid: Grid, cols: float, rows: float) -> float | None:
-    if grid.crs is None:
-        return None
-    from pyproj import CRS, Geod
-
-    middle = (grid.width / 2, grid.height / 2)
-    x0, y0 = grid.transform @ middle
-    x1, y1 = grid.transform @ (middle[0] + cols, middle[1] + rows)
-    crs = CRS.from_wkt(grid.crs)
-    if crs.is_geographic:
-        geod = crs.get_geod() or Geod(ellps="WGS84")
-        return float(geod.inv(x0, y0, x1, y1)[2])
-    return float(np.hypot(x1 - x0, y1 - y0)) * crs.axis_info[0].unit_conversion_factor
+    """Length of a shift on the ground; None without a CRS."""
+    col, row = grid.width / 2, grid.height / 2
+    return distance_m(grid.crs, grid.transform @ (col, row), grid.transform @ (col + cols, row + rows))

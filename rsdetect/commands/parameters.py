@@ -27,6 +27,14 @@ Mask = Annotated[
 ]
 MaskValues = Annotated[str | None, typer.Option(help="Mask values that hide the ground, e.g. 3,8,9,10.")]
 MaskBits = Annotated[str | None, typer.Option(help="Mask bits that hide the ground, 0 = lowest, e.g. 3,4.")]
+MaskKindOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND[,KIND]",
+        help="Encoding of the mask: auto (by its name), plain (all but 0), sentinel2-scl, landsat-qa, fmask, "
+        "hls-fmask, udm2, oa-fmask, cloud-probability, maja-clm, force-qai, s2cloudless, modis-state.",
+    ),
+]
 NodataOption = Annotated[
     str | None,
     typer.Option(

@@ -300,6 +300,5 @@ def pixel_size_m(grid: Grid) -> float | None:
     """Edge of a square as large as the pixel in the middle of a grid, in metres; None without a CRS."""
     if grid.crs is None:
         return None
-    _, middle = grid.transform @ (grid.width / 2, grid.height / 2)
-    east, north = metres_per_unit(grid.crs, middle)
+    east, north = metres_per_unit(grid.crs, *(grid.transform @ (grid.width / 2, grid.height / 2)))
     return float(np.sqrt(grid.pixel_area * east * north))

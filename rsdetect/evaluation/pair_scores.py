@@ -147,8 +147,7 @@ def _pair_pixel_area_m2(pair: Pair) -> float:
     grid = pair.grid
     if grid.crs is None:
         return float("nan")
-    _, middle = grid.transform @ (grid.width / 2, grid.height / 2)
-    east, north = metres_per_unit(grid.crs, middle)
+    east, north = metres_per_unit(grid.crs, *(grid.transform @ (grid.width / 2, grid.height / 2)))
     return grid.pixel_area * east * north
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rsdetect.errors import InputError
+from rsdetect.paths import split_paths
 from rsdetect.validation import as_items
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class PairTexts(TypedDict, total=False):
     mask: str | None
     mask_values: str | None
     mask_bits: str | None
+    mask_kind: str | None
     nodata: str | None
     aoi: str | None
     align: bool
@@ -84,12 +86,13 @@ def parse_pair_options(**given: Unpack[PairTexts]) -> Any:
     from rsdetect.scenes.dates import parse_dates
     from rsdetect.scenes.pair import PairOptions
 
-    mask = given.get("mask")
+    mask, kinds = given.get("mask"), given.get("mask_kind")
     return PairOptions(
         bands=parse_bands(given.get("bands")),
-        masks=tuple(mask.split(",")) if mask else (),
+        masks=split_paths(mask) if mask else (),
         mask_values=parse_integers("`mask_values`", given.get("mask_values")),
         mask_bits=parse_integers("`mask_bits`", given.get("mask_bits")),
+        mask_kind=tuple(part.strip() for part in kinds.split(",")) if kinds else (),
         nodata=parse_nodata_list(given.get("nodata")),
         aoi=given.get("aoi"),
         align=given.get("align", False),

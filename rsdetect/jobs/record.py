@@ -223,6 +223,7 @@ def _describe_mask(mask: MaskFile | None) -> dict[str, Any] | None:
         "modified_ns": modified_ns,
         "values": list(mask.values),
         "bits": list(mask.bits),
+        "kind": mask.kind,
     }
 
 

@@ -83,6 +83,7 @@ class Comparer:
                 masks=(baseline.mask or "", scene.mask or "") if masked else (),
                 mask_values=scenes.mask_values if masked else (),
                 mask_bits=scenes.mask_bits if masked else (),
+                mask_kind=(scenes.mask_kind,) if masked else (),
                 nodata=(scenes.nodata,),
                 aoi=self._site.aoi_path,
                 accept=scenes.accept,

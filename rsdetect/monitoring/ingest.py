@@ -27,10 +27,12 @@ from rsdetect.monitoring.journal import SceneRow
 from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.site import Site, scene_band_names, scene_headers
+from rsdetect.paths import file_name
 from rsdetect.scenes.alignment import describe_mismatch, offset_between, same_crs
 from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.header import Header, read_header
+from rsdetect.scenes.quality import settled_kind
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.validity import Nodata
 from rsdetect.secrets import without_signatures
@@ -184,7 +186,7 @@ def _without_fill(scene: Scene, site: Site) -> Scene:
     """Ingested scene without undeclared fill along its border, which a median would take for ground."""
     if scene.warp or scene.validity.is_known:
         return scene
-    fill = probable_fill(replace(scene, mask=None), site.grid.window)
+    fill = probable_fill(replace(scene, mask=None, scales=(), offsets=()), site.grid.window)
     return scene if fill is None else without_fill(scene, fill)
 
 
@@ -280,7 +282,7 @@ def open_ingested(scene: IngestedScene, site: Site, options: ScenesSection) -> S
     header = read_header(scene.path)
     mask = None
     if scene.mask is not None:
-        mask = MaskFile(scene.mask, file_version(scene.mask), options.mask_values, options.mask_bits)
+        mask = _mask_of_job(scene.mask, options)
     return _ingest_view(header, header.usable, site.grid, None, mask, options.nodata)
 
 
@@ -297,17 +299,24 @@ def _ingest_mask(ref: SceneRef, headers: list[Header], options: ScenesSection) -
             return None
         path, meaning = files.mask
         return MaskFile(path, file_version(path), meaning.values, meaning.bits)
-    values, bits = ref.mask_values, ref.mask_bits
-    if not values and not bits:
-        values, bits = options.mask_values, options.mask_bits
-    return MaskFile(ref.mask, file_version(ref.mask), values, bits)
+    if ref.mask_kind != "plain":
+        return MaskFile(ref.mask, file_version(ref.mask), kind=ref.mask_kind)
+    if ref.mask_values or ref.mask_bits:
+        return MaskFile(ref.mask, file_version(ref.mask), ref.mask_values, ref.mask_bits)
+    return _mask_of_job(ref.mask, options)
+
+
+def _mask_of_job(path: str, options: ScenesSection) -> MaskFile:
+    """Mask file with the values, bits or kind of the job."""
+    if options.mask_values or options.mask_bits:
+        return MaskFile(path, file_version(path), options.mask_values, options.mask_bits)
+    return MaskFile(path, file_version(path), kind=settled_kind(options.mask_kind, file_name(path)))
 
 
 def _needs_ingest_copy(ref: SceneRef, options: ScenesSection, tile: _IngestTile) -> bool:
     """True if a scene cannot be compared in place and must be copied."""
-    own_mask = bool(ref.mask_values or ref.mask_bits) and (ref.mask_values, ref.mask_bits) != (
-        options.mask_values,
-        options.mask_bits,
+    own_mask = ref.mask is not None and _ingest_mask(ref, tile.headers, options) != _mask_of_job(
+        ref.mask, options
     )
     elsewhere = any(file_version(path) is None for path in (*ref.files, *([ref.mask] if ref.mask else ())))
     header = tile.headers[0]
@@ -326,7 +335,7 @@ def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> st
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude"})
     parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
-    return hash_json([*parts, site.aoi_hash, ref.nodata, ref.linear, ref.problem, _READING])
+    return hash_json([*parts, site.aoi_hash, ref.nodata, ref.linear, ref.problem, ref.mask_kind, _READING])
 
 
 def _band_list(names: tuple[str, ...]) -> str:

@@ -10,8 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from rsdetect.errors import InputError
 from rsdetect.memory import parse_memory
-
-MaskKind = Literal["auto", "plain", "sentinel2-scl", "landsat-qa"]
+from rsdetect.scenes.quality import MaskKind
 
 
 class Section(BaseModel):
@@ -56,7 +55,7 @@ class StacSource(Section):
     mask_asset: str | None = Field(default=None, description="Key of the asset with the quality mask.")
     mask_kind: MaskKind = Field(
         default="auto",
-        description="Encoding of the mask; auto: by its key (scl, qa_pixel); plain: as in scenes.",
+        description="Encoding of the mask; auto: by its key (scl, qa_pixel, ...); plain: as in scenes.",
     )
     max_cloud: float | None = Field(
         default=None, ge=0, le=100, description="Maximum cloud cover of a scene in percent."
@@ -240,6 +239,9 @@ class ScenesSection(Section):
     )
     mask_values: tuple[int, ...] = Field(default=(), description="Mask values of unusable pixels.")
     mask_bits: tuple[int, ...] = Field(default=(), description="Mask bits of unusable pixels, 0 = lowest.")
+    mask_kind: MaskKind = Field(
+        default="auto", description="Encoding of the masks; auto: by their names; plain: all but 0 hides."
+    )
     nodata: float | Literal["auto", "none"] = Field(
         default="auto",
         description="Nodata value; auto: as declared by files and catalogue; none: all pixels are data.",

@@ -1,13 +1,20 @@
 """Areas and perimeters of polygons on the ground, in square metres and metres, in any CRS.
 
-In a projected CRS they are planar, times the unit (e.g. feet). In a geographic CRS they are computed on its
-ellipsoid, with edges as in the pixel grid: straight in longitude and latitude. Edges along a parallel are
-*not* great circles, which would bulge out of their row of pixels (by 2 m on an edge of 10 km at 50 degrees);
-areas of adjacent regions add up to the area of their union.
+A projection stretches: square metres of Web Mercator at 52 degrees north are 2.64 times those of the ground.
+In a projected CRS a polygon is therefore measured by the scale of the projection at its centroid, computed
+from the ellipsoid of the CRS. The error of an area is below 1e-6 for polygons of up to 10 km and below 1e-4
+up to 100 km, that of a perimeter below 1e-4 a kilometre; larger polygons are transformed to longitude and
+latitude.
+
+In a geographic CRS polygons lie on its ellipsoid, with edges as in the pixel grid: straight in longitude and
+latitude. Edges along a parallel are *not* great circles, which would bulge out of their row of pixels (by 2 m
+on an edge of 10 km at 50 degrees); areas of adjacent regions add up to the area of their union. A CRS without
+a place on Earth (a site grid) keeps its own metres.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +25,8 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import Float64Array
 from rsdetect.grid import Grid
 
+_STEP_M = 50.0  # from a place to where its scale is measured, in metres of the CRS
+_LARGE_M = 100_000.0  # polygons of a larger extent are measured on the ellipsoid
 # Gauss-Legendre quadrature with five points: better than a square millimetre on an edge of ten degrees.
 _POINTS, _WEIGHTS = (array / 2 for array in np.polynomial.legendre.leggauss(5))
 
@@ -53,74 +62,197 @@ class Ellipsoid:
 
 
 def measure(polygons: NDArray[np.object_], crs: str | None) -> tuple[Float64Array, Float64Array]:
-    """Measure areas in m2 and perimeters in m; holes reduce the area and add to the perimeter.
+    """Area in m2 and perimeter in m on the ground, holes taken off the area and added to the perimeter.
 
     Parameters
     ----------
     polygons
         (n,) shapely Polygons in CRS units, x = longitude in a geographic CRS.
     crs
-        WKT; None gives NaN, because there are no metres.
+        WKT; None gives NaN, there being no metres.
 
-    >>> square = np.array([shapely.box(0, 0, 10, 10)])
-    >>> measure(square, pyproj.CRS(32633).to_wkt())
-    (array([100.]), array([40.]))
+    >>> square = np.array([shapely.box(500000, 5000000, 500010, 5000010)])
+    >>> area, perimeter = measure(square, pyproj.CRS(32633).to_wkt())
+    >>> area.round(3), perimeter.round(3)
+    (array([100.08]), array([40.016]))
     """
     if crs is None or polygons.size == 0:
         return np.full(polygons.size, np.nan), np.full(polygons.size, np.nan)
-    parsed = pyproj.CRS(crs)
-    unit = _crs_unit(parsed)
-    if not parsed.is_geographic:
-        return shapely.area(polygons) * unit**2, shapely.length(polygons) * unit
-    _, points, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
-    start = np.delete(np.arange(len(points)), ring_offsets[1:] - 1)  # the last point of a ring starts no edge
-    edges_to_ring = ring_offsets - np.arange(ring_offsets.size)
-    polygon = np.repeat(np.arange(polygons.size), np.diff(edges_to_ring[polygon_offsets]))
-    area, length = _edge_areas_and_lengths(
-        _crs_ellipsoid(parsed), points[start] * unit, points[start + 1] * unit
-    )
-    # Outer rings and holes have opposite orientation, so that one sum subtracts the holes; which of the two
-    # is clockwise affects the sign only.
-    signed = np.bincount(polygon, weights=area, minlength=polygons.size)
-    perimeter = np.bincount(polygon, weights=length, minlength=polygons.size)
-    return np.abs(signed), perimeter.astype(np.float64)
+    ground = _Ground.of(crs)
+    if ground.is_geographic:
+        return _on_ellipsoid(polygons, ground)
+    if ground.to_degrees is None:
+        return shapely.area(polygons) * ground.unit**2, shapely.length(polygons) * ground.unit
+    bounds = shapely.bounds(polygons)
+    scales = _Scales.at(shapely.get_coordinates(shapely.centroid(polygons)), ground)
+    area, perimeter = shapely.area(polygons) * scales.area, _lengths(polygons, scales)
+    large = np.flatnonzero(np.hypot(*(bounds[:, 2:] - bounds[:, :2]).T) * ground.unit > _LARGE_M)
+    if large.size:
+        dense = shapely.segmentize(polygons[large], _LARGE_M / 10 / ground.unit)
+        exact = _on_ellipsoid(_in_degrees(dense, ground), ground)
+        known = np.isfinite(exact[0])
+        area[large[known]], perimeter[large[known]] = exact[0][known], exact[1][known]
+    return area, perimeter
 
 
-def pixel_area_m2(grid: Grid) -> float | None:
-    """Area of a pixel in m2; None in a geographic CRS, where it varies; 1, a pixel, without a CRS."""
+def largest_pixel_m2(grid: Grid) -> float | None:
+    """Area of the largest pixel of a grid in m2; None in a geographic CRS; 1, a pixel, without a CRS."""
     if grid.crs is None:
         return 1.0
-    parsed = pyproj.CRS(grid.crs)
-    return None if parsed.is_geographic else grid.pixel_area * _crs_unit(parsed) ** 2
+    ground = _Ground.of(grid.crs)
+    if ground.is_geographic:
+        return None
+    if ground.to_degrees is None:
+        return grid.pixel_area * ground.unit**2
+    cols, rows = np.meshgrid(np.linspace(0, grid.width, 9), np.linspace(0, grid.height, 9))
+    xs, ys = grid.transform @ np.array([cols.ravel(), rows.ravel()])
+    # Between these places the scale may be a little larger still.
+    return grid.pixel_area * float(_Scales.at(np.stack([xs, ys], axis=1), ground).area.max()) * 1.001
 
 
-def metres_per_unit(crs: str | None, y: float) -> tuple[float, float]:
-    """Metres per CRS unit along x and along y near the ordinate `y`, for areas; (1, 1) without a CRS.
+def exact_pixel_m2(grid: Grid) -> float | None:
+    """Area of every pixel of a grid in m2; 1, a pixel, without a CRS; None where it varies."""
+    if grid.crs is None:
+        return 1.0
+    ground = _Ground.of(grid.crs)
+    return grid.pixel_area * ground.unit**2 if ground.ellipsoid is None else None
 
-    >>> east, north = metres_per_unit(pyproj.CRS(4326).to_wkt(), 60.0)
+
+def metres_per_unit(crs: str | None, x: float, y: float) -> tuple[float, float]:
+    """Metres on the ground per CRS unit along x and along y, at a place; (1, 1) without a CRS.
+
+    >>> east, north = metres_per_unit(pyproj.CRS(4326).to_wkt(), 9.0, 60.0)
     >>> round(east), round(north)
     (55800, 111412)
     """
     if crs is None:
         return 1.0, 1.0
-    parsed = pyproj.CRS(crs)
-    unit = _crs_unit(parsed)
-    if not parsed.is_geographic:
-        return unit, unit
-    east, north = _crs_ellipsoid(parsed).radii(np.array(y * unit))
-    return float(east) * unit, float(north) * unit
+    ground = _Ground.of(crs)
+    if ground.is_geographic:
+        assert ground.ellipsoid is not None
+        east, north = ground.ellipsoid.radii(np.array(y * ground.unit))
+        return float(east) * ground.unit, float(north) * ground.unit
+    if ground.to_degrees is None:
+        return ground.unit, ground.unit
+    scales = _Scales.at(np.array([[x, y]]), ground)
+    return float(np.sqrt(scales.xx[0])), float(np.sqrt(scales.yy[0]))
 
 
-def _crs_unit(crs: pyproj.CRS) -> float:
-    """Metres per unit of a projected or local CRS, radians per unit of a geographic one, for areas."""
-    return float(crs.axis_info[0].unit_conversion_factor)
+def distance_m(crs: str | None, one: tuple[float, float], other: tuple[float, float]) -> float | None:
+    """Metres on the ground between two places in CRS units; None without a CRS."""
+    if crs is None:
+        return None
+    east, north = metres_per_unit(crs, (one[0] + other[0]) / 2, (one[1] + other[1]) / 2)
+    return float(np.hypot((other[0] - one[0]) * east, (other[1] - one[1]) * north))
 
 
-def _crs_ellipsoid(crs: pyproj.CRS) -> Ellipsoid:
-    """Ellipsoid of a geographic CRS, for areas."""
-    geod = crs.get_geod()
-    assert geod is not None  # a geographic CRS has an ellipsoid
-    return Ellipsoid(float(geod.a), float(geod.es))
+@dataclass(frozen=True)
+class _Ground:
+    """Where coordinates of a CRS lie on the ellipsoid."""
+
+    is_geographic: bool
+    unit: float  # metres per unit of a projected or local CRS; radians per unit of a geographic one
+    ellipsoid: Ellipsoid | None  # None = the CRS has no place on Earth
+    to_degrees: pyproj.Transformer | None  # from a projected CRS to its own longitude and latitude
+    degree: float  # radians per unit of that longitude and latitude
+
+    @classmethod
+    @functools.lru_cache(maxsize=16)
+    def of(cls, crs: str) -> _Ground:
+        """The ground of a CRS as WKT."""
+        parsed = pyproj.CRS(crs)
+        unit = float(parsed.axis_info[0].unit_conversion_factor)
+        geod = parsed.get_geod()
+        if parsed.is_geographic:
+            assert geod is not None  # a geographic CRS has an ellipsoid
+            return cls(True, unit, Ellipsoid(float(geod.a), float(geod.es)), None, unit)
+        own = parsed.geodetic_crs
+        if geod is None or own is None or not parsed.is_projected:
+            return cls(False, unit, None, None, 1.0)
+        own = own.to_2d()
+        flat = parsed.source_crs if parsed.is_bound and parsed.source_crs else parsed
+        transformer = pyproj.Transformer.from_crs(flat, own, always_xy=True)
+        degree = float(own.axis_info[0].unit_conversion_factor)
+        return cls(False, unit, Ellipsoid(float(geod.a), float(geod.es)), transformer, degree)
+
+
+@dataclass(frozen=True)
+class _Scales:
+    """Squared metres on the ground per squared CRS unit: of a step (dx, dy), xx dx2 + 2 xy dx dy + yy dy2."""
+
+    xx: Float64Array  # (n,)
+    xy: Float64Array
+    yy: Float64Array
+
+    @property
+    def area(self) -> Float64Array:
+        """m2 on the ground per squared unit."""
+        found: Float64Array = np.sqrt(np.maximum(self.xx * self.yy - self.xy**2, 0))
+        return found
+
+    @classmethod
+    def at(cls, places: Float64Array, ground: _Ground) -> _Scales:
+        """The scales at places (n, 2); the CRS's own metres where one has no longitude and latitude."""
+        assert ground.to_degrees is not None and ground.ellipsoid is not None
+        step = _STEP_M / ground.unit
+        moved = np.stack([places + np.array(d) * step for d in ((-1, 0), (1, 0), (0, -1), (0, 1))])
+        lon, lat = ground.to_degrees.transform(moved[..., 0], moved[..., 1])
+        lon, lat = np.asarray(lon) * ground.degree, np.asarray(lat) * ground.degree
+        with np.errstate(invalid="ignore"):
+            east, north = ground.ellipsoid.radii(lat.mean(axis=0))
+            around = lon[1::2] - lon[::2]
+            around -= 2 * np.pi * np.rint(around / (2 * np.pi))  # across 180 degrees too
+            (ax, bx), (ay, by) = (
+                (around[i] * east / (2 * step), (lat[2 * i + 1] - lat[2 * i]) * north / (2 * step))
+                for i in (0, 1)
+            )
+            found = np.stack([ax**2 + bx**2, ax * ay + bx * by, ay**2 + by**2])
+        own = np.array([ground.unit**2, 0.0, ground.unit**2])[:, None]
+        return cls(*np.where(np.isfinite(found).all(axis=0), found, own))
+
+
+def _lengths(polygons: NDArray[np.object_], scales: _Scales) -> Float64Array:
+    """Lengths of all rings of polygons, (n,)."""
+    start, end, polygon = _edges(polygons)
+    dx, dy = (end - start).T
+    squared = scales.xx[polygon] * dx**2 + 2 * scales.xy[polygon] * dx * dy + scales.yy[polygon] * dy**2
+    found = np.bincount(polygon, weights=np.sqrt(np.maximum(squared, 0)), minlength=polygons.size)
+    return found.astype(np.float64)
+
+
+def _in_degrees(polygons: NDArray[np.object_], ground: _Ground) -> NDArray[np.object_]:
+    """Polygons in longitude and latitude, from -180 on across 180 degrees where they lie on both sides."""
+    transformer = ground.to_degrees
+    assert transformer is not None
+
+    def moved(points: Float64Array) -> Float64Array:
+        lon, lat = transformer.transform(points[:, 0], points[:, 1])
+        return np.stack([lon, lat], axis=1)
+
+    return np.asarray(shapely.transform(polygons, moved))
+
+
+def _edges(
+    polygons: NDArray[np.object_],
+) -> tuple[Float64Array, Float64Array, NDArray[np.intp]]:
+    """Start and end of each edge of all rings, (n, 2), and the number of its polygon."""
+    _, points, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
+    start = np.delete(np.arange(len(points)), ring_offsets[1:] - 1)  # the last point of a ring starts no edge
+    edges_to_ring = ring_offsets - np.arange(ring_offsets.size)
+    polygon = np.repeat(np.arange(polygons.size), np.diff(edges_to_ring[polygon_offsets]))
+    return points[start], points[start + 1], polygon
+
+
+def _on_ellipsoid(polygons: NDArray[np.object_], ground: _Ground) -> tuple[Float64Array, Float64Array]:
+    """Area and perimeter of polygons in longitude and latitude."""
+    assert ground.ellipsoid is not None
+    start, end, polygon = _edges(polygons)
+    area, length = _edge_areas_and_lengths(ground.ellipsoid, start * ground.degree, end * ground.degree)
+    # Outer rings and holes run in opposite directions, so that one sum has the holes taken off; which of
+    # the two runs clockwise only decides the sign.
+    signed = np.bincount(polygon, weights=area, minlength=polygons.size)
+    perimeter = np.bincount(polygon, weights=length, minlength=polygons.size)
+    return np.abs(signed), perimeter.astype(np.float64)
 
 
 def _edge_areas_and_lengths(
@@ -131,6 +263,7 @@ def _edge_areas_and_lengths(
     `start` and `end` are (n, 2), longitude and latitude in radians.
     """
     step = end - start
+    step[:, 0] -= 2 * np.pi * np.rint(step[:, 0] / (2 * np.pi))  # across 180 degrees too
     area, length = np.zeros(len(start)), np.zeros(len(start))
     for point, weight in zip(_POINTS + 0.5, _WEIGHTS, strict=True):
         latitude = start[:, 1] + point * step[:, 1]

@@ -23,8 +23,7 @@ def simplify_outlines(geometry: Polygons, grid: Grid, tolerance: float) -> Polyg
     if geometry.size == 0:
         return geometry
     t = grid.transform
-    middle = t.d * grid.width / 2 + t.e * grid.height / 2 + t.f
-    east, north = metres_per_unit(grid.crs, middle)
+    east, north = metres_per_unit(grid.crs, *(t @ (grid.width / 2, grid.height / 2)))
     stretched = Affine(t.a * east, t.b * east, 0, t.d * north, t.e * north, 0)
 
     def moved(polygons: Polygons, here: Affine, there: Affine) -> Polygons:

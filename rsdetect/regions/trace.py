@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.grid import Grid, Window
 from rsdetect.percent import NOT_OBSERVED, PERCENT
-from rsdetect.regions.areas import measure, pixel_area_m2
+from rsdetect.regions.areas import exact_pixel_m2, largest_pixel_m2, measure
 from rsdetect.regions.outlines import Outlines, trace_outlines
 from rsdetect.regions.pieces import BlockPieces, Difference, PieceSums, ValueRange, find_pieces
 from rsdetect.regions.seams import Seams, map_blocks_in_order
@@ -183,8 +183,8 @@ def _trace_layers(
 
 
 def _fewest_pixels(grid: Grid, min_area: float) -> int:
-    """Minimum number of pixels of a traced region with the minimum area; 1 in a geographic CRS."""
-    pixel_area = pixel_area_m2(grid)
+    """Minimum number of pixels of a traced region that may have the minimum area; 1 in a geographic CRS."""
+    pixel_area = largest_pixel_m2(grid)
     if pixel_area is None:
         return 1
     fewest = max(1, int(min_area / pixel_area) - 1)
@@ -218,7 +218,7 @@ def _ordered_regions(
     geometry = np.concatenate([part.geometry for part in parts])[order]
     sums = PieceSums.joined([part.sums for part in parts])[order]
     area, perimeter = measure(geometry, grid.crs)
-    pixel_area = pixel_area_m2(grid)
+    pixel_area = exact_pixel_m2(grid)
     if pixel_area is None:
         large = area >= options.min_area
         count.left_out += int(sums.pixels[~large].sum())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rsdetect.errors import GridMismatch, InputError
 from rsdetect.grid import Grid
-from rsdetect.scenes.band_files import file_version
+from rsdetect.paths import file_name
+from rsdetect.scenes.band_files import file_version, without_query
 from rsdetect.scenes.header import read_header
+from rsdetect.scenes.quality import kind_by_name
 from rsdetect.scenes.scene import MaskFile, Scene
 
 if TYPE_CHECKING:
@@ -28,14 +31,17 @@ def masks_of_pair(
         raise InputError("`mask_bits` counts bits from 0 (the lowest) to 30.")
     if not options.masks:
         own = _own_mask(options, before), _own_mask(options, after)
-        if (options.mask_values or options.mask_bits) and own == (None, None):
-            raise InputError("`mask_values` and `mask_bits` say how to read a mask; name it with `masks`.")
+        if (options.mask_values or options.mask_bits or options.mask_kind) and own == (None, None):
+            raise InputError(
+                "`mask_values`, `mask_bits` and `mask_kind` say how to read a mask; name it with `masks`."
+            )
         return own
     if len(options.masks) > 2:
         raise InputError(f"`masks` takes one file for both dates or two, and got {len(options.masks)}.")
+    kinds = options.mask_kind or ("auto",)
     return (
-        _mask(options.masks[0], before, options.mask_values, options.mask_bits),
-        _mask(options.masks[-1], after, options.mask_values, options.mask_bits),
+        _mask(options.masks[0], before, options, kinds[0]),
+        _mask(options.masks[-1], after, options, kinds[-1]),
     )
 
 
@@ -44,12 +50,13 @@ def _own_mask(options: PairOptions, scene: Scene) -> MaskFile | None:
     if scene.files is None or scene.files.mask is None:
         return None
     path, meaning = scene.files.mask
-    if options.mask_values or options.mask_bits:
-        return _mask(path, scene, options.mask_values, options.mask_bits)
-    return _mask(path, scene, meaning.values, meaning.bits)
+    mask = _mask(path, scene, options, "auto")
+    if mask is None or options.mask_values or options.mask_bits or mask.kind != "plain":
+        return mask
+    return replace(mask, values=meaning.values, bits=meaning.bits, guessed=False)
 
 
-def _mask(path: str, scene: Scene, values: tuple[int, ...], bits: tuple[int, ...]) -> MaskFile | None:
+def _mask(path: str, scene: Scene, options: PairOptions, kind: str) -> MaskFile | None:
     if not path:
         return None
     header = read_header(path)
@@ -62,7 +69,18 @@ def _mask(path: str, scene: Scene, values: tuple[int, ...], bits: tuple[int, ...
         raise GridMismatch(f"of the mask {path} and its scene {scene.path} only one has a CRS.")
     if not header.dtypes[0].startswith(("int", "uint", "bool")):
         raise InputError(f"the mask {path} holds {header.dtypes[0]} values; a mask holds integers.")
-    return MaskFile(path, file_version(path), values, bits, header.watched)
+    values, bits = options.mask_values, options.mask_bits
+    named = kind_by_name(file_name(without_query(path)))
+    return MaskFile(
+        path,
+        file_version(path),
+        values,
+        bits,
+        header.watched,
+        kind="plain" if values or bits else kind if kind != "auto" else named or "plain",
+        guessed=not (values or bits) and kind == "auto" and named is None,
+        bands=len(header.dtypes),
+    )
 
 
 def _size(grid: Grid) -> str:

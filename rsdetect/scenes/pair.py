@@ -27,6 +27,7 @@ from rsdetect.scenes.extent import require_plausible
 from rsdetect.scenes.header import Header
 from rsdetect.scenes.masks import masks_of_pair
 from rsdetect.scenes.opening import header_of, open_source
+from rsdetect.scenes.quality import MASK_KINDS
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.validity import Nodata, Validity, parse_nodata
@@ -45,6 +46,7 @@ class PairKeywords(TypedDict, total=False):
     masks: Sequence[str | Path] | str | Path
     mask_values: Sequence[int] | int
     mask_bits: Sequence[int] | int
+    mask_kind: Sequence[str] | str
     aoi: AoiLike | None
     align: bool
     resampling: str
@@ -61,6 +63,7 @@ class PairOptions:
     masks: tuple[str, ...] = ()  # one file for both dates, or one for each; "" = none for that date
     mask_values: tuple[int, ...] = ()  # mask pixels with these values are not usable
     mask_bits: tuple[int, ...] = ()  # mask pixels with one of these bits set are not usable; 0 = lowest
+    mask_kind: tuple[str, ...] = ()  # of MASK_KINDS, one for both dates or one for each; () = by the name
     # One for both dates or one for each: a number, "none" or "auto" (what the scene itself declares).
     nodata: tuple[Nodata, ...] = ()
     aoi: AoiLike | None = None  # only pixels with their centre in its polygons are scored
@@ -79,9 +82,17 @@ class PairOptions:
             mask_values=integer,
             mask_bits=integer,
             dates=text,
+            mask_kind=text,
             accept=text,
             nodata=parse_nodata,
         )
+        for kind in self.mask_kind:
+            if kind not in MASK_KINDS:
+                raise InputError(f"`mask_kind` {kind!r} is unknown; choose one of {', '.join(MASK_KINDS)}.")
+        if len(self.mask_kind) > 2:
+            raise InputError(
+                f"`mask_kind` takes one kind for both dates or two, and got {len(self.mask_kind)}."
+            )
         if len(self.nodata) > 2:
             raise InputError(f"`nodata` takes one value for both dates or two, and got {len(self.nodata)}.")
         require_known_doubts(self.accept)

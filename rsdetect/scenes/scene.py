@@ -29,6 +29,7 @@ from rsdetect.scenes.handles import (
     thread_handle,
     with_gdal_environment,
 )
+from rsdetect.scenes.quality import MaskMeaning, mask_meaning
 from rsdetect.scenes.remote import GoneAway
 from rsdetect.scenes.validity import Validity
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
@@ -52,19 +53,22 @@ class MaskFile:
     version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
     values: tuple[int, ...] = ()  # pixel values that hide the ground
     bits: tuple[int, ...] = ()  # bit numbers, 0 = lowest, any of which hides the ground
-    # Without values or bits, every value but 0 hides the ground.
+    # Without values or bits, the kind decides; of a plain mask every value but 0 hides the ground.
     watched: tuple[WatchedFile, ...] = field(default=(), compare=False, repr=False)
+    kind: str = "plain"  # one of MASK_KINDS but "auto"
+    guessed: bool = field(default=False, compare=False, repr=False)  # not given, and not in the name
+    bands: int = field(default=1, compare=False, repr=False)  # of the file, of which the first is read
+
+    @property
+    def meaning(self) -> MaskMeaning:
+        """Values and bits that hide the ground."""
+        if self.values or self.bits or self.kind == "plain":
+            return MaskMeaning(self.values, self.bits)
+        return mask_meaning(self.kind, "")
 
     def hides(self, classes: NDArray[np.int64]) -> BoolArray:
         """Pixels that the scene's mask hides; -1 (outside of the mask) is hidden."""
-        hidden: BoolArray = classes == -1
-        if self.values:
-            hidden |= np.isin(classes, self.values)
-        if self.bits:
-            hidden |= (classes & np.int64(sum(1 << bit for bit in set(self.bits)))) != 0
-        if not self.values and not self.bits:
-            hidden |= classes != 0
-        return hidden
+        return self.meaning.hides(classes)
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
     rows, cols = inside.slices_in(wanted)
     _to_physical(scene, values[:, rows, cols])
     if scene.mask is not None:
-        valid[rows, cols] &= ~scene.mask.hides(_read_mask(scene.mask, scene.grid, inside))
+        valid[rows, cols] &= ~scene.mask.hides(read_mask(scene.mask, scene.grid, inside))
     if not valid[rows, cols].all():
         np.copyto(values, np.float32(0), where=~valid)
     return values, valid
@@ -271,7 +275,9 @@ def _open_scene(scene: Scene, stack: ExitStack) -> Any:
     return dataset
 
 
-def _read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
+def read_mask(mask: MaskFile, grid: Grid, inside: Window) -> NDArray[np.int64]:
+    """Values of a scene's mask on `grid`, (height, width); -1 outside of the mask."""
+
     def opener(stack: ExitStack) -> Any:
         dataset = keep_open(open_raster(mask.path), stack)
         require_unchanged(mask.watched)

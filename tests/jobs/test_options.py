@@ -32,6 +32,7 @@ ONE = {  # of each sequence field, what a single item becomes; None = refused by
     ("PairOptions", "dates"): ("2024-05-03", None),
     ("PairOptions", "mask_bits"): (4, (4,)),
     ("PairOptions", "mask_values"): (9, (9,)),
+    ("PairOptions", "mask_kind"): ("fmask", ("fmask",)),
     ("PairOptions", "nodata"): (0, (0.0,)),
     ("PairOptions", "masks"): (Path("m.tif"), ("m.tif",)),
     ("PrepareOptions", "bands"): ("red", ("red",)),

@@ -16,6 +16,7 @@ from rsdetect.grid import Grid, Window
 from rsdetect.regions.trace import TraceOptions, trace_footprint, trace_regions
 
 UTM = pyproj.CRS(32633).to_wkt()
+ONE_M2 = 1 / 0.9996**2  # m2 on the ground of a square metre of UTM on its central meridian
 PIXELS_10M = Affine(10, 0, 500000, 0, -10, 5300000)
 
 
@@ -41,8 +42,8 @@ def test_one_pixel_in_the_middle_of_nine():
     square = "POLYGON ((500010 5299990, 500020 5299990, 500020 5299980, 500010 5299980, 500010 5299990))"
     assert regions.geometry.tolist() == [polygon(square)]
     assert regions.pixels.tolist() == [1]
-    assert regions.area_m2.tolist() == [100.0]
-    assert regions.perimeter_m.tolist() == [40.0]
+    np.testing.assert_allclose(regions.area_m2, [100 * ONE_M2])
+    np.testing.assert_allclose(regions.perimeter_m, [40 * ONE_M2**0.5])
     assert regions.probability_mean.tolist() == [0.8]
     assert regions.probability_max.tolist() == [0.8]
 
@@ -53,8 +54,8 @@ def test_a_hole_and_its_own_island():
     values[2, 2] = 90
     regions = trace_regions(ArrayRaster(values, UTM, PIXELS_10M), 50, options=TraceOptions(block_size=2))
     assert regions.pixels.tolist() == [16, 1]
-    assert regions.area_m2.tolist() == [1600.0, 100.0]
-    assert regions.perimeter_m.tolist() == [200.0 + 120.0, 40.0]
+    np.testing.assert_allclose(regions.area_m2, [1600 * ONE_M2, 100 * ONE_M2])
+    np.testing.assert_allclose(regions.perimeter_m, [320 * ONE_M2**0.5, 40 * ONE_M2**0.5])
     assert len(regions.geometry[0].interiors) == 1
     np.testing.assert_allclose(regions.probability_mean, [0.6, 0.9])
 
@@ -183,8 +184,8 @@ def test_south_up_and_rotated_grids(transform):
     hole = [transform @ point for point in ((1, 1), (2, 1), (2, 3), (1, 3))]
     expected = shapely.normalize(shapely.Polygon(outline, [hole]))
     assert shapely.equals_exact(regions.geometry[0], expected, tolerance=1e-6)
-    np.testing.assert_allclose(regions.area_m2, [1400])
-    np.testing.assert_allclose(regions.perimeter_m, [220])
+    np.testing.assert_allclose(regions.area_m2, [1400 * ONE_M2])
+    np.testing.assert_allclose(regions.perimeter_m, [220 * ONE_M2**0.5])
 
 
 def test_memory_does_not_grow_with_the_raster():

@@ -19,7 +19,7 @@ from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.sources.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.aoi_layers import read_layer
-from rsdetect.scenes.quality import mask_meaning
+from rsdetect.scenes.quality import mask_meaning, settled_kind
 from rsdetect.scenes.radiometry import linear_of_asset
 from rsdetect.scenes.stac_item import declared_nodata
 
@@ -114,6 +114,7 @@ class StacScenes:
             mask=_asset_path(item, mask) if mask else None,
             mask_values=meaning.values,
             mask_bits=meaning.bits,
+            mask_kind=settled_kind(self.section.mask_kind, mask or ""),
             nodata=_asset_nodata(item, self.section.assets),
             source=str(item.get_self_href() or f"{self.url}#{item.id}"),
             linear=tuple(
