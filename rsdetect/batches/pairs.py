@@ -3,8 +3,8 @@
 Columns: `name` (the pair's folder), `before`, `after`, and any option of `rsdetect detect` on what is
 compared and how, under its own name and with the values of the command line (`mask`, `mask_values`,
 `mask_bits`, `mask_kind`, `nodata`, `bands`, `dates`, `aoi`, `align`, `resampling`, `accept`, `detector`,
-`model`, `threshold`, `min_area`, `simplify`). An empty cell keeps the batch's option. Relative paths start at
-the list's folder.
+`model`, `detector_options`, `threshold`, `min_area`, `simplify`). An empty cell keeps the batch's option.
+Relative paths start at the list's folder.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.detectors.own_file import full_name
+from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.jobs.parse import parse_integers, parse_nodata_list, parse_threshold
@@ -162,6 +163,7 @@ _OPTION_COLUMNS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
         "model",
         lambda text, folder: from_folder(text, folder) if Path(text).suffix else text,
     ),
+    "detector_options": ("score", "detector_options", lambda text, _: as_settings(text)),
     "threshold": ("polygons", "threshold", lambda text, _: parse_threshold(text)),
     "min_area": ("polygons", "min_area", lambda text, _: float(text)),
     "simplify": ("polygons", "simplify", lambda text, _: float(text)),

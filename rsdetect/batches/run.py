@@ -166,7 +166,7 @@ def _scoring_method(score: ScoreOptions) -> Method:
     """Scoring method of a batch run for options."""
     on_cluster = score.scheduler is not None
     device = choose_device(score.detector, score.device, score.backend, on_cluster=on_cluster)
-    detector = make_detector(score.detector, score.model, device, score.backend)
+    detector = make_detector(score.detector, score.model, device, score.backend, score.detector_options)
     return Method(detector.bands, ScoringIdentity.of(detector, score.backend))
 
 

@@ -17,6 +17,7 @@ from rsdetect.commands.parameters import (
     Bands,
     Debug,
     DetectorName,
+    DetectorOptions,
     Json,
     MaskBits,
     MaskKindOption,
@@ -46,6 +47,7 @@ def batch(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results, one folder per pair.")],
     detector: DetectorName = None,
     model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
+    detector_options: DetectorOptions = None,
     bands: Bands = None,
     threshold: Threshold = "auto",
     min_area: MinArea = 0.0,
@@ -81,6 +83,7 @@ def batch(
     from rsdetect.batches import run_batch
     from rsdetect.batches.pair_results import results_as_table
     from rsdetect.commands.tables import print_table
+    from rsdetect.detectors.settings import as_settings
     from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
     options = DetectOptions(
@@ -98,6 +101,7 @@ def batch(
         score=ScoreOptions(
             detector=detector,
             model=model,
+            detector_options=as_settings(detector_options or ()),
             tile_size=tile_size,
             device=device,
             workers=workers,

@@ -21,6 +21,7 @@ from rsdetect.commands.parameters import (
     Dates,
     Debug,
     DetectorName,
+    DetectorOptions,
     Json,
     Mask,
     MaskBits,
@@ -48,6 +49,7 @@ def detect(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
     detector: DetectorName = None,
     model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
+    detector_options: DetectorOptions = None,
     bands: Bands = None,
     threshold: Threshold = "auto",
     min_area: MinArea = 0.0,
@@ -79,6 +81,7 @@ def detect(
     debug: Debug = False,
 ) -> None:
     """Find what changed between BEFORE and AFTER; write raster, polygons and record into DIR."""
+    from rsdetect.detectors.settings import as_settings
     from rsdetect.jobs.detect import run_detect
     from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
@@ -100,6 +103,7 @@ def detect(
         score=ScoreOptions(
             detector=detector,
             model=model,
+            detector_options=as_settings(detector_options or ()),
             tile_size=tile_size,
             device=device,
             workers=workers,

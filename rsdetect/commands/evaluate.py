@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
-from rsdetect.commands.parameters import Align, Backend, Bands, Debug, DetectorName, GroupBy, Json, Quiet
+from rsdetect.commands.parameters import (
+    Align,
+    Backend,
+    Bands,
+    Debug,
+    DetectorName,
+    DetectorOptions,
+    GroupBy,
+    Json,
+    Quiet,
+)
 from rsdetect.jobs.parse import parse_shifts
 
 
@@ -20,6 +30,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for evaluation.json and .html.")],
     detector: DetectorName = None,
     model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
+    detector_options: DetectorOptions = None,
     bands: Bands = None,
     layout: Annotated[str, typer.Option(help="auto, folders, places, onera or csv.")] = "auto",
     align: Align = False,
@@ -49,6 +60,7 @@ def evaluate(
 ) -> None:
     """Evaluate a detector on labelled pairs: metrics by scene and source, confidence intervals, a page."""
     from rsdetect.commands.evaluation_tables import print_evaluation
+    from rsdetect.detectors.settings import as_settings
     from rsdetect.evaluation.model_card import store_scores, writable_model_card
     from rsdetect.evaluation.options import EvaluateOptions
     from rsdetect.evaluation.output_files import PAGE
@@ -58,6 +70,7 @@ def evaluate(
     options = EvaluateOptions(
         detector=detector,
         model=model,
+        detector_options=as_settings(detector_options or ()),
         device=device,
         backend=backend,
         bands=parse_bands(bands),

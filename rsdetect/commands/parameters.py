@@ -58,6 +58,10 @@ DetectorName = Annotated[
         help="best (default), siamese, cva, ... as rsdetect detectors lists them, or one of your own.",
     ),
 ]
+DetectorOptions = Annotated[
+    str | None,
+    typer.Option(metavar="NAME=VALUE,...", help="Parameters of the detector: level=kittler,index=ndvi."),
+]
 Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]
 Resampling = Annotated[str, typer.Option(help="Resampling for --align: nearest, bilinear, cubic, ...")]
 Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-01,2021-06-03.")]

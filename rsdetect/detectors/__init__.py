@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rsdetect.backends.select import EIGHT_BIT
 from rsdetect.detectors.base import Detector, Scorer
 from rsdetect.detectors.registry import DETECTORS, find_detector
+from rsdetect.detectors.settings import with_settings
 from rsdetect.devices import resolve_device
 from rsdetect.errors import InputError
 
@@ -50,6 +53,7 @@ def make_detector(
     model: str | None = None,
     device: str = "cpu",
     backend: str = "torch",
+    settings: Iterable[str] = (),
 ) -> Detector:
     """Make the detector of `--detector`; an object is returned unchanged.
 
@@ -64,11 +68,13 @@ def make_detector(
         As `choose_device` gives it.
     backend
         Value of `--backend`; ignored by detectors without a network.
+    settings
+        Parameters as NAME=VALUE, as `settings.as_settings` returns them.
 
     Raises
     ------
     InputError
-        Unknown name, a model for a detector that has none, or a backend that cannot run here.
+        Unknown name or parameter, a model for a detector that has none, or a backend that cannot run here.
     ModelError
         The model cannot be read, or cannot be run by this backend.
     DetectorError
@@ -77,5 +83,5 @@ def make_detector(
     if isinstance(detector, Detector):
         if model is not None:
             raise InputError("`model` names a network, and `detector` is an object; drop one of the two.")
-        return detector
-    return find_detector(named(detector, model)).configure(model, device, backend)
+        return with_settings(detector, settings)
+    return with_settings(find_detector(named(detector, model)).configure(model, device, backend), settings)

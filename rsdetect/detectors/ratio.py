@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rsdetect.arraytypes import Float32Array
+from rsdetect.arraytypes import Float32Array, Float64Array, Int64Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Scorer
 from rsdetect.detectors.row_filters import Rows, filtered, pushed
-from rsdetect.detectors.thresholds import otsu
 from rsdetect.errors import NothingToCompare
 from rsdetect.stats import Histogram, PixelSample
 from rsdetect.tiles import Tile
@@ -19,7 +17,7 @@ from rsdetect.tiles import Tile
 # Logarithms of distances in bins of 0.3 %.
 _LEAST_LOG, _MOST_LOG, _BINS = -12.0, 12.0, 8192
 _LEAST = np.float32(1e-5)  # keeps the logarithm of a distance of 0 finite
-_TOP = 1e-4  # share of the largest distances that are clipped for Otsu
+_ODD = 1e-3  # share of the smallest and of the largest values that is clipped for means and deviations
 # Values are clipped to this many standard deviations, so that squares and differences are finite.
 _FARTHEST = np.float32(1e3)
 _LARGEST = float(np.finfo(np.float32).max)
@@ -98,6 +96,14 @@ class Standard:
     centre: tuple[float, ...]  # one per band, raw pixel values
     scale: tuple[float, ...]
 
+    @classmethod
+    def of_moments(cls, values: Float32Array) -> Standard:
+        """Mean and standard deviation of each band, (bands, n); the outermost thousandths drawn in."""
+        ends = np.quantile(values, [_ODD, 1 - _ODD], axis=1)[..., None]
+        kept = np.clip(values, ends[0], ends[1], dtype=np.float64)
+        spread = kept.std(axis=1)
+        return cls(tuple(map(float, kept.mean(axis=1))), tuple(map(float, np.where(spread > 0, spread, 1.0))))
+
     def apply(self, pixels: Float32Array, band: int) -> Float32Array:
         """Standardise a band of raw `pixels` for a ratio, (bands, height, width) to (height, width)."""
         with np.errstate(over="ignore"):
@@ -105,6 +111,10 @@ class Standard:
             standard *= np.float32(min(1.0 / self.scale[band], _LARGEST))
             np.clip(standard, -_FARTHEST, _FARTHEST, out=standard)
         return standard
+
+    def of_sample(self, values: Float32Array) -> Float64Array:
+        """Values of all bands, (bands, n), in float64."""
+        return np.stack([self.apply(values, band) for band in range(len(values))]).astype(np.float64)
 
 
 def require_pixels(scan: Scan) -> PixelSample:
@@ -123,22 +133,38 @@ def require_pixels(scan: Scan) -> PixelSample:
     return sample
 
 
-def otsu_level(scan: Scan, scorer: RatioScorer) -> float:
-    """Level of a ratio by Otsu's threshold of distances; 0 if all are equal."""
+def distances(scan: Scan, scorer: RatioScorer) -> tuple[Int64Array, Float64Array]:
+    """How often each distance occurs in the pair: counts and centres of bins, (bins,) each."""
 
     def measure(tile: Tile) -> Histogram:
         logs = np.log(np.maximum(scorer.distance(tile)[tile.valid], _LEAST))
         return Histogram.of(logs, _LEAST_LOG, _MOST_LOG, _BINS)
 
     logs = scan.reduce(measure, Histogram.merge)
-    return otsu(_without_top(logs.counts), np.exp(logs.centres))
+    return logs.counts, np.exp(logs.centres)
 
 
-def _without_top(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts of ratios, the largest moved to the bin of a quantile, so that outliers do not affect Otsu."""
-    total = counts.cumsum()
-    top = int(np.searchsorted(total, (1 - _TOP) * total[-1]))
-    kept = counts.copy()
-    kept[top] += kept[top + 1 :].sum()
-    kept[top + 1 :] = 0
-    return kept
+def chi_square_level(freedom: int, share: float) -> float:
+    """The distance that a share of unchanged pixels exceeds: the root of a chi-square quantile."""
+    from scipy.special import chdtri
+
+    return float(np.sqrt(chdtri(max(freedom, 1), share)))
+
+
+def weighted_sum(rows: Tile, dates: tuple[Standard, Standard], weights: Float32Array) -> Float32Array:
+    """Combinations of the standardised bands of both dates, (combinations, height, width).
+
+    Parameters
+    ----------
+    weights
+        (combinations, 1 + 2 bands): a constant, then the weights of the bands before and after.
+    """
+    bands = rows.before.shape[0]
+    out = np.empty((len(weights), *rows.valid.shape), np.float32)
+    out[:] = weights[:, :1, None]
+    for date, pixels in enumerate((rows.before, rows.after)):
+        for band in range(bands):
+            values = dates[date].apply(pixels, band)
+            for number, weight in enumerate(weights[:, 1 + date * bands + band]):
+                out[number] += values * weight
+    return out

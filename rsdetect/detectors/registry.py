@@ -17,6 +17,10 @@ _BUILT_IN = {
     "cva": "rsdetect.detectors.cva:CvaDetector",
     "sfa": "rsdetect.detectors.sfa:SfaDetector",
     "texture": "rsdetect.detectors.texture:TextureDetector",
+    "difference": "rsdetect.detectors.difference:DifferenceDetector",
+    "irmad": "rsdetect.detectors.irmad:IrMadDetector",
+    "pca-kmeans": "rsdetect.detectors.pca_kmeans:PcaKmeansDetector",
+    "log-ratio": "rsdetect.detectors.log_ratio:LogRatioDetector",
 }
 
 

@@ -17,8 +17,16 @@ import numpy as np
 from rsdetect.arraytypes import Float32Array, Float64Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
-from rsdetect.detectors.ratio import RatioScorer, Standard, otsu_level, require_pixels
+from rsdetect.detectors.ratio import (
+    RatioScorer,
+    Standard,
+    chi_square_level,
+    distances,
+    require_pixels,
+    weighted_sum,
+)
 from rsdetect.detectors.row_filters import BINOMIAL, Delay, Smooth, quotients, surrounded
+from rsdetect.detectors.thresholds import find_level
 from rsdetect.stats import PixelSample, robust_scale
 from rsdetect.tiles import Tile
 
@@ -67,35 +75,22 @@ class SfaRows:
     def __init__(self, scorer: SfaScorer) -> None:
         self._dates = scorer.before, scorer.after
         bands = len(scorer.before.centre)
-        features = np.asarray(scorer.features, np.float32).reshape(-1, 1 + 2 * bands)
-        self._constants, self._weights = features[:, 0], features[:, 1:]
+        self._features = np.asarray(scorer.features, np.float32).reshape(-1, 1 + 2 * bands)
         self._bands, self._squares = Smooth(*_GAUSSIAN), Smooth(*_GAUSSIAN)
         self._valid = Delay(len(_GAUSSIAN))
 
     def push(self, rows: Tile) -> Float32Array:
         """Push rows; returns slow feature distances of the rows `late` higher up, (height, width) float32."""
         valid = rows.valid.astype(np.float32)[None]
-        smoothed = quotients(self._bands.push(self._weighted(rows, valid)))
+        features = weighted_sum(rows, self._dates, self._features)
+        features *= valid
+        smoothed = quotients(self._bands.push(np.concatenate([features, valid])))
         weight = self._valid.push(valid)[0]
         squares = np.empty((2, *weight.shape), np.float32)
         np.einsum("ijk,ijk->jk", smoothed, smoothed, out=squares[0])
         squares[0] *= weight
         squares[1] = weight
         return np.asarray(np.sqrt(quotients(self._squares.push(squares))[0]))
-
-    def _weighted(self, rows: Tile, valid: Float32Array) -> Float32Array:
-        """Slow features and validity, (features + 1, height, width)."""
-        bands = rows.before.shape[0]
-        out = np.empty((len(self._constants) + 1, *valid.shape[1:]), np.float32)
-        out[:-1] = self._constants[:, None, None]
-        out[-1] = valid[0]
-        for date, pixels in enumerate((rows.before, rows.after)):
-            for band in range(bands):
-                values = self._dates[date].apply(pixels, band)
-                for feature, weight in enumerate(self._weights[:, date * bands + band]):
-                    out[feature] += values * weight
-        out[:-1] *= valid
-        return out
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,7 @@ class SfaDetector(Detector):
         smooth = scan.reduce(lambda tile: _smoothed(tile, before, after, every), PixelSample.merge)
         features = slow_features(smooth.before.astype(np.float64), smooth.after.astype(np.float64))
         unfitted = SfaScorer(before, after, tuple(tuple(map(float, row)) for row in features))
-        level = max(otsu_level(scan, unfitted), _least_level(len(features)))
+        level = max(find_level("otsu", *distances(scan, unfitted)), chi_square_level(len(features), _CERTAIN))
         return SfaScorer(before, after, unfitted.features, level)
 
 
@@ -200,9 +195,3 @@ def _smoothed(tile: Tile, before: Standard, after: Standard, every: int) -> Pixe
     smooth = quotients(Smooth(*_GAUSSIAN).push(weighted))[:, 2 * reach :, reach:-reach]
     flags = tile.before_valid, tile.after_valid
     return PixelSample.of(Tile(tile.core, tile.read, smooth[:bands], smooth[bands:], *flags), every)
-
-
-def _least_level(features: int) -> float:
-    from scipy.special import chdtri
-
-    return float(np.sqrt(chdtri(max(features, 1), _CERTAIN)))

@@ -21,7 +21,7 @@ import numpy as np
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
-from rsdetect.detectors.ratio import RatioScorer, Standard, otsu_level, require_pixels
+from rsdetect.detectors.ratio import RatioScorer, Standard, distances, require_pixels
 from rsdetect.detectors.row_filters import (
     BINOMIAL,
     UNIFORM,
@@ -33,6 +33,7 @@ from rsdetect.detectors.row_filters import (
     quotients,
     surrounded,
 )
+from rsdetect.detectors.thresholds import find_level
 from rsdetect.stats import robust_scale
 from rsdetect.tiles import Tile
 
@@ -249,7 +250,7 @@ class TextureDetector(Detector):
         every = [max(1, (seen >> 2 * scale + 2) // _SAMPLED) | 1 for scale in range(_SCALES)]
         means = scan.reduce(lambda tile: _means(tile, before, after, every), _joined)
         unfitted = TextureScorer(before, after, tuple(_fitted(each) for each in means))
-        level = otsu_level(scan, unfitted)
+        level = find_level("otsu", *distances(scan, unfitted))
         return TextureScorer(before, after, unfitted.scales, max(level, _LEAST_LEVEL))
 
 

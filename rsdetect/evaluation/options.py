@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from rsdetect.detectors.base import Detector
+from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
 from rsdetect.paths import split_path
 from rsdetect.scenes.bands import parse_bands
@@ -24,6 +25,7 @@ class EvaluateKeywords(TypedDict, total=False):
 
     detector: str
     model: str | None
+    detector_options: Mapping[str, Any] | Sequence[str] | str
     device: str
     backend: str
     bands: Sequence[int | str] | None
@@ -43,6 +45,7 @@ class EvaluateOptions:
 
     detector: str | Detector | None = None  # as in `detect`
     model: str | None = None  # path or name of a model file; None = the default of the detector
+    detector_options: tuple[str, ...] = ()  # as in `detect`
     device: str = "auto"  # auto, cpu, cuda, cuda:i
     backend: str = "auto"  # runtime of the network: auto, torch, openvino, onnx
     bands: Sequence[int | str] | None = None  # for folders without bands of their own
@@ -56,6 +59,7 @@ class EvaluateOptions:
     log_look: str | None = None  # reason for evaluating a part reserved for reporting
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "detector_options", as_settings(self.detector_options))
         settle_sequences(self, bands=number_or_name, shifts_px=number)
         if self.seed < 0:
             raise InputError(f"`seed` {self.seed} is below 0.")

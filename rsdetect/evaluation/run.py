@@ -87,7 +87,9 @@ def run_evaluate(
     """Run an evaluation with its options as one object."""
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         device = choose_device(options.detector, options.device, options.backend)
-        detector = make_detector(options.detector, options.model, device, options.backend)
+        detector = make_detector(
+            options.detector, options.model, device, options.backend, options.detector_options
+        )
         split, log = None, None
         if options.split is not None and options.part is not None:
             split = read_split(options.split)

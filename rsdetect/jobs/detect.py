@@ -93,8 +93,8 @@ def detect(
         Folder for the results; created if missing.
     **options
         The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, nodata, aoi, align,
-        resampling, dates, accept; detector, model, tile_size, device, workers, scheduler, backend, memory;
-        threshold, min_area, simplify; overwrite, resume, quiet.
+        resampling, dates, accept; detector, model, detector_options, tile_size, device, workers, scheduler,
+        backend, memory; threshold, min_area, simplify; overwrite, resume, quiet.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[
     asked = options.score
     on_cluster = asked.scheduler is not None
     device = choose_device(asked.detector, asked.device, asked.backend, on_cluster=on_cluster)
-    detector = make_detector(asked.detector, asked.model, device, asked.backend)
+    detector = make_detector(asked.detector, asked.model, device, asked.backend, asked.detector_options)
     pair = open_settled(before, after, options.pair, wanted=detector.bands)
     if on_cluster:
         require_sendable(pair.before.source, pair.after.source)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from rsdetect.backends.select import require_known
 from rsdetect.detectors.base import Detector
+from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
 from rsdetect.memory import parse_memory
 from rsdetect.percent import level_of
@@ -55,6 +56,7 @@ class ScoreKeywords(TypedDict, total=False):
 
     detector: str
     model: str | None
+    detector_options: Mapping[str, Any] | Sequence[str] | str
     tile_size: int | None
     device: str
     workers: int | None
@@ -70,6 +72,8 @@ class ScoreOptions:
     # A name, a file as FILE.py:Class, or an object; None = the default, or the one that runs `model`.
     detector: str | Detector | None = None
     model: str | None = None  # path or name of a model file; None = the detector's default
+    # Parameters of the detector as NAME=VALUE; a mapping or a text with commas is accepted.
+    detector_options: tuple[str, ...] = ()
     tile_size: int | None = None  # edge of a tile in pixels, does not affect the result; None = by memory
     device: str = "auto"  # auto, cpu, cuda, cuda:i
     workers: int | None = None  # tiles in flight; None = one per core
@@ -79,6 +83,7 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         require_known(self.backend)
+        object.__setattr__(self, "detector_options", as_settings(self.detector_options))
         if self.memory is not None:
             parse_memory(self.memory)
         if self.tile_size is not None and not 64 <= self.tile_size <= 16384:

@@ -18,6 +18,7 @@ import shapely
 
 from rsdetect.detectors import named
 from rsdetect.detectors.identity import ScoringIdentity
+from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import ReadError, RsdetectError
 from rsdetect.files import hash_json
 from rsdetect.geopackage.changes import CHANGES
@@ -92,6 +93,7 @@ class Comparer:
             score=ScoreOptions(
                 detector=detector.name,
                 model=detector.model,
+                detector_options=as_settings(detector.detector_options),
                 tile_size=detector.tile_size,
                 device=detector.device,
                 workers=detector.workers,

@@ -179,6 +179,9 @@ class DetectorSection(Section):
         "job file.",
     )
     model: str | None = Field(default=None, description="Model file or name; the detector's own by default.")
+    detector_options: dict[str, str | float | bool] = Field(
+        default={}, description="Parameters of the detector, by name."
+    )
     threshold: Annotated[float | None, BeforeValidator(_auto_threshold_as_none)] = Field(
         default=None,
         gt=0,

@@ -12,6 +12,7 @@ import rasterio
 from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.detectors.own_file import full_name
+from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError, JobInterrupted, OutputError
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
@@ -142,7 +143,9 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     asked = job.detector
     on_cluster = asked.scheduler is not None
     device = choose_device(asked.name, asked.device, asked.backend, on_cluster=on_cluster)
-    detector = make_detector(asked.name, asked.model, device, asked.backend)
+    detector = make_detector(
+        asked.name, asked.model, device, asked.backend, as_settings(asked.detector_options)
+    )
     scoring = ScoringIdentity.of(detector, asked.backend)
     refs = list_scenes(job, job_file, aoi)
     fixed = _fixed_baseline_id(job, refs)

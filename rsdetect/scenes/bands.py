@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from rsdetect.errors import InputError
 from rsdetect.scenes.header import Header
 from rsdetect.scenes.known_bands import known_bands, nearest_band, wavelength_in
+from rsdetect.scenes.radar import is_radar
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class WantedBands:
 
     names: tuple[str, ...]  # in its order
     required: int  # number of first bands that are required; the others are optional
+    by_name: bool = False  # whether scenes without these band names are refused, not read in file order
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,14 @@ def choose_bands(
             after=tuple(named[1][slot] for slot in slots),
             names=tuple(wanted.names[slot] for slot in slots),
             slots=slots,
+        )
+    if wanted.by_name:
+        nameless = [
+            header.path for header, found in zip((before, after), named, strict=True) if found is None
+        ]
+        raise InputError(
+            f"{' and '.join(nameless)} {'has' if len(nameless) == 1 else 'have'} no bands named "
+            f"{', '.join(wanted.names)}; give their numbers as `bands`, in this order."
         )
     count = wanted.required
     for header in (before, after):
@@ -240,9 +250,11 @@ def _by_names(header: Header, wanted: WantedBands) -> dict[int, int] | None:
 def _too_few(header: Header, wanted: WantedBands) -> str:
     have, want = len(header.usable), wanted.required
     repeat = ", ".join(["1"] * want)
+    any_bands = "`detector='cva'`, which works on any bands"
+    suited = "`detector='log-ratio'`, which compares radar echoes" if is_radar(header) else any_bands
     return (
         f"{header.path} has {have} band{'s' if have != 1 else ''} and the model wants {want} "
         f"({', '.join(wanted.names[:want])}); choose with `bands` (one band may be repeated: "
         f"`bands=[{repeat}]`), "
-        "or take `detector='cva'`, which works on any bands."
+        f"or take {suited}."
     )

@@ -40,6 +40,8 @@ ONE = {  # of each sequence field, what a single item becomes; None = refused by
     ("TrainOptions", "average_with"): ("siamese", ("siamese",)),
     ("TrainOptions", "bands"): ("red", ("red",)),
     ("TrainOptions", "changes"): ("seed=1", ("seed=1",)),
+    ("ScoreOptions", "detector_options"): ("level=otsu", ("level=otsu",)),
+    ("EvaluateOptions", "detector_options"): ("level=otsu", ("level=otsu",)),
     ("TrainOptions", "folders"): (Path("pairs"), ("pairs",)),
 }
 

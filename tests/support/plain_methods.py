@@ -69,3 +69,26 @@ def tensor_features(scene, sigma):
             second / (energy + middle),
         ]
     )
+
+
+def plain_difference(before, after):
+    distance = np.sqrt((gaussian_filter(standard(before) - standard(after), (0, 2, 2)) ** 2).mean(axis=0))
+    return distance, otsu(distance)
+
+
+def plain_irmad(before, after):
+    bands = len(before)
+    both = np.concatenate([before, after]).reshape(2 * bands, -1)
+    weight = np.ones(both.shape[1])
+    for _ in range(30):
+        away = both - np.average(both, axis=1, weights=weight)[:, None]
+        all_of = (away * weight) @ away.T / weight.sum()
+        xx, xy, yy = all_of[:bands, :bands], all_of[:bands, bands:], all_of[bands:, bands:]
+        squared, a = eigh(xy @ np.linalg.solve(yy, xy.T), xx)
+        b = np.linalg.solve(yy, xy.T @ a)
+        b /= np.sqrt(np.diag(b.T @ yy @ b))
+        variates = a.T @ away[:bands] - b.T @ away[bands:]
+        squares = (variates**2 / (2 * (1 - np.sqrt(squared)))[:, None]).sum(axis=0)
+        weight = np.maximum(chi2.sf(squares, bands), 1e-9)
+    distance = np.sqrt(squares).reshape(before.shape[1:])
+    return distance, otsu(distance)

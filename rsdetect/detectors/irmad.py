@@ -1,0 +1,161 @@
+"""IR-MAD: iteratively reweighted multivariate alteration detection.
+
+Nielsen (2007), "The regularized iteratively reweighted MAD method for change detection in multi- and
+hyperspectral data", IEEE Transactions on Image Processing 16(2):463-478. Canonical correlation analysis
+finds the combinations of both dates' bands that agree most; the sum of squares of their standardised
+differences follows a chi-square distribution where nothing changed, whose probability weighs each pixel in
+the next round. Any linear change of the bands of a date leaves the result as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rsdetect.arraytypes import Float32Array, Float64Array
+from rsdetect.checks.scan import Scan
+from rsdetect.detectors.base import Detector
+from rsdetect.detectors.ratio import (
+    RatioScorer,
+    Standard,
+    chi_square_level,
+    distances,
+    require_pixels,
+    weighted_sum,
+)
+from rsdetect.detectors.thresholds import find_level, require_level
+from rsdetect.stats import PixelSample, robust_scale
+from rsdetect.tiles import Tile
+
+_ROUNDS = 30  # at most; fewer where the correlations stand
+_STANDING = 1e-3  # change of the correlations at which they do
+_SAMPLED_VALUES = 4_000_000  # of each date: 200 000 pixels of 20 bands, more of fewer
+_LEAST_WEIGHT = 1e-9
+_LEAST_SHARE = 1e-5  # combinations of bands with a smaller part of a date's variance repeat others
+_LEAST_VARIANCE = 1e-4  # of a variate: below a hundredth of the spread nothing has moved
+_CERTAIN = 1e-3  # of pixels without change, so many lie beyond the least level
+
+
+@dataclass(frozen=True)
+class IrMadScorer(RatioScorer):
+    """A fitted IR-MAD."""
+
+    before: Standard
+    after: Standard
+    # (variates, 1 + 2 bands): a constant, then the weights of the standardised bands before and after.
+    variates: tuple[tuple[float, ...], ...]
+    level: float = 1.0
+    slope: float = 2.0
+
+    name = "irmad"
+
+    @property
+    def bytes_per_pixel(self) -> int:  # type: ignore[override]
+        """Of rows that are pushed: those of both dates, and the probability."""
+        return 8 * len(self.before.centre) + 40
+
+    def rows(self) -> IrMadRows:
+        """What turns pixels into distances."""
+        return IrMadRows(self)
+
+
+class IrMadRows:
+    """Rows of both dates to distances, pixel by pixel."""
+
+    reach = late = 0
+    stride = 1
+
+    def __init__(self, scorer: IrMadScorer) -> None:
+        self._dates = scorer.before, scorer.after
+        self._variates = np.asarray(scorer.variates, np.float32).reshape(
+            -1, 1 + 2 * len(scorer.before.centre)
+        )
+
+    def push(self, rows: Tile) -> Float32Array:
+        """(height, width) float32, the root of the sum of squares."""
+        variates = weighted_sum(rows, self._dates, self._variates)
+        return np.asarray(np.sqrt(np.einsum("ijk,ijk->jk", variates, variates)))
+
+
+@dataclass(frozen=True)
+class IrMadDetector(Detector):
+    """IR-MAD; any number of any bands, more are better.
+
+    Parameters
+    ----------
+    level
+        Rule for the distance from which on something changed, as `thresholds.require_level` takes it; a
+        number is the root of a sum of squares in standard deviations. Rules give no less than what one of a
+        thousand unchanged pixels exceeds.
+    """
+
+    level: str = "otsu"
+
+    name = "irmad"
+    description = "IR-MAD: what any linear change of the bands, as of light and season, does not explain."
+    passes = 2
+    seconds_per_mpx = 0.03
+
+    def __post_init__(self) -> None:
+        require_level(self.level)
+
+    def fit(self, scan: Scan) -> IrMadScorer:
+        """Two passes: the canonical variates of a sample, and the level."""
+        sample = _thinned(require_pixels(scan))
+        before, after = (Standard(*robust_scale(date)) for date in (sample.before, sample.after))
+        found = canonical_variates(before.of_sample(sample.before), after.of_sample(sample.after))
+        variates = tuple(tuple(map(float, row)) for row in found)
+        level = find_level(self.level, *distances(scan, IrMadScorer(before, after, variates)))
+        if require_level(self.level)[0] != "fixed":
+            level = max(level, chi_square_level(len(variates), _CERTAIN))
+        return IrMadScorer(before, after, variates, level)
+
+
+def canonical_variates(before: Float64Array, after: Float64Array) -> Float64Array:
+    """Combinations of the bands of which those of both dates agree most.
+
+    Parameters
+    ----------
+    before, after
+        (bands, pixels) of about unit spread.
+
+    Returns
+    -------
+    ndarray
+        (variates, 1 + 2 bands): what, of a constant 1 and the bands of both dates, gives differences of
+        variance 1 and mean 0 where nothing changed.
+    """
+    from scipy.special import chdtrc
+
+    bands, count = before.shape
+    weight = np.ones(count)
+    correlations = np.zeros(0)
+    for _ in range(_ROUNDS):
+        means = [np.average(date, axis=1, weights=weight) for date in (before, after)]
+        x, y = (date - mean[:, None] for date, mean in zip((before, after), means, strict=True))
+        total = weight.sum()
+        first, second = (_whitening((date * weight) @ date.T / total) for date in (x, y))
+        left, found, right = np.linalg.svd(first.T @ ((x * weight) @ y.T / total) @ second)
+        kept = len(found)
+        spread = np.sqrt(np.maximum(2 * (1 - np.minimum(found, 1)), _LEAST_VARIANCE))
+        axes = (first @ left[:, :kept] / spread).T, (second @ right[:kept].T / spread).T
+        squares = ((axes[0] @ x - axes[1] @ y) ** 2).sum(axis=0)
+        if len(correlations) == kept and np.abs(found - correlations).max(initial=0) < _STANDING:
+            break
+        correlations = found
+        weight = np.maximum(chdtrc(max(kept, 1), squares), _LEAST_WEIGHT)
+    constant = axes[1] @ means[1] - axes[0] @ means[0]
+    return np.column_stack([constant, axes[0], -axes[1]]).reshape(kept, 1 + 2 * bands)
+
+
+def _whitening(covariance: Float64Array) -> Float64Array:
+    """(bands, axes) that make a date's bands uncorrelated and of variance 1; without what repeats others."""
+    variance, axes = np.linalg.eigh(covariance)
+    kept = variance > max(_LEAST_SHARE * variance.max(), _LEAST_SHARE)
+    return np.asarray(axes[:, kept] / np.sqrt(variance[kept]))
+
+
+def _thinned(sample: PixelSample) -> PixelSample:
+    every = max(1, sample.before.size // _SAMPLED_VALUES) | 1
+    return PixelSample(sample.before[:, ::every], sample.after[:, ::every])
