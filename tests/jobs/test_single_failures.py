@@ -48,12 +48,14 @@ def try_all(command, reset, out, work, stress):
     every = failures(out.resolve(), command, work / "log")
     wanted = result(out)
     assert len(every) > MOMENTS
+    met = 0
     for failure in chosen(every, stress):
         reset()
         status, told, log = traced(failure.options(), command, work / "log")
         inside, outside = hits(out.resolve(), log)
         if outside or not inside:
             continue  # another file was met in another thread; the next failures are met alone
+        met += 1
         assert status in (0, 3), (failure, inside, told)
         if status == 0:
             assert result(out) == wanted, (failure, inside)
@@ -65,6 +67,7 @@ def try_all(command, reset, out, work, stress):
         assert again == 0, (failure, inside, told)
         assert result(out) == wanted, (failure, inside)
         assert listing(out) == OUTPUTS, (failure, inside)
+    assert met, "no failure met a file of the job alone"
 
 
 def test_detect(scenes, tmp_path, stress):
