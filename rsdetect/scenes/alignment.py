@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+
 import numpy as np
+import pyproj
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
@@ -16,11 +20,49 @@ from rsdetect.scenes.handles import GDAL_ERRORS
 _TOLERANCE_PX = 0.05
 
 
+@functools.lru_cache(maxsize=256)
 def same_crs(one: str | None, other: str | None) -> bool:
-    """True if both CRSs are None or equivalent, for alignment."""
-    if one is None or other is None:
-        return one is other
-    return bool(CRS.from_wkt(one) == CRS.from_wkt(other))
+    """True if both are None or mean one coordinate reference system.
+
+    The order of axes does not count, because GDAL gives x before y for all of them, nor does `+towgs84=0`.
+    """
+    if one is None or other is None or one == other:
+        return one == other
+    if CRS.from_wkt(one) == CRS.from_wkt(other):
+        return True
+    first, second = _without_null_shift(one), _without_null_shift(other)
+    if first.equals(second, ignore_axis_order=True):
+        return True
+    # A PROJ string knows the ellipsoid only; with `+towgs84=0` it claims that the datum is the other's.
+    was_bound = pyproj.CRS(one).is_bound or pyproj.CRS(other).is_bound
+    if not was_bound or first.is_bound or second.is_bound:
+        return False
+    return _without_datum(first) == _without_datum(second)
+
+
+def _without_null_shift(crs: str) -> pyproj.CRS:
+    """A CRS without a shift of its datum by zero."""
+    parsed = pyproj.CRS(crs)
+    if parsed.is_bound and parsed.source_crs is not None and not any(_shift_of(parsed)):
+        return parsed.source_crs
+    return parsed
+
+
+def _shift_of(bound: pyproj.CRS) -> list[float]:
+    operation = bound.coordinate_operation
+    return [1.0] if operation is None else list(operation.towgs84) or [1.0]
+
+
+def _without_datum(crs: pyproj.CRS) -> dict[str, object]:
+    """Projection and ellipsoid of a CRS, as PROJ names them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that PROJ strings lose something, which is why they are compared
+        words = dict(crs.to_dict())
+    ellipsoid = crs.ellipsoid
+    for key in ("datum", "ellps", "a", "b", "rf", "towgs84", "type", "no_defs"):
+        words.pop(key, None)
+    words["ellipsoid"] = ellipsoid and (ellipsoid.semi_major_metre, round(ellipsoid.inverse_flattening, 4))
+    return words
 
 
 def crs_name(crs: str | None) -> str:
@@ -51,7 +93,7 @@ def offset_between(reference: Grid, other: Grid) -> tuple[int, int] | None:
 def describe_mismatch(before: Grid, after: Grid) -> str:
     """Description of the difference between two grids that are not aligned, as a clause."""
     if not same_crs(before.crs, after.crs):
-        return f"{crs_name(before.crs)} and {crs_name(after.crs)}"
+        return _differing_crs(str(before.crs), str(after.crs))
     if not np.allclose(before.pixel_size, after.pixel_size, rtol=1e-6, atol=0):
         return f"pixels of {_size(before)} and of {_size(after)}"
     t, u = before.transform, after.transform
@@ -64,6 +106,22 @@ def describe_mismatch(before: Grid, after: Grid) -> str:
         f"{_size(before)} pixels from ({t.c:.10g}, {t.f:.10g}) and from ({u.c:.10g}, {u.f:.10g}), "
         f"{col - round(col):+.2f} columns and {row - round(row):+.2f} rows off"
     )
+
+
+def _differing_crs(one: str, other: str) -> str:
+    """Names of two CRSs, and what differs if the names do not."""
+    names = crs_name(one), crs_name(other)
+    if names[0] != names[1]:
+        return f"{names[0]} and {names[1]}"
+    first, second = pyproj.CRS(one), pyproj.CRS(other)
+    datums = [str(each.datum or each.type_name) for each in (first, second)]
+    if datums[0] != datums[1]:
+        return f"{names[0]} on {datums[0]} and on {datums[1]}"
+    words = [set(each.to_wkt(pretty=True).splitlines()) for each in (first, second)]
+    only = [
+        ", ".join(sorted(line.strip().rstrip(",") for line in words[i] - words[1 - i])[:3]) for i in (0, 1)
+    ]
+    return f"{names[0]} with {only[0] or 'nothing more'} and with {only[1] or 'nothing more'}"
 
 
 def window_of(other: Grid, reference: Grid) -> Window:

@@ -21,6 +21,7 @@ from rsdetect.grid import Grid, Window
 from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.aoi_layers import read_layer
 from rsdetect.scenes.handles import one_line
+from rsdetect.scenes.projecting import project_polygons
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame, GeoSeries
@@ -91,7 +92,7 @@ def read_aoi(given: AoiLike, grid: Grid) -> bytes:
     area = settle_aoi(given)
     geometry = _read_area(area, grid) if isinstance(area, Area) else read_layer(str(area))[0].geometry
     found = _on_grid(geometry, grid, str(area))
-    if found.is_empty:
+    if found.is_empty and not _polygons(geometry).size:
         raise InputError(f"{area} holds no polygon to take as the area of interest.")
     if not found.intersects(shapely.box(0, 0, grid.width, grid.height)):
         taken = ""
@@ -203,15 +204,22 @@ def inside_aoi(aoi: bytes, window: Window) -> BoolArray:
     return np.asarray(found, dtype=bool)
 
 
+def _polygons(geometry: Any) -> Any:
+    """Polygons of a GeoSeries; points and lines are left out."""
+    parts = geometry.explode(index_parts=False)
+    return parts[parts.geom_type.isin(["Polygon", "MultiPolygon"]) & ~parts.is_empty]
+
+
 def _on_grid(geometry: Any, grid: Grid, path: str) -> Any:
-    polygons = geometry.explode(index_parts=False)
-    polygons = polygons[polygons.geom_type.isin(["Polygon", "MultiPolygon"]) & ~polygons.is_empty]
+    polygons = _polygons(geometry)
     if grid.crs is not None and not polygons.empty:
         if polygons.crs is None:
             raise InputError(f"{path} names no CRS, and the scenes are in {crs_name(grid.crs)}.")
-        polygons = polygons.to_crs(grid.crs)
+        shapes = project_polygons(polygons.to_numpy(), polygons.crs, grid, path)
+    else:
+        shapes = shapely.make_valid(polygons.to_numpy())
     inverse = ~grid.transform
-    area = shapely.union_all(shapely.make_valid(polygons.to_numpy()))
+    area = shapely.union_all([each for each in shapely.get_parts(shapes) if each.geom_type == "Polygon"])
     matrix = np.array([[inverse.a, inverse.d], [inverse.b, inverse.e]])
     area = shapely.transform(area, lambda xy: xy @ matrix + (inverse.c, inverse.f))
     return shapely.set_precision(area, 1 / _SNAP)
