@@ -13,6 +13,7 @@ from rsdetect.grid import Grid
 from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.band_metadata import band_metadata, dataset_tags
+from rsdetect.scenes.decoded_blocks import decoded_block_shape
 from rsdetect.scenes.handles import alpha_band, has_mask_band, open_raster
 from rsdetect.scenes.radiometry import linear_of_name
 from rsdetect.scenes.validity import Nodata, Validity, validity_of
@@ -139,7 +140,7 @@ def valid_header(dataset: Any, path: str) -> Header:
         nodata=dataset.nodata,
         has_mask=alpha is not None or mask_band or any(value is not None for value in dataset.nodatavals),
         tags=dataset_tags(dataset),
-        block_shape=dataset.block_shapes[0],
+        block_shape=decoded_block_shape(dataset),
         nodatas=tuple(dataset.nodatavals),
         mask_band=mask_band,
         **band_metadata(dataset),
