@@ -30,6 +30,7 @@ from rsdetect.commands.parameters import (
     Simplify,
     Threshold,
     TileSize,
+    Verify,
     Workers,
 )
 from rsdetect.commands.wording import as_options
@@ -71,6 +72,7 @@ def batch(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are not of this batch.")
     ] = False,
+    verify: Verify = False,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -110,7 +112,7 @@ def batch(
             memory=memory,
         ),
         polygons=PolygonOptions(threshold=parse_threshold(threshold), min_area=min_area, simplify=simplify),
-        run=RunOptions(overwrite=overwrite, quiet=quiet or as_json),
+        run=RunOptions(overwrite=overwrite, quiet=quiet or as_json, verify=verify),
     )
     log_to_stderr(quiet=quiet)
     tell = (lambda _: None) if quiet or as_json else print_message

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from rsdetect.commands.messages import log_to_stderr, print_json, print_warnings
 from rsdetect.commands.parameters import (
     Accept,
@@ -41,6 +45,9 @@ def check(
     resampling: Resampling = "bilinear",
     dates: Dates = None,
     accept: Accept = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Verify checksums or lengths of all blocks of the scenes too.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -64,6 +71,7 @@ def check(
             dates=dates,
             accept=accept,
         ),
+        deep=deep,
     )
     if as_json:
         print_json(report.as_json())

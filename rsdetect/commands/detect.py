@@ -35,6 +35,7 @@ from rsdetect.commands.parameters import (
     Simplify,
     Threshold,
     TileSize,
+    Verify,
     Workers,
 )
 from rsdetect.jobs.parse import parse_pair_options, parse_scenes, parse_threshold
@@ -76,6 +77,7 @@ def detect(
     no_resume: Annotated[
         bool, typer.Option("--no-resume", help="Start again after an interruption.")
     ] = False,
+    verify: Verify = False,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -112,7 +114,7 @@ def detect(
             memory=memory,
         ),
         polygons=PolygonOptions(threshold=parse_threshold(threshold), min_area=min_area, simplify=simplify),
-        run=RunOptions(overwrite=overwrite, resume=not no_resume, quiet=quiet or as_json),
+        run=RunOptions(overwrite=overwrite, resume=not no_resume, quiet=quiet or as_json, verify=verify),
     )
     log_to_stderr(quiet=quiet)
     changes = run_detect(*scenes, out, options)

@@ -89,6 +89,9 @@ Workers = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Verify checksums or lengths of all blocks of the scenes first.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]
 Threshold = Annotated[
     str, typer.Option(metavar="P|auto", help="Change probability above 0, up to 1; auto = the detector's.")

@@ -48,6 +48,7 @@ from rsdetect.scenes.extent import require_room
 from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions
 from rsdetect.scenes.source import SceneLike
+from rsdetect.scenes.verify import verify_scenes
 from rsdetect.scenes.watched import watch as watch_files
 from rsdetect.schema import RUN
 from rsdetect.scoring.decoding_cost import costly_layouts
@@ -124,16 +125,36 @@ def score(before: SceneLike, after: SceneLike, **options: Unpack[ScoringKeywords
     return lazy_scores(pair, scorer, plan_windows(pair, scorer, every.score.tile_size))
 
 
-def check(before: SceneLike, after: SceneLike, **options: Unpack[PairKeywords]) -> CheckReport:
-    """Check a pair without scoring it: grids, overlap, valid share, band statistics, shift."""
+def check(
+    before: SceneLike, after: SceneLike, *, deep: bool = False, **options: Unpack[PairKeywords]
+) -> CheckReport:
+    """Check a pair without scoring it: grids, overlap, valid share, band statistics, shift.
+
+    Parameters
+    ----------
+    deep
+        Verify the checksums or lengths of all blocks of the scenes first.
+    """
     refuse_unknown(options, PairKeywords)
-    return run_check(before, after, DetectOptions.from_keywords(**options).pair)
+    return run_check(before, after, DetectOptions.from_keywords(**options).pair, deep=deep)
 
 
-def run_check(before: SceneLike, after: SceneLike, options: PairOptions) -> CheckReport:
+def run_check(
+    before: SceneLike, after: SceneLike, options: PairOptions, *, deep: bool = False
+) -> CheckReport:
     """Run `check` with its options in groups."""
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        return check_pair(open_settled(before, after, options), usable_cores())
+        pair = open_settled(before, after, options)
+        if deep:
+            _verify(pair)
+        return check_pair(pair, usable_cores())
+
+
+def _verify(pair: Pair) -> None:
+    """Verify the blocks of a pair's files; warn where the codec has no checksum."""
+    for found in verify_scenes((pair.before, pair.after), usable_cores()):
+        if found.doubt:
+            _log.warning(found.doubt)
 
 
 def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOptions) -> ChangeMap:
@@ -147,6 +168,8 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 require_scheduler(options.score.scheduler)
             require_room(pair.grid, out)
             refuse_inputs(out, (*pair.local_files, *_other_inputs(options)))
+            if options.run.verify:
+                _verify(pair)
             outputs = Outputs.claim(out, overwrite=options.run.overwrite)
         with outputs:
             loading = None if options.score.scheduler is not None else _meanwhile(detector.load, pair)

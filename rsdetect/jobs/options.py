@@ -98,6 +98,7 @@ class RunKeywords(TypedDict, total=False):
     overwrite: bool
     resume: bool
     quiet: bool
+    verify: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,7 @@ class RunOptions:
     overwrite: bool = False  # replace the outputs of an earlier run
     resume: bool = True  # resume from the tiles of an interrupted run
     quiet: bool = False  # no progress
+    verify: bool = False  # verify the checksums or lengths of all blocks of the scenes first
 
 
 class ScoringKeywords(PairKeywords, ScoreKeywords, total=False):

@@ -17,6 +17,7 @@ import numpy as np
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.fill import probable_fill, without_fill
+from rsdetect.devices import usable_cores
 from rsdetect.doubts import settle_doubts
 from rsdetect.errors import DoubtError, RsdetectError
 from rsdetect.files import hash_json
@@ -35,6 +36,7 @@ from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.quality import settled_kind
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.validity import Nodata
+from rsdetect.scenes.verify import verify_scenes
 from rsdetect.secrets import without_signatures
 
 _READING = 2  # version of how values are read; 2 = scale and offset are applied
@@ -119,6 +121,7 @@ def _ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Pat
     if ref.problem:
         raise SetAside(ref.problem)
     tiles = [_ingest_tile(tile, site, options) for tile in ref.tiles or (ref,)]
+    verify_scenes(tuple(scene for tile in tiles for scene in tile.scenes), usable_cores())
     content = {
         "files": list(ref.files),
         "source": ref.source,
