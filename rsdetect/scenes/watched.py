@@ -32,7 +32,10 @@ class WatchedFile:
             found = Path(path).stat()
         except (OSError, ValueError):
             return None
-        return cls(path, found.st_size, found.st_mtime_ns, (_NODE, found.st_dev, found.st_ino))
+        # Absolute: workers of a cluster may have another working directory.
+        return cls(
+            str(Path(path).absolute()), found.st_size, found.st_mtime_ns, (_NODE, found.st_dev, found.st_ino)
+        )
 
     def difference(self) -> str:
         """Difference from the current state of the file, as text; empty if there is none."""

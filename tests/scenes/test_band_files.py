@@ -252,9 +252,9 @@ def test_band_files_that_are_no_scene_are_refused_in_one_sentence(tmp_path, kind
 
 def test_a_band_file_that_breaks_is_named(dates):
     _, bands = dates
-    pair = open_pair(*bands)
     with Path(bands[0]["blue"]).open("r+b") as file:
         file.truncate(3000)
+    pair = open_pair(*bands)
     with pytest.raises(ReadError, match=r"blue\.tif") as broken:
         read_scene(pair.before, pair.grid.window)
     assert "<" not in str(broken.value)

@@ -248,7 +248,9 @@ def test_what_is_no_raster_is_refused_in_one_sentence_with_its_name(tmp_path, co
 def test_a_path_that_leads_nowhere_is_refused(tmp_path, name):
     (tmp_path / "folder").mkdir()
     path = name if name.startswith("/vsi") or not name else f"{tmp_path}/{name}"
-    with rasterio.Env(GDAL_HTTP_TIMEOUT="1", GDAL_HTTP_MAX_RETRY="0"), pytest.raises(InputError):
+    # A server that does not answer may answer later.
+    refused = SourceUnavailable if name.startswith("/vsi") else InputError
+    with rasterio.Env(GDAL_HTTP_TIMEOUT="1", GDAL_HTTP_MAX_RETRY="0"), pytest.raises(refused):
         open_pair(path, path)
 
 
@@ -258,13 +260,13 @@ def test_a_damaged_file_is_bad_input_and_one_that_lies_elsewhere_may_come_back(t
     good = write_scene(tmp_path / "good.tif", random_scene(0))
     broken = Path(write_scene(tmp_path / "broken.tif", random_scene(1)))
     content = broken.read_bytes()
+    broken.write_bytes(content[: len(content) // 2])
     pair = open_pair(good, good, PairOptions(masks=(str(broken),)))
     mask = pair.before.mask if is_local else replace(pair.before.mask, version=None)
     if which == "mask":
         before = replace(pair.before, mask=mask)
     else:
         before = replace(pair.before, path=mask.path, version=mask.version, mask=None)
-    broken.write_bytes(content[: len(content) // 2])
     # The other file's kind does not count.
     after = replace(pair.after, version=None if is_local else pair.after.version, mask=None)
     with pytest.raises(RsdetectError, match=r"broken\.tif cannot be read") as failure:

@@ -193,7 +193,9 @@ def test_a_scene_that_breaks_on_a_worker_is_named_with_its_tile_and_stops_the_re
     genuine = rsdetect.jobs.detect.run_tiles
 
     def breaking(*arguments, **keywords):
+        state = Path(after).stat()
         break_block(after, 0, 1)
+        os.utime(after, ns=(state.st_atime_ns, state.st_mtime_ns))  # as a failing disk does, not a writer
         genuine(*arguments, **keywords)
 
     monkeypatch.setattr("rsdetect.jobs.detect.run_tiles", breaking)
