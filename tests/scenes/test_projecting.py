@@ -90,14 +90,14 @@ def test_a_grid_that_counts_from_0_to_360_degrees():
     assert not inside(shapely.box(-171, 59.5, -170.5, 60.5), grid)[:, 51:].any()
 
 
-def test_what_has_no_way_to_the_scenes_is_refused_in_words(tmp_path):
+def test_what_has_no_way_to_the_scenes_is_refused_with_both_crss(tmp_path):
     scene = write_scene(tmp_path / "site.tif", random_scene(0), crs=SITE)
     frame = geopandas.GeoDataFrame(geometry=[shapely.box(8, 47, 9, 48)], crs=WGS84)
     with pytest.raises(InputError, match=r"is in EPSG:4326, from which there is no way to .*Mine grid"):
         check(scene, scene, aoi=frame)
 
 
-def test_polygons_elsewhere_are_said_to_lie_outside():
+def test_polygons_elsewhere_lie_outside():
     grid = grid_at("EPSG:32632", 9.0, 48.0)
     with pytest.raises(NothingToCompare, match="outside"):
         inside(shapely.box(-60, 10, -59, 11), grid)
@@ -125,7 +125,7 @@ def test_crss_are_compared_by_what_they_mean(one, other, same):
     assert same_crs(wkt(other), wkt(one)) is same
 
 
-def test_two_crss_of_one_name_are_told_apart():
+def test_two_crss_of_one_name_are_distinguished():
     one = wkt("+proj=utm +zone=32 +ellps=bessel")
     other = wkt("+proj=utm +zone=33 +ellps=bessel")
     grids = [Grid(crs, TEN_METRES, 10, 10) for crs in (one, other)]
