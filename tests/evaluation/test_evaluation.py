@@ -495,7 +495,7 @@ def test_models_and_options_that_cannot_be_met_are_refused(refused, labelled_set
     assert "asks for 9" in refused(f"{labelled_set}:9", "--detector", "cva")
     assert "'far' is not a list of pixels" in refused(labelled_set, "--shifts", "far")
     assert "--shifts 0 is not a shift" in refused(labelled_set, "--shifts", "1,0")
-    assert "name it with --model" in refused(labelled_set, "--detector", "cva", "--into-card")
+    assert "give it as --model" in refused(labelled_set, "--detector", "cva", "--into-card")
     assert "--seed -1" in refused(labelled_set, "--seed", "-1")
 
 

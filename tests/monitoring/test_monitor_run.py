@@ -14,6 +14,7 @@ from contextlib import closing
 import pytest
 from filelock import FileLock
 
+from rsdetect.folders import LOCK
 from rsdetect.nets.checkpoint import find_model, model_hash
 from support.jobs import COMMAND, contents, listing, run_apart, run_here
 from support.monitored import dates_in, deliver, events_of, layers, require_the_truth, small_series, write_job
@@ -331,8 +332,8 @@ def test_a_step_that_fails_is_reported_and_repeated(site, whole, tmp_path, monke
 
 def test_a_second_runner_leaves_or_waits(site, whole, tmp_path):
     job = write_job(tmp_path / "job.yaml", site)
-    (tmp_path / "out" / ".monitor").mkdir(parents=True)
-    with FileLock(tmp_path / "out" / ".monitor" / "lock"):
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / LOCK):
         told = run_apart("monitor", "run", job)
         assert told.status == 3
         assert "another run is active" in told.err
