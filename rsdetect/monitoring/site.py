@@ -15,7 +15,7 @@ from typing import Any
 from affine import Affine
 
 from rsdetect.doubts import settle_doubts
-from rsdetect.errors import DoubtError, InputError, NothingToCompare, SceneError
+from rsdetect.errors import DoubtError, InputError, NothingToCompare, RsdetectError, SceneError
 from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
 from rsdetect.monitoring.coverage import covering_grid
@@ -173,7 +173,7 @@ def _grid_of_all(grid: Grid, ref: SceneRef, refs: Sequence[SceneRef], aoi: Path 
     for tile in tiles:
         try:
             grids.append(header_of(open_source(tile.files[0])).grid)
-        except SceneError:
+        except RsdetectError:
             continue  # reported when the scenes are ingested
     if aoi is None:
         grids = [other for other in grids if offset_between(grid, other) is not None] if ref.tiles else []

@@ -62,3 +62,27 @@ def test_what_an_address_is_signed_with_is_in_no_message():
     with pytest.raises(SceneError, match=r"B04\.tif cannot be opened") as refused:
         open_pair(item, item)
     assert "secret" not in str(refused.value)
+
+
+def test_an_item_from_before_stac_1_gives_its_bands(tmp_path):
+    files = [write_scene(tmp_path / f"{i}.tif", band) for i, band in enumerate(random_scene(1, 2))]
+    item = pystac.Item.from_dict(
+        {
+            "type": "Feature",
+            "stac_version": "0.6.2",
+            "id": "old",
+            "bbox": [9, 50, 10, 51],
+            "geometry": {"type": "Point", "coordinates": [9, 50]},
+            "properties": {
+                "datetime": "2018-05-01T00:00:00Z",
+                "eo:bands": [{"name": "B04", "common_name": "red"}, {"name": "B03", "common_name": "green"}],
+            },
+            "assets": {
+                key: {"href": files[i], "type": "image/vnd.stac.geotiff", "eo:bands": [i]}
+                for i, key in enumerate("rg")
+            },
+            "links": [],
+        }
+    )
+    pair = open_pair(item, item)
+    assert (pair.bands, pair.before_date) == (("red", "green"), "2018-05-01")
