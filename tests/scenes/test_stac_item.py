@@ -6,7 +6,7 @@ import numpy as np
 import pystac
 import pytest
 
-from rsdetect.errors import InputError, SceneError
+from rsdetect.errors import InputError, SourceUnavailable
 from rsdetect.scenes.band_files import BandFile
 from rsdetect.scenes.pair import open_pair
 from rsdetect.scenes.quality import SENTINEL2_SCL
@@ -59,7 +59,7 @@ def test_what_an_address_is_signed_with_is_in_no_record():
 
 def test_what_an_address_is_signed_with_is_in_no_message():
     item = make_item(B04=("http://127.0.0.1:9/B04.tif?sig=secret", {"eo:bands": [{"common_name": "red"}]}))
-    with pytest.raises(SceneError, match=r"B04\.tif cannot be opened") as refused:
+    with pytest.raises(SourceUnavailable, match=r"B04\.tif cannot be read") as refused:
         open_pair(item, item)
     assert "secret" not in str(refused.value)
 
