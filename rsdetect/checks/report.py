@@ -10,6 +10,7 @@ import numpy as np
 
 from rsdetect.checks.levels import level_warnings
 from rsdetect.checks.mask_warnings import mask_warnings
+from rsdetect.checks.plausibility import pair_warnings
 from rsdetect.checks.registration import LEAST_TILES, Shift, measure_shift
 from rsdetect.checks.scan import Scan
 from rsdetect.doubts import Doubt
@@ -122,6 +123,7 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
         warnings=(
             *(f"{doubt.text}; accepted by `accept={doubt.name!r}`." for doubt in pair.doubts),
             *pair.notes,
+            *pair_warnings(pair),
             *mask_warnings(pair),
             *_shift_warnings(pair, shift),
             *level_warnings(pair, scan.sample_pixels()),

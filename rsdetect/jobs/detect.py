@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import rasterio
 
+from rsdetect.checks.plausibility import model_warnings, result_warnings
 from rsdetect.checks.report import CheckReport, check_pair
 from rsdetect.checks.scan import Scan
 from rsdetect.checks.settle import open_settled
@@ -221,6 +222,9 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 stored = StoredDifferences(store, pair, job.plan, asked.level)
                 made = write_polygons(raster, results / Outputs.POLYGONS, asked, pair, stored, scored=scored)
                 require_kept(finished)
+            implausible = (*model_warnings(pair, provenance), *result_warnings(made))
+            for warning in implausible:
+                _log.warning(warning)
             record = plain(
                 _describe(job, options, asked, report, provenance)
                 | {
@@ -228,7 +232,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                     "fingerprint": key,
                     "plan": _describe_plan(job) | {"reading": reading},
                     "counts": counts | made,
-                    "warnings": list(warnings),
+                    "warnings": [*warnings, *implausible],
                     "seconds": watch.seconds,
                     "machine": describe_machine(device),
                     "finished": datetime.now(UTC).isoformat(timespec="seconds"),
