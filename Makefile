@@ -52,6 +52,7 @@ bench: $(READY)
 stress: $(READY)
 	$(BIN)/python benchmarks/lazy.py
 	RSDETECT_STRESS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m stress
+	RSDETECT_STRESS=1 $(BIN)/python -m pytest tests/jobs/test_hostile_corpus.py
 
 # The scenes of the demo, from their seed.
 sample: $(READY)
