@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -83,6 +84,8 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         require_known(self.backend)
+        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", self.device):  # also where the detector uses none
+            raise InputError(f"`device` {self.device!r} is unknown; choose auto, cpu, cuda or cuda:i.")
         object.__setattr__(self, "detector_options", as_settings(self.detector_options))
         if self.memory is not None:
             parse_memory(self.memory)

@@ -131,3 +131,9 @@ def test_sections_of_files_refuse_one_item_instead_of_several():
         with pytest.raises(pydantic.ValidationError) as refused:
             model.model_validate({name: "one"})
         assert any(error["loc"][0] == name for error in refused.value.errors())
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "", "cuda:-1"])
+def test_an_unknown_device_is_refused_also_by_detectors_that_use_none(device):
+    with pytest.raises(InputError, match="device"):
+        DetectOptions.from_keywords(detector="cva", device=device)
