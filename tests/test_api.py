@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import typing
 import zipfile
 from pathlib import Path
 
@@ -17,7 +18,10 @@ import pytest
 
 import rsdetect
 from rsdetect.batches.pair_results import State
+from rsdetect.checks.described import SceneDescription
+from rsdetect.checks.report import CheckReport
 from rsdetect.evaluation.options import EvaluateKeywords, EvaluateOptions
+from rsdetect.evaluation.results import DetectorDescription, Evaluation
 from rsdetect.jobs.options import (
     DetectKeywords,
     PolygonKeywords,
@@ -210,3 +214,9 @@ def test_monitor_and_train_refuse_what_the_commands_refuse(tmp_path):
         rsdetect.monitor(tmp_path / "job.yaml")
     with pytest.raises(rsdetect.InputError, match=r"`out` .* does not end in \.safetensors"):
         rsdetect.train(tmp_path, out=tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("kind", [CheckReport, Evaluation, SceneDescription, DetectorDescription])
+def test_reports_hold_no_any(kind):
+    hints = typing.get_type_hints(kind) | {"as_json": typing.get_type_hints(getattr(kind, "as_json", str))}
+    assert not re.search(r"\bAny\b", repr(hints))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
-import numpy as np
-
+from rsdetect.checks.described import GridDescription, SceneDescription, describe_grid, describe_scene
 from rsdetect.checks.levels import level_warnings
 from rsdetect.checks.mask_warnings import mask_warnings
 from rsdetect.checks.plausibility import pair_warnings
@@ -15,12 +13,7 @@ from rsdetect.checks.registration import LEAST_TILES, Shift, measure_shift
 from rsdetect.checks.scan import Scan
 from rsdetect.doubts import Doubt
 from rsdetect.errors import NothingToCompare
-from rsdetect.grid import Grid
-from rsdetect.scenes.alignment import crs_name
-from rsdetect.scenes.band_files import without_query
 from rsdetect.scenes.pair import Pair
-from rsdetect.scenes.scene import Scene
-from rsdetect.secrets import without_secrets
 from rsdetect.stats import Moments
 from rsdetect.tiles import Tile
 
@@ -43,9 +36,9 @@ class BandStatistics:
 class CheckReport:
     """Check report, as printed by `rsdetect check`."""
 
-    before: dict[str, Any]  # path, grid, bands, data type, nodata, date
-    after: dict[str, Any]
-    overlap: dict[str, Any]  # common grid
+    before: SceneDescription
+    after: SceneDescription
+    overlap: GridDescription  # common grid
     valid_share: float  # share of the sampled pixels that are valid on both dates
     before_valid_share: float  # share of the sampled pixels that are valid on the before date
     after_valid_share: float
@@ -55,13 +48,13 @@ class CheckReport:
     warnings: tuple[str, ...]
     doubts: tuple[Doubt, ...] = ()  # about place, validity or units, that the user accepted
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Check report in JSON types."""
         content = asdict(self)
         if self.shift is not None:
             content["shift"] |= {"distance_px": self.shift.distance_px, "reliable": self.shift.is_reliable}
         content["doubts"] = sorted({doubt.name for doubt in self.doubts})
-        plain: dict[str, Any] = json.loads(json.dumps(content))
+        plain: dict[str, object] = json.loads(json.dumps(content))
         return plain
 
 
@@ -111,9 +104,9 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
         )
     shift = measure_shift(pair, workers)
     return CheckReport(
-        before=_describe(pair.before, pair.before_date),
-        after=_describe(pair.after, pair.after_date),
-        overlap=_describe_grid(pair.grid),
+        before=describe_scene(pair.before, pair.before_date),
+        after=describe_scene(pair.after, pair.after_date),
+        overlap=describe_grid(pair.grid),
         valid_share=look.valid / look.seen,
         before_valid_share=look.before_valid / look.seen,
         after_valid_share=look.after_valid / look.seen,
@@ -184,41 +177,3 @@ def _shift_warnings(pair: Pair, shift: Shift | None) -> tuple[str, ...]:
         f"{shift.cols_px:+.2f} columns, {shift.rows_px:+.2f} rows, as {shift.agreement:.0%} of {shift.tiles} "
         "tiles agree; expect false change along edges, or register the scenes first.",
     )
-
-
-def _describe(scene: Scene, taken: str | None) -> dict[str, Any]:
-    return {
-        "path": without_secrets(scene.path),
-        "date": taken,
-        "band_numbers": list(scene.bands),
-        "dtype": scene.dtype,
-        **_describe_nodata(scene),
-        "scales": list(scene.scales) or None,
-        "offsets": list(scene.offsets) or None,
-        "mask": without_query(scene.mask.path) if scene.mask else None,
-        "warped_by": scene.warp,
-        "grid": _describe_grid(scene.grid),
-    }
-
-
-def _describe_nodata(scene: Scene) -> dict[str, Any]:
-    """Nodata value of the report for JSON, which has neither infinity nor NaN."""
-    rule = scene.validity
-    nodata = next(iter(rule.values), scene.nodata)
-    number = None if nodata is None or np.isnan(nodata) else nodata
-    return {
-        "nodata": number if number is None or np.isfinite(number) else str(number),
-        "nodata_is_nan": nodata is not None and number is None,
-        "nodata_from": "mask" if rule.masked else rule.origin if rule.values else None,
-    }
-
-
-def _describe_grid(grid: Grid) -> dict[str, Any]:
-    return {
-        "crs": crs_name(grid.crs),
-        "width": grid.width,
-        "height": grid.height,
-        "transform": [float(number) for number in tuple(grid.transform)[:6]],
-        "pixel_size": list(grid.pixel_size),
-        "bounds": list(grid.bounds),
-    }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
+from rsdetect.checks.described import SceneDescription
 from rsdetect.checks.report import CheckReport
 
 
@@ -35,10 +36,13 @@ def check_tables(report: CheckReport) -> Iterator[Table]:
 
 def _scenes(report: CheckReport) -> Table:
     table = Table("", "before", "after", title="Scenes", title_justify="left")
-    for label, key in (("file", "path"), ("date", "date"), ("bands", "band_numbers"), ("type", "dtype")):
-        table.add_row(label, str(report.before[key]), str(report.after[key]))
-    table.add_row("nodata", *(_nodata(scene) for scene in (report.before, report.after)))
-    grids = report.before["grid"], report.after["grid"]
+    scenes = report.before, report.after
+    table.add_row("file", *(scene["path"] for scene in scenes))
+    table.add_row("date", *(str(scene["date"]) for scene in scenes))
+    table.add_row("bands", *(str(scene["band_numbers"]) for scene in scenes))
+    table.add_row("type", *(scene["dtype"] for scene in scenes))
+    table.add_row("nodata", *(_nodata(scene) for scene in scenes))
+    grids = [scene["grid"] for scene in scenes]
     table.add_row("CRS", *(grid["crs"] for grid in grids))
     table.add_row("size", *(f"{grid['width']} x {grid['height']}" for grid in grids))
     table.add_row("pixel", *(" x ".join(f"{edge:.7g}" for edge in grid["pixel_size"]) for grid in grids))
@@ -46,7 +50,7 @@ def _scenes(report: CheckReport) -> Table:
     return table
 
 
-def _nodata(scene: dict[str, object]) -> str:
+def _nodata(scene: SceneDescription) -> str:
     return "NaN" if scene["nodata_is_nan"] else str(scene["nodata"])
 
 

@@ -23,7 +23,7 @@ _FARTHEST_PX = 64
 class EvaluateKeywords(TypedDict, total=False):
     """Keyword arguments of `evaluate`: the fields of `EvaluateOptions`."""
 
-    detector: str
+    detector: str | Detector | None
     model: str | None
     detector_options: Mapping[str, Any] | Sequence[str] | str
     device: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from rsdetect.evaluation.pair_scores import BadTile
 from rsdetect.evaluation.tally import Tally
@@ -45,11 +45,25 @@ class SourceScores:
     worst: tuple[BadTile, ...] = field(default=(), repr=False)  # tiles with the most wrong pixels
 
 
+class DetectorDescription(TypedDict):
+    """Detector of an evaluation; None for what it does not have."""
+
+    name: str
+    model: str | None
+    model_version: str | None
+    model_sha256: str | None
+    bands: list[str] | None
+    backend: str | None
+    precision: str | None
+    parameters: NotRequired[dict[str, object]]  # of a detector that has any
+    source: NotRequired[dict[str, str]]  # class, file and SHA-256 of one that is not part of rsdetect
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Results of an evaluation: figures of a detector on one or several labelled sets."""
 
-    detector: dict[str, Any]  # name, model, version and hash
+    detector: DetectorDescription
     threshold: float  # of the detector
     sources: tuple[SourceScores, ...]
     macro: dict[str, Interval]  # mean over the sources with equal weights
@@ -61,7 +75,7 @@ class Evaluation:
     split: str | None = None  # name of the file that divides the pairs into parts
     part: str | None = None  # the evaluated part of it
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Results in JSON types; undefined values are NaN here and null in the file."""
         bare = replace(self, sources=tuple(replace(source, worst=()) for source in self.sources))
         content = {"rsdetect": "evaluation", "schema": EVALUATION, **asdict(bare)}
@@ -72,7 +86,7 @@ class Evaluation:
         return content
 
 
-def _tile_as_json(tile: BadTile) -> dict[str, Any]:
+def _tile_as_json(tile: BadTile) -> dict[str, object]:
     """Position of a worst tile in the results' JSON."""
     labelled, window = tile.opened.labelled, tile.window
     return {"pair": labelled.name, **asdict(window), "wrong_px": tile.wrong_px}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Unpack
+from typing import Unpack, cast
 
 import numpy as np
 import rasterio
@@ -28,7 +28,7 @@ from rsdetect.evaluation.open_sources import open_source
 from rsdetect.evaluation.options import EvaluateKeywords, EvaluateOptions, LabelledSet, labelled_sets
 from rsdetect.evaluation.output_files import claim_output, write_evaluation
 from rsdetect.evaluation.pair_scores import WORST, OpenedPair, ScoredPair, measure_pair
-from rsdetect.evaluation.results import Evaluation, SceneScores, SourceScores
+from rsdetect.evaluation.results import DetectorDescription, Evaluation, SceneScores, SourceScores
 from rsdetect.evaluation.split import read_split
 from rsdetect.evaluation.tally import Tally
 from rsdetect.memory import GDAL_CACHE_BYTES
@@ -124,9 +124,10 @@ def _evaluate_sources(
             draws.append(drawn)
     provenance = measured[0].provenance
     several = [len(source.scenes) > 1 for source in found]
+    described = {key: provenance.get(key) for key in _DETECTOR_KEYS}
+    described |= {key: provenance[key] for key in _OPTIONAL_DETECTOR_KEYS if key in provenance}
     return Evaluation(
-        detector={key: provenance.get(key) for key in _DETECTOR_KEYS}
-        | {key: provenance[key] for key in _OPTIONAL_DETECTOR_KEYS if key in provenance},
+        detector=cast(DetectorDescription, described),
         threshold=measured[0].threshold,
         sources=tuple(found),
         macro=macro([source.figures for source in found], draws),

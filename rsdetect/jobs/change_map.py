@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from affine import Affine
@@ -54,7 +54,7 @@ class ChangeMap:
         return cls(folder / Outputs.RASTER, folder / Outputs.POLYGONS, record["threshold"], record)
 
     @classmethod
-    def of_same_job(cls, folder: Path, fingerprint: str, polygons: dict[str, Any]) -> ChangeMap | None:
+    def of_same_job(cls, folder: Path, fingerprint: str, polygons: dict[str, object]) -> ChangeMap | None:
         """The results in `folder`, if a job of this fingerprint drew them with these options of polygons.
 
         None = there are no results. `polygons` are keys of the record and their values.

@@ -55,7 +55,7 @@ class PolygonOptions:
 class ScoreKeywords(TypedDict, total=False):
     """Keywords of `ScoreOptions`, for typed calls."""
 
-    detector: str
+    detector: str | Detector | None
     model: str | None
     detector_options: Mapping[str, Any] | Sequence[str] | str
     tile_size: int | None

@@ -20,7 +20,8 @@ def changed_hectares(before: Path, after: Path, out: Path) -> float:
     share = float((probability > again.threshold).mean())
     report = rsdetect.check(before, after, align=True, mask_values=[3, 8])
     area = again.record["counts"]["changed_area_m2"]
-    print(again, share, report.warnings, len(again.changes()), len(again.footprint()))
+    left: float = report.before["grid"]["bounds"][0]
+    print(again, share, report.warnings, len(again.changes()), len(again.footprint()), left)
     return 0.0 if area is None else area / 1e4
 
 
@@ -34,4 +35,12 @@ def other_ways(pairs: Path, out: Path) -> list[str]:
     done = rsdetect.monitor(out / "job.yaml")
     card = rsdetect.train(out, out=out / "mine.safetensors", base="siamese", work=out / "work")
     name = "nobody" if card is None else card.name
-    return [str(report.exit_status), str(scored.shape), f"{measured.threshold}", str(done.status), name]
+    found: str = measured.detector["name"]
+    return [
+        str(report.exit_status),
+        str(scored.shape),
+        f"{measured.threshold}",
+        str(done.status),
+        name,
+        found,
+    ]
