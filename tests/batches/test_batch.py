@@ -186,10 +186,10 @@ def test_a_failure_that_may_pass_ends_with_3_and_the_next_run_finishes_it(scenes
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"), row_of(scenes, "south"))
     genuine = WorkStore.put
 
-    def full(store, tile, percent):
+    def full(store, tile, *scored):
         if "north" in str(store.folder) and tile.col > 1:
             raise OSError(28, "No space left on device", str(store.folder))
-        genuine(store, tile, percent)
+        genuine(store, tile, *scored)
 
     with monkeypatch.context() as patch:
         patch.setattr(WorkStore, "put", full)

@@ -1,5 +1,6 @@
 """Bad input: one sentence on stderr that helps, status 2, and no trace on the disk."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -79,6 +80,13 @@ def test_a_corrupt_block_is_named_by_file_and_rows(here):
     assert re.search(r"a\.tif.*rows \d+ to \d+", refused(here, "b.tif", "a.tif", "--tile-size", "64"))
 
 
+def damage(path, row, col):
+    """Break a block as a failing disk does: size and time of modification stay."""
+    before = Path(path).stat()
+    break_block(path, row, col)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def test_a_scene_that_breaks_in_the_middle_of_the_job_is_named_with_the_tile(here, monkeypatch):
     import rsdetect.jobs.detect
 
@@ -88,7 +96,7 @@ def test_a_scene_that_breaks_in_the_middle_of_the_job_is_named_with_the_tile(her
     genuine = rsdetect.jobs.detect.run_tiles
 
     def breaking(*arguments, **keywords):
-        break_block("a.tif", 0, 0)
+        damage("a.tif", 0, 0)
         genuine(*arguments, **keywords)
 
     monkeypatch.setattr("rsdetect.jobs.detect.run_tiles", breaking)
@@ -105,7 +113,7 @@ def test_tiles_that_were_scored_before_a_scene_broke_are_kept_for_a_second_try(h
     genuine = rsdetect.jobs.detect.run_tiles
 
     def breaking(*arguments, **keywords):
-        break_block("a.tif", 2, 2)
+        damage("a.tif", 2, 2)
         genuine(*arguments, **keywords)
 
     monkeypatch.setattr("rsdetect.jobs.detect.run_tiles", breaking)
