@@ -177,7 +177,7 @@ def open_files(monkeypatch):
             whole = folder / path
             targets = {whole, *(Path(each).absolute() for each in arguments if name in ("rename", "replace"))}
             # The lock's file cannot be removed while it is open; on Windows filelock removes it on release.
-            found.extend((name, each) for each in held() if each in targets and each.name != "lock")
+            found.extend((name, each) for each in held() if each in targets and each.name != ".rsdetect.lock")
             if dir_fd is not None:
                 options["dir_fd"] = dir_fd
             return genuine[name](path, *arguments, **options)
