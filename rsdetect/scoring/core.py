@@ -22,13 +22,16 @@ Sink = Callable[[Tile, Window, Float32Array], None]
 
 _PUSH_ROWS = 128  # of a strip at a time; half as many of a wide one, more where the halo is longer
 _WIDE = 3072  # pixels
+_EQUAL_RADIUS = 2  # pixels
 
 
 def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None = None) -> Float32Array:
     """Score the core of a tile: change probability, (height, width) float32; NaN if not valid on both dates.
 
-    With `skips_equal`, the probability is 0 where all pixels within the halo are bit-identical on both dates,
-    and the scorer is not called. This is decided per pixel, and so does not depend on the tiles.
+    Equal ground is never change: the probability is 0 at a pixel that is bit-identical on both dates, if the
+    scorer has no halo, and where all pixels of the 5 x 5 around it are, if it has one (single equal pixels
+    inside true change are chance). This is decided per pixel, and so does not depend on the tiles. With
+    `skips_equal`, the scorer is not called where all pixels within the halo are equal.
 
     Parameters
     ----------
@@ -49,14 +52,15 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None =
     valid = pixels.valid[rows, cols]
     if not valid.any():
         return np.full(tile.core.shape, np.nan, dtype=np.float32)
-    still = None
+    live = _live(pixels)
     if scorer.skips_equal:
-        still = _still(_live(pixels), tile.read, tile.core, scorer.halo)
-    if still is not None and (still | ~valid).all():
-        return np.where(valid, np.float32(0), np.float32(np.nan))
+        still = _still(live, tile.read, tile.core, scorer.halo)
+        if still is not None and (still | ~valid).all():
+            return np.where(valid, np.float32(0), np.float32(np.nan))
     probability = _core_scores(scorer, pixels, valid)
-    if still is not None:
-        probability = np.where(still, np.float32(0), probability)
+    equal = _still(live, tile.read, tile.core, _equal_radius(scorer))
+    if equal is not None:
+        probability = np.where(equal, np.float32(0), probability)
     if sink is not None:
         sink(pixels, tile.core, probability)
     return np.where(valid, probability, np.float32(np.nan))
@@ -132,9 +136,9 @@ def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None)
                 if not known.is_empty:
                     sink(pixels, known, pushed[known.slices_in(scored)])
             above = band
-    still = _still(live, read, tile.core, scorer.halo)
-    if still is not None:
-        probability[still] = 0
+    equal = _still(live, read, tile.core, _equal_radius(scorer))
+    if equal is not None:
+        probability[equal] = 0
     require_complete(probability, valid, tile, scorer.name)
     probability[~valid] = np.nan
     return probability
@@ -180,8 +184,13 @@ def _live(pixels: Tile) -> BoolArray:
     return differs
 
 
+def _equal_radius(scorer: Scorer) -> int:
+    """Pixels around one that must be equal on both dates, too, for the tile to score it as unchanged."""
+    return min(_EQUAL_RADIUS, scorer.halo)
+
+
 def _still(live: BoolArray, read: Window, core: Window, halo: int) -> BoolArray | None:
-    """Pixels of the core without live pixels in their halo, (height, width); None = there are none.
+    """Pixels of the core without live pixels within `halo` pixels, (height, width); None = there are none.
 
     Parameters
     ----------
