@@ -32,7 +32,6 @@ _HEIGHT, _WIDTH = 190, 230  # pixels; not multiples of a tile or a stride
 _BANDS = 4  # of a detector that takes any
 _TOLERANCE = 1e-5  # between tilings, because of the order of summation
 _TILES = (64, 97, (128, 48))  # edges in pixels, or (rows, columns)
-_MOST_UNCHANGED = 0.01  # share of pixels above the threshold if both dates are equal
 
 
 @dataclass(frozen=True)
@@ -136,13 +135,6 @@ def _nodata(detector: Detector, trial: _Trial, folder: Path) -> None:
         _require_equal(detector, other.whole, trial.whole, "other scores when values under nodata change")
 
 
-def _unchanged(detector: Detector, trial: _Trial, folder: Path) -> None:
-    with _trial(detector, folder / "same", changed=False) as same:
-        share = float((same.whole[np.isfinite(same.whole)] >= same.scorer.threshold).mean())
-    if share > _MOST_UNCHANGED:
-        raise _failure(detector, f"marks {share:.0%} of a pair of which both dates are the same file")
-
-
 def _state(detector: Detector, trial: _Trial, folder: Path) -> None:
     from rsdetect.detectors.fitting import read_fit, write_fit
 
@@ -168,7 +160,6 @@ _CHECKS: Sequence[tuple[str, Callable[[Detector, _Trial, Path], None]]] = (
     ("the same pair gives the same fit", _fit),
     ("the scorer pickles", _pickles),
     ("values under nodata do not matter", _nodata),
-    ("two equal dates show no change", _unchanged),
     ("a stored fit is the fit", _state),
 )
 
@@ -210,14 +201,12 @@ def _closing() -> Iterator[None]:
 
 
 @contextmanager
-def _trial(
-    detector: Detector, folder: Path, *, changed: bool = True, under_nodata: int = 17
-) -> Iterator[_Trial]:
+def _trial(detector: Detector, folder: Path, *, under_nodata: int = 17) -> Iterator[_Trial]:
     """Trial of a detector on a pair in `folder`, scored in one tile."""
     names = None if detector.bands is None else detector.bands.names
     before, after, valid = _pixels(len(names) if names else _BANDS)
     folder.mkdir()
-    dates = {"before": before, "after": after if changed else before}
+    dates = {"before": before, "after": after}
     paths = []
     for date, pixels in dates.items():
         pixels = np.where(valid, pixels, np.uint8(under_nodata))

@@ -62,7 +62,6 @@ PLAIN = {"attributes": "", "score": "return moved", "fit": "return BrokenScorer(
             None,
         ),
         ({"score": "tile.after[:] = 0; return moved"}, "changes the pixels that it is given"),
-        ({"score": "return np.full(moved.shape, 0.9)"}, "marks 100% of a pair of which both dates"),
         ({"attributes": "threshold = 0.0"}, "no threshold in"),
         ({"attributes": "name = 'other'"}, "a scorer of another name"),
         (
@@ -86,7 +85,7 @@ def test_each_breach_is_one_sentence_with_status_2(tmp_path, parts, message):
 def test_what_is_sound_passes(name):
     told = run_here("check-detector", name, "--json")
     assert told.status == 0, told.err
-    assert len(json.loads(told.out)["passed"]) == 11
+    assert len(json.loads(told.out)["passed"]) == 10
 
 
 def test_the_network_passes():
