@@ -165,9 +165,7 @@ def test_a_fit_that_fails_is_one_sentence(scenes, tmp_path, made, message):
     (tmp_path / "own.py").write_text(f"{source}    def fit(self, scan):\n        return {made}\n")
     how = ("--out", tmp_path / "out", "--detector", tmp_path / "own.py", "--quiet")
     told = run_here("detect", scenes.before, scenes.after, *how)
-    assert (
-        told.status == 2 and told.err.splitlines()[-1].startswith("Error: ") and "the detector a" in told.err
-    )
+    assert told.status == 2 and told.err.splitlines()[-1].startswith("Error: ") and "detector a " in told.err
     with pytest.raises(DetectorError, match=message):
         fit_detector(make_detector(str(tmp_path / "own.py")), None)
 

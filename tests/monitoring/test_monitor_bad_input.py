@@ -13,6 +13,7 @@ import yaml
 from affine import Affine
 from shapely.geometry import box
 
+from rsdetect.folders import LOCK, MARK
 from support.jobs import contents, listing, run_here
 from support.monitored import events_of, write_job
 from support.scenes import TEN_METRES, write_scene
@@ -244,7 +245,8 @@ def test_a_journal_of_a_newer_version_is_refused_and_untouched(here):
 def test_a_journal_that_is_none_is_refused_and_untouched(here, content):
     Path("out/.monitor").mkdir(parents=True)
     Path("out/.monitor/journal.sqlite").write_bytes(content)
-    Path("out/.monitor/lock").touch()
+    for name in (MARK, LOCK):
+        Path("out/.monitor", name).touch()
     assert "is not a journal of a monitoring job" in refused(here)
 
 
