@@ -124,11 +124,11 @@ def test_a_catalogue_gives_the_events_that_a_folder_gives_and_trouble_with_it_pa
     assert "cannot be reached now" in told.err and not (tmp_path / "out").exists()
     api.fails_after = None
 
-    # The scenes are not to be had: named one by one, and tried again.
+    # The scenes are unavailable, and with the first one the grid: it is named, and the next run tries again.
     bucket.is_down = True
     told = run_here("monitor", "run", job)
     assert told.status == 3
-    assert f"S2_{DAYS[1]:%Y%m%d}" in told.err
+    assert f"{DAYS[0]:%Y%m%d}_B02.tif" in told.err and "503" in told.err
     bucket.is_down = False
 
     told = run_here("monitor", "run", job)
