@@ -10,7 +10,8 @@ WHEEL := build/wheel
 
 demo: $(READY)
 	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif \
-		--mask data/sample/before_mask.tif,data/sample/after_mask.tif --min-area 10 --out $(DEMO) --overwrite
+		--mask data/sample/before_mask.tif,data/sample/after_mask.tif --mask-kind plain \
+		--min-area 10 --out $(DEMO) --overwrite
 	@echo "Open $(DEMO)/changes.gpkg and $(DEMO)/change_probability.tif in QGIS."
 
 test: $(READY)
