@@ -1,5 +1,6 @@
 """Servers that go silent, drop, refuse for a moment: no job hangs, and its status is as documented."""
 
+import os
 import signal
 import subprocess
 import time
@@ -10,6 +11,11 @@ import rsdetect
 from support.jobs import COMMAND, changed_pair, read_raster, run_apart
 from support.moody_server import FAILING, REFUSING, SILENT, WHOLE, MoodyServer
 
+# Each of these waits for a minute: the suite tries a few, `make stress` all.
+STRESS = bool(os.environ.get("RSDETECT_STRESS"))
+FIRST = (1, 3, 9) if STRESS else (3,)
+EVERY = [*((mood, 4) for mood in FAILING), ("silent", 3), ("503", 3), ("drops", 8), ("503", 8), ("429", 10)]
+ONCE = EVERY if STRESS else [("429", 4), ("503", 4), ("drops", 8), ("silent", 3)]
 LIMIT_S = 120  # within which a job that waits for a silent server ends
 QUICK = {"GDAL_HTTP_LOW_SPEED_TIME": "1", "GDAL_HTTP_CONNECTTIMEOUT": "1"}
 
@@ -47,7 +53,8 @@ def one_error(result):
     return result.err
 
 
-@pytest.mark.parametrize("first", [1, 3, 9])
+@pytest.mark.stress
+@pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize("mood", SILENT)
 def test_a_server_that_goes_silent_ends_the_job_which_can_be_resumed(folder, tmp_path, quick, mood, first):
     with MoodyServer(folder, mood, first) as server:
@@ -60,10 +67,8 @@ def test_a_server_that_goes_silent_ends_the_job_which_can_be_resumed(folder, tmp
     assert not (tmp_path / "out" / "run.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("mood", "number"),
-    [*((mood, 4) for mood in FAILING), ("silent", 3), ("503", 3), ("drops", 8), ("503", 8), ("429", 10)],
-)
+@pytest.mark.stress
+@pytest.mark.parametrize(("mood", "number"), ONCE)
 def test_one_bad_answer_among_many_is_asked_for_again(folder, tmp_path, quick, mood, number):
     with MoodyServer(folder, mood, number, number) as server:
         result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)

@@ -147,6 +147,26 @@ def test_weights_are_averaged_with_those_of_other_models(monkeypatch, tmp_path, 
     assert card.calibration != read_card(tmp_path / "alone.safetensors").calibration
 
 
+def test_a_recipe_of_no_steps_averages_models_without_training(monkeypatch, capsys, tmp_path, simulated):
+    paths = [tmp_path / f"{name}.safetensors" for name in ("first", "second", "mean")]
+    for seed, path in enumerate(paths[:2]):
+        assert (
+            run(monkeypatch, "--recipe", simulated, "--steps", 2, "--seed", seed, "--quiet", "--out", path)
+            == 0
+        )
+    none = ("--recipe", simulated, "--set", "schedule.steps=0", "--quiet", "--out", paths[2])
+    assert run(monkeypatch, *none) == 2
+    assert "name a model to start from" in capsys.readouterr().err
+    assert run(monkeypatch, *none, "--from", paths[0], "--average-with", paths[1]) == 0
+    first, second, mean = map(load_file, paths)
+    for key, value in mean.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (first[key] + second[key]) / 2, atol=1e-6, rtol=1e-6)
+    card = read_card(paths[2])
+    assert (card.training.steps, card.training.minutes) == (0, 0.0)
+    assert card.training.data.startswith("starting from tiny 0.1.0, weights averaged with those of tiny")
+
+
 def test_what_is_there_is_not_overwritten(monkeypatch, capsys, tmp_path, simulated):
     model = tmp_path / "m.safetensors"
     model.write_bytes(b"mine")

@@ -50,7 +50,7 @@ def test_keys_can_be_given_other_values():
             "loss.zzz=1",
             "loss knows no key 'zzz' .there are auxiliary, auxiliary_weight, change_weight, cross_entropy",
         ),
-        ("schedule.steps=0", "schedule.steps: .*greater than or equal to 1"),
+        ("schedule.steps=-1", "schedule.steps: .*greater than or equal to 0"),
         ("schedule.steps=many", "schedule.steps: .*valid integer"),
         ("chips.size_px=100", "multiple of"),
         ("chips.size_px=528", "chips of 528 px cannot be cut from scenes of 512 px"),
@@ -84,7 +84,7 @@ def test_recipes_come_from_files_too(tmp_path):
         read_recipe(str(path))
     for unknown in ("nobody", str(tmp_path / "none.toml")):
         with pytest.raises(
-            InputError, match="rsdetect knows buildings, coarse, fine-tune, further, labelled, siamese"
+            InputError, match="rsdetect knows buildings, coarse, fine-tune, further, labelled, mean, siamese"
         ):
             read_recipe(unknown)
 
