@@ -35,6 +35,8 @@ if os.read(0, 1) and not select.select([], [], [], {SECONDS_TO_CLEAR_UP})[0] and
     os.kill(parent, signal.SIGQUIT)
 """
 
+_HAND_OVER = b"\0"  # no signal has this number
+
 
 @dataclass
 class _Guard:
@@ -43,12 +45,13 @@ class _Guard:
     read_end: int
     write_end: int
     seconds: float
+    thread: threading.Thread | None = None
     outside: subprocess.Popen[bytes] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def watch(self) -> None:
         """Wait for a signal, then for the process to end by itself; in a thread."""
-        if not os.read(self.read_end, 1) or self.outside is not None:
+        if os.read(self.read_end, 1) in (b"", _HAND_OVER):
             return
         if _over.wait(self.seconds):
             return
@@ -79,7 +82,8 @@ def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
     for each in earlier:
         signal.signal(each, signal.default_int_handler)
     woken = signal.set_wakeup_fd(guard.write_end, warn_on_full_buffer=False)
-    threading.Thread(target=guard.watch, name="guard", daemon=True).start()
+    guard.thread = threading.Thread(target=guard.watch, name="guard", daemon=True)
+    guard.thread.start()
     try:
         yield
     finally:
@@ -100,8 +104,12 @@ def guard_from_outside() -> None:
     if guard is None:
         return
     with guard.lock:
-        if guard.outside is not None:
+        if guard.outside is not None or guard.thread is None:
             return
+        # One reader of the pipe at a time: the thread would take the signal's number, and then wait for the
+        # interpreter lock to do anything about it.
+        os.write(guard.write_end, _HAND_OVER)
+        guard.thread.join()
         # SIGQUIT has the number of the exit status. So C's `_exit` as its handler ends the
         # process with that status, without the interpreter lock.
         assert int(signal.SIGQUIT) == _INTERRUPTED
