@@ -43,18 +43,8 @@ def open_raster(path: str, *, of: str | None = None) -> Any:
         It lies on another machine, which does not answer.
     """
     refuse_endless(path, SceneError)
-    tries = 0
-
-    def opened() -> Any:
-        nonlocal tries
-        tries += 1
-        if tries == 1:
-            return rasterio.open(gdal_name(path))
-        with rasterio.Env(CPL_VSIL_CURL_NON_CACHED="/vsicurl"):  # nor that it was not there
-            return rasterio.open(gdal_name(path))
-
     try:
-        return patiently(path, opened, GDAL_ERRORS)
+        return patiently(path, lambda: rasterio.open(gdal_name(path)), GDAL_ERRORS)
     except GoneAway as error:
         raise gone_away(f"{of or path} cannot be read", error) from error
     except GDAL_ERRORS as error:

@@ -15,6 +15,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -41,6 +42,7 @@ _NETWORK = re.compile(
 _HTTP = re.compile(r"(/vsicurl/)?(?P<address>https?://.+)", re.I)
 # Inside the XML of a VRT, as it is or as `gdal_name` spells it.
 _WITHIN = re.compile(r"(?<=url=)https?%3A%2F%2F[^<&\s]+|https?://[^<\s\"']+", re.I)
+_SPELLED = re.compile(r"(?<=url=)https?%3A%2F%2F[^<&\s]+", re.I)  # within a VRT, by `gdal_name`
 _SIDECARS = (".msk", ".aux.xml")  # that change what is valid, or what is nodata
 MAY_PASS = (408, 425, 429, 500, 502, 503, 504)  # statuses after which another try may succeed
 
@@ -69,15 +71,35 @@ def is_remote(path: str) -> bool:
 
 
 def gdal_name(path: str) -> str:
-    """The name under which GDAL opens a file without looking for its companions on the server.
+    """Name under which GDAL opens a file without requesting its companions from the server.
 
-    GDAL would ask for about forty names of metadata files. The two that say which pixels count are asked for
-    here; where one of them is there, or GDAL_DISABLE_READDIR_ON_OPEN is set, the name stays.
+    GDAL would request about forty names of metadata files. The two that decide which pixels are valid are
+    requested here; if one of them exists, or GDAL_DISABLE_READDIR_ON_OPEN is set, the name stays.
     """
+    if "<" in path:  # a VRT
+        return _SPELLED.sub(lambda found: found[0] + _fragment(unquote(found[0])), path)
     found = _HTTP.fullmatch(path)
-    if found is None or "GDAL_DISABLE_READDIR_ON_OPEN" in os.environ or _has_sidecars(found["address"]):
+    if found is None:
         return path
-    return f"/vsicurl?empty_dir=yes&url={quote(found['address'], safe='')}"
+    address = found["address"]
+    if "GDAL_DISABLE_READDIR_ON_OPEN" in os.environ or _has_sidecars(address):
+        return f"/vsicurl/{address}{unquote(_fragment(address))}"
+    return f"/vsicurl?empty_dir=yes&url={quote(address, safe='')}{_fragment(address)}"
+
+
+# Failures per address. GDAL remembers that an address could not be read; a fragment, which is not sent to the
+# server, makes another address of it.
+_failures: Counter[str] = Counter()
+
+
+def _fragment(address: str) -> str:
+    failures = _failures[address]
+    return f"%23{failures}" if failures and "#" not in address else ""
+
+
+def _addresses(path: str) -> list[str]:
+    """Addresses of HTTP in a path, or in the XML of a VRT."""
+    return [unquote(each) if "://" not in each else unescape(each) for each in _WITHIN.findall(path)]
 
 
 def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], ...]) -> T:
@@ -106,6 +128,7 @@ def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], .
         try:
             return read()
         except errors as error:
+            _failures.update(set(_addresses(path)))
             answer = _ask(path)
             sound += not answer.may_pass
             pause = max(answer.pause_s, 0.5 * 2**number * (1 + random.random()))  # noqa: S311
@@ -134,10 +157,10 @@ def _has_sidecars(address: str) -> bool:
 
 
 def _ask(path: str) -> _Answer:
-    found = _WITHIN.search(path)
-    if found is None:
+    addresses = _addresses(path)
+    if not addresses:
         return _Answer("")
-    address = unquote(found[0]) if "://" not in found[0] else unescape(found[0])
+    address = addresses[0]
     status, pause = _status(address, "GET")
     if status is None:
         return _Answer("its server does not answer")

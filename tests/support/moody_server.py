@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 SILENT = ("silent", "silent in the middle", "drips")  # that GDAL gives up
-WHOLE = ("well", "no ranges", "slow", "redirects", "no length", "no head")  # from which a scene can be read
+WHOLE = ("well", "no ranges", "slow", "redirects", "no length")  # from which a scene can be read
 REFUSING = ("403", "404", "410")
 FAILING = ("429", "500", "502", "503", "504", "drops", "closes", "garbage")
 
@@ -50,8 +50,6 @@ class _Moody(BaseHTTPRequestHandler):
             return
         if mood == "slow":
             time.sleep(0.2)
-        if mood == "no head" and not send:
-            mood = "403"
         if mood == "redirects" and not self.path.endswith("?moved"):
             self._refuse(302, Location=f"{self.path}?moved")
             return
