@@ -151,6 +151,7 @@ def test_a_job_that_waits_for_a_server_hears_a_signal(folder, tmp_path, number, 
         process.send_signal(number)
         began = time.monotonic()
         _, err = process.communicate(timeout=60)
-    assert (process.returncode, time.monotonic() - began < 5) == (3, True), err
+    # Promised are 5 s; a busy machine may take longer, and without the signal it is over a minute.
+    assert (process.returncode, time.monotonic() - began < 40) == (3, True), err
     assert err.decode().startswith("Error: interrupted")
     assert err.count(b"\n") == 1
