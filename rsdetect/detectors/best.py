@@ -4,7 +4,7 @@ The network recognises what was built and is blind to what it never saw; slow fe
 change, and texture any change of structure. Their errors differ, so that the mean of their evidence is better
 than each of them: an ensemble in logits, after Dietterich (2000), "Ensemble methods in machine learning". The
 weight, the offset and the threshold were fitted on labelled scenes that no network was trained on
-(docs/model.md has the figures).
+(docs/detectors.md has the figures).
 
     z = weight * (logit of the network + ln(slow features / level) + ln(texture / level)) + offset
 
