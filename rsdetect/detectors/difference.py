@@ -42,11 +42,6 @@ class DifferenceScorer(RatioScorer):
     name = "difference"
     halo = len(_GAUSSIAN)
 
-    @property
-    def bytes_per_pixel(self) -> int:  # type: ignore[override]
-        """Of rows that are pushed: those of both dates, and the probability."""
-        return 8 * len(self.before.centre) + 40
-
     def rows(self) -> DifferenceRows:
         """The filters at the top of a strip."""
         return DifferenceRows(self)

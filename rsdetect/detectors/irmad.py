@@ -50,11 +50,6 @@ class IrMadScorer(RatioScorer):
 
     name = "irmad"
 
-    @property
-    def bytes_per_pixel(self) -> int:  # type: ignore[override]
-        """Of rows that are pushed: those of both dates, and the probability."""
-        return 8 * len(self.before.centre) + 40
-
     def rows(self) -> IrMadRows:
         """What turns pixels into distances."""
         return IrMadRows(self)

@@ -44,11 +44,6 @@ class PcaKmeansScorer(RatioScorer):
     name = "pca-kmeans"
     halo = _REACH
 
-    @property
-    def bytes_per_pixel(self) -> int:  # type: ignore[override]
-        """Of rows that are pushed: those of both dates, and the probability."""
-        return 8 * len(self.before.centre) + 40
-
     def rows(self) -> PcaKmeansRows:
         """The filters at the top of a strip."""
         return PcaKmeansRows(self)

@@ -26,15 +26,21 @@ _LARGEST = float(np.finfo(np.float32).max)
 class RatioScorer(Scorer):
     """Ratio scorer with the probability 1 / (1 + (level / distance) ** slope).
 
-    A subclass has the fields `level`, the distance of probability 0.5, and `slope`, and provides the filters
-    that measure distances.
+    A subclass has the fields `before`, the standardisation of that date's bands, `level`, the distance of
+    probability 0.5, and `slope`, and provides the filters that measure distances.
     """
 
+    before: Standard
     level: float
     slope: float = 1.0
 
     import_bytes = 0
     strips = True
+
+    @property
+    def bytes_per_pixel(self) -> int:  # type: ignore[override]
+        """Memory of a ratio scorer per pushed pixel: both dates, and the probability."""
+        return 8 * len(self.before.centre) + 40
 
     def rows(self) -> Rows:
         """Start a ratio scorer's filters at the top of a strip; they return distances of at least 0."""

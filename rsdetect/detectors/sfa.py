@@ -56,11 +56,6 @@ class SfaScorer(RatioScorer):
     name = "sfa"
     halo = 2 * len(_GAUSSIAN)
 
-    @property
-    def bytes_per_pixel(self) -> int:  # type: ignore[override]
-        """Memory of slow feature analysis per pushed pixel: both dates, and the probability."""
-        return 8 * len(self.before.centre) + 40
-
     def rows(self) -> SfaRows:
         """Start the slow feature filters at the top of a strip."""
         return SfaRows(self)

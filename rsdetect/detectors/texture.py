@@ -102,11 +102,6 @@ class TextureScorer(RatioScorer):
     halo = 64
     stride = 2**_SCALES
 
-    @property
-    def bytes_per_pixel(self) -> int:  # type: ignore[override]
-        """Memory of the texture detector per pushed pixel: both dates, and the probability."""
-        return 8 * len(self.before.centre) + 40
-
     def rows(self) -> TextureRows:
         """Start the texture filters at the top of a strip."""
         return TextureRows(self)

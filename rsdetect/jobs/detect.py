@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -177,8 +177,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             with watch.stage("check"):
                 scan = Scan(pair, usable_cores())
                 report = check_pair(pair, usable_cores(), scan)
-            for warning in report.warnings:  # reported before a large job takes hours
-                _log.warning(warning)
+            _logged(report.warnings)  # before a large job takes hours
             inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
             with watch.stage("fit"):
                 method = asdict(ScoringIdentity.of(detector, options.score.backend))
@@ -191,9 +190,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                     loading.result()
                 return_free_memory()
                 job = _plan(pair, scorer, options.score, memory)
-                warnings = (*report.warnings, *costly_layouts(pair, job.plan, memory))
-                for warning in warnings[len(report.warnings) :]:
-                    _log.warning(warning)
+                costly = _logged(costly_layouts(pair, job.plan, memory))
             provenance = describe(detector, scorer)
             dates = report.before["date"], report.after["date"]
             asked = PolygonRequest.of(options.polygons, provenance, dates)
@@ -222,9 +219,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 stored = StoredDifferences(store, pair, job.plan, asked.level)
                 made = write_polygons(raster, results / Outputs.POLYGONS, asked, pair, stored, scored=scored)
                 require_kept(finished)
-            implausible = (*model_warnings(pair, provenance), *result_warnings(made))
-            for warning in implausible:
-                _log.warning(warning)
+            implausible = _logged((*model_warnings(pair, provenance), *result_warnings(made)))
             record = plain(
                 _describe(job, options, asked, report, provenance)
                 | {
@@ -232,7 +227,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                     "fingerprint": key,
                     "plan": _describe_plan(job) | {"reading": reading},
                     "counts": counts | made,
-                    "warnings": [*warnings, *implausible],
+                    "warnings": [*report.warnings, *costly, *implausible],
                     "seconds": watch.seconds,
                     "machine": describe_machine(device),
                     "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -243,6 +238,13 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             outputs.publish(work)
             outputs.clear()
     return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, cast(Record, record))
+
+
+def _logged(warnings: Sequence[str]) -> Sequence[str]:
+    """The warnings of a job, each of them logged."""
+    for warning in warnings:
+        _log.warning(warning)
+    return warnings
 
 
 def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, Scorer]:
