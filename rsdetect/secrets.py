@@ -82,7 +82,7 @@ def name_of_address(address: str) -> str:
     >>> name_of_address("https://host/a.tif?sig=x"), name_of_address("/data/a.tif")
     ('https://host/a.tif', '/data/a.tif')
     >>> name_of_address("https://host/get?scene=1&sig=x")
-    'https://host/get#52bc37ed'
+    'https://host/get#783e685c'
     """
     name, whole = without_secrets(address), without_signatures(address)
     if name in (address, whole):

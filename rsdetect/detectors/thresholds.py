@@ -110,7 +110,7 @@ def kapur(counts: Int64Array, centres: Float64Array) -> float:
     share = counts / counts.sum()
     below = share.cumsum()
     entropy = -(share * np.log(np.where(share > 0, share, 1))).cumsum()
-    known = np.flatnonzero((below > 0) & (below < 1 - 1e-12))
+    known = np.flatnonzero((counts > 0) & (below < 1 - 1e-12))
     first, rest = below[known], 1 - below[known]
     total = np.log(first * rest) + entropy[known] / first + (entropy[-1] - entropy[known]) / rest
     return float(centres[known[np.argmax(total)]])
@@ -120,7 +120,7 @@ def rosin(counts: Int64Array, centres: Float64Array) -> float:
     """Rosin (2001), "Unimodal thresholding": the corner between the peak and the end of the tail.
 
     >>> rosin(np.array([0, 100, 20, 4, 3, 2, 1]), np.arange(7.0))
-    3.0
+    2.0
     """
     if np.count_nonzero(counts) < 2:
         return 0.0

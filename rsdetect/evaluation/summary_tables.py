@@ -27,7 +27,7 @@ class FigureColumn:
     def text(self, figures: dict[str, Interval]) -> str:
         """Text of a figure in a summary table, with its interval where it has one.
 
-        >>> Column("F1", "f1", has_interval=True).text({"f1": Interval(0.5, 0.4, 0.61)})
+        >>> FigureColumn("F1", "f1", has_interval=True).text({"f1": Interval(0.5, 0.4, 0.61)})
         '0.500 (0.40-0.61)'
         """
         figure = figures[self.figure]

@@ -78,8 +78,13 @@ def _description_columns(description: ChangeDescription, count: int) -> Columns:
 def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
     """Column names of the bands' differences in the layer `changes`: lower-case ASCII, unique.
 
-    >>> _difference_columns(["Red", "red", "B8A (NIR)", "Höhe", ""]) {'Red': 'difference_red', 'red':
-    'difference_red_2', 'B8A (NIR)': 'difference_b8a_nir', 'Höhe': 'difference_hohe', '': 'difference_band'}
+    >>> for band, column in _difference_columns(["Red", "red", "B8A (NIR)", "Höhe", ""]).items():
+    ...     print(f"{band!r}: {column}")
+    'Red': difference_red
+    'red': difference_red_2
+    'B8A (NIR)': difference_b8a_nir
+    'Höhe': difference_hohe
+    '': difference_band
     """
     columns: dict[str, str] = {}
     for band in bands:

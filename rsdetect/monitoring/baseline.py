@@ -127,9 +127,9 @@ def _season_baseline_scenes(
 def days_of_year_between(one: date, other: date) -> int:
     """Days between two dates for a seasonal baseline, whatever the years; 29 February counts as the 28th.
 
-    >>> days_of_year_apart(date(2024, 7, 10), date(2021, 7, 10))
+    >>> days_of_year_between(date(2024, 7, 10), date(2021, 7, 10))
     0
-    >>> days_of_year_apart(date(2024, 1, 2), date(2022, 12, 30))
+    >>> days_of_year_between(date(2024, 1, 2), date(2022, 12, 30))
     3
     """
     day = min(other.day, 28) if other.month == 2 else other.day

@@ -110,8 +110,8 @@ def _comes_twice(moment: datetime) -> bool:
 def cron_days_by_name(field: str) -> str:
     """Replace numbers by names in the cron days of `serve`: APScheduler counts from Monday, cron from Sunday.
 
-    >>> days_by_name("1-5"), days_by_name("0,6"), days_by_name("fri-sun"), days_by_name("*")
-    ('mon,tue,wed,thu,fri', 'sun,sat', 'sun,fri,sat', '*')
+    >>> [cron_days_by_name(days) for days in ("1-5", "0,6", "fri-sun", "*")]
+    ['mon,tue,wed,thu,fri', 'sun,sat', 'sun,fri,sat', '*']
     """
     if field == "*":
         return field
