@@ -28,7 +28,7 @@ _ACQUISITION_TAGS = (
     "EXIF_DATETIMEDIGITIZED",
 )
 # Dates that may be those of production.
-_LAST_TAGS = ("EXIF_DATETIME", "TIFFTAG_DATETIME")
+_LAST_TAGS = ("DATE", "EXIF_DATETIME", "TIFFTAG_DATETIME")
 _YEAR = r"(?P<y>19[5-9]\d|20\d\d)"
 _MONTH, _DAY = r"(?P<m>0[1-9]|1[0-2])", r"(?P<d>0[1-9]|[12]\d|3[01])"
 _CLOCK = r"(?:[01]\d|2[0-3])[0-5]\d"

@@ -17,6 +17,7 @@ from rsdetect.scenes.decoded_blocks import decoded_block_shape
 from rsdetect.scenes.handles import alpha_band, has_mask_band, open_raster
 from rsdetect.scenes.radiometry import linear_of_name
 from rsdetect.scenes.validity import Nodata, Validity, validity_of
+from rsdetect.scenes.vendor_metadata import VendorMetadata, vendor_metadata
 from rsdetect.scenes.watched import WatchedFile, files_of, require_unchanged, watch
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
@@ -90,14 +91,28 @@ def read_header(scene: str | BandFiles) -> Header:
     name, place, files = (scene, scene, None) if isinstance(scene, str) else (scene.name, scene.vrt, scene)
     first = watch([name])
     with open_raster(place, of=name) as dataset:
-        watched = watch(files_of(dataset))
+        vendor = vendor_metadata(dataset)
+        watched = watch([*files_of(dataset), *([vendor.file] if vendor.file else ())])
         require_unchanged(first)
         header = replace(valid_header(dataset, name), files=files, watched=watched)
+    header = _with_vendor(header, vendor)
     linear = None if header.scales or files is not None else linear_of_name(name)
     if linear is None or header.dtypes[0].startswith("float"):
         return header
     count = len(header.names)
     return replace(header, scales=(linear[0],) * count, offsets=(linear[1],) * count)
+
+
+def _with_vendor(header: Header, vendor: VendorMetadata) -> Header:
+    """Header with the vendor's metadata where the file itself says nothing."""
+    if vendor.names and not any(header.names):
+        header = replace(header, names=vendor.names)
+    if vendor.wavelengths and not header.wavelengths:
+        header = replace(header, wavelengths=vendor.wavelengths)
+    if vendor.linear and not header.scales and not header.dtypes[0].startswith("float"):
+        scales, offsets = zip(*vendor.linear, strict=True)
+        header = replace(header, scales=scales, offsets=offsets)
+    return header
 
 
 def valid_header(dataset: Any, path: str) -> Header:

@@ -35,6 +35,8 @@ _BY_NAME: tuple[tuple[re.Pattern[str], Linear], ...] = tuple(
         (r"^HLS\.S30\.T\w{5}\.\d{7}T\d{6}\.v\d\.\d\.B1[0-2]\b", (1e-4, 0.0)),
         (r"^M[OCY]D09\w*\..*sur_refl_b\d\d", (1e-4, 0.0)),
         (r"^\d{8}_\d{6}_.*_AnalyticMS(?:_8b)?_SR", (1e-4, 0.0)),
+        (r"^\d{8}_\d{6}_ssc.*_analytic_SR", (1e-4, 0.0)),
+        (r"^ENMAP\d\d-____L2A-.*-SPECTRAL_IMAGE", (1e-4, 0.0)),
     )
 )
 _S2_FOLDER = re.compile(r"S2[A-D]_MSIL[12][AC]_\d{8}T\d{6}_N(\d{4})_.*\.jp2$", re.IGNORECASE)

@@ -1,8 +1,12 @@
-"""Every product of docs/products.md as a small file of its structure: bands, scale, nodata, mask and date."""
+"""Every product of docs/products.md as a small file of its structure: bands, scale, nodata, mask and date.
+
+The structure is that of a real file's metadata, field by field: those of vendors are in
+support/vendor_products.py, those of SAFE and Landsat folders in support/products.py, the others here.
+"""
 
 from __future__ import annotations
 
-import re
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +14,25 @@ from pathlib import Path
 import numpy as np
 import pystac
 import pytest
-import rasterio
 from affine import Affine
 
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import PairOptions, open_pair
 from support.products import write_landsat, write_safe
 from support.scenes import random_scene, write_scene
+from support.vendor_products import (
+    ENMAP,
+    ENMAP_FIRST,
+    LANDSAT_1,
+    enmap_xml,
+    landsat_mtl,
+    skysat_description,
+    tag,
+    write_beside,
+    write_planetscope,
+    write_pleiades,
+    write_worldview,
+)
 
 ROOT = Path(__file__).parents[2]
 SIX = WantedBands(("red", "green", "blue", "nir", "swir1", "swir2"), 3)
@@ -34,6 +50,7 @@ class Row:
     nodata: float | None
     mask: bool
     date: str | None
+    source: str = "specification"  # repository with the real metadata
 
 
 def _scene(bands=6, dtype="uint16"):
@@ -83,18 +100,19 @@ def sentinel2_planetary_computer(folder):
 
 
 def landsat_collection_1(folder):
-    name = "LC08_L1TP_195028_20150704_20170407_01_T1"
-    for band, values in zip(range(2, 8), _scene(), strict=True):
-        write_scene(folder / name / f"{name}_B{band}.TIF", values, transform=THIRTY)
-    write_scene(folder / name / f"{name}_BQA.TIF", np.full((1, 60, 60), 2720, np.uint16), transform=THIRTY)
-    factors = "".join(
-        f"REFLECTANCE_MULT_BAND_{i} = 2.0000E-05\nREFLECTANCE_ADD_BAND_{i} = -0.100000\n"
-        for i in range(1, 10)
+    # opendatacube/eo-datasets, see LANDSAT_1
+    names = [f"B{i}" for i in range(1, 12)]
+    fine = Affine(15, 0, 499992.5, 0, -15, 5300007.5)
+    for name, values in zip(names, _scene(11), strict=True):
+        size = 2 if name == "B8" else 1
+        place = fine if name == "B8" else THIRTY
+        band = np.repeat(np.repeat(values, size, 0), size, 1)
+        path = write_scene(folder / LANDSAT_1 / f"{LANDSAT_1}_{name}.TIF", band, transform=place)
+    write_scene(
+        folder / LANDSAT_1 / f"{LANDSAT_1}_BQA.TIF", np.full((1, 60, 60), 2720, np.uint16), transform=THIRTY
     )
-    (folder / name / f"{name}_MTL.txt").write_text(
-        f"DATE_ACQUIRED = 2015-07-04\nSUN_ELEVATION = 30.0\nGROUP = RADIOMETRIC_RESCALING\n{factors}"
-    )
-    return folder / name
+    write_beside(path, f"{LANDSAT_1}_MTL.txt", landsat_mtl())
+    return folder / LANDSAT_1
 
 
 def landsat_collection_2(folder):
@@ -111,51 +129,74 @@ def landsat_planetary_computer(folder):
 
 
 def hls(folder):
-    name = "HLS.S30.T32UPU.2021185T102021.v2.0"
+    # NASA-IMPACT/hls-vi, hls_vi/generate_indices.py (tags, bands, nodata) and tests/fixtures (names of files)
+    name = "HLS.S30.T13RCN.2024128T173909.v2.0"
     codes = ("B02", "B03", "B04", "B8A", "B11", "B12")
-    scene = _scene(dtype="int16")
+    product = "S2B_MSIL1C_20240507T173909_N0510_R098_T13RCN_20240507T224115.SAFE"
     return [
-        write_scene(folder / f"{name}.{code}.tif", band, nodata=-9999, transform=THIRTY)
-        for code, band in zip(codes, scene, strict=True)
-    ]
+        tag(
+            write_scene(folder / f"{name}.{code}.tif", band, nodata=-9999, transform=THIRTY),
+            add_offset="0.0", scale_factor="0.0001", SENSING_TIME="2024-05-07T17:47:50.135678Z",
+            PRODUCT_URI=product, SPATIAL_RESOLUTION="30", HORIZONTAL_CS_NAME="WGS84 / UTM zone 13N",
+        )
+        for code, band in zip(codes, _scene(dtype="int16"), strict=True)
+    ]  # fmt: skip
 
 
 def planetscope(folder):
+    # appelmar/gdalcubes, inst/formats/PlanetScope_3B_AnalyticMS_SR.json: name, order of bands, nodata
     return write_scene(folder / "20210704_101031_45_2212_3B_AnalyticMS_SR.tif", _scene(4), nodata=0)
 
 
+def planetscope_radiance(folder):
+    return write_planetscope(folder, _scene(4))
+
+
 def skysat(folder):
-    return write_scene(folder / "20210704_101031_ssc4d2_0012_analytic.tif", _scene(4), nodata=0)
+    path = write_scene(folder / "20210704_101031_ssc4d2_0012_analytic.tif", _scene(4), nodata=0)
+    return tag(path, TIFFTAG_IMAGEDESCRIPTION=skysat_description())
 
 
 def pleiades(folder):
-    return write_scene(folder / "IMG_PHR1A_PMS_202107041010313_ORT_1234567890-001_R1C1.TIF", _scene(4))
+    return write_pleiades(folder, _scene(4))
 
 
 def worldview(folder):
-    return write_scene(folder / "21JUL04101031-M2AS_R1C1-012345678901_01_P001.TIF", _scene(8))
+    return write_worldview(folder, _scene(4))
 
 
 def naip(folder):
+    # stactools-packages/naip, json-dest/VA_m_3707763_se_18_060_20180825_20190211.json
     return write_scene(
-        folder / "m_3807708_sw_18_060_20210704.tif", _scene(4, "uint8"), alpha=False, photometric="MINISBLACK"
-    )
+        folder / "m_3707763_se_18_060_20180825.tif", _scene(4, "uint8"), crs="EPSG:26918", alpha=False,
+        photometric="MINISBLACK", transform=Affine(0.6, 0, 305096.4, 0, -0.6, 4104398.4),
+    )  # fmt: skip
 
 
 def drone(folder):
+    # OpenDroneMap/ODM, opendm/utils.py (add_raster_meta_tags) and opendm/orthophoto.py (warp with -dstalpha)
     path = write_scene(folder / "odm_orthophoto.tif", _scene(4, "uint8"), photometric="RGB", alpha=True)
-    with rasterio.open(path, "r+") as dataset:
-        dataset.update_tags(TIFFTAG_DATETIME="2021:07:04 10:10:31")
-    return path
+    return tag(path, TIFFTAG_DATETIME="2021:07:04 10:10:31+00:00", TIFFTAG_SOFTWARE="ODM 3.5.4")
 
 
 def sentinel1_rtc(folder):
-    name = "S1A_IW_GRDH_1SDV_20210704T053010_20210704T053035_038631_048EE7_rtc.tif"
-    return write_scene(folder / name, _scene(2, "float32"), nodata=-32768, names=["vv", "vh"])
+    # stactools-packages/sentinel1, tests/data-files/S1A_20200103_17RMJ_ASC/Gamma0_VV.vrt
+    return [
+        tag(
+            write_scene(
+                folder / "S1A_20200103_17RMJ_ASC" / f"{name}.tif", band, nodata=0, names=[name],
+                crs="EPSG:32617", transform=Affine(20, 0, 399960, 0, -20, 2900040),
+            ),
+            DATE="2020-01-03", MISSION_ID="S1A", ORBIT_DIRECTION="ascending", TILE_ID="17RMJ",
+        )
+        for name, band in zip(("Gamma0_VV", "Gamma0_VH"), _scene(2, "float32"), strict=True)
+    ]  # fmt: skip
 
 
 def modis(folder):
-    name = "MOD09A1.061_sur_refl_b0{}_doy2021185_aid0001.tif"
+    # stactools-packages/modis, tests/data-files/expected/MOD09A1/061/MOD09A1.A2022033.h19v10.061....json:
+    # names of bands, scale and data type; nodata and AppEEARS' names of files by the specification
+    name = "MOD09A1.061_sur_refl_b0{}_doy2022033_aid0001.tif"
     numbers = (1, 2, 3, 4, 6, 7)
     scene = _scene(dtype="int16")
     return {
@@ -165,10 +206,9 @@ def modis(folder):
 
 
 def enmap(folder):
-    # EnMAP-Box/enmap-box, issue 458: bands named by number and wavelength, some of nodata alone
-    name = "ENMAP01-____L2A-DT0000001234_20210704T101031Z_001_V010111_20211004T010203Z-SPECTRAL_IMAGE.TIF"
-    names = [f"band {i} ({420 + 34 * i} Nanometers)" for i in range(60)]
-    return write_scene(folder / name, _scene(60, "int16"), nodata=-32768, names=names)
+    lengths = [*ENMAP_FIRST, *(440 + 36 * i for i in range(56))]
+    path = write_scene(folder / f"{ENMAP}-SPECTRAL_IMAGE.TIF", _scene(60, "int16"), nodata=-32768)
+    return write_beside(path, f"{ENMAP}-METADATA.XML", enmap_xml(lengths))
 
 
 def prisma(folder):
@@ -182,28 +222,58 @@ def prisma(folder):
 
 
 TEN, SHIFTED, C2 = (1e-4, 0.0), (1e-4, -0.1), (2.75e-5, -0.2)
+SINE = math.sin(math.radians(55.48648300))
+# Reflectance of the number 1 in red: pi L d² / (E0 sin(elevation)), d by an almanac.
+PLEIADES_RED = math.pi / 9.95 * 1.0129**2 / 1594.0 / math.sin(math.radians(71.26746896645534))
+WORLDVIEW_RED = math.pi * 1.851735e-2 / 5.74e-2 * 1.0013**2 / 1538.85 / math.sin(math.radians(68.9))
 ROWS = {
-    "Sentinel-2 L1C, SAFE": (sentinel2_l1c_safe, Row((*NIR, "swir1"), SHIFTED, 0, False, "2023-08-23")),
-    "Sentinel-2 L2A, SAFE": (sentinel2_l2a_safe, Row((*NIR, "swir1"), SHIFTED, 0, True, "2023-08-23")),
-    "Sentinel-2 L2A, Earth Search": (sentinel2_earth_search, Row(ALL, SHIFTED, 0, True, "2023-08-23")),
+    "Sentinel-2 L1C, SAFE": (
+        sentinel2_l1c_safe, Row((*NIR, "swir1"), SHIFTED, 0, False, "2023-08-23", "OSGeo/gdal"),
+    ),
+    "Sentinel-2 L2A, SAFE": (
+        sentinel2_l2a_safe,
+        Row((*NIR, "swir1"), SHIFTED, 0, True, "2023-08-23", "stactools-packages/sentinel2"),
+    ),
+    "Sentinel-2 L2A, Earth Search": (
+        sentinel2_earth_search, Row(ALL, SHIFTED, 0, True, "2023-08-23", "Element84/earth-search, issue 66"),
+    ),
     "Sentinel-2 L2A, Planetary Computer": (
-        sentinel2_planetary_computer, Row(ALL, SHIFTED, None, True, "2023-08-23"),
+        sentinel2_planetary_computer,
+        Row(ALL, SHIFTED, None, True, "2023-08-23", "stactools-packages/sentinel2"),
     ),
-    "Landsat Collection 1, level 1": (landsat_collection_1, Row(ALL, (4e-5, -0.2), 0, True, "2015-07-04")),
-    "Landsat Collection 2, level 2": (landsat_collection_2, Row(ALL, C2, 0, True, "2023-08-17")),
+    "Landsat Collection 1, level 1": (
+        landsat_collection_1,
+        Row(ALL, (2e-5 / SINE, -0.1 / SINE), 0, True, "2016-01-21", "opendatacube/eo-datasets"),
+    ),
+    "Landsat Collection 2, level 2": (
+        landsat_collection_2, Row(ALL, C2, 0, True, "2023-08-17", "pytroll/satpy"),
+    ),
     "Landsat Collection 2, Planetary Computer": (
-        landsat_planetary_computer, Row(ALL, C2, 0, True, "2023-08-23"),
+        landsat_planetary_computer, Row(ALL, C2, 0, True, "2023-08-23", "stactools-packages/landsat"),
     ),
-    "HLS S30 and L30": (hls, Row(ALL, TEN, -9999, False, "2021-07-04")),
-    "PlanetScope, surface reflectance": (planetscope, Row(NIR, TEN, 0, False, "2021-07-04")),
-    "SkySat, analytic": (skysat, Row(NIR, None, 0, False, "2021-07-04")),
-    "Pléiades, ortho": (pleiades, Row(NIR, None, None, False, "2021-07-04")),
-    "WorldView-2 and -3": (worldview, Row(NIR, None, None, False, "2021-07-04")),
-    "NAIP": (naip, Row(NIR, None, None, False, "2021-07-04")),
-    "Drone orthomosaic": (drone, Row(VISIBLE, None, None, True, "2021-07-04")),
-    "Sentinel-1 RTC": (sentinel1_rtc, Row(None, None, -32768, False, "2021-07-04")),
-    "MODIS MOD09, AppEEARS": (modis, Row(ALL, TEN, -28672, False, "2021-07-04")),
-    "EnMAP L2A": (enmap, Row(ALL, None, -32768, False, "2021-07-04")),
+    "HLS S30 and L30": (hls, Row(ALL, TEN, -9999, False, "2024-05-07", "NASA-IMPACT/hls-vi")),
+    "PlanetScope, surface reflectance": (
+        planetscope, Row(NIR, TEN, 0, False, "2021-07-04", "appelmar/gdalcubes"),
+    ),
+    "PlanetScope, radiance": (
+        planetscope_radiance, Row(NIR, (2.33772293772e-05, 0.0), 0, False, "2016-08-31", "Terradue/Stars"),
+    ),
+    "SkySat, analytic": (skysat, Row(NIR, (0.0026, 0.0), 0, False, "2021-07-04", "sertit/eoreader")),
+    "Pléiades, ortho": (
+        pleiades, Row(NIR, (PLEIADES_RED, 0.0), None, False, "2021-08-15", "Terradue/Stars"),
+    ),
+    "WorldView-2 and -3": (
+        worldview, Row(NIR, (WORLDVIEW_RED, 0.0), None, False, "2018-10-01", "Terradue/Stars"),
+    ),
+    "NAIP": (naip, Row(NIR, None, None, False, "2018-08-25", "stactools-packages/naip")),
+    "Drone orthomosaic": (drone, Row(VISIBLE, None, None, True, "2021-07-04", "OpenDroneMap/ODM")),
+    "Sentinel-1 RTC": (
+        sentinel1_rtc, Row(None, None, 0, False, "2020-01-03", "stactools-packages/sentinel1"),
+    ),
+    "MODIS MOD09, AppEEARS": (
+        modis, Row(ALL, TEN, -28672, False, "2022-02-02", "stactools-packages/modis"),
+    ),
+    "EnMAP L2A": (enmap, Row(ALL, TEN, -32768, False, "2022-06-12", "senbox-org/optical-toolbox")),
     "PRISMA, ENVI": (prisma, Row(ALL, None, None, False, "2021-07-04")),
 }  # fmt: skip
 
@@ -218,13 +288,13 @@ def test_a_product_is_understood_by_itself(tmp_path, product):
         assert pair.bands == row.bands
         assert not any("are taken for them" in note for note in pair.notes)
     linear = (pair.before.scales[0], pair.before.offsets[0]) if pair.before.scales else None
-    assert linear == (None if row.linear is None else pytest.approx(row.linear))
+    assert linear == (None if row.linear is None else pytest.approx(row.linear, rel=2e-3))
     assert pair.before.nodata == row.nodata
     assert (pair.before.mask is not None or pair.before.validity.masked) == row.mask
     assert pair.before_date == row.date
 
 
-def test_the_table_of_the_documentation_has_these_products():
+def test_the_table_of_the_documentation_has_these_products_and_sources():
     text = (ROOT / "docs" / "products.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| ([^|]+?) \|", text, flags=re.M)
-    assert [name for name in listed if name not in ("product", "---")] == list(ROWS)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert {row[0]: row[-1] for row in rows[1:]} == {name: row.source for name, (_, row) in ROWS.items()}
