@@ -20,6 +20,7 @@ from pyproj import CRS, Transformer
 from rsdetect.batches.overlap import PlacedChanges, area_counted_twice
 from rsdetect.geopackage.changes import CHANGES, FOOTPRINT, changes_style, footprint_style
 from rsdetect.geopackage.file import Layer, write_geopackage
+from rsdetect.scenes.projecting import cut_at_180
 
 _FALLBACK_CRS = "EPSG:4326"
 _LONGEST_EDGE_M = 1000.0  # of a reprojected outline; at 1 km the deviation is centimetres
@@ -66,8 +67,8 @@ def write_combined_gpkg(path: Path, folders: Sequence[tuple[str, Path]]) -> Comb
     write_geopackage(
         path,
         (
-            Layer(CHANGES, *changes, changes_style(differences)),
-            Layer(FOOTPRINT, *footprint, footprint_style()),
+            _layer(CHANGES, *changes, changes_style(differences)),
+            _layer(FOOTPRINT, *footprint, footprint_style()),
         ),
         crs.to_wkt(),
     )
@@ -156,4 +157,20 @@ def _reprojected_outlines(part: _PairLayer, crs: CRS) -> NDArray[np.object_]:
     moved: NDArray[np.object_] = shapely.transform(
         dense, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
     )
+    if crs.is_geographic:
+        across = np.ptp(shapely.bounds(moved)[:, ::2], axis=1) > 180
+        moved[across] = cut_at_180(
+            shapely.transform(
+                moved[across], lambda xy: xy + np.column_stack([360 * (xy[:, 0] < 0), 0 * xy[:, 0]])
+            )
+        )
     return moved
+
+
+def _layer(name: str, geometry: NDArray[np.object_], columns: dict[str, NDArray[Any]], style: str) -> Layer:
+    """Layer of the combined GeoPackage; of outlines cut at 180 degrees, with several parts."""
+    several = shapely.get_type_id(geometry) == shapely.GeometryType.MULTIPOLYGON
+    if not several.any():
+        return Layer(name, geometry, columns, style)
+    geometry = np.array([shapely.multipolygons(shapely.get_parts(each)) for each in geometry], dtype=object)
+    return Layer(name, geometry, columns, style, geometry_type="MultiPolygon")

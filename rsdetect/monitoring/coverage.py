@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import geopandas
 import numpy as np
+import pyproj
 import shapely
-from rasterio.crs import CRS
-from rasterio.warp import transform as transform_points
-from rasterio.warp import transform_bounds
+from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 
+from rsdetect.errors import NothingToCompare
 from rsdetect.grid import Grid, Window
-from rsdetect.scenes.alignment import same_crs
+from rsdetect.regions.areas import measure
+from rsdetect.scenes.alignment import moved_places, same_crs, window_of
+from rsdetect.scenes.aoi import read_aoi
 from rsdetect.scenes.aoi_layers import read_layer
-from rsdetect.scenes.handles import GDAL_ERRORS
+from rsdetect.scenes.projecting import in_degrees
 
 Ring = list[tuple[float, float]]  # (column, row) on the grid of a site
 _POINTS = 21  # per edge of a footprint
+_DEGREES = pyproj.CRS.from_epsg(4326).to_wkt()
 
 
 def covering_grid(grid: Grid, others: Sequence[Grid], aoi: Path | None) -> Grid:
@@ -29,71 +32,81 @@ def covering_grid(grid: Grid, others: Sequence[Grid], aoi: Path | None) -> Grid:
     rings = [ring for ring in (footprint_on(other, grid) for other in (grid, *others)) if ring]
     covered = np.array([point for ring in rings for point in ring])
     low, high = covered.min(axis=0), covered.max(axis=0)
-    if aoi is not None and (wanted := _area_bounds(aoi, grid)) is not None:
-        low, high = np.maximum(low, wanted[0]), np.minimum(high, wanted[1])
-    left, top = np.minimum(np.floor(np.round(low, 3)), 0).astype(int).tolist()
-    right, bottom = np.maximum(np.ceil(np.round(high, 3)), (grid.width, grid.height)).astype(int).tolist()
-    return grid.crop(Window(top, left, bottom - top, right - left))
+    if aoi is not None and (wanted := _area_bounds(aoi, grid.crop(_window(low, high)))) is not None:
+        begin = np.floor(np.round(low, 3))
+        low, high = np.maximum(low, begin + wanted[:2]), np.minimum(high, begin + wanted[2:])
+    low, high = np.minimum(low, 0), np.maximum(high, (grid.width, grid.height))
+    return grid.crop(_window(low, high))
+
+
+def _window(low: NDArray[np.float64], high: NDArray[np.float64]) -> Window:
+    """Window that covers columns and rows from `low` to `high`."""
+    left, top = np.floor(np.round(low, 3)).astype(int).tolist()
+    right, bottom = np.ceil(np.round(high, 3)).astype(int).tolist()
+    return Window(top, left, bottom - top, right - left)
 
 
 def footprint_on(other: Grid, grid: Grid) -> Ring:
-    """Outline of `other` in (column, row) on `grid`; empty where it has no place there."""
+    """Outline of `other` in (column, row) on `grid`; empty where it has no place there.
+
+    Of a grid that cannot be projected wholly (a world map), the part on `grid` and around it.
+    """
     steps = np.linspace(0, 1, _POINTS)
     around = [(t, 0.0) for t in steps] + [(1.0, t) for t in steps] + [(1 - t, 1.0) for t in steps]
     unit = np.array(around + [(0.0, 1 - t) for t in steps])
-    cols, rows = (unit * (other.width, other.height)).T
-    t = other.transform
-    xs, ys = t.a * cols + t.b * rows + t.c, t.d * cols + t.e * rows + t.f
-    if not same_crs(other.crs, grid.crs):
-        if other.crs is None or grid.crs is None:
-            return []
-        try:
-            xs, ys = transform_points(CRS.from_wkt(other.crs), CRS.from_wkt(grid.crs), xs, ys)
-        except GDAL_ERRORS:
-            return []
-    t, xs, ys = ~grid.transform, np.asarray(xs), np.asarray(ys)
-    cols, rows = t.a * xs + t.b * ys + t.c, t.d * xs + t.e * ys + t.f
-    if not np.isfinite([cols, rows]).all():
+    if (other.crs is None or grid.crs is None) and not same_crs(other.crs, grid.crs):
         return []
-    return [(float(col), float(row)) for col, row in zip(cols, rows, strict=True)]
+    own = unit * (other.width, other.height)
+    try:
+        places = moved_places(own, other, grid)
+        with np.errstate(invalid="ignore"):
+            known = np.isfinite(places).all() and (abs(moved_places(places, grid, other) - own) < 1).all()
+        if not known:
+            near = Window(-grid.height, -grid.width, 3 * grid.height, 3 * grid.width)
+            part = window_of(other, grid.crop(near)).shifted(-grid.height, -grid.width)
+            places = unit * (part.width, part.height) + (part.col_off, part.row_off)
+            places = places[: 0 if part.is_empty else None]
+    except (ProjError, NothingToCompare):
+        return []
+    return [(float(col), float(row)) for col, row in places]
 
 
 def uncovered_share(aoi: str | None, grid: Grid, rings: Sequence[Ring]) -> float | None:
     """Share of the area of interest that no footprint covers; None without an area, or if unknown."""
     if aoi is None or not rings:
         return None
-    area = _area_on(Path(aoi), grid)
-    if area is None or area.area == 0:
+    frame, _ = read_layer(aoi)
+    polygons = frame[frame.geom_type.isin(["Polygon", "MultiPolygon"])].geometry.to_numpy()
+    ground = [shapely.transform(shapely.Polygon(ring), lambda xy: _on_crs(xy, grid)) for ring in rings]
+    if grid.crs is None or frame.crs is None:
+        wanted, covered = shapely.union_all(shapely.make_valid(polygons)), shapely.union_all(ground)
+        area, common = wanted.area, shapely.intersection(wanted, covered).area
+    else:
+        wanted = shapely.union_all(in_degrees(polygons, frame.crs))
+        covered = shapely.union_all(in_degrees(np.array(ground, dtype=object), grid.crs))
+        area, common = _square_metres(wanted), _square_metres(shapely.intersection(wanted, covered))
+    if not area > 0:
         return None
-    ground = shapely.union_all(shapely.make_valid([shapely.Polygon(ring) for ring in rings]))
-    share = 1 - float(shapely.intersection(area, ground).area / area.area)
+    share = 1 - float(common / area)
     return round(share, 4) if share > 1e-3 else 0.0
 
 
-def _area_bounds(aoi: Path, grid: Grid) -> tuple[np.ndarray, np.ndarray] | None:
-    frame = _read(aoi)
+def _on_crs(xy: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Coordinates of (n, 2) columns and rows of a footprint in the CRS of its grid."""
+    t = grid.transform
+    return np.asarray(xy @ np.array([[t.a, t.d], [t.b, t.e]]) + (t.c, t.f))
+
+
+def _square_metres(area: shapely.Geometry) -> float:
+    """Area on the ground of polygons in degrees."""
+    parts = shapely.get_parts(shapely.get_parts(area))
+    found = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
+    return float(measure(found, _DEGREES)[0].sum())
+
+
+def _area_bounds(aoi: Path, grid: Grid) -> NDArray[np.float64] | None:
+    """First column and row of the area of interest on `grid`, and its last; None if it lies elsewhere."""
     try:
-        bounds = tuple(frame.total_bounds)
-        if grid.crs is not None and frame.crs is not None:
-            bounds = transform_bounds(frame.crs.to_wkt(), grid.crs, *bounds, densify_pts=51)
-    except GDAL_ERRORS:
+        return np.array(shapely.from_wkb(read_aoi(str(aoi), grid)).bounds)
+    except NothingToCompare:
         return None
-    corners = np.array([~grid.transform @ (x, y) for x in bounds[::2] for y in bounds[1::2]])
-    return (corners.min(axis=0), corners.max(axis=0)) if np.isfinite(corners).all() else None
-
-
-def _area_on(aoi: Path, grid: Grid) -> shapely.Geometry | None:
-    frame = _read(aoi)
-    area = shapely.union_all(shapely.make_valid(frame.geometry.dropna().to_numpy()))
-    if grid.crs is not None and frame.crs is not None:
-        fine = shapely.segmentize(area, max(np.ptp(np.reshape(area.bounds, (2, 2)), axis=0)) / 200 or 1)
-        area = geopandas.GeoSeries([fine], crs=frame.crs).to_crs(grid.crs).iloc[0]
-    inverse = ~grid.transform
-    matrix = np.array([[inverse.a, inverse.d], [inverse.b, inverse.e]])
-    area = shapely.transform(area, lambda xy: xy @ matrix + (inverse.c, inverse.f))
-    return shapely.make_valid(area) if np.isfinite(area.bounds).all() else None
-
-
-def _read(aoi: Path) -> geopandas.GeoDataFrame:
-    frame, _ = read_layer(str(aoi))
-    return frame[frame.geom_type.isin(["Polygon", "MultiPolygon"])]

@@ -171,7 +171,8 @@ def _tile(ref: SceneRef) -> str:
 
 
 def _common_share(one: _Bounds, other: _Bounds) -> float:
-    wide = min(one[2], other[2]) - max(one[0], other[0])
+    turns = (-360.0, 0.0, 360.0)  # to the other side of 180 degrees
+    wide = max(min(one[2], other[2] + turn) - max(one[0], other[0] + turn) for turn in turns)
     high = min(one[3], other[3]) - max(one[1], other[1])
     common = max(wide, 0.0) * max(high, 0.0)
     whole = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)) - common
@@ -187,6 +188,7 @@ def _bounds(ref: SceneRef) -> _Bounds | None:
         if grid.crs is None:
             return grid.bounds
         left, bottom, right, top = transform_bounds(grid.crs, "EPSG:4326", *grid.bounds)
+        right += 360 * (right < left)
     except _UNREADABLE:
         return None
     return left, bottom, right, top

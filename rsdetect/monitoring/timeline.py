@@ -30,6 +30,7 @@ from rsdetect.monitoring.site import Site, site_from_journal
 from rsdetect.monitoring.thumbnails import Cutout, Thumbnail, Thumbnails
 from rsdetect.percent import NOT_OBSERVED
 from rsdetect.scenes.alignment import offset_between
+from rsdetect.scenes.turns import near_longitudes
 from rsdetect.scoring.raster import ProbabilityRaster
 
 _LEAST_VALID = 0.5  # minimum valid share of the area on a date with values, as for events
@@ -163,7 +164,8 @@ def _point_readings(at: tuple[float, float], grid: Grid) -> Iterator[tuple[float
     """Readings of a timeline's point: coordinates of the grid, then longitude and latitude."""
     yield at
     if grid.crs is not None and abs(at[0]) <= 180 and abs(at[1]) <= 90:
-        yield Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True).transform(*at)
+        x, y = Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True).transform(*at)
+        yield float(near_longitudes(x, grid)), y
 
 
 def _point_text(at: tuple[float, float] | None) -> str:

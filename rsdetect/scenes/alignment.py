@@ -8,16 +8,18 @@ import warnings
 import numpy as np
 import pyproj
 from affine import Affine
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
-from rasterio.warp import transform_bounds
 
+from rsdetect.arraytypes import Float64Array
 from rsdetect.errors import GridMismatch, NothingToCompare
 from rsdetect.grid import Grid, Window
-from rsdetect.scenes.handles import GDAL_ERRORS
+from rsdetect.scenes.turns import near_longitudes, turned_toward
 
 # Products of one mission differ in the last digits of their transforms; a twentieth of a pixel, anywhere in
 # the scene, does not affect a comparison of pixels.
 _TOLERANCE_PX = 0.05
+_LATTICE = 51  # places along each side of a grid
 
 
 @functools.lru_cache(maxsize=256)
@@ -82,6 +84,7 @@ def offset_between(reference: Grid, other: Grid) -> tuple[int, int] | None:
     """Alignment offset: (row, column) of `reference`'s first pixel on `other`'s grid; None if not aligned."""
     if not same_crs(reference.crs, other.crs):
         return None
+    other = turned_toward(other, reference)
     to_other: Affine = ~other.transform @ reference.transform
     col, row = round(to_other.c), round(to_other.f)
     shifted = Affine.translation(-col, -row) @ to_other
@@ -125,22 +128,81 @@ def _differing_crs(one: str, other: str) -> str:
 
 
 def window_of(other: Grid, reference: Grid) -> Window:
-    """Smallest window on the grid `reference` that contains the grid `other` to align; may be empty."""
+    """Smallest window on the grid `reference` that contains the grid `other` to align; may be empty.
+
+    Places of either grid that have none in the other's CRS (of a world map in UTM) are left out.
+    """
     assert reference.crs is not None and other.crs is not None
     try:
-        bounds = transform_bounds(other.crs, reference.crs, *other.bounds, densify_pts=51)
-    except GDAL_ERRORS:
-        bounds = (np.inf,) * 4
-    xs, ys = (bounds[0], bounds[2]), (bounds[1], bounds[3])
-    corners = np.array([~reference.transform @ (x, y) for x in xs for y in ys])
-    if not np.isfinite(corners).all():
+        places = _places_on(other, reference)
+        seen = ((places > 0) & (places < (reference.width, reference.height))).all(axis=1).sum()
+        if seen < _LATTICE:  # a large grid, whose own lattice may miss the reference
+            places = np.concatenate([places, _places_under(reference, other)])
+    except ProjError:
+        places = np.empty((0, 2))
+    if not places.size:
         raise NothingToCompare(
             f"the scenes do not overlap: places in {crs_name(other.crs)} cannot be expressed in "
             f"{crs_name(reference.crs)}."
         )
-    (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+    (left, top), (right, bottom) = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0))
     window = Window(int(top), int(left), int(bottom - top), int(right - left))
     return window.intersection(reference.window)
+
+
+def _places_on(other: Grid, reference: Grid) -> Float64Array:
+    """Places all over `other` to align, (n, 2) in columns and rows of `reference`."""
+    there = moved_places(_lattice(other), other, reference)
+    known = np.flatnonzero(np.isfinite(there).all(axis=1))
+    # Beyond what a projection is made for, it gives places that are not there.
+    back = moved_places(there[known], reference, other)
+    return there[known[(abs(back - _lattice(other)[known]) < 1).all(axis=1)]]
+
+
+def _places_under(reference: Grid, other: Grid) -> Float64Array:
+    """Places of `reference` that lie in the grid `other` to align, and those beside them, (n, 2)."""
+    own = _lattice(reference)
+    there = moved_places(own, reference, other)
+    with np.errstate(invalid="ignore"):
+        inside = own[((there >= 0) & (there <= (other.width, other.height))).all(axis=1)]
+    step = np.array([reference.width, reference.height]) / (_LATTICE - 1)
+    return np.concatenate([inside - step, inside + step])
+
+
+def _lattice(grid: Grid) -> Float64Array:
+    """Places all over a grid to align, (n, 2) in columns and rows."""
+    steps = np.linspace(0, 1, _LATTICE)
+    cols, rows = np.meshgrid(steps * grid.width, steps * grid.height)
+    return np.stack([cols.ravel(), rows.ravel()], axis=1)
+
+
+def moved_places(places: Float64Array, grid: Grid, other: Grid) -> Float64Array:
+    """Places (n, 2) in columns and rows of a grid, in those of another to align; infinite where unknown.
+
+    Raises
+    ------
+    ProjError
+        There is no way from one CRS to the other.
+    """
+    xs, ys = _applied(grid.transform, places).T
+    if not same_crs(grid.crs, other.crs):
+        assert grid.crs is not None and other.crs is not None
+        xs, ys = _way(grid.crs, other.crs).transform(xs, ys)
+    with np.errstate(invalid="ignore"):  # of infinite places
+        found = _applied(~other.transform, np.column_stack([near_longitudes(xs, other), ys]))
+    return np.where(np.isfinite(xs)[:, None], found, np.inf)
+
+
+def _applied(transform: Affine, places: Float64Array) -> Float64Array:
+    """Places (n, 2) of a grid to align, transformed."""
+    t = transform
+    return np.asarray(places @ np.array([[t.a, t.d], [t.b, t.e]]) + (t.c, t.f))
+
+
+@functools.lru_cache(maxsize=64)
+def _way(crs: str, other: str) -> pyproj.Transformer:
+    """Transformer between the CRSs of two grids to align."""
+    return pyproj.Transformer.from_crs(pyproj.CRS(crs), pyproj.CRS(other), always_xy=True)
 
 
 def require_same_georeference(before: tuple[str, Grid, bool], after: tuple[str, Grid, bool]) -> None:

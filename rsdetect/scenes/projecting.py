@@ -98,6 +98,69 @@ def _clipped(
     return np.asarray(found[~shapely.is_empty(found)])
 
 
-def _shifted(polygons: NDArray[np.object_], degrees: float) -> NDArray[np.object_]:
-    """Polygons moved to the east."""
-    return np.asarray(shapely.transform(polygons, lambda xy: xy + np.array([degrees, 0])))
+_DEGREES = pyproj.CRS.from_epsg(4326)
+_EARTH = (-180.0, -90.0, 180.0, 90.0)
+_DENSE = 200  # pieces of an outline's extent, for places in degrees
+
+
+def in_degrees(polygons: NDArray[np.object_], crs: Any) -> NDArray[np.object_]:
+    """Polygons projected to longitude and latitude, cut at 180 degrees; those without a place are left out.
+
+    Raises
+    ------
+    InputError
+        The CRS has no place on Earth.
+    """
+    source = pyproj.CRS.from_user_input(crs)
+    polygons = shapely.make_valid(polygons[~shapely.is_missing(polygons)])
+    if source.is_geographic:
+        polygons = np.array([_unfolded(each) for each in polygons], dtype=object)
+    try:
+        there = pyproj.Transformer.from_crs(source, _DEGREES, always_xy=True)
+        moved = [_to_degrees(each, source, there) for each in polygons]
+    except ProjError as error:
+        raise InputError(f"{crs_name(source.to_wkt())} has no longitude and latitude.") from error
+    found = cut_at_180(np.array(moved, dtype=object))
+    return np.asarray(found[~shapely.is_empty(found)])
+
+
+def cut_at_180(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Polygons in degrees, continuous across 180 degrees, as projected to between -180 and 180, (n,)."""
+    box = shapely.box(*_EARTH)
+    parts = [
+        shapely.intersection(shapely.transform(polygons, lambda xy, by=shift: xy + np.array([by, 0])), box)
+        for shift in (0, -360, 360)
+    ]
+    return np.array([shapely.union_all(each) for each in zip(*parts, strict=True)], dtype=object)
+
+
+def _to_degrees(polygon: Any, source: pyproj.CRS, there: pyproj.Transformer) -> Any:
+    """A polygon in degrees, continuous across 180 degrees; empty where it has no place."""
+    west, south, east, north = shapely.bounds(polygon)
+    edge = max(east - west, north - south) / _DENSE
+    if not edge > 0:
+        return shapely.Polygon()
+    dense = shapely.segmentize(polygon, edge)
+    xy = shapely.get_coordinates(dense)
+    lon, lat = there.transform(xy[:, 0], xy[:, 1])
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        return shapely.Polygon()
+    if source.is_geographic:  # which may count to 360
+        own = np.rad2deg(xy[:, 0] * source.axis_info[0].unit_conversion_factor)
+        return shapely.set_coordinates(dense, np.column_stack([lon + 360 * np.rint((own - lon) / 360), lat]))
+    for pole in (-90.0, 90.0):
+        x, y = there.transform(0.0, pole, direction="INVERSE")
+        if np.isfinite([x, y]).all() and shapely.contains_xy(polygon, x, y):
+            return shapely.box(-180, min(pole, lat.min()), 180, max(pole, lat.max()))
+    near = lon[0] + (lon - lon[0] + 180) % 360 - 180
+    return shapely.make_valid(shapely.set_coordinates(dense, np.column_stack([near, lat])))
+
+
+def _unfolded(polygon: Any) -> Any:
+    """A footprint from 179 to -179 degrees as one from 179 to 181, as catalogues mean it."""
+    west, _, east, _ = shapely.bounds(polygon)
+    if not 180 < east - west < 359 or polygon.geom_type != "Polygon":
+        return polygon
+    return shapely.make_valid(
+        shapely.transform(polygon, lambda xy: np.column_stack([xy[:, 0] + 360 * (xy[:, 0] < 0), xy[:, 1]]))
+    )

@@ -19,12 +19,11 @@ from xml.sax.saxutils import escape
 import numpy as np
 from affine import Affine
 from rasterio._path import _parse_path, _vsi_path
-from rasterio.crs import CRS
-from rasterio.warp import transform as transform_points
 
 from rsdetect.grid import Grid
-from rsdetect.scenes.alignment import same_crs, window_of
+from rsdetect.scenes.alignment import moved_places, same_crs, window_of
 from rsdetect.scenes.handles import alpha_in_use
+from rsdetect.scenes.turns import turned_toward, wrapped_crs
 from rsdetect.scenes.validity import Validity
 
 # GDAL's names of rasterio's resampling methods.
@@ -126,12 +125,11 @@ def resolution_ratio(source: Grid, target: Grid) -> tuple[float, float] | None:
     middle = target.window if overlap.is_empty else overlap
     col, row = middle.col_off + middle.width / 2, middle.row_off + middle.height / 2
     points = np.array([(col, row), (col + 1, row), (col, row + 1)])
-    xs, ys = target.transform @ points.T
-    if not same_crs(source.crs, target.crs):
-        xs, ys = transform_points(CRS.from_wkt(target.crs), CRS.from_wkt(source.crs), xs, ys)
-    cols, rows = ~source.transform @ np.array([xs, ys], dtype=np.float64)
-    along_cols = float(np.hypot(*(cols[1:] - cols[0])))
-    along_rows = float(np.hypot(*(rows[1:] - rows[0])))
+    if source.crs is None:
+        placed = np.stack(~source.transform @ (target.transform @ points.T), axis=1)
+    else:
+        placed = moved_places(points, target, source)
+    along_cols, along_rows = (float(length) for length in np.hypot(*(placed[1:] - placed[0]).T))
     if not (np.isfinite([along_cols, along_rows]).all() and along_cols > 0 and along_rows > 0):
         return None
     return 1 / along_cols, 1 / along_rows
@@ -184,10 +182,12 @@ def _mapping(target: int, source: int, nodata: float | None, filling: float = ma
 
 def _transformer(source: Grid, target: Grid) -> str:
     reproject = ""
-    if not same_crs(source.crs, target.crs):
+    if same_crs(source.crs, target.crs):
+        source = turned_toward(source, target)
+    else:
         reproject = (
             "<ReprojectTransformer><ReprojectionTransformer>"
-            f"<SourceSRS>{escape(source.crs or '')}</SourceSRS>"
+            f"<SourceSRS>{escape(wrapped_crs(source))}</SourceSRS>"
             f"<TargetSRS>{escape(target.crs or '')}</TargetSRS>"
             "</ReprojectionTransformer></ReprojectTransformer>"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas
+import numpy as np
 import shapely
 from shapely.geometry import shape
 
@@ -19,11 +20,15 @@ from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.sources.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.aoi_layers import read_layer
+from rsdetect.scenes.projecting import in_degrees
 from rsdetect.scenes.quality import mask_meaning, settled_kind
 from rsdetect.scenes.radiometry import linear_of_asset
 from rsdetect.scenes.stac_item import declared_nodata
 
 _log = logging.getLogger(__name__)
+
+_DEGREES = "EPSG:4326"
+_WEST, _EAST = (-180, -90, 0, 90), (0, -90, 180, 90)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class StacScenes:
         area = None if self.aoi is None else _aoi_in_degrees(self.aoi)
         wanted = self.section
         door = StacCatalogue(self.url)
-        found = door.items(wanted.collections, None if area is None else area.bounds, self._dates())
+        found = door.items(wanted.collections, None if area is None else search_boxes(area), self._dates())
         items = [item for item in found if self._is_wanted(item, area)]
         if not items:
             raise InputError(f"{self.url} has no item{self._filter_text()}.")
@@ -79,7 +84,10 @@ class StacScenes:
             return False
         if any(item.properties.get(key) != value for key, value in wanted.where.items()):
             return False
-        return area is None or item.geometry is None or bool(shape(item.geometry).intersects(area))
+        if area is None or item.geometry is None:
+            return True
+        footprint = in_degrees(np.array([shape(item.geometry)], dtype=object), _DEGREES)
+        return bool(shapely.intersects(footprint, area).any())
 
     def _keys(self) -> tuple[str, ...]:
         """Keys of the STAC assets that a scene needs: bands and mask."""
@@ -158,7 +166,7 @@ def _item_bounds(item: Any) -> tuple[float, float, float, float] | None:
         return None
     half = len(item.bbox) // 2  # with heights there are six
     west, south, east, north = (float(item.bbox[i]) for i in (0, 1, half, half + 1))
-    return west, south, east, north
+    return west, south, east + 360 * (east < west), north  # across 180 degrees east is less than west
 
 
 def _item_tile(item: Any) -> str:
@@ -218,9 +226,18 @@ def _asset_common_names(asset: Any) -> list[str]:
     return [str(band.get("eo:common_name") or band.get("common_name") or "").lower() for band in described]
 
 
-def _aoi_in_degrees(path: Path) -> Any:
-    """Read the area of interest for a STAC search, in longitude and latitude."""
+def search_boxes(area: shapely.Geometry) -> list[tuple[float, float, float, float]]:
+    """Boxes of a STAC search, west, south, east and north; two for an area on both sides of 180 degrees."""
+    west, _, east, _ = area.bounds
+    if west > -180 or east < 180:
+        return [area.bounds]
+    halves = (shapely.intersection(area, shapely.box(*half)) for half in (_WEST, _EAST))
+    return [half.bounds for half in halves if not half.is_empty]
+
+
+def _aoi_in_degrees(path: Path) -> shapely.Geometry:
+    """Read the area of interest for a STAC search, in longitude and latitude, cut at 180 degrees."""
     frame, _ = read_layer(str(path))
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
         raise InputError(f"{path} has no CRS, but a catalogue is searched in longitude and latitude.")
-    return shapely.union_all(shapely.make_valid(frame.to_crs("EPSG:4326").geometry.to_numpy()))
+    return shapely.union_all(in_degrees(frame.geometry.to_numpy(), frame.crs))

@@ -29,15 +29,15 @@ class StacCatalogue:
     def items(
         self,
         collections: Sequence[str],
-        bbox: tuple[float, float, float, float] | None,
+        boxes: Sequence[tuple[float, float, float, float]] | None,
         dates: tuple[datetime | None, datetime | None],
     ) -> list[Any]:
         """All STAC items; an API is searched by collections, box and dates, and may return more.
 
         Parameters
         ----------
-        bbox
-            West, south, east, north in degrees; None = anywhere.
+        boxes
+            West, south, east, north of each in degrees; None = anywhere.
         dates
             First and last moment; None = unlimited.
 
@@ -55,7 +55,7 @@ class StacCatalogue:
             warnings.simplefilter("ignore", PystacClientWarning)
             root = self._catalogue_root()
             if "conformsTo" in root.extra_fields:
-                return list(self._search_items(root, collections, bbox, dates))
+                return list(self._search_items(root, collections, boxes, dates))
             return list(_static_catalogue_items(root, collections, self.url))
 
     def _catalogue_root(self) -> Any:
@@ -76,21 +76,25 @@ class StacCatalogue:
         self,
         client: Any,
         collections: Sequence[str],
-        bbox: tuple[float, float, float, float] | None,
+        boxes: Sequence[tuple[float, float, float, float]] | None,
         dates: tuple[datetime | None, datetime | None],
     ) -> Iterator[Any]:
         """Search the items of a STAC API."""
-        if bbox is None:
+        if boxes is None:
             raise InputError(f"{self.url} is searched by location; add an area of interest (aoi) to the job.")
         if collections:
             _require_collections(collections, {found.id for found in client.get_collections()}, self.url)
-        search = client.search(
-            collections=list(collections) or None,
-            bbox=list(bbox),
-            datetime=None if dates == (None, None) else list(dates),
-            limit=_ITEMS_A_PAGE,
-        )
-        yield from _once(search.items())
+        found: dict[tuple[str, str], Any] = {}
+        for box in boxes:
+            search = client.search(
+                collections=list(collections) or None,
+                bbox=list(box),
+                datetime=None if dates == (None, None) else list(dates),
+                limit=_ITEMS_A_PAGE,
+            )
+            for item in _once(search.items()):
+                found.setdefault((str(item.collection_id), item.id), item)
+        yield from found.values()
 
     @contextmanager
     def _translated_stac_errors(self) -> Iterator[None]:
