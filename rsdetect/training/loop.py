@@ -32,6 +32,7 @@ from rsdetect.training.training_log import TrainingLog
 
 STATE, BEST, FINISHED, LOG = "state", "best", "finished", "log.csv"
 SUFFIX = ".safetensors"
+_GRADIENT_NORM = 1.0  # gradients are clipped to it
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _trainer_options(recipe: Recipe, mixture: Mixture, work: Path, machine: Mach
     return {
         "max_epochs": -1,
         "max_steps": -1,  # the task ends the run, so that the last steps are validated too
-        "gradient_clip_val": recipe.schedule.clip,
+        "gradient_clip_val": _GRADIENT_NORM,
         "use_distributed_sampler": False,
         "num_sanity_val_steps": 0,
         "callbacks": callbacks,

@@ -21,6 +21,8 @@ from rsdetect.validation import errors_as_text
 
 FOLDER = Path(__file__).parent / "recipes"
 SUFFIX = ".toml"
+_WARM_UP = 0.03  # share of the budget with rising learning rate
+_LAST_RATE = 0.01  # final learning rate, share of the highest
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=1)]
@@ -79,21 +81,16 @@ class Schedule(_RecipePart):
         None  # of training and validation; if given, it ends the run instead of `steps`
     )
     learning_rate: _Positive = 2e-3
-    warm_up: _Share = 0.03  # share of the budget with rising learning rate
-    last_rate: _Share = 0.01  # final learning rate, share of `learning_rate`
-    weight_decay: _NotNegative = 1e-2
-    clip: _Positive = 1.0  # gradient norm
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998  # of the averaged weights, per step
-    frozen_statistics: bool = False  # batch norm statistics are not updated
 
     def rate_at(self, share: float) -> float:
         """Learning rate of the recipe's schedule after a share of the budget: warm-up, then half a cosine.
 
         The cosine without restarts of Loshchilov and Hutter (2017, equation 5).
         """
-        rise = min(1.0, (share + 1e-3) / (self.warm_up + 1e-3))
+        rise = min(1.0, (share + 1e-3) / (_WARM_UP + 1e-3))
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-        return self.learning_rate * rise * (self.last_rate + (1 - self.last_rate) * fall)
+        return self.learning_rate * rise * (_LAST_RATE + (1 - _LAST_RATE) * fall)
 
 
 class Validation(_RecipePart):

@@ -28,6 +28,8 @@ from rsdetect.training.losses import (
 )
 from rsdetect.training.recipe import Loss, Recipe
 
+_WEIGHT_DECAY = 1e-2
+
 _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -55,7 +57,7 @@ class ChangeTask(pl.LightningModule):
         """AdamW optimizer (Loshchilov and Hutter 2019); the learning rate is set before each step."""
         schedule = self.recipe.schedule
         return torch.optim.AdamW(
-            self.net.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+            self.net.parameters(), lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY
         )
 
     def share_done(self) -> float:
@@ -76,14 +78,10 @@ class ChangeTask(pl.LightningModule):
         self._resumed = time.monotonic()
 
     def on_train_epoch_start(self) -> None:
-        """Set train mode; batch norm statistics are frozen if the recipe requires it."""
+        """Set train mode for the network, evaluation mode for its average."""
         self.net.train()
         self.average.eval()
         self._losses = []
-        if self.recipe.schedule.frozen_statistics:
-            for module in self.net.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate by the used share of the budget."""
