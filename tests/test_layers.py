@@ -19,8 +19,20 @@ MODULES = {
 
 # From the ground up: a module imports from its own room and from the floors below it.
 FLOORS = (
-    {"errors", "doubts", "arraytypes", "extras", "grid", "paths", "files", "folders", "percent", "progress"}
-    | {"deprecation", "schema", "validation", "interruption", "reading", "secrets"},
+    {
+        "errors",
+        "doubts",
+        "arraytypes",
+        "jsontypes",
+        "extras",
+        "grid",
+        "paths",
+        "files",
+        "folders",
+        "percent",
+        "progress",
+    }
+    | {"deprecation", "extras", "schema", "validation", "interruption", "reading", "secrets"},
     {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions"},
     {"scenes", "geopackage", "backends", "pages", "simulation"},
     {"checks", "labelled"},
@@ -34,6 +46,7 @@ FLOORS = (
 # `rsdetect` itself is the index: it points at the upper floors without importing them.
 PURE = (
     "arraytypes",
+    "jsontypes",
     "errors",
     "files",
     "folders",

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import rasterio
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
@@ -31,6 +30,7 @@ from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectOptions, ScoreOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.vectorize import read_run, vectorize_run
+from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scenes.handles import one_line
 from rsdetect.schema import BATCH, require_known
@@ -83,7 +83,7 @@ class BatchReport:
             f"{TABLE} has the part of each pair that earlier pairs count (counted_twice_m2)."
         ]
 
-    def as_content(self) -> dict[str, Any]:
+    def as_content(self) -> JsonObject:
         """Content of `batch.json` for a batch run."""
         counts = {str(state): sum(row.state is state for row in self.results) for state in State}
         return {
@@ -196,9 +196,11 @@ def _finish_pair(pair: BatchPair, folder: Path, method: Method, may_replace: boo
         return PairResult.finished(pair, State.DONE_BEFORE, read_run(folder))
     wanted, run = pair.options.polygons, pair.options.run
     if left is PendingWork.POLYGONS:
-        threshold: Any = "auto" if wanted.threshold is None else wanted.threshold
         record = vectorize_run(
-            folder, threshold=threshold, min_area=wanted.min_area, simplify=wanted.simplify
+            folder,
+            threshold="auto" if wanted.threshold is None else wanted.threshold,
+            min_area=wanted.min_area,
+            simplify=wanted.simplify,
         )
         return PairResult.finished(pair, State.OUTLINED, record)
     options = replace(pair.options, run=replace(run, overwrite=may_replace))

@@ -46,6 +46,7 @@ def run(
 ) -> None:
     """Compare new scenes, update the events, and send notifications."""
     from rsdetect.commands.monitor_text import run_lines
+    from rsdetect.monitoring.notify import report_of
     from rsdetect.monitoring.run import run_and_notify
 
     log_to_stderr(quiet=True)  # warnings are stored with each comparison, and `status` shows them
@@ -56,7 +57,7 @@ def run(
         for line in run_lines(done.result):
             print_message(line)
         if done.summary is not None and done.summary["has_news"]:
-            print_message(f"Report: {done.summary['files']['report']}")
+            print_message(f"Report: {report_of(done.summary)}")
     for scene, reason in done.result.failed:
         print_message(f"Error: {scene} failed; the next run tries it again: {reason}")
     if done.notify_error:

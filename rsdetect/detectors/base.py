@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import InputError
+from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import MIB
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.tiles import Tile
@@ -89,7 +90,7 @@ class Scorer:
         """
         raise NotImplementedError
 
-    def provenance(self) -> State:
+    def provenance(self) -> JsonObject:
         """Provenance of any scorer for the record, JSON types only, with `name` and `threshold`.
 
         It is part of a job's fingerprint, so it must change whenever scores could. By default all fields of
@@ -164,7 +165,7 @@ class Detector:
         return cls()
 
     @property
-    def parameters(self) -> State:
+    def parameters(self) -> JsonObject:
         """Parameters that affect the detector's results, JSON types only; by default all dataclass fields."""
         return parameters_of(self)
 
@@ -185,7 +186,7 @@ class Detector:
         raise NotImplementedError
 
 
-def parameters_of(instance: object) -> State:
+def parameters_of(instance: object) -> JsonObject:
     """Parameters of a detector: dataclass fields as JSON types; empty if it is none."""
     if not is_dataclass(instance):
         return {}

@@ -28,6 +28,7 @@ from rsdetect.detectors.sfa import SfaDetector, SfaScorer
 from rsdetect.detectors.texture import TextureDetector, TextureScorer
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid
+from rsdetect.jsontypes import JsonObject
 from rsdetect.regions.areas import metres_per_unit
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.tiles import Tile
@@ -110,7 +111,7 @@ class BestScorer(Scorer):
         """The three parts at the top of a strip; where `strips`."""
         return BestStrip(self, height, width)
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> JsonObject:
         """Name, threshold, the network's model and bands, and what each part was fitted to."""
         network = self.network.provenance()
         named = ("model", "model_version", "model_sha256", "backend", "precision")
@@ -263,7 +264,7 @@ class BestDetector(Detector):
         return self._network.model_sha256
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> JsonObject:
         """None: the constants are those of the version."""
         return {}
 

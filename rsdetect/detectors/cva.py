@@ -9,7 +9,6 @@ gray-level histograms", IEEE Trans. SMC 9(1):62-66.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector, Scorer
 from rsdetect.errors import NothingToCompare
+from rsdetect.jsontypes import JsonObject
 from rsdetect.stats import Histogram, robust_scale
 from rsdetect.tiles import Tile
 
@@ -63,7 +63,7 @@ class CvaScorer(Scorer):
         with np.errstate(over="ignore"):  # far below the midpoint the power is infinite, the probability 0
             return np.asarray(1 / (1 + ratio ** np.float32(self.slope)), dtype=np.float32)
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> JsonObject:
         """Provenance: name, threshold and fitted values."""
         return {
             "name": "cva",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from rsdetect.backends.network import Network, RowNetwork
 from rsdetect.backends.select import EIGHT_BIT, load_network, precision, resolve_backend
 from rsdetect.detectors.base import TORCH_BYTES, Detector, Scorer
 from rsdetect.errors import ModelError, NothingToCompare
+from rsdetect.jsontypes import JsonObject
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_weights, model_hash, read_card
 from rsdetect.scenes.bands import WantedBands
@@ -131,7 +132,7 @@ class SiameseScorer(Scorer):
         """Network for the bands of the pair, and its card."""
         return _network(self.model, self.sha256, tuple(sorted(self.slots)), self.backend, self.device)
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> JsonObject:
         """Provenance: name, model, hash, threshold, and the normalisation of the dates."""
         card = read_card(self.model)
         return {
@@ -209,7 +210,7 @@ class SiameseDetector(Detector):
         return model_hash(self.model)
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> JsonObject:
         """Empty, because identity and record have the hash of the weights and the backend."""
         return {}
 

@@ -8,12 +8,13 @@ from typing import Any, get_args, get_type_hints
 
 from rsdetect.detectors.base import Detector
 from rsdetect.errors import InputError
+from rsdetect.jsontypes import JsonValue
 
 _OF_OTHER_OPTIONS = ("model", "device", "backend")  # which have options of their own
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def as_settings(given: Mapping[str, Any] | Iterable[str] | str) -> tuple[str, ...]:
+def as_settings(given: Mapping[str, JsonValue] | Iterable[str] | str) -> tuple[str, ...]:
     """What `detector_options` takes, as texts NAME=VALUE.
 
     >>> as_settings("index=ndvi, sign=loss"), as_settings({"level": 0.2})

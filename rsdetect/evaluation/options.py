@@ -11,6 +11,7 @@ from typing import Any, TypedDict, Unpack
 from rsdetect.detectors.base import Detector
 from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
+from rsdetect.jsontypes import JsonValue
 from rsdetect.paths import split_path
 from rsdetect.scenes.bands import parse_bands
 from rsdetect.scenes.pair import PairOptions
@@ -25,7 +26,7 @@ class EvaluateKeywords(TypedDict, total=False):
 
     detector: str | Detector | None
     model: str | None
-    detector_options: Mapping[str, Any] | Sequence[str] | str
+    detector_options: Mapping[str, JsonValue] | Sequence[str] | str
     device: str
     backend: str
     bands: Sequence[int | str] | None

@@ -77,7 +77,8 @@ def _record(detector: Detector, trial: _Trial, _: Path) -> None:
             raise _failure(detector, f"has a provenance without {key!r}")
     if told["name"] != detector.name or trial.scorer.name != detector.name:
         raise _failure(detector, f"has a scorer of another name, {trial.scorer.name!r}")
-    if not 0 < told["threshold"] <= 1 or told["threshold"] != trial.scorer.threshold:
+    threshold = trial.scorer.threshold
+    if not 0 < threshold <= 1 or told["threshold"] != threshold:
         raise _failure(detector, f"has no threshold in (0, 1] but {told['threshold']}")
     try:
         as_json(told)

@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import TypedDict, TypeVar, Unpack
 
 from rsdetect.backends.select import require_known
 from rsdetect.detectors.base import Detector
 from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
+from rsdetect.jsontypes import JsonValue
 from rsdetect.memory import parse_memory
 from rsdetect.percent import level_of
 from rsdetect.scenes.pair import PairKeywords, PairOptions
@@ -57,7 +58,7 @@ class ScoreKeywords(TypedDict, total=False):
 
     detector: str | Detector | None
     model: str | None
-    detector_options: Mapping[str, Any] | Sequence[str] | str
+    detector_options: Mapping[str, JsonValue] | Sequence[str] | str
     tile_size: int | None
     device: str
     workers: int | None

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import shapely
 from pyproj import Transformer
 
 from rsdetect.errors import JobInterrupted, RsdetectError
 from rsdetect.files import as_json, write_text
+from rsdetect.jsontypes import JsonObject
 from rsdetect.monitoring.events import Event
 from rsdetect.monitoring.history_store import load_events
 from rsdetect.monitoring.hooks import HookFailed, call_hook
@@ -33,7 +33,7 @@ _TOLD = "told"  # fact in the journal: {event: milestone}
 _WAIT_S = 60.0  # for another run of the same job
 
 
-def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: dict[str, Any]) -> dict[str, Any]:
+def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: JsonObject) -> JsonObject:
     """Write the summary and report of a run, and notify the job's hook when there is news.
 
     Parameters
@@ -75,8 +75,8 @@ def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: dict[str, Any
 
 
 def _news_summary(
-    job_file: Path, job: Job, folder: JobFolder, journal: Journal, news: News, run: dict[str, Any]
-) -> dict[str, Any]:
+    job_file: Path, job: Job, folder: JobFolder, journal: Journal, news: News, run: JsonObject
+) -> JsonObject:
     """Notification summary of a run and its news, in JSON types."""
     written = datetime.now(UTC)
     # The report of an earlier, failed delivery of the same news.
@@ -105,7 +105,7 @@ def _news_summary(
     }
 
 
-def _summary_item(item: NewsItem, locator: _EventLocator) -> dict[str, Any]:
+def _summary_item(item: NewsItem, locator: _EventLocator) -> JsonObject:
     """News item in JSON types for the notification."""
     event = item.event
 
@@ -137,7 +137,7 @@ class _EventLocator:
         crs = None if site is None else site["crs"]
         self._to_degrees = None if crs is None else Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
 
-    def locate(self, event: Event) -> dict[str, Any]:
+    def locate(self, event: Event) -> JsonObject:
         """Coordinates of a point on an event for the notification."""
         inner = shapely.point_on_surface(event.geometry)
         if self._to_degrees is None:
@@ -152,15 +152,22 @@ def _write_report_pages(
     job: Job,
     events: Sequence[Event],
     news: News,
-    content: dict[str, Any],
+    content: JsonObject,
 ) -> None:
     """Write the summary and the report pages of a notification."""
     fact = journal.fact("site")
     site = None if fact is None else site_from_journal(fact, None)
     page = render_report(content, events, news, journal, site, job.scenes)
     if news:
-        dated = Path(content["files"]["report"])
+        dated = Path(report_of(content))
         dated.parent.mkdir(exist_ok=True)
         write_text(dated, page)
     write_text(folder.out / REPORT, page)
     write_text(folder.out / SUMMARY, as_json(content))
+
+
+def report_of(summary: JsonObject) -> str:
+    """Report path of a summary of news."""
+    files = summary["files"]
+    assert isinstance(files, dict)
+    return str(files["report"])

@@ -187,7 +187,7 @@ class Rechecker:
             else:
                 options = self._comparer.options(baseline, scene)
                 fitted, scorer = fit_pair(baseline.path, scene.path, options)
-                level = options.polygons.level(scorer.provenance()["threshold"])
+                level = options.polygons.level(scorer.threshold)
                 self._open_pair = pair, ScoredWindows(fitted, scorer), level
         return self._open_pair[1], self._open_pair[2]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import rasterio
 
@@ -14,6 +13,7 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.detectors.own_file import full_name
 from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError, JobInterrupted, OutputError
+from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
 from rsdetect.monitoring.events_gpkg import write_events_gpkg
@@ -38,7 +38,7 @@ class NotifiedRun:
     """Run of a job with the delivery of its news."""
 
     result: RunResult
-    summary: dict[str, Any] | None  # as in summary.json; None where the delivery failed
+    summary: JsonObject | None  # as in summary.json; None where the delivery failed
     notify_error: str  # why the news were not delivered; "" where they were, or where there were none
 
     @property
@@ -97,7 +97,7 @@ class RunResult:
         """Events that changed to this status, or began with it, in the run."""
         return tuple(event for event, _ in self.changed if event.status is status)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """Summary of the run in JSON types."""
         counts = {str(status): 0 for status in Status}
         for event in self.history.events:

@@ -104,7 +104,7 @@ class DataArraySource:
             date=None if time is None or time.ndim or time.dtype.kind != "M" else _iso(time.values),
         )
 
-    def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[Any], BoolArray]:
+    def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[np.generic], BoolArray]:
         """Compute a window of the array in this thread; the caller controls the chunks in memory."""
         band, y, x = self.dims
         rows, cols = window.slices_in(self.grid.window)

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray
@@ -75,7 +76,7 @@ class DatasetSource:
         return valid_header(self.dataset, self.name)
 
     @with_gdal_environment
-    def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[Any], BoolArray]:
+    def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[np.generic], BoolArray]:
         """Read bands of the open dataset, and their validity by nodata, mask band and alpha band."""
         with self._lock:
             return read_unmasked(self.dataset, bands, gdal_window(window))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, Union, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray
@@ -48,7 +49,7 @@ class Source(Protocol):
             The source is not a raster of real numbers on a regular grid.
         """
 
-    def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[Any], BoolArray]:
+    def read(self, window: Window, bands: tuple[int, ...]) -> tuple[NDArray[np.generic], BoolArray]:
         """Read the source's pixels of a window inside the header's grid.
 
         Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,7 @@ class SceneSpec:
         return self.sensor.bands
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.generic]:
         """Data type of the scenes' digital numbers."""
         return self.sensor.dtype
 
@@ -120,8 +120,8 @@ class Rendered:
     the pair's shift.
     """
 
-    before: NDArray[Any]  # (bands, height, width), uint8 or uint16
-    after: NDArray[Any]  # (bands, height, width), likewise
+    before: NDArray[np.generic]  # (bands, height, width), uint8 or uint16
+    after: NDArray[np.generic]  # (bands, height, width), likewise
     truth: UInt8Array  # (height, width); 1 = changed
     kind: UInt8Array  # (height, width); `ChangeKind`, 0 where not changed
     cloud_before: BoolArray  # (height, width); True = thick cloud or its shadow

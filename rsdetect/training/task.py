@@ -56,9 +56,7 @@ class ChangeTask(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW optimizer (Loshchilov and Hutter 2019); the learning rate is set before each step."""
         schedule = self.recipe.schedule
-        return torch.optim.AdamW(
-            self.net.parameters(), lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY
-        )
+        return torch.optim.AdamW(self.net.parameters(), lr=schedule.learning_rate, weight_decay=_WEIGHT_DECAY)
 
     def share_done(self) -> float:
         """Used share of the training budget, equal on all ranks."""
