@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from rsdetect.errors import InputError
 from rsdetect.scenes.header import Header
 from rsdetect.scenes.known_bands import known_bands, nearest_band, wavelength_in
+from rsdetect.scenes.other_bands import other_bands
 from rsdetect.scenes.radar import is_radar
 
 
@@ -207,6 +208,8 @@ def _all_bands(before: Header, after: Header) -> BandChoice:
             f"bands {', '.join(map(str, sorted(bad)))} are left out: {before.path} or {after.path} calls "
             "them bad; `bands` can name them.",
         )
+    before, after, left_out = _of_light(before, after)
+    notes += left_out
     if len(before.usable) != len(after.usable):
         raise InputError(
             f"{before.path} has {len(before.usable)} bands and {after.path} has {len(after.usable)}; "
@@ -227,6 +230,26 @@ def _all_bands(before: Header, after: Header) -> BandChoice:
                 f"{before.path} and {', '.join(other)} in {after.path}.",
             )
     return BandChoice(before.usable, after.usable, names, notes=notes)
+
+
+def _of_light(before: Header, after: Header) -> tuple[Header, Header, tuple[str, ...]]:
+    """Headers without thermal and quality bands, unless nothing else is left, and a note that names them."""
+    found = [other_bands(header) for header in (before, after)]
+    if not any(found) or any(
+        len(other) == len(header.usable) for header, other in zip((before, after), found, strict=True)
+    ):
+        return before, after, ()
+    named = dict.fromkeys(
+        f"{header.names[number - 1] or f'band {number}'} ({kind})"
+        for header, other in zip((before, after), found, strict=True)
+        for number, kind in other.items()
+    )
+    note = f"{', '.join(named)}: left out, no band of reflected light; `bands` can name them."
+    kept = [
+        replace(header, bad_bands=(*header.bad_bands, *other))
+        for header, other in zip((before, after), found, strict=True)
+    ]
+    return kept[0], kept[1], (note,)
 
 
 def _meant(header: Header) -> tuple[str, ...]:

@@ -132,13 +132,29 @@ def _by_code(names: Sequence[str], path: str) -> list[str]:
     viirs = [_VIIRS_NAME.fullmatch(name) for name in names]
     if sum(match is not None for match in viirs) > 1:
         return [_VIIRS.get(match[1], "") if match else "" for match in viirs]
-    codes = [match[1] if (match := _CODE.fullmatch(name)) else "" for name in names]
+    codes = _codes(names)
     if all(re.match(rf"band[ _]?0*{i}(?!\d)|$", name) for i, name in enumerate(names, 1)):
         return [""] * len(names)  # programs count the bands of a file like that, whatever they are
     table = _table({code for code in codes if code}, names, path)
     if table is _S2 and "8" not in codes:  # stacks at 20 m, HLS
         table = {**_S2, "8a": "nir"}
     return [table.get(code, "") for code in codes]
+
+
+def instrument_bands(names: Sequence[str], path: str) -> tuple[str, list[str]]:
+    """Instrument whose bands the names count ("OLI", "TM", "MSI" or "" if unknown), and the number of each.
+
+    >>> instrument_bands(["b9", "b10", "b11"], "LC08_L1TP_195028.tif")
+    ('OLI', ['9', '10', '11'])
+    """
+    codes = _codes(names)
+    table = _table({code for code in codes if code}, names, path)
+    known = ((_OLI, "OLI"), (_TM, "TM"), (_S2, "MSI"))
+    return next((name for each, name in known if table is each), ""), codes
+
+
+def _codes(names: Sequence[str]) -> list[str]:
+    return [match[1] if (match := _CODE.fullmatch(name)) else "" for name in names]
 
 
 def _table(codes: set[str], names: Sequence[str], path: str) -> dict[str, str]:
