@@ -16,9 +16,10 @@ import numpy as np
 import shapely
 
 from rsdetect.arraytypes import BoolArray, Float32Array
-from rsdetect.grid import Window
+from rsdetect.grid import Grid, Window
 from rsdetect.scenes.alignment import window_of
-from rsdetect.scenes.header import read_header
+from rsdetect.scenes.handles import open_raster
+from rsdetect.scenes.header import PIXEL_GRID, read_header
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene, read_scene
 
@@ -62,7 +63,11 @@ def _fill_of(scene: Scene, pair: Pair) -> float | None:
     whole = pair.grid.window
     asked = whole if pair.aoi is None else _around(pair.aoi).intersection(whole)
     windows = [asked] if asked == whole else [asked, whole]
-    if scene.warp:  # which blends fill with ground
+    if scene.control is not None:
+        with open_raster(scene.path) as dataset:
+            own = Grid(None, PIXEL_GRID, *dataset.shape)
+        windows, scene = [own.window], replace(scene, warp=None, grid=own, offset=(0, 0), control=None)
+    elif scene.warp:  # which blends fill with ground
         own = read_header(scene.files or scene.path).grid
         windows = [window_of(pair.grid.crop(window), own) for window in windows]
         scene = replace(scene, warp=None, grid=own, offset=(0, 0))

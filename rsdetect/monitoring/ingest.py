@@ -155,7 +155,7 @@ class _IngestTile:
 
 def _ingest_tile(ref: SceneRef, site: Site, options: ScenesSection) -> _IngestTile:
     """Examine one tile of an ingested scene."""
-    headers = scene_headers(ref)
+    headers = scene_headers(ref, align=options.align)
     settle_doubts([doubt for header in headers for doubt in header.doubts], options.accept)
     names = scene_band_names(ref, headers)
     if len(names) != len(site.names) or (all(names) and all(site.names) and names != site.names):
@@ -240,7 +240,10 @@ def _ingest_resampling(headers: list[Header], site: Site, options: ScenesSection
     """
     grid = site.grid
     how: list[str | None] = [
-        None if offset_between(grid, header.grid) is not None else options.resampling for header in headers
+        None
+        if header.control is None and offset_between(grid, header.grid) is not None
+        else options.resampling
+        for header in headers
     ]
     other_zone = site.aoi is not None and not same_crs(headers[0].grid.crs, grid.crs)
     if how[0] is not None and not (options.align or other_zone):
@@ -274,6 +277,7 @@ def _ingest_view(
         warp=warp,
         mask=mask,
         files=header.files,
+        control=header.control,
         scales=scales,
         offsets=offsets,
         watched=header.watched,

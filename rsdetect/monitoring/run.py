@@ -153,7 +153,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
         job = job.model_copy(update={"baseline": FixedBaseline(scene=fixed)})
     sought = refs, fixed, aoi, job.scenes.accept
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
-        site = None if folder.journal.exists() else choose_site(*sought)
+        site = None if folder.journal.exists() else choose_site(*sought, align=job.scenes.align)
         if site is not None:  # bad options are refused before the folder is created
             require_site_bands(site, job.scenes.bands, detector.bands)
         with Journal(folder.journal, write=True) as journal:
@@ -161,7 +161,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
             fact = journal.fact(_SITE)
             site = site_from_journal(fact, aoi) if fact is not None else site
             if site is None:
-                site = choose_site(*sought)
+                site = choose_site(*sought, align=job.scenes.align)
             if site is not None:
                 require_site_bands(site, job.scenes.bands, detector.bands)
             return _run_update(journal, job, folder, scoring, site, refs)

@@ -100,7 +100,12 @@ def site_from_journal(fact: dict[str, Any], aoi: Path | None) -> Site:
 
 
 def choose_site(
-    refs: Sequence[SceneRef], fixed: str | None, aoi: Path | None, accept: Sequence[str] = ()
+    refs: Sequence[SceneRef],
+    fixed: str | None,
+    aoi: Path | None,
+    accept: Sequence[str] = (),
+    *,
+    align: bool = False,
 ) -> Site | None:
     """Choose the site of a new job: the grid of the first readable scene that touches the area of interest.
 
@@ -112,6 +117,8 @@ def choose_site(
         Id of the scene of a fixed baseline; None = no fixed baseline.
     accept
         Names of doubts with which scenes are accepted.
+    align
+        Take scenes that only ground control points place.
 
     Returns
     -------
@@ -129,7 +136,7 @@ def choose_site(
     for ref in sorted(refs, key=lambda ref: ref.id != fixed):
         for tile in ref.tiles or (ref,):
             try:
-                headers = scene_headers(tile)
+                headers = scene_headers(tile, align=align)
                 settle_doubts([doubt for header in headers for doubt in header.doubts], accept)
                 names = scene_band_names(tile, headers)
                 _site_within_aoi(headers[0].grid, names, aoi)  # which refuses a tile beside the area
@@ -145,7 +152,7 @@ def choose_site(
     return None
 
 
-def scene_headers(ref: SceneRef) -> list[Header]:
+def scene_headers(ref: SceneRef, *, align: bool = False) -> list[Header]:
     """Headers of a scene's files, with the nodata value, scale and offset of its source.
 
     Raises
@@ -153,7 +160,7 @@ def scene_headers(ref: SceneRef) -> list[Header]:
     SceneError
         A file cannot be read.
     """
-    headers = [header_of(open_source(path)) for path in ref.files]
+    headers = [header_of(open_source(path), align=align) for path in ref.files]
     linear = ref.linear or (None,) * len(headers)
     found = []
     for header, declared in zip(headers, linear, strict=True):

@@ -43,12 +43,12 @@ def dataset_source(dataset: Any, role: str) -> str | Source:
     name = str(dataset.name)
     if dataset.driver != "MEM" and not any(prefix in name for prefix in _IN_PROCESS):
         try:
-            found = read_header(name)
+            found = read_header(name, align=True)
         except SceneError:
             pass  # a WarpedVRT, or another dataset whose name is not a path
         else:
             # Open options, such as an overview level, are lost with the path.
-            if repr(found) == repr(valid_header(dataset, name)):
+            if repr(found) == repr(valid_header(dataset, name, align=True)):
                 return name
     return DatasetSource(dataset, f"{role} (dataset {name})")
 

@@ -13,6 +13,7 @@ from rsdetect.grid import Grid
 from rsdetect.scenes.alignment import crs_name
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.band_metadata import band_metadata, dataset_tags
+from rsdetect.scenes.control_points import ControlPoints, control_points_of
 from rsdetect.scenes.decoded_blocks import decoded_block_shape
 from rsdetect.scenes.handles import alpha_band, has_mask_band, open_raster
 from rsdetect.scenes.radiometry import linear_of_name
@@ -54,6 +55,7 @@ class Header:
     mask_band: bool = False  # a mask inside or next to the file marks the valid pixels
     doubts: tuple[Doubt, ...] = ()  # what is not certain of its place, validity or units
     files: BandFiles | None = None  # where each band is a file of its own
+    control: ControlPoints | None = None  # which alone place the file; it is read through a warp onto `grid`
     watched: tuple[WatchedFile, ...] = field(default=(), compare=False, repr=False)  # local ones behind it
 
     def validity(self, bands: tuple[int, ...], given: Nodata = "auto") -> Validity:
@@ -86,15 +88,26 @@ class Header:
         return tuple(i for i in range(1, len(self.names) + 1) if i not in left_out)
 
 
-def read_header(scene: str | BandFiles) -> Header:
-    """Read the header of a scene. `SceneError` if it is not a raster of real numbers."""
+def read_header(scene: str | BandFiles, *, align: bool = False) -> Header:
+    """Read the header of a scene.
+
+    Parameters
+    ----------
+    align
+        Take a file that only ground control points place, which is read through a warp.
+
+    Raises
+    ------
+    SceneError
+        It is not a raster of real numbers, or has no grid of its own.
+    """
     name, place, files = (scene, scene, None) if isinstance(scene, str) else (scene.name, scene.vrt, scene)
     first = watch([name])
     with open_raster(place, of=name) as dataset:
         vendor = vendor_metadata(dataset)
         watched = watch([*files_of(dataset), *([vendor.file] if vendor.file else ())])
         require_unchanged(first)
-        header = replace(valid_header(dataset, name), files=files, watched=watched)
+        header = replace(valid_header(dataset, name, align=align), files=files, watched=watched)
     header = _with_vendor(header, vendor)
     linear = None if header.scales or files is not None else linear_of_name(name)
     if linear is None or header.dtypes[0].startswith("float"):
@@ -115,8 +128,8 @@ def _with_vendor(header: Header, vendor: VendorMetadata) -> Header:
     return header
 
 
-def valid_header(dataset: Any, path: str) -> Header:
-    """Header of an open dataset, named `path`. `SceneError` if it is not a raster of real numbers."""
+def valid_header(dataset: Any, path: str, *, align: bool = False) -> Header:
+    """Header of an open dataset, named `path`, as `read_header`."""
     if dataset.count == 0:
         parts = ", ".join(dataset.subdatasets[:3])
         raise SceneError(f"{path} holds several rasters and no band of its own; name one of them: {parts}")
@@ -125,17 +138,12 @@ def valid_header(dataset: Any, path: str) -> Header:
     if not all(abs(number) < _FARTHEST for number in dataset.transform[:6]):  # nor NaN
         raise SceneError(f"{path} lies at no place: its georeference is {dataset.transform.to_gdal()}.")
     plain = dataset.transform.is_identity  # which GDAL says of a file that has none
-    if plain and (dataset.gcps[0] or dataset.rpcs):
-        raise SceneError(
-            f"{path} is placed by ground control points or RPCs and has no grid of its own; bring it "
-            f"onto one first (gdalwarp {path} ...)."
-        )
-    grid = Grid(
-        dataset.crs.to_wkt() if dataset.crs and not plain else None,
-        PIXEL_GRID if plain else dataset.transform,
-        dataset.height,
-        dataset.width,
-    )
+    control = _control_points(dataset, path, align) if plain else None
+    if control is not None:
+        plain, grid = False, control.grid(dataset.height, dataset.width)
+    else:
+        crs = dataset.crs.to_wkt() if dataset.crs and not plain else None
+        grid = Grid(crs, PIXEL_GRID if plain else dataset.transform, dataset.height, dataset.width)
     if not plain and grid.pixel_area == 0:
         raise SceneError(f"{path} has pixels without area; its georeference is broken.")
     colours = [colour.name for colour in dataset.colorinterp]
@@ -160,7 +168,25 @@ def valid_header(dataset: Any, path: str) -> Header:
         mask_band=mask_band,
         **band_metadata(dataset),
         doubts=_doubts(dataset, path) if plain and dataset.crs else (),
+        control=control,
     )
+
+
+def _control_points(dataset: Any, path: str, align: bool) -> ControlPoints | None:
+    """Ground control points of a file without a transform; refused unless it may be warped."""
+    control = control_points_of(dataset, path)
+    if control is not None and not align:
+        raise SceneError(
+            f"{path} is placed by {len(control.points)} ground control points and has no grid of its own: a "
+            "scene is warped by them with `align=True`; a mask, label or band file needs a grid first "
+            f"(gdalwarp {path} ...)."
+        )
+    if control is None and dataset.rpcs:
+        raise SceneError(
+            f"{path} is placed by RPCs, which need the heights of the ground; bring it onto a grid first "
+            f"(gdalwarp -rpc -to RPC_DEM=heights.tif {path} ...)."
+        )
+    return control
 
 
 def _doubts(dataset: Any, path: str) -> tuple[Doubt, ...]:

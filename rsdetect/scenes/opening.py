@@ -59,9 +59,9 @@ def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
     )
 
 
-def header_of(source: str | BandFiles | Source) -> Header:
-    """Header of an opened source: a file, band files or any other."""
-    return read_header(source) if isinstance(source, str | BandFiles) else source.header()
+def header_of(source: str | BandFiles | Source, *, align: bool = False) -> Header:
+    """Header of an opened source; with `align` also of a file that only ground control points place."""
+    return read_header(source, align=align) if isinstance(source, str | BandFiles) else source.header()
 
 
 def require_sendable(*sources: Source | None) -> None:

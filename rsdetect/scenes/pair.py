@@ -179,7 +179,7 @@ def open_pair(
             f"`resampling` {options.resampling!r} is unknown; choose one of {', '.join(RESAMPLINGS)}."
         )
     sources = open_source(before, "before"), open_source(after, "after")
-    first, second = header_of(sources[0]), header_of(sources[1])
+    first, second = (header_of(source, align=options.align) for source in sources)
     doubts = settle_doubts((*first.doubts, *second.doubts, *_units(first, second)), options.accept)
     require_same_georeference(
         (first.path, first.grid, first.georeferenced), (second.path, second.grid, second.georeferenced)
@@ -240,20 +240,28 @@ def _common_grid(
     offset = offset_between(first.grid, second.grid)
     if offset is None and after.source is not None:
         raise GridMismatch(_not_warped(first, second))
-    if offset is None and options.align and first.georeferenced and first.grid.crs:
+    notes: tuple[str, ...] = ()
+    if first.control is not None:
+        before = replace(before, warp=options.resampling, blocks=(BLOCK, BLOCK))
+        notes = (_by_control_points(first, "a grid north up", options.resampling),)
+    if second.control is not None or (
+        offset is None and options.align and first.georeferenced and first.grid.crs
+    ):
         overlap = window_of(second.grid, first.grid)
         after = replace(after, grid=first.grid, warp=options.resampling, blocks=(BLOCK, BLOCK))
         offset = (0, 0)
-        notes: tuple[str, ...] = (
-            f"{second.path} is warped onto the grid of {first.path} ({options.resampling}): "
-            f"{describe_mismatch(first.grid, second.grid)}.",
-        )
+        if second.control is not None:
+            notes += (_by_control_points(second, f"the grid of {first.path}", options.resampling),)
+        else:
+            notes += (
+                f"{second.path} is warped onto the grid of {first.path} ({options.resampling}): "
+                f"{describe_mismatch(first.grid, second.grid)}.",
+            )
     elif offset is None:
         raise GridMismatch(_mismatch(first, second))
     else:
         row, col = offset
         overlap = second.grid.window.shifted(-row, -col).intersection(first.grid.window)
-        notes = ()
     if overlap.is_empty:
         raise NothingToCompare(
             f"{first.path} and {second.path} do not overlap: {_bounds(first.grid)} "
@@ -274,6 +282,14 @@ def _common_grid(
     before = replace(before, offset=(overlap.row_off, overlap.col_off))
     after = replace(after, offset=(overlap.row_off + offset[0], overlap.col_off + offset[1]))
     return first.grid.crop(overlap), before, after, notes
+
+
+def _by_control_points(header: Header, where: str, resampling: str) -> str:
+    assert header.control is not None
+    return (
+        f"{header.path} is warped onto {where} by its {len(header.control.points)} ground control points "
+        f"({header.control.fit}; {resampling})."
+    )
 
 
 def _moved(scene: Scene, part: Window) -> Scene:
@@ -316,6 +332,7 @@ def _scene(header: Header, source: str | BandFiles | Source) -> Scene:
         blocks=header.block_shape,
         source=None if isinstance(source, str | BandFiles) else source,
         files=header.files,
+        control=header.control,
         watched=header.watched,
     )
 

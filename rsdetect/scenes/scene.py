@@ -17,6 +17,7 @@ from rsdetect.grid import Grid, Window
 from rsdetect.paths import file_name
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.blocks import Pixels, SharedBlocks
+from rsdetect.scenes.control_points import ControlPoints
 from rsdetect.scenes.handles import (
     GDAL_ERRORS,
     alpha_in_use,
@@ -87,6 +88,7 @@ class Scene:
     blocks: tuple[int, int] = (BLOCK, BLOCK)  # (rows, columns) that are decoded at a time
     mask: MaskFile | None = None
     files: BandFiles | None = None  # where each band is a file of its own
+    control: ControlPoints | None = None  # which alone place the file; `warp` is set
     # A physical value is number * scale + offset; one entry a band of `bands`, or empty: numbers as they are.
     scales: tuple[float, ...] = ()
     offsets: tuple[float, ...] = ()
@@ -270,7 +272,9 @@ def _open_scene(scene: Scene, stack: ExitStack) -> Any:
     dataset = keep_open(open_raster(place, of=scene.path), stack)
     require_unchanged(scene.watched)  # after it was opened: what is replaced later, this handle does not see
     if scene.warp:
-        view = warped_bands(dataset, scene.bands, scene.grid, scene.warp, scene.validity)
+        view = warped_bands(
+            dataset, scene.bands, scene.grid, scene.warp, scene.validity, control=scene.control
+        )
         dataset = keep_open(open_raster(view, of=scene.path), stack)
     return dataset
 

@@ -22,6 +22,7 @@ from rasterio._path import _parse_path, _vsi_path
 
 from rsdetect.grid import Grid
 from rsdetect.scenes.alignment import moved_places, same_crs, window_of
+from rsdetect.scenes.control_points import ControlPoints
 from rsdetect.scenes.handles import alpha_in_use
 from rsdetect.scenes.turns import turned_toward, wrapped_crs
 from rsdetect.scenes.validity import Validity
@@ -53,6 +54,7 @@ def warped_bands(
     *,
     own: Grid | None = None,
     filling: float = math.nan,
+    control: ControlPoints | None = None,
 ) -> str:
     """Warped VRT of `bands` of `source` on `grid`: float32, and a last band that is 0 where not valid.
 
@@ -72,8 +74,10 @@ def warped_bands(
         Grid of `source`, if the file does not declare it.
     filling
         Value of a band without weight instead of NaN.
+    control
+        Ground control points, if they alone place `source`.
     """
-    own = own or grid_of(source)
+    own = own or (grid_of(source) if control is None else control.grid(*source.shape))
     values = dict(validity.in_one) | dict(validity.in_all)
     # GDAL has one rule for all bands. If both kinds of nodata occur, or some bands have none, each band is
     # weighted separately, which hides more than necessary but keeps fill out of the kernel.
@@ -92,7 +96,7 @@ def warped_bands(
         | {"INIT_DEST": "NO_DATA", "UNIFIED_SRC_NODATA": "YES" if together else "NO", "SRC_ALPHA_MAX": "1"},
         warp=f"<ResampleAlg>{_ALGORITHMS[resampling]}</ResampleAlg>"
         "<WorkingDataType>Float32</WorkingDataType>",
-        transformer=_transformer(own, grid),
+        transformer=_transformer(own, grid, control),
         mapping="".join(mapping)
         + (f"</BandList><SrcAlphaBand>{alpha}</SrcAlphaBand>" if alpha else "</BandList>")
         + f"<DstAlphaBand>{count}</DstAlphaBand>",
@@ -180,7 +184,7 @@ def _mapping(target: int, source: int, nodata: float | None, filling: float = ma
     return f'<BandMapping src="{source}" dst="{target}">{inner}</BandMapping>'
 
 
-def _transformer(source: Grid, target: Grid) -> str:
+def _transformer(source: Grid, target: Grid, control: ControlPoints | None = None) -> str:
     reproject = ""
     if same_crs(source.crs, target.crs):
         source = turned_toward(source, target)
@@ -191,11 +195,13 @@ def _transformer(source: Grid, target: Grid) -> str:
             f"<TargetSRS>{escape(target.crs or '')}</TargetSRS>"
             "</ReprojectionTransformer></ReprojectTransformer>"
         )
-    return (
-        "<GenImgProjTransformer>"
+    placed = (
         f"<SrcGeoTransform>{_numbers(source.transform)}</SrcGeoTransform>"
         f"<SrcInvGeoTransform>{_numbers(~source.transform)}</SrcInvGeoTransform>"
-        f"{reproject}"
+    )
+    return (
+        "<GenImgProjTransformer>"
+        f"{placed if control is None else control.transformer()}{reproject}"
         f"<DstGeoTransform>{_numbers(target.transform)}</DstGeoTransform>"
         f"<DstInvGeoTransform>{_numbers(~target.transform)}</DstInvGeoTransform>"
         "</GenImgProjTransformer>"

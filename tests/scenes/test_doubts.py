@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from rasterio.control import GroundControlPoint
 
 from rsdetect import InputError, check, detect
-from rsdetect.errors import DoubtError, SceneError
+from rsdetect.errors import DoubtError
 from rsdetect.monitoring.job import ScenesSection
 from support.jobs import run_here
 from support.scenes import UTM, random_scene, write_scene
@@ -77,15 +76,6 @@ def test_monitoring_sets_a_doubtful_scene_aside_and_goes_on(tmp_path):
     told = run_here("monitor", "run", write_job(tmp_path))
     assert told.status == 0, told.err
     assert name in told.err + told.out and "has no transform" in told.err + told.out
-
-
-def test_ground_control_points_and_rpcs_are_no_grid(tmp_path):
-    points = [GroundControlPoint(r, c, 11 + c / 1e4, 48 - r / 1e4) for r, c in ((0, 0), (0, 50), (40, 0))]
-    path = write_scene(
-        tmp_path / "gcp.tif", np.ones((1, 40, 50), np.uint8), crs="EPSG:4326", transform=NOWHERE, gcps=points
-    )
-    with pytest.raises(SceneError, match=r"gcp\.tif is placed by ground control points"):
-        check(path, path)
 
 
 def test_job_files_know_the_key():
