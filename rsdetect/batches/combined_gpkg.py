@@ -128,11 +128,13 @@ def _stack_layers(
 
 
 def _stacked_column(parts: list[_PairLayer], name: str) -> NDArray[Any]:
-    """Column of the combined layer; NaN where a pair lacks it."""
+    """Column of the combined layer; NaN, or None of text, where a pair lacks it."""
     if name in _DATES:
         # A column without any date is read with another dtype.
         return np.concatenate([_date_column(part, name) for part in parts])
-    return np.concatenate([part.columns.get(name, np.full(len(part.geometry), np.nan)) for part in parts])
+    is_text = any(part.columns[name].dtype == np.object_ for part in parts if name in part.columns)
+    missing = None if is_text else np.nan
+    return np.concatenate([part.columns.get(name, np.full(len(part.geometry), missing)) for part in parts])
 
 
 def _date_column(part: _PairLayer, name: str) -> NDArray[np.datetime64]:

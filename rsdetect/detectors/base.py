@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rsdetect.arraytypes import Float32Array
+from rsdetect.detectors.direction import Direction
 from rsdetect.errors import InputError
 from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import MIB
@@ -80,6 +81,8 @@ class Scorer:
     import_bytes: int = TORCH_BYTES  # memory of the imports for scoring
     # Whether pixels with equal dates within their halo have the probability 0 without being scored.
     skips_equal: bool = False
+    # Polygons have the columns `magnitude` and `sector`; `provenance` has it under this key.
+    direction: Direction | None = None
     strips: bool = False  # whether it can process strips (`strip`), without a whole tile in memory
 
     def score(self, tile: Tile) -> Float32Array:

@@ -1,20 +1,21 @@
 """Change vector analysis: displacement of each pixel in the space of its bands.
 
 Malila (1980), "Change vector analysis: an approach for detecting forest changes with Landsat": the length
-of the difference of the two dates' band vectors. Here each date's bands are first normalised to one
-radiometric scale, and the automatic threshold is the one of Otsu (1979), "A threshold selection method from
-gray-level histograms", IEEE Trans. SMC 9(1):62-66.
+of the difference of the two dates' band vectors, and its direction as the sector of polygons. Here each
+date's bands are first normalised to one radiometric scale, and the automatic threshold is the one of Otsu
+(1979), "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9(1):62-66.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector, Scorer
+from rsdetect.detectors.direction import Direction
 from rsdetect.errors import NothingToCompare
 from rsdetect.jsontypes import JsonObject
 from rsdetect.stats import Histogram, robust_scale
@@ -23,9 +24,6 @@ from rsdetect.tiles import Tile
 # Lengths beyond this many standard deviations are change at any threshold.
 _LONGEST = 32.0
 _BINS = 4096
-# Values are clipped to this many standard deviations, so that squares and differences are finite.
-_FARTHEST = np.float32(1e9)
-_LARGEST = float(np.finfo(np.float32).max)
 # Limits of the slope of the probability over the logarithm of the length, from nearly constant to a step.
 _SLOPES = (1.0, 20.0)
 # Otsu always parts something, also the noise of two nearly identical dates. What moved by less than half of
@@ -38,10 +36,7 @@ _SHORTEST = 1e-3  # keeps the logarithm of an unchanged pixel finite
 class CvaScorer(Scorer):
     """Scorer of a fitted change vector analysis."""
 
-    before_centre: tuple[float, ...]  # one per band, raw pixel values
-    before_scale: tuple[float, ...]
-    after_centre: tuple[float, ...]
-    after_scale: tuple[float, ...]
+    direction: Direction = field()  # without the default of the base class
     midpoint: float  # length of the change vector with probability 0.5, in standard deviations
     slope: float  # of the logit over the natural logarithm of the length
 
@@ -51,9 +46,8 @@ class CvaScorer(Scorer):
     def length(self, tile: Tile) -> Float32Array:
         """Length of the change vector, root of the sum over bands, (height, width) float32."""
         total = np.zeros(tile.valid.shape, dtype=np.float32)
-        for band in range(len(self.before_centre)):
-            moved = _standard(tile.after[band], self.after_centre[band], self.after_scale[band])
-            moved -= _standard(tile.before[band], self.before_centre[band], self.before_scale[band])
+        for band in range(len(tile.before)):
+            moved = self.direction.component(tile.before[band], tile.after[band], band)
             total += moved * moved
         return np.sqrt(total, out=total)
 
@@ -65,13 +59,15 @@ class CvaScorer(Scorer):
 
     def provenance(self) -> JsonObject:
         """Provenance: name, threshold and fitted values."""
+        moved = self.direction
         return {
             "name": "cva",
             "threshold": 0.5,
             "normalisation": {
-                "before": {"centre": self.before_centre, "scale": self.before_scale},
-                "after": {"centre": self.after_centre, "scale": self.after_scale},
+                "before": {"centre": moved.before_centre, "scale": moved.before_scale},
+                "after": {"centre": moved.after_centre, "scale": moved.after_scale},
             },
+            "direction": moved.as_record(),
             "midpoint": self.midpoint,
             "slope": self.slope,
         }
@@ -93,21 +89,14 @@ class CvaDetector(Detector):
             raise NothingToCompare(
                 f"no pixel of {scan.pair.before.path} and {scan.pair.after.path} is valid on both dates."
             )
-        before_centre, before_scale = robust_scale(sample.before)
-        after_centre, after_scale = robust_scale(sample.after)
-        unfitted = CvaScorer(before_centre, before_scale, after_centre, after_scale, 1.0, 1.0)
+        direction = Direction(*robust_scale(sample.before), *robust_scale(sample.after))
+        unfitted = CvaScorer(direction, 1.0, 1.0)
 
         def measure(tile: Tile) -> Histogram:
             return Histogram.of(unfitted.length(tile)[tile.valid], 0.0, _LONGEST, _BINS)
 
         midpoint, slope = _fit_probability(scan.reduce(measure, Histogram.merge))
-        return CvaScorer(before_centre, before_scale, after_centre, after_scale, midpoint, slope)
-
-
-def _standard(values: Float32Array, centre: float, scale: float) -> Float32Array:
-    with np.errstate(over="ignore"):
-        standard = (values - np.float32(centre)) * np.float32(min(1.0 / scale, _LARGEST))
-        return np.clip(standard, -_FARTHEST, _FARTHEST, out=standard)
+        return CvaScorer(direction, midpoint, slope)
 
 
 def _fit_probability(lengths: Histogram) -> tuple[float, float]:

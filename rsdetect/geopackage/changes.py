@@ -33,7 +33,12 @@ class ChangeDescription:
 
 
 def write_changes(
-    path: Path, changes: Regions, footprint: Regions, crs: str | None, description: ChangeDescription
+    path: Path,
+    changes: Regions,
+    footprint: Regions,
+    crs: str | None,
+    description: ChangeDescription,
+    attributes: Columns | None = None,
 ) -> None:
     """Write the layers `changes` and `footprint` with default styles into a new GeoPackage at `path`.
 
@@ -41,6 +46,8 @@ def write_changes(
     ----------
     crs
         WKT of the CRS of both; None = undefined.
+    attributes
+        Further columns of the changes, from their detector.
     """
     difference_columns = _difference_columns(changes.differences)
     columns = {
@@ -52,6 +59,7 @@ def write_changes(
         "probability_max": changes.probability_max,
         **_description_columns(description, len(changes)),
         **{column: changes.differences[band] for band, column in difference_columns.items()},
+        **(attributes or {}),
     }
     observed = {
         "area_m2": footprint.area_m2,

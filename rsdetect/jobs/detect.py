@@ -216,7 +216,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 scored = finish_raster(store, pair.grid, tiles, raster)
                 finished = watch_files([str(raster)])
             with watch.stage("polygons"):
-                stored = StoredDifferences(store, pair, job.plan, asked.level)
+                stored = StoredDifferences(store, pair, job.plan, asked.level, asked.direction)
                 made = write_polygons(raster, results / Outputs.POLYGONS, asked, pair, stored, scored=scored)
                 require_kept(finished)
             implausible = _logged((*model_warnings(pair, provenance), *result_warnings(made)))

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsdetect.detectors.direction import Direction, direction_columns
 from rsdetect.devices import usable_cores
 from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage.changes import ChangeDescription, write_changes
+from rsdetect.geopackage.file import Columns
 from rsdetect.grid import Window
 from rsdetect.jobs.options import PolygonOptions
 from rsdetect.regions.trace import Regions, TraceOptions, trace_changes_and_footprint
@@ -33,6 +35,7 @@ class PolygonRequest:
     min_area: float  # m2; pixels without a CRS
     simplify: float  # m; pixels without a CRS
     description: ChangeDescription
+    direction: Direction | None = None  # of the scorer
 
     @classmethod
     def of(
@@ -52,6 +55,7 @@ class PolygonRequest:
             min_area=options.min_area,
             simplify=options.simplify,
             description=ChangeDescription(*dates, detector["name"]),
+            direction=Direction.of_record(detector),
         )
 
     def as_record(self) -> dict[str, Any]:
@@ -96,14 +100,18 @@ def write_polygons(
         The regions do not hold the pixels that were scored.
     """
     raster = ProbabilityRaster(raster_path)
+    layer_names = () if pair is None else _layer_names(pair.bands, asked.direction)
 
     def difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
         assert pair is not None
         known = None if kept is None else kept.read(window)
         if known is None:
             tile = read_tile(pair, TileWindow(0, 0, window, window))
-            known = np.where(tile.valid, tile.after - tile.before, np.float32(np.nan))
-        return pair.bands, known
+            layers = tile.after - tile.before
+            if asked.direction is not None:
+                layers = np.concatenate([layers, asked.direction.vectors(tile.before, tile.after)])
+            known = np.where(tile.valid, layers, np.float32(np.nan))
+        return layer_names, known
 
     options = TraceOptions(
         min_area=asked.min_area,
@@ -115,11 +123,12 @@ def write_polygons(
     changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
     _require_all_pixels(changes, footprint, scored)
     if pair is not None and not changes.differences:  # no region, but the same columns
-        changes = replace(changes, differences={band: np.empty(0) for band in pair.bands})
+        changes = replace(changes, differences={name: np.empty(0) for name in layer_names})
+    changes, attributes = _with_direction(changes, asked.direction)
     for leftover in path.parent.glob(path.name + "*"):  # of a killed run; layers would be appended
         leftover.unlink()
     try:
-        write_changes(path, changes, footprint, raster.grid.crs, asked.description)
+        write_changes(path, changes, footprint, raster.grid.crs, asked.description, attributes)
     except sqlite3.Error as error:
         raise JobInterrupted(
             f"{path.name} could not be written: {one_line(error)}; fix this and run the same "
@@ -132,6 +141,26 @@ def write_polygons(
         "changed_area_m2": None if np.isnan(area) else area,
         "observed_pixels": int(footprint.pixels.sum()),
     }
+
+
+def _layer_names(bands: tuple[str, ...], direction: Direction | None) -> tuple[str, ...]:
+    """Names of the layers that polygons average: bands, and the components of a direction."""
+    return (
+        bands
+        if direction is None
+        else (*bands, *(f"component {i} of the direction" for i in range(len(bands))))
+    )
+
+
+def _with_direction(changes: Regions, direction: Direction | None) -> tuple[Regions, Columns]:
+    """Split the layers of polygons: differences of the bands, and the columns of a direction."""
+    if direction is None or not changes.differences:
+        return changes, {}
+    names = list(changes.differences)
+    bands, components = names[: len(names) // 2], names[len(names) // 2 :]
+    vectors = np.stack([changes.differences[name] for name in components])
+    kept = {band: changes.differences[band] for band in bands}
+    return replace(changes, differences=kept), direction_columns(vectors)
 
 
 def _require_all_pixels(changes: Regions, footprint: Regions, scored: RasterTally | None) -> None:

@@ -1,8 +1,9 @@
 """Differences of the changed pixels, stored with a tile while it is scored.
 
-Polygons have the mean of after - before over each region. These pixels are in memory while a tile is scored;
-reading the scenes again would decode nearly every block twice. Stored differences are a cache: if they are
-missing, damaged or of another level, the scenes are read.
+Polygons have the mean of after - before over each region, and with a `Direction` the mean change
+vector, whose components follow the bands. These pixels are in memory while a tile is scored; reading the
+scenes again would decode nearly every block twice. Stored differences are a cache: if they are missing,
+damaged or of another level, the scenes are read.
 
 A file has a record for each pixel that may have changed, in reading order: its position in the tile's core
 (row * width + column) and its differences. The number of records in each row of the core, a header, and a
@@ -21,6 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rsdetect.arraytypes import Float32Array
+from rsdetect.detectors.direction import Direction
 from rsdetect.files import atomic_path
 from rsdetect.grid import Window
 from rsdetect.scenes.pair import Pair
@@ -32,19 +34,23 @@ _MARGIN = (
 )
 _AT_ONCE = 2**17  # pixels, or records
 _CHECKSUM_BYTES = 16
-_HEAD = struct.Struct("<6i")  # level in percent, bands, row_off, col_off, height and width of the core
+_HEAD = struct.Struct("<6i")  # level in percent, layers, row_off, col_off, height and width of the core
 _COUNT = np.dtype("<u4")
 
 
 class _Writer:
     """Sink of `score_core` that appends the differences of changed pixels to a file."""
 
-    def __init__(self, file: BinaryIO, core: Window, bands: int, level: int) -> None:
+    def __init__(
+        self, file: BinaryIO, core: Window, bands: int, level: int, direction: Direction | None
+    ) -> None:
         self._file = file
         self._core = core
-        self._head = _HEAD.pack(level, *_header(core, bands))
+        self._direction = direction
+        layers = layer_count(bands, direction)
+        self._head = _HEAD.pack(level, *_header(core, layers))
         self._least = np.float32((level - 0.5 - _MARGIN) / 100)  # rounds to the level, with a margin
-        self._record_dtype = _record_dtype(bands)
+        self._record_dtype = _record_dtype(layers)
         self._in_row = np.zeros(core.height, _COUNT)
         self._checksum = blake2b(digest_size=_CHECKSUM_BYTES)
 
@@ -67,8 +73,13 @@ class _Writer:
         records = np.empty(place.size, self._record_dtype)
         records["place"] = (row + down) * self._core.width + (col + right)
         at = (row + inside[0].start) * pixels.read.width + (col + inside[1].start)
-        for band, (before, after) in enumerate(zip(pixels.before, pixels.after, strict=True)):
-            records["difference"][:, band] = after.reshape(-1)[at] - before.reshape(-1)[at]
+        for band, dates in enumerate(zip(pixels.before, pixels.after, strict=True)):
+            before, after = (date.reshape(-1)[at] for date in dates)
+            records["difference"][:, band] = after - before
+            if self._direction is not None:
+                records["difference"][:, len(pixels.before) + band] = self._direction.component(
+                    before, after, band
+                )
         self._in_row[down : down + window.height] += np.bincount(row, minlength=window.height).astype(_COUNT)
         self._write(records.view(np.uint8).data)
 
@@ -84,7 +95,9 @@ class _Writer:
 
 
 @contextmanager
-def storing_differences(store: WorkStore, tile: TileWindow, bands: int, level: int) -> Iterator[_Writer]:
+def storing_differences(
+    store: WorkStore, tile: TileWindow, bands: int, level: int, direction: Direction | None = None
+) -> Iterator[_Writer]:
     """Sink for `score_core` that stores the differences of `tile` when the context ends without error.
 
     Parameters
@@ -93,9 +106,11 @@ def storing_differences(store: WorkStore, tile: TileWindow, bands: int, level: i
         Of the pair.
     level
         Lowest percent of changed pixels, at least 1. Some pixels slightly below it are included.
+    direction
+        Of the scorer.
     """
     with atomic_path(store.beside(tile), sync=False) as unfinished, unfinished.open("wb") as file:
-        writer = _Writer(file, tile.core, bands, level)
+        writer = _Writer(file, tile.core, bands, level, direction)
         yield writer
         writer.finish()
 
@@ -103,20 +118,28 @@ def storing_differences(store: WorkStore, tile: TileWindow, bands: int, level: i
 class StoredDifferences:
     """Differences stored while the tiles of `plan` were scored, read by windows from any thread."""
 
-    def __init__(self, store: WorkStore, pair: Pair, plan: TilePlan, level: int) -> None:
+    def __init__(
+        self,
+        store: WorkStore,
+        pair: Pair,
+        plan: TilePlan,
+        level: int,
+        direction: Direction | None = None,
+    ) -> None:
         self._store = store
         self._pair = pair
         self._plan = plan
         self._level = level  # percent; every pixel at or above it must be stored
-        self._record_dtype = _record_dtype(len(pair.bands))
+        self._layers = layer_count(len(pair.bands), direction)
+        self._record_dtype = _record_dtype(self._layers)
         self._complete: dict[tuple[int, int], bool] = {}  # by tile, once its checksum was verified
 
     def read(self, window: Window) -> Float32Array | None:
-        """Differences (bands, height, width), after - before, of changed pixels; None = incomplete.
+        """Differences (layers, height, width), after - before, of changed pixels; None = incomplete.
 
-        Other pixels, also invalid ones, are NaN.
+        Those of the bands, then the components of a direction. Other pixels, also invalid ones, are NaN.
         """
-        differences = np.full((len(self._pair.bands), *window.shape), np.nan, np.float32)
+        differences = np.full((self._layers, *window.shape), np.nan, np.float32)
         for tile in self._plan.under(window):
             # Outside the area of interest nothing is scored, and nothing has changed.
             if self._pair.intersects_aoi(tile.core) and not self._copy_tile(tile, window, differences):
@@ -142,7 +165,7 @@ class StoredDifferences:
         file.seek(left - _HEAD.size)
         level, *about = _HEAD.unpack(file.read(_HEAD.size))
         wanted = file.read()
-        if level > self._level or tuple(about) != _header(core, len(self._pair.bands)):
+        if level > self._level or tuple(about) != _header(core, self._layers):
             return False
         file.seek(0)
         checksum = blake2b(digest_size=_CHECKSUM_BYTES)
@@ -174,9 +197,14 @@ class StoredDifferences:
         return True
 
 
-def _header(core: Window, bands: int) -> tuple[int, ...]:
-    return bands, core.row_off, core.col_off, core.height, core.width
+def layer_count(bands: int, direction: Direction | None) -> int:
+    """Number of layers of stored differences: of the bands, and of the components of a direction."""
+    return bands if direction is None else 2 * bands
 
 
-def _record_dtype(bands: int) -> np.dtype[Any]:
-    return np.dtype([("place", "<u4"), ("difference", "<f4", (bands,))])
+def _header(core: Window, layers: int) -> tuple[int, ...]:
+    return layers, core.row_off, core.col_off, core.height, core.width
+
+
+def _record_dtype(layers: int) -> np.dtype[Any]:
+    return np.dtype([("place", "<u4"), ("difference", "<f4", (layers,))])

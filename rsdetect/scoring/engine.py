@@ -128,7 +128,7 @@ def _score(context: Context, tile: TileWindow) -> Float32Array:
     if context.level is None:
         return score_core(context.pair, context.scorer, tile)
     bands = len(context.pair.bands)
-    with storing_differences(context.store, tile, bands, context.level) as sink:
+    with storing_differences(context.store, tile, bands, context.level, context.scorer.direction) as sink:
         return score_core(context.pair, context.scorer, tile, sink)
 
 

@@ -13,6 +13,7 @@ from skimage.filters import threshold_otsu
 
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.cva import CvaDetector, CvaScorer
+from rsdetect.detectors.direction import Direction
 from rsdetect.errors import NothingToCompare
 from rsdetect.percent import to_percent
 from rsdetect.scenes.pair import open_pair
@@ -123,7 +124,7 @@ def test_probability_rises_with_the_length_and_is_one_half_at_the_midpoint(seed,
     window = Window(0, 0, 1, 50)
     flags = np.ones((1, 50), bool)
     tile = Tile(window, window, np.zeros((1, 1, 50), np.float32), lengths[None, None], flags, flags)
-    probability = CvaScorer((0.0,), (1.0,), (0.0,), (1.0,), midpoint, slope).score(tile)[0]
+    probability = CvaScorer(Direction((0.0,), (1.0,), (0.0,), (1.0,)), midpoint, slope).score(tile)[0]
     assert (np.diff(probability) >= 0).all() and probability.min() >= 0 and probability.max() <= 1
     assert probability[np.searchsorted(lengths, np.float32(midpoint))] == pytest.approx(0.5, abs=1e-4)
 
