@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import Float32Array, Float64Array
+from rsdetect.jsontypes import JsonObject
 
 _LARGEST = float(np.finfo(np.float32).max)
 # Values are clipped to this many standard deviations, so that squares and differences are finite.
@@ -36,7 +37,7 @@ class Direction:
         stated = provenance.get("direction")
         return None if stated is None else cls(**{name: tuple(each) for name, each in stated.items()})
 
-    def as_record(self) -> dict[str, Any]:
+    def as_record(self) -> JsonObject:
         """Direction as JSON types, for the provenance of a scorer."""
         return asdict(self)
 
