@@ -28,7 +28,6 @@ from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
 from rsdetect.errors import InputError
 from rsdetect.interruption import ending_in_time
-from rsdetect.secrets import without_secrets
 
 # Typer vendors click, and exports only this one of its errors.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -107,6 +106,8 @@ def _require_text(arguments: list[str]) -> None:
 
 def _end(error: BaseException, status: int, text: str) -> int:
     """End the command line with an error in one line; returns the exit status."""
+    from rsdetect.secrets import without_secrets
+
     if "--debug" in sys.argv:
         told = "".join(traceback.format_exception(error))
         sys.stderr.write(without_secrets(told))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -47,5 +46,7 @@ def install_command(extra: str) -> str:
     """
     checkout = _PACKAGE.parent
     if (checkout / "pyproject.toml").is_file():
+        import shlex
+
         return f"pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
     return f"pip install 'rsdetect[{extra}]'"

@@ -10,7 +10,6 @@ process of its own (`guard_from_outside`).
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -113,6 +112,8 @@ def guard_from_outside() -> None:
         # SIGQUIT has the number of the exit status. So C's `_exit` as its handler ends the
         # process with that status, without the interpreter lock.
         assert int(signal.SIGQUIT) == _INTERRUPTED
+        import ctypes
+
         libc = ctypes.CDLL(None)
         libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
         libc.signal(signal.SIGQUIT, ctypes.cast(libc._exit, ctypes.c_void_p))

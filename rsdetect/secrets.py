@@ -5,7 +5,6 @@ Everything that leaves rsdetect (records, tables, journals, reports, messages, l
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
@@ -87,4 +86,6 @@ def name_of_address(address: str) -> str:
     name, whole = without_secrets(address), without_signatures(address)
     if name in (address, whole):
         return name
+    import hashlib  # loads OpenSSL
+
     return f"{name}#{hashlib.sha256(whole.encode()).hexdigest()[:8]}"

@@ -33,7 +33,6 @@ from rsdetect.commands.parameters import (
     Verify,
     Workers,
 )
-from rsdetect.commands.wording import as_options
 from rsdetect.jobs.parse import parse_pair_options, parse_threshold
 
 
@@ -85,6 +84,7 @@ def batch(
     from rsdetect.batches import run_batch
     from rsdetect.batches.pair_results import results_as_table
     from rsdetect.commands.tables import print_table
+    from rsdetect.commands.wording import as_options
     from rsdetect.detectors.settings import as_settings
     from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 

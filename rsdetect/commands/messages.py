@@ -9,10 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsdetect.commands.wording import as_options
 from rsdetect.deprecation import replace_deprecated
 from rsdetect.errors import JobInterrupted
-from rsdetect.secrets import without_secrets
 
 if TYPE_CHECKING:
     import logging
@@ -73,7 +71,7 @@ def current_options(*, quiet: bool, **given: Any) -> dict[str, Any]:
 def print_message(text: str) -> None:
     """Print a message of one line on stderr, if it can be written: stdout is for results."""
     with suppress(OSError, ValueError, AttributeError):
-        print(as_options(without_secrets(text)), file=sys.stderr, flush=True)
+        print(_for_the_terminal(text), file=sys.stderr, flush=True)
 
 
 def _formatter() -> logging.Formatter:
@@ -81,6 +79,14 @@ def _formatter() -> logging.Formatter:
 
     class _AsOptions(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return as_options(without_secrets(super().format(record)))
+            return _for_the_terminal(super().format(record))
 
     return _AsOptions("Warning: %(message)s")
+
+
+def _for_the_terminal(text: str) -> str:
+    # Imported with the first message: `--help` has none, and their patterns take time to compile.
+    from rsdetect.commands.wording import as_options
+    from rsdetect.secrets import without_secrets
+
+    return as_options(without_secrets(text))
