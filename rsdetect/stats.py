@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.tiles import Tile
+
+T = TypeVar("T")
 
 # The scale is the distance between the 2nd and the 98th percentile, which is robust against outliers; it is
 # 4.1 standard deviations of a normal distribution.
@@ -120,6 +124,26 @@ class Moments:
     def std(self) -> NDArray[np.float64]:
         """Population standard deviation per band, (bands,)."""
         return np.asarray(np.sqrt(self.squares / max(self.count, 1)))
+
+
+def measure_dates(sample: PixelSample, measure: Callable[[Float32Array], T], *, shared: bool) -> tuple[T, T]:
+    """Statistics of each date of a sample by `measure`, which takes (bands, n) values.
+
+    Parameters
+    ----------
+    shared
+        Both dates have one radiometry, and get the statistics of all their pixels together.
+
+    >>> sample = PixelSample(np.array([[0.0, 2.0]]), np.array([[4.0, 6.0]]))
+    >>> measure_dates(sample, np.ndarray.tolist, shared=False)
+    ([[0.0, 2.0]], [[4.0, 6.0]])
+    >>> measure_dates(sample, np.ndarray.tolist, shared=True)[0]
+    [[0.0, 2.0, 4.0, 6.0]]
+    """
+    if shared:
+        both = measure(np.concatenate([sample.before, sample.after], axis=1))
+        return both, both
+    return measure(sample.before), measure(sample.after)
 
 
 def robust_scale(values: NDArray[np.floating]) -> tuple[tuple[float, ...], tuple[float, ...]]:

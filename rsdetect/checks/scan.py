@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from rsdetect.grid import Window
+from rsdetect.scenes.normalisation import PairNormalisation
 from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.scenes.scene import sharing_blocks
 from rsdetect.stats import PixelSample
@@ -39,6 +41,16 @@ class Scan:
         self._workers = max(1, workers)
         self.blocks = tuple(_all_blocks(pair)) if whole else _spread_blocks(pair)
         self._sample: PixelSample | None = None
+
+    def normalised(self, normalisation: PairNormalisation) -> Scan:
+        """Scan of the same blocks with the values of the pair normalised; of a pair that was not."""
+        other = Scan(replace(self.pair, normalisation=normalisation), self._workers)
+        other.blocks = self.blocks
+        sample = self.sample_pixels()
+        valid = np.ones((sample.count, 1), bool)
+        after = normalisation.apply(sample.after[..., None], valid)[..., 0]
+        other._sample = PixelSample(sample.before, after)
+        return other
 
     @property
     def is_complete(self) -> bool:

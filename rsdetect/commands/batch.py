@@ -25,6 +25,7 @@ from rsdetect.commands.parameters import (
     Memory,
     MinArea,
     NodataOption,
+    Normalise,
     Quiet,
     Resampling,
     Simplify,
@@ -59,6 +60,7 @@ def batch(
     aoi: Aoi = None,
     align: Align = False,
     resampling: Resampling = "bilinear",
+    normalise: Normalise = "percentile",
     accept: Accept = None,
     tile_size: TileSize = None,
     memory: Memory = None,
@@ -98,6 +100,7 @@ def batch(
             aoi=aoi,
             align=align,
             resampling=resampling,
+            normalise=normalise,
             accept=accept,
         ),
         score=ScoreOptions(

@@ -64,6 +64,14 @@ DetectorOptions = Annotated[
 ]
 Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]
 Resampling = Annotated[str, typer.Option(help="Resampling for --align: nearest, bilinear, cubic, ...")]
+Normalise = Annotated[
+    str,
+    typer.Option(
+        metavar="METHOD",
+        help="Values of both dates made comparable: percentile (each date by its own), robust or irmad (by "
+        "pixels that did not change), histogram, none.",
+    ),
+]
 Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-01,2021-06-03.")]
 Accept = Annotated[
     list[str] | None,

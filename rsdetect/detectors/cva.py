@@ -18,7 +18,7 @@ from rsdetect.detectors.base import Detector, Scorer
 from rsdetect.detectors.direction import Direction
 from rsdetect.errors import NothingToCompare
 from rsdetect.jsontypes import JsonObject
-from rsdetect.stats import Histogram, robust_scale
+from rsdetect.stats import Histogram, measure_dates, robust_scale
 from rsdetect.tiles import Tile
 
 # Lengths beyond this many standard deviations are change at any threshold.
@@ -89,7 +89,8 @@ class CvaDetector(Detector):
             raise NothingToCompare(
                 f"no pixel of {scan.pair.before.path} and {scan.pair.after.path} is valid on both dates."
             )
-        direction = Direction(*robust_scale(sample.before), *robust_scale(sample.after))
+        before, after = measure_dates(sample, robust_scale, shared=scan.pair.normalisation.is_shared)
+        direction = Direction(*before, *after)
         unfitted = CvaScorer(direction, 1.0, 1.0)
 
         def measure(tile: Tile) -> Histogram:

@@ -14,7 +14,7 @@ import numpy as np
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
-from rsdetect.detectors.ratio import RatioScorer, Standard, distances, require_pixels
+from rsdetect.detectors.ratio import RatioScorer, Standard, distances, require_pixels, standards
 from rsdetect.detectors.row_filters import BINOMIAL, Smooth, quotients
 from rsdetect.detectors.thresholds import find_level, require_level
 from rsdetect.errors import InputError
@@ -126,7 +126,7 @@ class DifferenceDetector(Detector):
                 f"sign={self.sign!r} needs an index or one band, and the pair has {len(sample.before)}; "
                 "choose one with `bands`."
             )
-        before, after = (Standard.of_moments(date) for date in (sample.before, sample.after))
+        before, after = standards(scan, sample, Standard.of_moments)
         unfitted = DifferenceScorer(self.index, _SIGNS[self.sign], before, after)
         found = find_level(self.level, *distances(scan, unfitted))
         least = _LEAST_LEVEL if self.index is None else _LEAST_INDEX_LEVEL

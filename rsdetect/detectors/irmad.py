@@ -22,10 +22,11 @@ from rsdetect.detectors.ratio import (
     chi_square_level,
     distances,
     require_pixels,
+    standards,
     weighted_sum,
 )
 from rsdetect.detectors.thresholds import find_level, require_level
-from rsdetect.stats import PixelSample, robust_scale
+from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile
 
 _ROUNDS = 30  # at most; fewer where the correlations stand
@@ -98,7 +99,7 @@ class IrMadDetector(Detector):
     def fit(self, scan: Scan) -> IrMadScorer:
         """Two passes: the canonical variates of a sample, and the level."""
         sample = _thinned(require_pixels(scan))
-        before, after = (Standard(*robust_scale(date)) for date in (sample.before, sample.after))
+        before, after = standards(scan, sample)
         found = canonical_variates(before.of_sample(sample.before), after.of_sample(sample.after))
         variates = tuple(tuple(map(float, row)) for row in found)
         level = find_level(self.level, *distances(scan, IrMadScorer(before, after, variates)))

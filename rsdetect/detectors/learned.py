@@ -18,7 +18,7 @@ from rsdetect.jsontypes import JsonObject
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_weights, model_hash, read_card
 from rsdetect.scenes.bands import WantedBands
-from rsdetect.stats import robust_scale
+from rsdetect.stats import measure_dates, robust_scale
 from rsdetect.tiles import Tile
 
 if TYPE_CHECKING:  # training uses this module without rasterio, which scan requires
@@ -241,11 +241,12 @@ class SiameseDetector(Detector):
         slots = scan.pair.slots or tuple(range(bands))
         if sample.count == 0:
             raise NothingToCompare("No pixel is valid on both dates, so the scenes cannot be normalised.")
+        dates = measure_dates(sample, robust_scale, shared=scan.pair.normalisation.is_shared)
         return SiameseScorer(
             model=str(Path(self.model).absolute()) if Path(self.model).is_file() else self.model,
             sha256=model_hash(self.model),
-            before=Normalisation(*robust_scale(sample.before)),
-            after=Normalisation(*robust_scale(sample.after)),
+            before=Normalisation(*dates[0]),
+            after=Normalisation(*dates[1]),
             slots=slots,
             device=self.device,
             backend=self.backend,

@@ -167,6 +167,8 @@ class LogRatioDetector(Detector):
             for date in (before, after)
         )
         floored = replace(plain, floors=(floors[0], floors[1]))
+        if scan.pair.normalisation.is_shared:
+            return self._smoothed(scan, floored)
         ratios = floored.log_ratios(np.concatenate([before, after]))
         unfitted = replace(floored, offset=tuple(map(float, np.median(ratios, axis=1))))
         return self._smoothed(scan, unfitted)

@@ -15,7 +15,7 @@ import numpy as np
 from rsdetect.arraytypes import Float32Array, Float64Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
-from rsdetect.detectors.ratio import RatioScorer, Standard, require_pixels
+from rsdetect.detectors.ratio import RatioScorer, Standard, require_pixels, standards
 from rsdetect.detectors.row_filters import Held, surrounded
 from rsdetect.tiles import Tile
 
@@ -90,7 +90,7 @@ class PcaKmeansDetector(Detector):
     def fit(self, scan: Scan) -> PcaKmeansScorer:
         """Two passes: the scale of each date, and a sample of patches."""
         sample = require_pixels(scan)
-        before, after = (Standard.of_moments(date) for date in (sample.before, sample.after))
+        before, after = standards(scan, sample, Standard.of_moments)
         seen = sum(block.height * block.width for block in scan.blocks)
         every = max(1, seen // _SAMPLED) | 1
 

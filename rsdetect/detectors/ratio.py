@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Scorer
 from rsdetect.detectors.row_filters import Rows, filtered, pushed
 from rsdetect.errors import NothingToCompare
-from rsdetect.stats import Histogram, PixelSample
+from rsdetect.stats import Histogram, PixelSample, measure_dates, robust_scale
 from rsdetect.tiles import Tile
 
 # Logarithms of distances in bins of 0.3 %.
@@ -103,6 +104,11 @@ class Standard:
     scale: tuple[float, ...]
 
     @classmethod
+    def of_percentiles(cls, values: Float32Array) -> Standard:
+        """Median and robust standard deviation of each band, (bands, n)."""
+        return cls(*robust_scale(values))
+
+    @classmethod
     def of_moments(cls, values: Float32Array) -> Standard:
         """Mean and standard deviation of each band, (bands, n); the outermost thousandths drawn in."""
         ends = np.quantile(values, [_ODD, 1 - _ODD], axis=1)[..., None]
@@ -137,6 +143,13 @@ def require_pixels(scan: Scan) -> PixelSample:
             f"no pixel of {scan.pair.before.path} and {scan.pair.after.path} is valid on both dates."
         )
     return sample
+
+
+def standards(
+    scan: Scan, sample: PixelSample, of: Callable[[Float32Array], Standard] = Standard.of_percentiles
+) -> tuple[Standard, Standard]:
+    """Standardisation of each date of a scan by a sample: one for both where they have one radiometry."""
+    return measure_dates(sample, of, shared=scan.pair.normalisation.is_shared)
 
 
 def distances(scan: Scan, scorer: RatioScorer) -> tuple[Int64Array, Float64Array]:

@@ -23,11 +23,12 @@ from rsdetect.detectors.ratio import (
     chi_square_level,
     distances,
     require_pixels,
+    standards,
     weighted_sum,
 )
 from rsdetect.detectors.row_filters import BINOMIAL, Delay, Smooth, quotients, surrounded
 from rsdetect.detectors.thresholds import find_level
-from rsdetect.stats import PixelSample, robust_scale
+from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile
 
 _ROUNDS = 8
@@ -100,7 +101,7 @@ class SfaDetector(Detector):
     def fit(self, scan: Scan) -> SfaScorer:
         """Fit slow features in three passes: scale of each date, slow features of a sample, level."""
         sample = require_pixels(scan)
-        before, after = (Standard(*robust_scale(date)) for date in (sample.before, sample.after))
+        before, after = standards(scan, sample)
         bands = sample.before.shape[0]
         seen = sum(block.height * block.width for block in scan.blocks)
         every = max(1, seen // min(_SAMPLED, _SAMPLED_VALUES // bands)) | 1

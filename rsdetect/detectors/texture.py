@@ -21,7 +21,7 @@ import numpy as np
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
-from rsdetect.detectors.ratio import RatioScorer, Standard, distances, require_pixels
+from rsdetect.detectors.ratio import RatioScorer, Standard, distances, require_pixels, standards
 from rsdetect.detectors.row_filters import (
     BINOMIAL,
     UNIFORM,
@@ -34,7 +34,6 @@ from rsdetect.detectors.row_filters import (
     surrounded,
 )
 from rsdetect.detectors.thresholds import find_level
-from rsdetect.stats import robust_scale
 from rsdetect.tiles import Tile
 
 # Of each scale on its own grid, of 1, 2 and 4 pixels.
@@ -240,7 +239,7 @@ class TextureDetector(Detector):
     def fit(self, scan: Scan) -> TextureScorer:
         """Fit textures in three passes: scale of each date, medians and quantiles of features, level."""
         sample = require_pixels(scan)
-        before, after = (Standard(*robust_scale(date)) for date in (sample.before, sample.after))
+        before, after = standards(scan, sample)
         seen = sum(block.height * block.width for block in scan.blocks)
         every = [max(1, (seen >> 2 * scale + 2) // _SAMPLED) | 1 for scale in range(_SCALES)]
         means = scan.reduce(lambda tile: _means(tile, before, after, every), _joined)

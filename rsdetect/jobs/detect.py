@@ -20,6 +20,7 @@ from rsdetect.detectors import Detector, Scorer, choose_device, make_detector
 from rsdetect.detectors.base import State
 from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import ScoringIdentity, describe
+from rsdetect.detectors.normalise import normalise
 from rsdetect.devices import usable_cores
 from rsdetect.jobs.change_map import ChangeMap
 from rsdetect.jobs.inputs import refuse_inputs
@@ -95,8 +96,8 @@ def detect(
         Folder for the results; created if missing.
     **options
         The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, nodata, aoi, align,
-        resampling, dates, accept; detector, model, detector_options, tile_size, device, workers, scheduler,
-        backend, memory; threshold, min_area, simplify; overwrite, resume, quiet.
+        resampling, normalise, dates, accept; detector, model, detector_options, tile_size, device, workers,
+        scheduler, backend, memory; threshold, min_area, simplify; overwrite, resume, quiet.
 
     Raises
     ------
@@ -122,8 +123,9 @@ def score(before: SceneLike, after: SceneLike, **options: Unpack[ScoringKeywords
         pair, _, detector = _open(before, after, every)
         scan = Scan(pair, usable_cores())
         check_pair(pair, usable_cores(), scan)
+        scan = normalise(scan, every.pair.normalise)
         scorer = fit_detector(detector, scan)
-    return lazy_scores(pair, scorer, plan_windows(pair, scorer, every.score.tile_size))
+    return lazy_scores(scan.pair, scorer, plan_windows(scan.pair, scorer, every.score.tile_size))
 
 
 def check(
@@ -180,6 +182,8 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             _logged(report.warnings)  # before a large job takes hours
             inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
             with watch.stage("fit"):
+                scan = normalise(scan, options.pair.normalise)
+                pair = scan.pair
                 method = asdict(ScoringIdentity.of(detector, options.score.backend))
                 fit_key = fingerprint(inputs, pair, method, None)
                 scorer = fit_detector(detector, scan, outputs.fit_file(fit_key, resume=options.run.resume))
@@ -250,7 +254,8 @@ def _logged(warnings: Sequence[str]) -> Sequence[str]:
 def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, Scorer]:
     """Open a pair and fit its detector, to score any window of it as `detect` does."""
     pair, _, detector = _open(before, after, options)
-    return pair, fit_detector(detector, Scan(pair, usable_cores()))
+    scan = normalise(Scan(pair, usable_cores()), options.pair.normalise)
+    return scan.pair, fit_detector(detector, scan)
 
 
 def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, str, Detector]:
@@ -335,6 +340,7 @@ def _describe(
         "schema": RUN,
         "options": asdict(options) | {"pair": asdict(_with_full_paths(options.pair))},
         "bands": list(job.pair.bands),
+        "normalisation": asdict(job.pair.normalisation),
         "detector": provenance,
         **asked.as_record(),
         "check": report.as_json(),

@@ -19,6 +19,7 @@ from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 from rsdetect.jobs.record import describe_input, read_record, write_record
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
+from rsdetect.scenes.normalisation import PairNormalisation
 from rsdetect.scenes.pair import Pair, PairOptions
 from rsdetect.scenes.quality import MaskMeaning
 from rsdetect.scenes.source import SceneLike
@@ -142,4 +143,4 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
         other = next(date for date in found if found[date] != inputs[date])
         _log.warning(f"{_WITHOUT_DIFFERENCES}: {inputs[other]['path']} has changed since it was scored.")
         return None
-    return pair
+    return replace(pair, normalisation=PairNormalisation.of_record(record.get("normalisation")))

@@ -87,6 +87,7 @@ class Comparer:
                 mask_kind=(scenes.mask_kind,) if masked else (),
                 nodata=(scenes.nodata,),
                 aoi=self._site.aoi_path,
+                normalise=scenes.normalise,
                 accept=scenes.accept,
                 dates=(baseline.day, scene.taken.date().isoformat()),
             ),
@@ -111,6 +112,8 @@ class Comparer:
         how["name"] = named(how["name"], how["model"])
         if self._job.detector.backend != "auto":  # auto chooses among backends that hardly differ
             how["backend"] = self._job.detector.backend
+        if self._job.scenes.normalise != "percentile":  # keys of earlier versions stay
+            how["normalise"] = self._job.scenes.normalise
         key_parts = [baseline.key, scene.fingerprint, how, self._job.scenes.bands, self._site.aoi_hash]
         return hash_json(key_parts)
 

@@ -262,6 +262,9 @@ class ScenesSection(Section):
     resampling: Literal["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"] = Field(
         default="bilinear", description="Resampling method for align."
     )
+    normalise: Literal["percentile", "none", "robust", "irmad", "histogram"] = Field(
+        default="percentile", description="How the values of both dates are made comparable."
+    )
     accept: tuple[str, ...] = Field(
         default=(), description="Doubts about place, validity or units with which scenes are accepted."
     )

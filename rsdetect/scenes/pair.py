@@ -26,6 +26,7 @@ from rsdetect.scenes.dates import acquisition_date
 from rsdetect.scenes.extent import require_plausible
 from rsdetect.scenes.header import Header
 from rsdetect.scenes.masks import masks_of_pair
+from rsdetect.scenes.normalisation import NORMALISATIONS, PERCENTILE, PairNormalisation
 from rsdetect.scenes.opening import header_of, open_source
 from rsdetect.scenes.quality import MASK_KINDS
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
@@ -50,6 +51,7 @@ class PairKeywords(TypedDict, total=False):
     aoi: AoiLike | None
     align: bool
     resampling: str
+    normalise: str
     nodata: Sequence[float | str] | float | str
     dates: tuple[str, str] | None
     accept: Sequence[str] | str
@@ -69,6 +71,8 @@ class PairOptions:
     aoi: AoiLike | None = None  # only pixels with their centre in its polygons are scored
     align: bool = False  # warp after onto before's grid where the grids differ
     resampling: str = "bilinear"  # one of RESAMPLINGS, used by align
+    # How the values of both dates are made comparable, one of NORMALISATIONS.
+    normalise: str = "percentile"
     dates: tuple[str, str] | None = None  # ISO dates; None = from the files
     accept: tuple[str, ...] = ()  # names of doubts (rsdetect.doubts) with which the job goes on
 
@@ -89,6 +93,10 @@ class PairOptions:
         for kind in self.mask_kind:
             if kind not in MASK_KINDS:
                 raise InputError(f"`mask_kind` {kind!r} is unknown; choose one of {', '.join(MASK_KINDS)}.")
+        if self.normalise not in NORMALISATIONS:
+            raise InputError(
+                f"`normalise` {self.normalise!r} is unknown; choose one of {', '.join(NORMALISATIONS)}."
+            )
         if len(self.mask_kind) > 2:
             raise InputError(
                 f"`mask_kind` takes one kind for both dates or two, and got {len(self.mask_kind)}."
@@ -114,6 +122,7 @@ class Pair:
     before_date: str | None  # ISO date; None = unknown
     after_date: str | None
     aoi: bytes | None = None  # WKB polygons in (column, row) of `grid`; None = everywhere
+    normalisation: PairNormalisation = PERCENTILE  # applied to the values of after
     notes: tuple[str, ...] = field(default=(), compare=False)  # what the user should know
     doubts: tuple[Doubt, ...] = field(default=(), compare=False, repr=False)  # that the user accepts
 
@@ -224,6 +233,7 @@ def read_tile(pair: Pair, tile: TileWindow) -> Tile:
     before, before_valid = read_scene(pair.before, window)
     after, after_valid = read_scene(pair.after, window)
     inside = window.intersection(pair.grid.window)
+    after = pair.normalisation.apply(after, after_valid)
     rows, cols = inside.slices_in(window)
     within = np.zeros(window.shape, dtype=bool)
     within[rows, cols] = True if pair.aoi is None else inside_aoi(pair.aoi, inside)
