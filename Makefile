@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO := demo-output
 WHEEL := build/wheel
 
-.PHONY: demo test test-avx2 test-wheel check bench stress sample lock clean
+.PHONY: demo test test-avx2 test-wheel check bench gpu-check stress sample lock clean
 
 demo: $(READY)
 	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif \
@@ -15,7 +15,7 @@ demo: $(READY)
 	@echo "Open $(DEMO)/changes.gpkg and $(DEMO)/change_probability.tif in QGIS."
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=40
 
 # What depends on the processor, as on one with AVX2 and without VNNI (AMD Zen 2 and 3, older Intel).
 test-avx2: $(READY)
@@ -47,6 +47,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/backends.py
 	$(BIN)/python benchmarks/polygons.py
 	$(BIN)/python benchmarks/scaling.py
+
+# Where there is a GPU: its raster against that of the processor, and Mpx/s of both, within eight minutes.
+gpu-check: $(READY)
+	$(BIN)/python benchmarks/gpu_check.py --json benchmarks/gpu_check.json
 
 # Lazy scenes of 1 600 Mpx each within 1 GB, and a failure where the memory does not hold: four minutes. Kills
 # before every change of the file system and failures of every call: an hour. docs/reliability.md has figures.
