@@ -38,6 +38,13 @@ def evaluate(
         str,
         typer.Option(metavar="PX,..|none", help="Synthetic misregistration of the after scenes, in pixels."),
     ] = "0.5,1,2",
+    disturb: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,..",
+            help="Synthetic disturbances of the after scenes: noise, haze, blur, jpeg, gain.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     group_by: GroupBy = None,
     split: Annotated[
@@ -77,6 +84,7 @@ def evaluate(
         layout=layout,
         align=align,
         shifts_px=parse_shifts(shifts),
+        disturb=tuple(disturb.split(",")) if disturb else (),
         seed=seed,
         group_by=group_by,
         split=split,

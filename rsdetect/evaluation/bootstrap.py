@@ -22,7 +22,7 @@ def bootstrap_places(
     tallies: Sequence[Tally],
     places: Sequence[str],
     threshold: float,
-    shifts_px: Sequence[float],
+    conditions: Sequence[str],
     seed: Sequence[int],
 ) -> Draws:
     """Compute all figures for 1000 cluster bootstrap resamples of places (Efron 1979).
@@ -39,7 +39,7 @@ def bootstrap_places(
     parts = [Tally.total(group) for group in together.values()]
     count = len(parts)
     times = np.random.default_rng(seed).multinomial(count, [1 / count] * count, DRAWS)
-    drawn = evaluation_figures(Tally.drawn(parts, times), threshold, shifts_px)
+    drawn = evaluation_figures(Tally.drawn(parts, times), threshold, conditions)
     blank = np.nan if count == 1 else 0.0
     return {name: np.broadcast_to(figure, DRAWS) + blank for name, figure in drawn.items()}
 

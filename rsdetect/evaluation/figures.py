@@ -13,7 +13,7 @@ from rsdetect.metrics import Confusion, Figure
 _CONFUSION_FIGURES = ("precision", "recall", "f1", "iou", "kappa", "accuracy")
 
 
-def evaluation_figures(tally: Tally, threshold: float, shifts_px: Sequence[float]) -> dict[str, Figure]:
+def evaluation_figures(tally: Tally, threshold: float, conditions: Sequence[str]) -> dict[str, Figure]:
     """Compute the figures of an evaluation: name -> value per leading axis of the tally, NaN if undefined.
 
     Without pixels labelled as unchanged, false alarms cannot be observed: of the figures at a threshold only
@@ -33,6 +33,7 @@ def evaluation_figures(tally: Tally, threshold: float, shifts_px: Sequence[float
     false_alarm_share                  share of marked pixels in pairs without change
     shift_<n>_px_f1 ...                F1, best F1, average precision and loss of F1 under
                                        a synthetic misregistration of n px
+    haze_f1 ...                        the same under a synthetic disturbance
     ================================== ==================================================================
     """
     counts = tally.counts
@@ -53,7 +54,7 @@ def evaluation_figures(tally: Tally, threshold: float, shifts_px: Sequence[float
         "false_regions_per_km2": _ratio_figure(tally.false_regions, np.asarray(tally.area_m2) * seen / 1e6),
         "boundary_f1": _boundary_f1_figure(tally) * seen,
         "false_alarm_share": _ratio_figure(tally.quiet_alarms, tally.quiet_pixels),
-        **_misregistration_figures(tally, threshold, shifts_px, here["f1"]),
+        **_condition_figures(tally, threshold, conditions, here["f1"]),
     }
 
 
@@ -62,15 +63,14 @@ def _confusion_figures(confusion: Confusion) -> dict[str, Figure]:
     return {name: getattr(confusion, name) for name in _CONFUSION_FIGURES}
 
 
-def _misregistration_figures(
-    tally: Tally, threshold: float, shifts_px: Sequence[float], f1: Figure
+def _condition_figures(
+    tally: Tally, threshold: float, conditions: Sequence[str], f1: Figure
 ) -> dict[str, Figure]:
-    """Figures of an evaluation under synthetic misregistration, and the loss of F1."""
+    """Figures of an evaluation under conditions such as a shift, and the loss of F1."""
     counts = tally.shifted
-    _, best = counts.at_best() if shifts_px else (None, None)
+    _, best = counts.at_best() if conditions else (None, None)
     found: dict[str, Figure] = {}
-    for i, shift in enumerate(shifts_px):
-        name = f"shift_{shift:g}_px"
+    for i, name in enumerate(conditions):
         moved = counts.at(threshold).f1[..., i]
         found |= {
             f"{name}_f1": moved,

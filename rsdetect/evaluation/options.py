@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from rsdetect.detectors.base import Detector
 from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
+from rsdetect.evaluation.disturbance import disturb, require_disturbances
+from rsdetect.evaluation.misregistration import misregister
 from rsdetect.jsontypes import JsonValue
 from rsdetect.paths import split_path
 from rsdetect.scenes.bands import parse_bands
-from rsdetect.scenes.pair import PairOptions
-from rsdetect.validation import number, number_or_name, refuse_unknown, settle_sequences
+from rsdetect.scenes.pair import Pair, PairOptions
+from rsdetect.validation import number, number_or_name, refuse_unknown, settle_sequences, text
 
 SHIFTS_PX = (0.5, 1.0, 2.0)
 _FARTHEST_PX = 64
@@ -33,6 +36,7 @@ class EvaluateKeywords(TypedDict, total=False):
     layout: str
     align: bool
     shifts_px: Sequence[float]
+    disturb: Sequence[str] | str
     seed: int
     group_by: str | None
     split: str | Path | None
@@ -53,6 +57,7 @@ class EvaluateOptions:
     layout: str = "auto"  # one of rsdetect.labelled.LAYOUTS
     align: bool = False  # warp the after scene to the grid of the before scene if they differ
     shifts_px: tuple[float, ...] = SHIFTS_PX  # synthetic misregistration of the after scenes
+    disturb: tuple[str, ...] = ()  # synthetic disturbances of the after scenes, see evaluation.disturbance
     seed: int = 0  # of the bootstrap
     group_by: str | None = None  # a distance or a regular expression, see rsdetect.labelled.grouping
     split: Path | None = None  # file that divides the pairs into parts, see rsdetect.evaluation.split
@@ -61,7 +66,8 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "detector_options", as_settings(self.detector_options))
-        settle_sequences(self, bands=number_or_name, shifts_px=number)
+        settle_sequences(self, bands=number_or_name, shifts_px=number, disturb=text)
+        require_disturbances(self.disturb)
         if self.seed < 0:
             raise InputError(f"`seed` {self.seed} is below 0.")
         for shift in self.shifts_px:
@@ -75,6 +81,12 @@ class EvaluateOptions:
             raise InputError("`log_look` is the reason for evaluating a part of `split`.")
         if self.group_by is not None and self.split is not None:
             raise InputError("`group_by` and `split` both define places; give one of them.")
+
+    @property
+    def conditions(self) -> dict[str, Callable[[Pair], Pair]]:
+        """Conditions besides the pairs as they are: name of their figures -> the pair under it."""
+        shifted = {f"shift_{px:g}_px": partial(misregister, cols_px=px) for px in self.shifts_px}
+        return {**shifted, **{name: partial(disturb, name=name) for name in self.disturb}}
 
     @classmethod
     def from_keywords(cls, **keywords: Unpack[EvaluateKeywords]) -> EvaluateOptions:

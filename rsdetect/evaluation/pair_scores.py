@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from rsdetect.detectors.base import Detector
 from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import describe
 from rsdetect.devices import usable_cores
-from rsdetect.evaluation.misregistration import misregister
 from rsdetect.evaluation.object_counts import count_edges, count_objects
 from rsdetect.evaluation.tally import Tally
 from rsdetect.grid import Window
@@ -71,9 +70,12 @@ class ScoredPair:
 
 
 def measure_pair(
-    opened: OpenedPair, detector: Detector, shifts_px: tuple[float, ...], progress: Progress
+    opened: OpenedPair,
+    detector: Detector,
+    conditions: Mapping[str, Callable[[Pair], Pair]],
+    progress: Progress,
 ) -> ScoredPair:
-    """Score a pair and count; repeat with a synthetic misregistration for each of `shifts_px`.
+    """Score a pair and count; repeat under each of `conditions`, as in `EvaluateOptions`.
 
     Truth and percent of the whole pair are kept in memory, up to 20 bytes per pixel.
 
@@ -87,8 +89,8 @@ def measure_pair(
     truth = opened.labelled.truth(opened.pair)
     percent, provenance = _score_pair_percent(opened.pair, detector, progress)
     shifted = [
-        _pair_counts(_score_pair_percent(misregister(opened.pair, shift), detector, progress)[0], truth)
-        for shift in shifts_px
+        _pair_counts(_score_pair_percent(change(opened.pair), detector, progress)[0], truth)
+        for change in conditions.values()
     ]
     level = PolygonOptions().level(provenance["threshold"])
     tally = _pair_tally(opened.pair, percent, truth, level, shifted)

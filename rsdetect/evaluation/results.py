@@ -69,6 +69,7 @@ class Evaluation:
     macro: dict[str, Interval]  # mean over the sources with equal weights
     macro_several: dict[str, Interval]  # the same over sources with more than one pair; empty without
     shifts_px: tuple[float, ...]
+    disturb: tuple[str, ...]  # names of synthetic disturbances
     seed: int
     draws: int  # number of bootstrap resamples of places
     created: str  # ISO time

@@ -114,11 +114,11 @@ def _evaluate_sources(
     quiet: bool,
 ) -> Evaluation:
     """Run an evaluation over its opened sources: score all pairs and summarize them."""
-    pixels = sum(opened.pixels for _, pairs in sources for opened in pairs) * (1 + len(options.shifts_px))
+    pixels = sum(opened.pixels for _, pairs in sources for opened in pairs) * (1 + len(options.conditions))
     found, draws = [], []
     with show_progress("scoring", pixels, quiet=quiet) as progress:
         for number, (source, pairs) in enumerate(sources):
-            measured = [measure_pair(pair, detector, options.shifts_px, progress) for pair in pairs]
+            measured = [measure_pair(pair, detector, options.conditions, progress) for pair in pairs]
             scores, drawn = summarize_source(source, measured, options, number)
             found.append(scores)
             draws.append(drawn)
@@ -133,6 +133,7 @@ def _evaluate_sources(
         macro=macro([source.figures for source in found], draws),
         macro_several=macro_several([source.figures for source in found], draws, several),
         shifts_px=options.shifts_px,
+        disturb=options.disturb,
         seed=options.seed,
         draws=DRAWS,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -145,14 +146,14 @@ def summarize_source(
     source: LabelledSet, measured: Sequence[ScoredPair], options: EvaluateOptions, number: int
 ) -> tuple[SourceScores, Draws]:
     """Summarize a source in the evaluation run: its scores, and the bootstrap resamples of its intervals."""
-    threshold, shifts = measured[0].threshold, options.shifts_px
+    threshold, conditions = measured[0].threshold, tuple(options.conditions)
     tallies = [pair.tally for pair in measured]
     places = [pair.opened.labelled.place for pair in measured]
     pooled = Tally.total(tallies)
     if not pooled.pixels:
         raise InputError(f"no labelled pixel in {source.folder} is valid on both dates.")
-    draws = bootstrap_places(tallies, places, threshold, shifts, (options.seed, number))
-    figures = evaluation_figures(pooled, threshold, shifts)
+    draws = bootstrap_places(tallies, places, threshold, conditions, (options.seed, number))
+    figures = evaluation_figures(pooled, threshold, conditions)
     pair = measured[0].opened.pair
     # Labelled images often lack a georeference; a warning would be noise.
     notes = tuple(note for note in pair.notes if "no georeference" not in note)
@@ -172,7 +173,7 @@ def summarize_source(
         figures={name: percentile_interval(float(value), draws[name]) for name, value in figures.items()},
         reliability=_reliability_points(pooled),
         curve=_precision_recall_points(pooled),
-        scenes=tuple(_scene_scores(pair, threshold, shifts) for pair in measured),
+        scenes=tuple(_scene_scores(pair, threshold, conditions) for pair in measured),
         notes=notes,
         worst=tuple(
             sorted((tile for pair in measured for tile in pair.worst), key=lambda tile: -tile.wrong_px)[
@@ -183,9 +184,9 @@ def summarize_source(
     return scores, draws
 
 
-def _scene_scores(pair: ScoredPair, threshold: float, shifts_px: Sequence[float]) -> SceneScores:
+def _scene_scores(pair: ScoredPair, threshold: float, conditions: Sequence[str]) -> SceneScores:
     """Scores of one pair in the results of an evaluation run."""
-    figures = evaluation_figures(pair.tally, threshold, shifts_px)
+    figures = evaluation_figures(pair.tally, threshold, conditions)
     labelled = pair.opened.labelled
     return SceneScores(
         name=labelled.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,9 +108,12 @@ def summary_tables(evaluation: Evaluation) -> Iterator[SummaryTable]:
         tables.append(
             (
                 f"With synthetic misregistration, at {threshold}",
-                _misregistration_columns(evaluation.shifts_px),
+                _condition_columns({f"{px:g} px": f"shift_{px:g}_px" for px in evaluation.shifts_px}),
             )
         )
+    if evaluation.disturb:
+        names = {name: name for name in evaluation.disturb}
+        tables.append((f"With synthetic disturbances, at {threshold}", _condition_columns(names)))
     for title, columns in tables:
         means = list(_mean_rows(evaluation))
         rows = [*((source.name, source.figures) for source in evaluation.sources), *means]
@@ -140,13 +143,12 @@ def _mean_rows(evaluation: Evaluation) -> Iterator[tuple[str, dict[str, Interval
             yield "sources of several pairs", evaluation.macro_several
 
 
-def _misregistration_columns(shifts_px: tuple[float, ...]) -> tuple[FigureColumn, ...]:
-    """Columns of the summary table on synthetic misregistration."""
+def _condition_columns(conditions: Mapping[str, str]) -> tuple[FigureColumn, ...]:
+    """Columns of a summary table on conditions such as a shift: title -> name of the figures."""
     columns = [FigureColumn("F1 without", "f1")]
-    for shift in shifts_px:
-        name = f"shift_{shift:g}_px"
+    for title, name in conditions.items():
         columns += [
-            FigureColumn(f"{shift:g} px: F1", f"{name}_f1"),
+            FigureColumn(f"{title}: F1", f"{name}_f1"),
             FigureColumn("loss", f"{name}_f1_loss", "+.3f"),
         ]
     return tuple(columns)

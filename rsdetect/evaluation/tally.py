@@ -21,8 +21,8 @@ class Tally:
 
     changed: Numbers  # (101,) changed pixels by percent of probability
     unchanged: Numbers  # (101,)
-    shifted_changed: Numbers  # (shifts, 101), under synthetic misregistration
-    shifted_unchanged: Numbers  # (shifts, 101)
+    shifted_changed: Numbers  # (conditions, 101), such as a synthetic misregistration
+    shifted_unchanged: Numbers  # (conditions, 101)
     pixels: Numbers  # labelled, and observed on both dates
     area_m2: Numbers  # of these pixels; NaN without a CRS
     objects: Numbers  # changed objects of at least 20 px
@@ -53,5 +53,5 @@ class Tally:
 
     @property
     def shifted(self) -> Counts:
-        """Counts of the tally by percent under synthetic misregistration, (..., shifts, 101)."""
+        """Counts of the tally by percent under other conditions, (..., conditions, 101)."""
         return Counts(self.shifted_changed, self.shifted_unchanged)

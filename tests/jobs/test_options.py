@@ -27,6 +27,7 @@ REQUIRED = {  # of option dataclasses that have no default for everything
 ONE = {  # of each sequence field, what a single item becomes; None = refused by name
     ("EvaluateOptions", "bands"): ("red", ("red",)),
     ("EvaluateOptions", "shifts_px"): (0.5, (0.5,)),
+    ("EvaluateOptions", "disturb"): ("haze", ("haze",)),
     ("PairOptions", "accept"): ("no-place", ("no-place",)),
     ("PairOptions", "bands"): (3, (3,)),
     ("PairOptions", "dates"): ("2024-05-03", None),
