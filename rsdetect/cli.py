@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +28,7 @@ from rsdetect.commands.statuses import status_of
 from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
 from rsdetect.errors import InputError
-from rsdetect.interruption import ending_in_time
+from rsdetect.interruption import ending_in_time, leave_threads
 
 # Typer vendors click, and exports only this one of its errors.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -67,8 +68,11 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with the status that design and README promise."""
+    earlier = set(threading.enumerate())
     with ending_in_time():
         status = _run()
+    if status:
+        leave_threads(earlier, status)
     sys.exit(status)
 
 

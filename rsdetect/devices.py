@@ -33,7 +33,8 @@ def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Ite
 
     keep_freed_memory()
     torch = sys.modules.get("torch")
-    if torch is not None and torch.get_num_threads() != torch_threads:
+    # Another thread may be importing torch, which then has no attributes yet.
+    if torch is not None and hasattr(torch, "set_num_threads") and torch.get_num_threads() != torch_threads:
         torch.set_num_threads(torch_threads)
     with Env(GDAL_CACHEMAX=gdal_cache):
         yield

@@ -97,6 +97,22 @@ def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
         os.close(guard.write_end)  # ends the thread; the other end goes with the process
 
 
+def leave_threads(earlier: set[threading.Thread], status: int) -> None:
+    """End the process of a command that has failed, if threads that it started still wait or compute.
+
+    The interpreter would wait for them without any guard, for minutes where a server is silent.
+
+    Parameters
+    ----------
+    earlier
+        Threads that were there before the command.
+    status
+        Exit status.
+    """
+    if any(not each.daemon for each in set(threading.enumerate()) - earlier):
+        os._exit(status)
+
+
 def guard_from_outside() -> None:
     """Let another process guard this one's end, from now on; nothing outside of `ending_in_time`."""
     guard = _guard

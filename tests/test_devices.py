@@ -6,12 +6,12 @@ import ctypes
 import subprocess
 import sys
 import textwrap
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from rsdetect import devices
-from rsdetect.devices import own_device, resolve_device
+from rsdetect.devices import own_device, resolve_device, worker_limits
 from rsdetect.errors import InputError, JobInterrupted
 
 # A process with GPUs in sight, as far as torch knows; it prints the one it owns, and lives until stopped.
@@ -124,3 +124,9 @@ def test_without_torch_as_many_gpus_are_found_as_by_torch():
 
     if not devices._may_have_gpu():
         assert not torch.cuda.is_available()
+
+
+def test_a_tile_may_begin_while_another_thread_imports_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))  # as it is at first
+    with worker_limits(1):
+        pass

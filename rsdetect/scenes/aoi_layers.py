@@ -9,8 +9,9 @@ from typing import Any
 from rsdetect.errors import InputError, RsdetectError
 from rsdetect.paths import as_gdal_path
 from rsdetect.reading import refuse_endless
+from rsdetect.scenes.failing_servers import GoneAway
 from rsdetect.scenes.handles import gone_away, one_line
-from rsdetect.scenes.remote import GoneAway, gdal_name, patiently
+from rsdetect.scenes.remote import gdal_name, patiently
 from rsdetect.scenes.vectors import read_polygons
 
 

@@ -17,7 +17,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rsdetect.errors import ReadError, SceneError, SourceUnavailable
 from rsdetect.grid import Window
 from rsdetect.reading import refuse_endless
-from rsdetect.scenes.remote import GoneAway, gdal_name, patiently
+from rsdetect.scenes.failing_servers import GoneAway
+from rsdetect.scenes.remote import gdal_name, patiently, require_hope
 
 # A pair without georeference is reported once, by rsdetect.scenes.pair.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -108,6 +109,7 @@ def read_patiently(path: str, key: Any, read: Callable[[], T], errors: tuple[typ
             drop_handle(key)
             raise
 
+    require_hope(path)  # threads wait for each other, and each would try as often
     return patiently(path, reading, errors)
 
 

@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from xml.sax.saxutils import unescape
 
 from rsdetect.interruption import guard_from_outside
+from rsdetect.scenes.failing_servers import FailingServers
 
 T = TypeVar("T")
 
@@ -51,10 +52,6 @@ _PATIENCE_S = 45.0  # from the first failure; no try begins after it, and one ma
 _LONGEST_PAUSE_S = 30.0  # a server that asks for a longer one is not waited for
 _SECONDS_TO_ANSWER = 10.0
 _HEADER_BYTES = 16384  # that GDAL asks for first
-
-
-class GoneAway(Exception):
-    """A server that does not answer, or only with transient errors; the text has no full stop."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,7 @@ def gdal_name(path: str) -> str:
 # Failures per address. GDAL remembers that an address could not be read; a fragment, which is not sent to the
 # server, makes another address of it.
 _failures: Counter[str] = Counter()
+_failing = FailingServers()
 
 
 def _fragment(address: str) -> str:
@@ -122,23 +120,37 @@ def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], .
     if not is_remote(path):
         return read()
     guard_from_outside()
+    server = _server(path)
     began = time.monotonic()
     sound = 0  # tries that failed although the server answers: the file itself may be no raster
     for number in range(_TRIES):
         try:
-            return read()
+            return _failing.attempt(server, read)
         except errors as error:
+            _failing.require_hope(server, began, error)
             _failures.update(set(_addresses(path)))
+            since = _failing.failed(server, began)
             answer = _ask(path)
             sound += not answer.may_pass
             pause = max(answer.pause_s, 0.5 * 2**number * (1 + random.random()))  # noqa: S311
-            late = time.monotonic() - began + pause > _PATIENCE_S or pause > _LONGEST_PAUSE_S
+            late = time.monotonic() - since + pause > _PATIENCE_S or pause > _LONGEST_PAUSE_S
             if late or number + 1 == _TRIES or sound > 1 or _is_final(error):
                 if answer.may_pass:
-                    raise GoneAway(answer.may_pass) from error
+                    _failing.give_up(server, answer.may_pass, error)
                 raise
             time.sleep(pause)
     raise AssertionError("every try returns or raises")
+
+
+def require_hope(path: str) -> None:
+    """Raise `GoneAway` where another thread has just given up the server of a file, which is open."""
+    if is_remote(path):
+        _failing.require_hope(_server(path), time.monotonic() - _PATIENCE_S)
+
+
+def _server(path: str) -> str:
+    """Host and port, or the whole path where there is no address of HTTP."""
+    return next((urlsplit(each).netloc for each in _addresses(path)), path)
 
 
 def _is_final(error: Exception) -> bool:

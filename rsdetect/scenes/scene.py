@@ -18,6 +18,7 @@ from rsdetect.paths import file_name
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.blocks import Pixels, SharedBlocks
 from rsdetect.scenes.control_points import ControlPoints
+from rsdetect.scenes.failing_servers import GoneAway
 from rsdetect.scenes.handles import (
     GDAL_ERRORS,
     alpha_in_use,
@@ -31,7 +32,6 @@ from rsdetect.scenes.handles import (
     with_gdal_environment,
 )
 from rsdetect.scenes.quality import MaskMeaning, mask_meaning
-from rsdetect.scenes.remote import GoneAway
 from rsdetect.scenes.validity import Validity
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
 from rsdetect.scenes.watched import WatchedFile, require_unchanged

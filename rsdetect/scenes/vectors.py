@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rsdetect.errors import InputError, RsdetectError
 from rsdetect.paths import as_gdal_path
 from rsdetect.reading import refuse_endless
+from rsdetect.scenes.failing_servers import GoneAway
 from rsdetect.scenes.handles import gone_away, one_line
-from rsdetect.scenes.remote import GoneAway, gdal_name, patiently
+from rsdetect.scenes.remote import gdal_name, patiently
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

@@ -8,8 +8,8 @@ import shutil
 import geopandas
 import pytest
 
+from support.forked import forked_commands
 from support.jobs import changed_pair, listing
-from support.kill_server import KillServer
 
 pytestmark = pytest.mark.stress
 MOMENTS = 8  # that the suite tries; `make stress` tries all
@@ -17,9 +17,7 @@ MOMENTS = 8  # that the suite tries; `make stress` tries all
 
 @pytest.fixture(scope="module")
 def server():
-    server = KillServer()
-    yield server
-    server.close()
+    return forked_commands()
 
 
 @pytest.mark.parametrize("other", [(), ("--bands", "1,2")], ids=["same options", "other options"])
@@ -37,6 +35,6 @@ def test_a_batch_can_be_killed_before_any_change(server, tmp_path, stress, other
         shutil.rmtree(out)
         assert server.run(*command, folder=out, kill=moment)["status"] == -9
         again = server.run(*command, *other, folder=out)
-        assert again["status"] == 0, (moment, again["stderr"])
+        assert again["status"] == 0, (moment, again["err"])
         assert geopandas.read_file(out / "changes.gpkg", layer="changes").equals(wanted), moment
         assert listing(out) == files, moment

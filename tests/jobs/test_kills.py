@@ -11,9 +11,9 @@ import pytest
 
 import rsdetect
 from rsdetect.jobs.outputs import Outputs
+from support.forked import forked_commands
 from support.interruption import CVA
 from support.jobs import OUTPUTS, changed_pair, contents, listing
-from support.kill_server import KillServer
 
 pytestmark = pytest.mark.stress
 MOMENTS = 12  # that the suite tries of each command; `make stress` tries all
@@ -26,9 +26,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server():
-    server = KillServer()
-    yield server
-    server.close()
+    return forked_commands()
 
 
 def moments(count, stress):
@@ -70,7 +68,7 @@ def test_detect_can_be_killed_before_any_change(scenes, server, tmp_path, stress
 
     reset()
     whole = server.run(*command, folder=out.parent)
-    assert whole["status"] == 0, whole["stderr"]
+    assert whole["status"] == 0, whole["err"]
     wanted = result(out)
     for moment in moments(whole["changes"], stress):
         reset()
@@ -87,7 +85,7 @@ def test_detect_can_be_killed_before_any_change(scenes, server, tmp_path, stress
             if listing(out) == OUTPUTS:
                 continue  # it had ended, but for saying so
         again = server.run(*command, folder=out.parent)
-        assert again["status"] == 0, (moment, again["stderr"])
+        assert again["status"] == 0, (moment, again["err"])
         assert result(out) == wanted
         assert listing(out.parent) == sorted(["out", *(f"out/{name}" for name in OUTPUTS)]), moment
 
@@ -99,7 +97,7 @@ def test_vectorize_can_be_killed_before_any_change(scenes, server, tmp_path, str
     command = ("vectorize", out, "--threshold", 0.95)
     shutil.copytree(old, out)
     whole = server.run(*command, folder=out.parent)
-    assert whole["status"] == 0, whole["stderr"]
+    assert whole["status"] == 0, whole["err"]
     after = result(out)
     assert after != before
     for moment in moments(whole["changes"], stress):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.jobs import changed_pair, run_apart
+from support.forked import forked_commands
+from support.jobs import changed_pair
 
 D = ("detect", "before.tif", "after.tif", "--detector", "cva", "--out", "out")
 PLACES = {
@@ -35,10 +36,10 @@ def here(tmp_path, monkeypatch):
 
 
 def refused(arguments):
-    told = run_apart(*arguments, timeout=60)
-    assert told.status == 2, told.err
-    assert told.err.count("\n") == 1
-    assert "defect" not in told.err
+    told = forked_commands().run(*arguments, timeout=60)
+    assert told["status"] == 2, told["err"]
+    assert told["err"].count("\n") == 1
+    assert "defect" not in told["err"]
     assert not Path("out").exists()
 
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
+from support.forked import forked_commands
 from support.jobs import listing
-from support.kill_server import KillServer
 from support.monitored import layers
 from support.watched_jobs import deliver, series, write_job
 
@@ -17,9 +17,7 @@ MOMENTS = 6  # that the suite tries; `make stress` tries all
 
 @pytest.fixture(scope="module")
 def server():
-    server = KillServer()
-    yield server
-    server.close()
+    return forked_commands()
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def test_monitor_can_be_killed_before_any_change(site, server, tmp_path, stress)
 
     reset()
     whole = server.run(*command, folder=site)
-    assert whole["status"] == 0, whole["stderr"]
+    assert whole["status"] == 0, whole["err"]
     wanted, files = layers(out), [name for name in listing(out) if not name.startswith("reports/")]
     count = whole["changes"]
     moments = range(1, count + 1) if stress else range(count // 9, count + 1, count // MOMENTS)
@@ -47,6 +45,6 @@ def test_monitor_can_be_killed_before_any_change(site, server, tmp_path, stress)
         reset()
         assert server.run(*command, folder=site, kill=moment)["status"] == -9
         again = server.run(*command, folder=site)
-        assert again["status"] == 0, (moment, again["stderr"])
+        assert again["status"] == 0, (moment, again["err"])
         assert layers(out) == wanted, moment
         assert [name for name in listing(out) if not name.startswith("reports/")] == files, moment

@@ -2,22 +2,27 @@
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 
 import rsdetect
-from support.jobs import COMMAND, changed_pair, read_raster, run_apart
+from support.forked import forked_commands
+from support.jobs import Result, changed_pair, read_raster
 from support.moody_server import FAILING, REFUSING, SILENT, WHOLE, MoodyServer
 
-# Each of these waits for a minute: the suite tries a few, `make stress` all.
+# The suite tries a few, with little patience; `make stress` all, with the patience that users have.
 STRESS = bool(os.environ.get("RSDETECT_STRESS"))
 FIRST = (1, 3, 9) if STRESS else (3,)
 EVERY = [*((mood, 4) for mood in FAILING), ("silent", 3), ("503", 3), ("drops", 8), ("503", 8), ("429", 10)]
 ONCE = EVERY if STRESS else [("429", 4), ("503", 4), ("drops", 8), ("silent", 3)]
 LIMIT_S = 120  # within which a job that waits for a silent server ends
 QUICK = {"GDAL_HTTP_LOW_SPEED_TIME": "1", "GDAL_HTTP_CONNECTTIMEOUT": "1"}
+# Retries that are given up sooner than users have it, so that tests do not wait for them.
+IMPATIENT = (
+    "import random, rsdetect.scenes.remote as remote\n"
+    "remote._PATIENCE_S, remote._SECONDS_TO_ANSWER, random.random = 3, 1, lambda: 0\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +46,12 @@ def quick(monkeypatch):
         monkeypatch.setenv(name, value)
 
 
+def run(*arguments, prepare=""):
+    """The command line in a process of its own that has nothing to import."""
+    done = forked_commands().run(*arguments, prepare=prepare, timeout=LIMIT_S)
+    return Result(done["status"], done["out"], done["err"])
+
+
 def job(server, out, *more):
     scenes = [server.address(name) for name in ("before.tif", "after.tif")]
     return ("detect", *scenes, "--detector", "cva", "--out", out, "--quiet", *more)
@@ -58,7 +69,7 @@ def one_error(result):
 @pytest.mark.parametrize("mood", SILENT)
 def test_a_server_that_goes_silent_ends_the_job_which_can_be_resumed(folder, tmp_path, quick, mood, first):
     with MoodyServer(folder, mood, first) as server:
-        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+        result = run(*job(server, tmp_path / "out"), prepare="" if STRESS else IMPATIENT)
     if result.status == 0:  # it needed no further answer of any length
         assert mood != "silent"
         return
@@ -71,7 +82,7 @@ def test_a_server_that_goes_silent_ends_the_job_which_can_be_resumed(folder, tmp
 @pytest.mark.parametrize(("mood", "number"), ONCE)
 def test_one_bad_answer_among_many_is_asked_for_again(folder, tmp_path, quick, mood, number):
     with MoodyServer(folder, mood, number, number) as server:
-        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+        result = run(*job(server, tmp_path / "out"))
     assert result.status == 0, result.err
     rsdetect.detect(
         folder / "before.tif", folder / "after.tif", out=tmp_path / "local", detector="cva", quiet=True
@@ -82,14 +93,14 @@ def test_one_bad_answer_among_many_is_asked_for_again(folder, tmp_path, quick, m
 @pytest.mark.parametrize("mood", WHOLE)
 def test_odd_servers_are_read_from(folder, tmp_path, mood):
     with MoodyServer(folder, mood) as server:
-        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+        result = run(*job(server, tmp_path / "out"))
     assert result.status in ((0, 2) if mood == "no length" else (0,)), result.err
 
 
 @pytest.mark.parametrize("mood", REFUSING)
 def test_what_no_second_try_changes_is_bad_input(folder, tmp_path, mood):
     with MoodyServer(folder, mood) as server:
-        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+        result = run(*job(server, tmp_path / "out"))
     assert result.status == 2
     assert "before.tif" in one_error(result)
 
@@ -97,7 +108,7 @@ def test_what_no_second_try_changes_is_bad_input(folder, tmp_path, mood):
 @pytest.mark.parametrize("mood", ["503", "closes"])
 def test_a_server_that_fails_for_long_is_given_up(folder, tmp_path, mood):
     with MoodyServer(folder, mood, 3) as server:
-        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+        result = run(*job(server, tmp_path / "out"), prepare="" if STRESS else IMPATIENT)
     assert result.status == 3
     one_error(result)
 
@@ -105,14 +116,14 @@ def test_a_server_that_fails_for_long_is_given_up(folder, tmp_path, mood):
 def test_no_server_listens(folder, tmp_path):
     with MoodyServer(folder, "well") as server:
         pass
-    result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+    result = run(*job(server, tmp_path / "out"))
     assert result.status == 3
     assert "does not answer" in one_error(result)
 
 
 def test_retry_after_is_respected(folder, tmp_path):
     with MoodyServer(folder, "429", 4, 5, Retry_After="3") as server:
-        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+        result = run(*job(server, tmp_path / "out"))
         requests = server.requests()
     assert result.status == 0, result.err
     # The fourth is refused, the fifth asks why, and the sixth comes when it may.
@@ -121,7 +132,7 @@ def test_retry_after_is_respected(folder, tmp_path):
 
 def test_a_server_that_asks_for_an_hour_is_not_waited_for(folder, tmp_path):
     with MoodyServer(folder, "429", 4, Retry_After="3600") as server:
-        result = run_apart(*job(server, tmp_path / "out"), timeout=LIMIT_S)
+        result = run(*job(server, tmp_path / "out"))
     assert result.status == 3
     assert "3600 s" in one_error(result)
 
@@ -129,29 +140,47 @@ def test_a_server_that_asks_for_an_hour_is_not_waited_for(folder, tmp_path):
 def test_a_mask_on_a_silent_server_interrupts_the_job(folder, tmp_path, quick):
     with MoodyServer(folder, "silent") as server:
         local = [folder / "before.tif", folder / "after.tif"]
-        result = run_apart(
+        result = run(
             *("detect", *local, "--detector", "cva", "--out", tmp_path / "out", "--quiet"),
             *("--mask", server.address("before.tif")),
-            timeout=LIMIT_S,
+            prepare=IMPATIENT,
         )
     assert result.status == 3
     one_error(result)
 
 
-@pytest.mark.parametrize("first", [1, 10])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.stress
+@pytest.mark.parametrize(
+    ("number", "first"),
+    [(signal.SIGINT, 1), (signal.SIGTERM, 10), *([(signal.SIGINT, 10), (signal.SIGTERM, 1)] * STRESS)],
+)
 def test_a_job_that_waits_for_a_server_hears_a_signal(folder, tmp_path, number, first):
     """GDAL waits with the interpreter lock held, or in a thread that does not end."""
     with MoodyServer(folder, "silent", first) as server:
-        process = subprocess.Popen(
-            [*COMMAND, *map(str, job(server, tmp_path / "out"))], stderr=subprocess.PIPE
-        )
-        time.sleep(4)  # it waits by now; if not, it has to hear the signal all the same
-        assert process.poll() is None
-        process.send_signal(number)
+        process = forked_commands().start(*job(server, tmp_path / "out"))
+        server.wait_for_request(first)
+        os.kill(process, number)
         began = time.monotonic()
-        _, err = process.communicate(timeout=60)
+        result = forked_commands().result()
     # Promised are 5 s; a busy machine may take longer, and without the signal it is over a minute.
-    assert (process.returncode, time.monotonic() - began < 40) == (3, True), err
-    assert err.decode().startswith("Error: interrupted")
-    assert err.count(b"\n") == 1
+    assert (result["status"], time.monotonic() - began < 40) == (3, True), result["err"]
+    assert result["err"].startswith("Error: interrupted")
+    assert result["err"].count("\n") == 1
+
+
+def test_a_command_that_is_interrupted_while_it_waits_for_a_thread_does_not_wait_for_it_again(
+    folder, tmp_path
+):
+    waiting = (
+        "import threading, time, rsdetect.jobs.detect as detect\n"
+        "def check(*_):\n"
+        "    threading.Thread(target=time.sleep, args=(3600,)).start()\n"
+        "    raise KeyboardInterrupt\n"
+        "detect.check_pair = check\n"
+    )
+    result = run(
+        *("detect", folder / "before.tif", folder / "after.tif", "--detector", "cva"),
+        *("--out", tmp_path / "out"),
+        prepare=waiting,
+    )
+    assert (result.status, result.err) == (3, "Error: interrupted; the same command resumes the job.\n")

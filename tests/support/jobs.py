@@ -62,6 +62,7 @@ def run_here(*arguments):
     """The command line in this process; what a test wants to break can be broken by monkeypatching."""
     with pytest.MonkeyPatch.context() as patch, _captured() as streams, _logging_put_back():
         patch.setattr(sys, "argv", ["rsdetect", *map(str, arguments)])
+        patch.setattr(rsdetect.cli, "leave_threads", lambda *_: None)  # it would end the tests
         with pytest.raises(SystemExit) as ended:
             rsdetect.cli.main()
     return Result(ended.value.code, streams[0].getvalue(), streams[1].getvalue())

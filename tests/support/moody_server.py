@@ -117,6 +117,11 @@ class MoodyServer:
     def __enter__(self):
         return self
 
+    def wait_for_request(self, number):
+        """Return when as many requests have come."""
+        for _ in range(number):
+            self._process.stdout.readline()
+
     def requests(self):
         """(time, method, path) of every request, once all is over."""
         self._process.kill()
