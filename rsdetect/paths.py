@@ -48,6 +48,46 @@ def from_folder(text: str, folder: PurePath) -> str:
     return str(folder / text)
 
 
+def named_or_from_folder(text: str, folder: PurePath) -> str:
+    """Resolve a name (of a model) or path given in a file in `folder`; a path has a slash, or exists.
+
+    >>> named_or_from_folder("siamese-0.5.0", PurePath("/lists"))
+    'siamese-0.5.0'
+    >>> named_or_from_folder("models/a.safetensors", PurePath("/lists"))
+    '/lists/models/a.safetensors'
+    """
+    is_path = "/" in text or "\\" in text or _exists(folder / text)
+    return from_folder(text, folder) if is_path else text
+
+
+def layer_from_folder(text: str, folder: PurePath) -> str:
+    """Resolve a vector file given in a file in `folder`, perhaps with a layer, as FILE:LAYER.
+
+    >>> layer_from_folder("sites.gpkg:north", PurePath("/lists"))
+    '/lists/sites.gpkg:north'
+    >>> layer_from_folder("https://host/a.gpkg:north", PurePath("/lists"))
+    'https://host/a.gpkg:north'
+    """
+    path, layer = split_layer(text, folder)
+    return from_folder(path, folder) + ("" if layer is None else f":{layer}")
+
+
+def split_layer(text: str, folder: PurePath = _HERE) -> tuple[str, str | None]:
+    r"""Split a vector file and its layer, written as FILE:LAYER; a text that names a file is that file.
+
+    >>> split_layer("sites.gpkg:north"), split_layer("sites.gpkg")
+    (('sites.gpkg', 'north'), ('sites.gpkg', None))
+    >>> split_layer(r"C:\sites.gpkg"), split_layer("https://host:80/sites.gpkg")
+    (('C:\\sites.gpkg', None), ('https://host:80/sites.gpkg', None))
+    """
+    path, colon, layer = text.rpartition(":")
+    if _exists(folder / text) or not colon or not layer:
+        return text, None
+    if ("/" in layer or "\\" in layer) and not _exists(folder / path):  # a layer's name may hold a slash
+        return text, None
+    return path, layer
+
+
 def split_paths(text: str, folder: PurePath = _HERE) -> tuple[str, ...]:
     """Paths separated by a comma; a text that names a file is one path, whatever commas it holds.
 

@@ -22,7 +22,7 @@ from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.jobs.parse import parse_integers, parse_nodata_list, parse_threshold
-from rsdetect.paths import from_folder, split_paths
+from rsdetect.paths import from_folder, layer_from_folder, named_or_from_folder, split_paths
 from rsdetect.reading import read_text
 from rsdetect.scenes.bands import parse_bands
 from rsdetect.scenes.dates import parse_dates
@@ -153,17 +153,13 @@ _OPTION_COLUMNS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "nodata": ("pair", "nodata", lambda text, _: parse_nodata_list(text)),
     "bands": ("pair", "bands", lambda text, _: parse_bands(text)),
     "dates": ("pair", "dates", lambda text, _: parse_dates(text)),
-    "aoi": ("pair", "aoi", from_folder),
+    "aoi": ("pair", "aoi", layer_from_folder),
     "align": ("pair", "align", _parse_yes_or_no),
     "resampling": ("pair", "resampling", lambda text, _: text),
     "normalise": ("pair", "normalise", lambda text, _: text),
     "accept": ("pair", "accept", lambda text, _: tuple(part.strip() for part in text.split(","))),
     "detector": ("score", "detector", full_name),
-    "model": (
-        "score",
-        "model",
-        lambda text, folder: from_folder(text, folder) if Path(text).suffix else text,
-    ),
+    "model": ("score", "model", named_or_from_folder),
     "detector_options": ("score", "detector_options", lambda text, _: as_settings(text)),
     "threshold": ("polygons", "threshold", lambda text, _: parse_threshold(text)),
     "min_area": ("polygons", "min_area", lambda text, _: float(text)),

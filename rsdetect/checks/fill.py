@@ -22,6 +22,7 @@ from rsdetect.scenes.handles import open_raster
 from rsdetect.scenes.header import PIXEL_GRID, read_header
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene, read_scene
+from rsdetect.scenes.stacking import with_nodata
 
 _BLOCK = 256  # edge of a block along the border, in pixels
 _MOST_BLOCKS = 48
@@ -52,8 +53,15 @@ def settle_fill(pair: Pair) -> Pair:
 
 
 def without_fill(scene: Scene, fill: float) -> Scene:
-    """Scene with a fill value as its nodata, which its file does not declare."""
-    return replace(scene, validity=scene.validity.with_fill(fill, scene.bands))
+    """Scene with a fill value as its nodata, which its file does not declare.
+
+    Bands of coarser grids are warped without it, and do not decide where it is.
+    """
+    if scene.files is None:
+        return replace(scene, validity=scene.validity.with_fill(fill, scene.bands))
+    own = [band for band in scene.bands if not scene.files.files[band - 1].moved]
+    files = with_nodata(scene.files, fill)
+    return replace(scene, files=files, validity=scene.validity.with_fill(fill, own or scene.bands))
 
 
 def _fill_of(scene: Scene, pair: Pair) -> float | None:

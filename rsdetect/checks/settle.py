@@ -23,4 +23,9 @@ def open_settled(
     """
     pair = open_pair(before, after, options, wanted=wanted)
     required = len(pair.bands) if options.bands is not None else wanted.required if wanted else 0
+    return settle(pair, required)
+
+
+def settle(pair: Pair, required: int) -> Pair:
+    """Settle an opened pair, of whose bands the first `required` must not be empty."""
     return settle_fill(leave_out_empty_bands(pair, required))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsdetect.checks.scan import Scan
+from rsdetect.checks.settle import settle
 from rsdetect.detectors.base import Detector
 from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import describe
@@ -23,6 +24,7 @@ from rsdetect.metrics import Counts
 from rsdetect.percent import NOT_OBSERVED, PERCENT, to_percent
 from rsdetect.progress import Progress
 from rsdetect.regions.areas import metres_per_unit
+from rsdetect.scenes.handles import with_gdal_environment
 from rsdetect.scenes.pair import Pair
 from rsdetect.scoring.windows import plan_windows, score_windows
 
@@ -86,6 +88,7 @@ def measure_pair(
     ReadError, SourceUnavailable
         A scene or the label failed while it was read.
     """
+    opened = replace(opened, pair=_settled(opened.pair, detector))
     truth = opened.labelled.truth(opened.pair)
     percent, provenance = _score_pair_percent(opened.pair, detector, progress)
     shifted = [
@@ -95,6 +98,12 @@ def measure_pair(
     level = PolygonOptions().level(provenance["threshold"])
     tally = _pair_tally(opened.pair, percent, truth, level, shifted)
     return ScoredPair(opened, provenance, tally, tuple(_worst_tiles(opened, percent, truth, level)))
+
+
+@with_gdal_environment
+def _settled(pair: Pair, detector: Detector) -> Pair:
+    """Pair without undeclared fill and without empty bands, as users' pairs are scored."""
+    return settle(pair, 0 if detector.bands is None else detector.bands.required)
 
 
 def _score_pair_percent(

@@ -44,8 +44,8 @@ from rsdetect.memory import (
     return_free_memory,
     usual_memory,
 )
+from rsdetect.paths import split_layer
 from rsdetect.progress import show_progress
-from rsdetect.scenes.aoi_layers import split_layer
 from rsdetect.scenes.extent import require_room
 from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions

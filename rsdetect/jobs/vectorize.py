@@ -17,13 +17,14 @@ from rsdetect.jobs.options import PolygonOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 from rsdetect.jobs.record import describe_input, read_record, write_record
+from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
 from rsdetect.scenes.normalisation import PairNormalisation
 from rsdetect.scenes.pair import Pair, PairOptions
 from rsdetect.scenes.quality import MaskMeaning
 from rsdetect.scenes.source import SceneLike
-from rsdetect.scenes.stacking import Known, stack_files
+from rsdetect.scenes.stacking import stack_files
 from rsdetect.schema import RUN
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyproj
@@ -24,7 +23,7 @@ _POINTS = 21  # per edge of a footprint
 _DEGREES = pyproj.CRS.from_epsg(4326).to_wkt()
 
 
-def covering_grid(grid: Grid, others: Sequence[Grid], aoi: Path | None) -> Grid:
+def covering_grid(grid: Grid, others: Sequence[Grid], aoi: str | None) -> Grid:
     """`grid` extended over what `others` cover, within the area of interest where there is one.
 
     Its pixels stay where they are.
@@ -104,9 +103,9 @@ def _square_metres(area: shapely.Geometry) -> float:
     return float(measure(found, _DEGREES)[0].sum())
 
 
-def _area_bounds(aoi: Path, grid: Grid) -> NDArray[np.float64] | None:
+def _area_bounds(aoi: str, grid: Grid) -> NDArray[np.float64] | None:
     """First column and row of the area of interest on `grid`, and its last; None if it lies elsewhere."""
     try:
-        return np.array(shapely.from_wkb(read_aoi(str(aoi), grid)).bounds)
+        return np.array(shapely.from_wkb(read_aoi(aoi, grid)).bounds)
     except NothingToCompare:
         return None

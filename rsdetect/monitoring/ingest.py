@@ -155,7 +155,7 @@ class _IngestTile:
 
 def _ingest_tile(ref: SceneRef, site: Site, options: ScenesSection) -> _IngestTile:
     """Examine one tile of an ingested scene."""
-    headers = scene_headers(ref, align=options.align)
+    headers = scene_headers(ref, options.nodata, align=options.align)
     settle_doubts([doubt for header in headers for doubt in header.doubts], options.accept)
     names = scene_band_names(ref, headers)
     if len(names) != len(site.names) or (all(names) and all(site.names) and names != site.names):

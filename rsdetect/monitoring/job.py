@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from rsdetect.errors import InputError
 from rsdetect.memory import parse_memory
+from rsdetect.paths import layer_from_folder
 from rsdetect.scenes.quality import MaskKind
 
 
@@ -178,7 +179,11 @@ class DetectorSection(Section):
         description="siamese, cva, FILE.py:Class, ... as in rsdetect detect; relative paths start at the "
         "job file.",
     )
-    model: str | None = Field(default=None, description="Model file or name; the detector's own by default.")
+    model: str | None = Field(
+        default=None,
+        description="Model file or name; the detector's own by default. "
+        "Relative paths start at the job file.",
+    )
     detector_options: dict[str, str | float | bool] = Field(
         default={}, description="Parameters of the detector, by name."
     )
@@ -277,7 +282,11 @@ class Job(Section):
     site: str = Field(min_length=1, description="Name of the site in reports.")
     source: SourceSection = Field(description="Source of the scenes.")
     out: str = Field(description="Output folder; relative paths start at the job file.")
-    aoi: str | None = Field(default=None, description="File with polygons of the area of interest.")
+    aoi: str | None = Field(
+        default=None,
+        description="File with polygons of the area of interest, or one of its layers as FILE:LAYER. "
+        "Relative paths start at the job file.",
+    )
     scenes: ScenesSection = Field(default=ScenesSection(), description="Reading and selection of scenes.")
     baseline: BaselineSection = Field(default=PreviousBaseline(), description="Baseline of the comparisons.")
     detector: DetectorSection = Field(default=DetectorSection(), description="Detector and its options.")
@@ -287,3 +296,7 @@ class Job(Section):
     def resolve_path(self, text: str, job_file: Path) -> Path:
         """Resolve a path of the job file: relative paths start at the job file's folder."""
         return job_file.absolute().parent / text
+
+    def aoi_path(self, job_file: Path) -> str | None:
+        """The area of interest of the job file, FILE or FILE:LAYER, from its folder; None without one."""
+        return None if self.aoi is None else layer_from_folder(self.aoi, job_file.absolute().parent)

@@ -30,6 +30,7 @@ from rsdetect.monitoring.site import Site, choose_site, require_site_bands, site
 from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.tracking import History
 from rsdetect.monitoring.update import JobUpdate
+from rsdetect.paths import named_or_from_folder
 from rsdetect.secrets import without_secrets
 
 
@@ -139,7 +140,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
     job = _with_full_paths(read_job(job_file), job_file)
     require_hook(job.news, job_file.absolute().parent)
     folder = JobFolder(job.resolve_path(job.out, job_file))
-    aoi = None if job.aoi is None else job.resolve_path(job.aoi, job_file)
+    aoi = job.aoi_path(job_file)
     asked = job.detector
     on_cluster = asked.scheduler is not None
     device = choose_device(asked.name, asked.device, asked.backend, on_cluster=on_cluster)
@@ -168,11 +169,15 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
 
 
 def _with_full_paths(job: Job, job_file: Path) -> Job:
-    name = job.detector.name and full_name(job.detector.name, job_file.absolute().parent)
-    return job.model_copy(update={"detector": job.detector.model_copy(update={"name": name})})
+    folder, asked = job_file.absolute().parent, job.detector
+    found = {
+        "name": asked.name and full_name(asked.name, folder),
+        "model": asked.model and named_or_from_folder(asked.model, folder),
+    }
+    return job.model_copy(update={"detector": asked.model_copy(update=found)})
 
 
-def list_scenes(job: Job, job_file: Path, aoi: Path | None) -> list[SceneRef]:
+def list_scenes(job: Job, job_file: Path, aoi: str | None) -> list[SceneRef]:
     """List the scenes for a run of the job, by date, without those the job excludes.
 
     Raises

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from affine import Affine
@@ -25,6 +24,7 @@ from rsdetect.scenes.aoi import read_aoi, touches_window
 from rsdetect.scenes.bands import WantedBands, choose_bands
 from rsdetect.scenes.header import Header
 from rsdetect.scenes.opening import header_of, open_source
+from rsdetect.scenes.validity import Nodata
 
 _BLOCK = 512  # edge of the windows that scenes are read in, in pixels
 
@@ -93,7 +93,7 @@ def require_site_bands(site: Site, bands: Sequence[int | str] | None, wanted: Wa
     choose_bands(scene, scene, bands, wanted)
 
 
-def site_from_journal(fact: dict[str, Any], aoi: Path | None) -> Site:
+def site_from_journal(fact: dict[str, Any], aoi: str | None) -> Site:
     """Site as stored in the journal; its area of interest is read again from `aoi`."""
     grid = Grid(fact["crs"], Affine(*fact["transform"]), fact["height"], fact["width"])
     return replace(_site_within_aoi(grid, tuple(fact["names"]), aoi), scaled=fact.get("scaled"))
@@ -102,7 +102,7 @@ def site_from_journal(fact: dict[str, Any], aoi: Path | None) -> Site:
 def choose_site(
     refs: Sequence[SceneRef],
     fixed: str | None,
-    aoi: Path | None,
+    aoi: str | None,
     accept: Sequence[str] = (),
     *,
     align: bool = False,
@@ -152,7 +152,7 @@ def choose_site(
     return None
 
 
-def scene_headers(ref: SceneRef, *, align: bool = False) -> list[Header]:
+def scene_headers(ref: SceneRef, nodata: Nodata = "auto", *, align: bool = False) -> list[Header]:
     """Headers of a scene's files, with the nodata value, scale and offset of its source.
 
     Raises
@@ -160,7 +160,7 @@ def scene_headers(ref: SceneRef, *, align: bool = False) -> list[Header]:
     SceneError
         A file cannot be read.
     """
-    headers = [header_of(open_source(path), align=align) for path in ref.files]
+    headers = [header_of(open_source(path, nodata=nodata), align=align) for path in ref.files]
     linear = ref.linear or (None,) * len(headers)
     found = []
     for header, declared in zip(headers, linear, strict=True):
@@ -173,7 +173,7 @@ def scene_headers(ref: SceneRef, *, align: bool = False) -> list[Header]:
     return found
 
 
-def _grid_of_all(grid: Grid, ref: SceneRef, refs: Sequence[SceneRef], aoi: Path | None) -> Grid:
+def _grid_of_all(grid: Grid, ref: SceneRef, refs: Sequence[SceneRef], aoi: str | None) -> Grid:
     """The site's grid extended over the tiles of its first pass, or over its area of interest."""
     tiles = [tile for each in (refs if aoi is not None else [ref]) for tile in each.tiles or (each,)]
     grids = []
@@ -187,9 +187,9 @@ def _grid_of_all(grid: Grid, ref: SceneRef, refs: Sequence[SceneRef], aoi: Path 
     return covering_grid(grid, grids, aoi)
 
 
-def _site_within_aoi(grid: Grid, names: tuple[str, ...], aoi: Path | None) -> Site:
+def _site_within_aoi(grid: Grid, names: tuple[str, ...], aoi: str | None) -> Site:
     """Site of a grid, with its area of interest converted to pixel coordinates."""
     if aoi is None:
         return Site(grid, names, None, None, "")
-    area = read_aoi(str(aoi), grid)
-    return Site(grid, names, area, str(aoi), hash_bytes(area))
+    area = read_aoi(aoi, grid)
+    return Site(grid, names, area, aoi, hash_bytes(area))

@@ -60,7 +60,7 @@ def job_status(job_file: Path) -> JobStatus:
     notes: list[str] = []
     refs = []
     try:
-        refs = list_scenes(job, job_file, None if job.aoi is None else job.resolve_path(job.aoi, job_file))
+        refs = list_scenes(job, job_file, job.aoi_path(job_file))
     except JobInterrupted as error:
         notes.append(str(error))
     waiting = [SceneStatus(ref.id, ref.day, WAITS, "not read yet", "", None) for ref in refs]

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 from rsdetect.errors import InputError, RsdetectError
-from rsdetect.paths import as_gdal_path
+from rsdetect.paths import as_gdal_path, split_layer
 from rsdetect.reading import refuse_endless
 from rsdetect.scenes.failing_servers import GoneAway
 from rsdetect.scenes.handles import gone_away, one_line
 from rsdetect.scenes.remote import gdal_name, patiently
 from rsdetect.scenes.vectors import read_polygons
-
-
-def split_layer(text: str) -> tuple[str, str | None]:
-    """File and layer of an area of interest written as FILE:LAYER.
-
-    A text that names an existing file is that file.
-
-    >>> split_layer("sites.gpkg:north"), split_layer("sites.gpkg")
-    (('sites.gpkg', 'north'), ('sites.gpkg', None))
-    """
-    path, colon, layer = text.rpartition(":")
-    if Path(text).exists() or not colon or not layer or "/" in layer or "\\" in layer:
-        return text, None
-    return path, layer
 
 
 def read_layer(text: str) -> tuple[Any, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from rsdetect.paths import file_name
 from rsdetect.scenes.quality import MaskMeaning
+from rsdetect.scenes.validity import Nodata
 
 _ARCHIVES = ("/vsizip/", "/vsitar/")
 _SUFFIXES = (".zip", ".tar")
@@ -29,6 +30,19 @@ class BandFile:
 
 
 @dataclass(frozen=True)
+class Known:
+    """Known properties of a product's band files, which override those of the files."""
+
+    name: str | None = None  # for messages
+    date: str | None = None  # ISO date
+    nodata: float | None = None  # of bands whose files declare none
+    mask: tuple[str, MaskMeaning] | None = None
+    linear: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # scale and offset by band
+    notes: tuple[str, ...] = ()
+    given: Nodata = "auto"  # nodata of the user
+
+
+@dataclass(frozen=True)
 class BandFiles:
     """Band files of one scene. It can be pickled, and holds no open file."""
 
@@ -37,6 +51,7 @@ class BandFiles:
     vrt: str  # GDAL opens this text as a raster with all bands on one grid
     mask: tuple[str, MaskMeaning] | None = None  # the product's own quality mask
     notes: tuple[str, ...] = field(default=(), compare=False)  # what the user should know
+    known: Known = field(default_factory=Known, compare=False, repr=False)  # as stacked
 
     @property
     def version(self) -> tuple[int, int] | None:

@@ -14,9 +14,11 @@ from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.products import open_product
 from rsdetect.scenes.source import Source
 from rsdetect.scenes.stac_item import stack_item
+from rsdetect.scenes.stacking import with_nodata
+from rsdetect.scenes.validity import Nodata
 
 
-def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
+def open_source(scene: Any, role: str = "scene", nodata: Nodata = "auto") -> str | BandFiles | Source:
     """Open the source of a scene: a path for GDAL, its band files, or a source of pixels.
 
     Parameters
@@ -25,12 +27,19 @@ def open_source(scene: Any, role: str = "scene") -> str | BandFiles | Source:
         A `SceneLike`; anything else is refused.
     role
         Name in messages for a scene without a name: "before", "after".
+    nodata
+        Of the user, by which bands of a coarser grid are warped.
 
     Raises
     ------
     SceneError
         The value is not a scene, or cannot be compared.
     """
+    source = _open(scene, role)
+    return with_nodata(source, nodata) if isinstance(source, BandFiles) else source
+
+
+def _open(scene: Any, role: str) -> str | BandFiles | Source:
     if isinstance(scene, str | os.PathLike):
         path = os.fspath(scene)
         return open_product(path) or path

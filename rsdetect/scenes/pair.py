@@ -187,7 +187,8 @@ def open_pair(
         raise InputError(
             f"`resampling` {options.resampling!r} is unknown; choose one of {', '.join(RESAMPLINGS)}."
         )
-    sources = open_source(before, "before"), open_source(after, "after")
+    nodata = options.nodata or ("auto",)
+    sources = open_source(before, "before", nodata[0]), open_source(after, "after", nodata[-1])
     first, second = (header_of(source, align=options.align) for source in sources)
     doubts = settle_doubts((*first.doubts, *second.doubts, *_units(first, second)), options.accept)
     require_same_georeference(
@@ -203,7 +204,6 @@ def open_pair(
         before_scene, after_scene = _moved(before_scene, part), _moved(after_scene, part)
     require_plausible(grid, first.path, second.path)
     before_mask, after_mask = masks_of_pair(options, before_scene, after_scene)
-    nodata = options.nodata or ("auto",)
     before_date, after_date = options.dates or (acquisition_date(first), acquisition_date(second))
     return Pair(
         before=_with_bands(before_scene, first, choice.before, before_mask, nodata[0]),

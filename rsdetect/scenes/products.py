@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsdetect.errors import InputError
-from rsdetect.scenes.band_files import BandFiles
+from rsdetect.scenes.band_files import BandFiles, Known
 from rsdetect.scenes.band_names import band_name, place_in_order
 from rsdetect.scenes.quality import LANDSAT_QA, SENTINEL2_SCL, MaskMeaning
 from rsdetect.scenes.radiometry import landsat_linear, sentinel2_linear
-from rsdetect.scenes.stacking import Known, stack_files
+from rsdetect.scenes.stacking import stack_files
 
 _S2_METADATA = re.compile(
     r"(?:.*/)?(?:MTD_MSIL(?:1C|2A|2Ap)|S2[A-D]_(?:OPER|USER)_MTD_SAFL(?:1C|2A)[^/]*)\.xml"

@@ -6,11 +6,11 @@ from typing import Any
 
 from rsdetect.errors import InputError
 from rsdetect.paths import as_gdal_path
-from rsdetect.scenes.band_files import BandFiles
+from rsdetect.scenes.band_files import BandFiles, Known
 from rsdetect.scenes.band_names import common_name
 from rsdetect.scenes.quality import known_mask
 from rsdetect.scenes.radiometry import Linear, linear_of_asset
-from rsdetect.scenes.stacking import Known, stack_files
+from rsdetect.scenes.stacking import stack_files
 
 _IMAGES = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
 # Measured values that are no reflectance on the grid of the other bands.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -20,14 +20,14 @@ from rsdetect.errors import GridMismatch, InputError, NothingToCompare, SceneErr
 from rsdetect.grid import Grid
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.alignment import crs_name, offset_between, same_crs, window_of
-from rsdetect.scenes.band_files import BandFile, BandFiles, file_version, name_of_files
+from rsdetect.scenes.band_files import BandFile, BandFiles, Known, file_version, name_of_files
 from rsdetect.scenes.dates import acquisition_date
 from rsdetect.scenes.handles import open_raster, with_gdal_environment
 from rsdetect.scenes.header import Header, read_header
-from rsdetect.scenes.quality import MaskMeaning, known_mask
+from rsdetect.scenes.quality import known_mask
 from rsdetect.scenes.radiometry import Linear
 from rsdetect.scenes.remote import gdal_name
-from rsdetect.scenes.validity import Validity, cannot_be_data, validity_of
+from rsdetect.scenes.validity import Nodata, Validity, cannot_be_data, validity_of
 from rsdetect.scenes.warping import warped_bands
 
 _VRT_TYPES = {
@@ -37,23 +37,12 @@ _VRT_TYPES = {
 
 
 @dataclass(frozen=True)
-class Known:
-    """Known properties of a product's bands, which override those of the files."""
-
-    name: str | None = None  # for messages
-    date: str | None = None  # ISO date
-    nodata: float | None = None  # of bands whose files declare none
-    mask: tuple[str, MaskMeaning] | None = None
-    linear: Mapping[str, Linear] = field(default_factory=dict)  # scale and offset by band
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class _Band:
     file: BandFile
     header: Header
     nodata: float | None
     linear: Linear | None = None  # scale and offset of its numbers; None = unknown
+    given: Nodata = "auto"  # nodata of the user
     resampling: str | None = None  # None = on the grid of the set
 
     @property
@@ -88,7 +77,18 @@ def stack_files(paths: Mapping[str, str | os.PathLike[str]], known: Known | None
         vrt=_vrt(bands, finest, known.date or _date(bands)),
         mask=known.mask,
         notes=(*known.notes, *_notes(name, bands, grid)),
+        known=known,
     )
+
+
+def with_nodata(files: BandFiles, given: Nodata) -> BandFiles:
+    """Band files stacked again with a nodata value of the user or of undeclared fill.
+
+    It holds before bands of coarser grids are warped, which would blend it with ground.
+    """
+    if given == files.known.given or not any(file.moved for file in files.files):
+        return files
+    return stack_files({file.name: file.path for file in files.files}, replace(files.known, given=given))
 
 
 def _open(name: str, path: str, known: Known) -> _Band:
@@ -106,8 +106,10 @@ def _open(name: str, path: str, known: Known) -> _Band:
     if header.dtypes[0] not in _VRT_TYPES:
         raise InputError(f"{file.shown} holds {header.dtypes[0]} values, which bands of a scene cannot have.")
     nodata = known.nodata if header.nodata is None and not header.mask_band else header.nodata
+    if known.given != "auto":
+        nodata = None if known.given == "none" else float(known.given)
     own = (header.scales[0], header.offsets[0]) if header.scales else None
-    return _Band(file, header, nodata, known.linear.get(file.name, own))
+    return _Band(file, header, nodata, known.linear.get(file.name, own), known.given)
 
 
 def _pixel_size(band: _Band, bands: list[_Band]) -> float:
@@ -216,7 +218,7 @@ def _view(band: _Band, grid: Grid) -> str:
     if band.resampling is None:
         return gdal_name(band.file.path)
     header = band.header
-    rule = validity_of((band.nodata,), header.dtypes, (1,), masked=header.mask_band)
+    rule = validity_of((band.nodata,), header.dtypes, (1,), masked=header.mask_band, given=band.given)
     if not rule.values:
         rule = Validity(rule.masked, in_one=((1, math.nan),))  # so that what the file does not cover is NaN
     filling = _filling(band, grid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from affine import Affine
 from rsdetect import check, open_pair
 from rsdetect.checks.settle import open_settled
 from rsdetect.errors import NothingToCompare
+from rsdetect.evaluation import evaluate
 from rsdetect.scenes.pair import PairOptions, read_tile
 from rsdetect.tiles import TileWindow
 from support.jobs import run_here
@@ -19,6 +21,7 @@ from support.scenes import TEN_METRES, random_scene, textured_scene, write_scene
 
 SHAPE = (300, 320)
 ROWS, COLS = np.indices(SHAPE)
+TWENTY = Affine(20, 0, 500000, 0, -20, 5300000)
 SWATH = COLS + 0.3 * ROWS > 260  # a slanting edge
 TURNED = (abs(ROWS - 150) + abs(COLS - 160)) > 190  # four corners of a picture that was turned
 
@@ -131,3 +134,44 @@ def test_an_empty_band_that_was_asked_for_is_refused_by_name(tmp_path):
     with pytest.raises(NothingToCompare, match=r"band 2 of .*: only nodata.*`bands`"):
         check(*paths, bands=[1, 2])
     assert len(open_pair(*paths, PairOptions(bands=[1, 3])).bands) == 2
+
+
+def write_band_files(folder, value, nodata=None):
+    """Bands of 10 m and one of 20 m, all 1000 on the ground, and `value` beyond the swath."""
+    ground = np.where(np.indices((80, 100))[1] > 63, value, 1000).astype("int16")
+    ground[:, :64] += np.arange(64, dtype="int16") % 17  # a picture, and no classes
+    files = {name: write_scene(folder / f"{name}.tif", ground, nodata=nodata) for name in ("red", "nir")}
+    coarse = np.where(ground[::2, ::2] == value, value, 2000).astype("int16")
+    return files | {"swir": write_scene(folder / "swir.tif", coarse, transform=TWENTY, nodata=nodata)}
+
+
+@pytest.mark.parametrize(("value", "nodata"), [(0, None), (0, 0), (-9999, -9999), (255, 255), (-5, -5)])
+def test_fill_of_coarser_bands_is_not_blended_with_ground(tmp_path, value, nodata):
+    """Whether it is found (None) or given: a warp of 20 m bands first would mix it in."""
+    scene = write_band_files(tmp_path, value)
+    given = {} if nodata is None else {"nodata": (nodata,)}
+    valid, pair = valid_after((scene, scene), **given)
+    np.testing.assert_array_equal(valid, np.indices((80, 100))[1] < 64)
+    whole = pair.grid.window
+    tile = read_tile(pair, TileWindow(0, 0, whole, whole))
+    np.testing.assert_array_equal(tile.after[2][valid], 2000)
+
+
+def test_nodata_none_keeps_what_coarser_bands_declare_as_fill(tmp_path):
+    scene = write_band_files(tmp_path, 0, nodata=0)
+    valid, _ = valid_after((scene, scene), nodata=("none",))
+    assert valid.all()
+    valid, _ = valid_after((scene, scene))
+    np.testing.assert_array_equal(valid, np.indices((80, 100))[1] < 64)
+
+
+def test_evaluation_scores_no_fill(tmp_path):
+    before, after = write_pair(tmp_path, SWATH, 0)
+    for path, folder in ((before, "A"), (after, "B")):
+        target = tmp_path / "set" / folder / "place.tif"
+        target.parent.mkdir(parents=True)
+        Path(path).rename(target)
+    write_scene(tmp_path / "set" / "label" / "place.tif", np.zeros(SHAPE, np.uint8))
+    (source,) = evaluate([tmp_path / "set"], detector="cva", shifts_px=()).sources
+    assert source.scenes[0].tally.pixels == (~SWATH).sum()
+    assert any("probably fill" in note for note in source.notes)

@@ -227,7 +227,7 @@ def site(tmp_path, box=(9.0, 47.85, 9.01, 47.86)):
 
 def in_catalogue(url, aoi, **keys):
     section = StacSource(**({"url": str(url), "assets": ("B04", "B08"), "mask_asset": "scl"} | keys))
-    return make_feed(section, Path("/nowhere"), aoi).list_scenes()
+    return make_feed(section, Path("/nowhere"), aoi and str(aoi)).list_scenes()
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import geometry_mask
 
+from rsdetect.batches.pairs import read_pairs
 from rsdetect.checks.scan import Scan
 from rsdetect.errors import InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
+from rsdetect.jobs.options import DetectOptions
+from rsdetect.monitoring.job import Job
 from rsdetect.scenes.aoi import inside_aoi, read_aoi, touches_window
 from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
 from rsdetect.scoring.core import score_core
@@ -259,3 +262,20 @@ def test_a_layer_that_does_not_exist_is_refused_by_name(layers):
     path, scene = layers
     with pytest.raises(InputError, match=r"has no layer 'north'; it has pins, west, east"):
         open_pair(scene, scene, PairOptions(aoi=f"{path}:north"))
+
+
+def test_lists_and_job_files_name_a_layer_of_a_file_beside_them(layers):
+    path, _ = layers
+    (path.parent / "pairs.csv").write_text(
+        "name,before,after,aoi\na,a.tif,a.tif,sites.gpkg:west\nb,a.tif,a.tif,sites.gpkg\n"
+    )
+    pairs = read_pairs(path.parent / "pairs.csv", DetectOptions())
+    assert [pair.options.pair.aoi for pair in pairs] == [f"{path}:west", str(path)]
+    source = {"kind": "folder", "path": "scenes", "pattern": "{date:%Y%m%d}.tif"}
+    for text, leads_to in (
+        ("sites.gpkg:west", f"{path}:west"),
+        ("sites.gpkg", str(path)),
+        ("https://host/sites.geojson", "https://host/sites.geojson"),
+    ):
+        job = Job.model_validate({"site": "a", "source": source, "out": "out", "aoi": text})
+        assert job.aoi_path(path.parent / "job.yaml") == leads_to

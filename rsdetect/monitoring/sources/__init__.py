@@ -14,7 +14,7 @@ from rsdetect.paths import from_folder
 __all__ = ["make_feed"]
 
 
-def make_feed(section: SourceSection, folder: Path, aoi: Path | None = None) -> SceneFeed:
+def make_feed(section: SourceSection, folder: Path, aoi: str | None = None) -> SceneFeed:
     """Make the feed of scenes for a job's source section.
 
     Parameters

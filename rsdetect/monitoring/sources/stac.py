@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import Any
 
 import geopandas
@@ -37,7 +36,7 @@ class StacScenes:
 
     section: StacSource
     url: str  # URL or path of the catalogue
-    aoi: Path | None = None  # polygons; items that do not touch them are left out
+    aoi: str | None = None  # polygons; items that do not touch them are left out
 
     def list_scenes(self) -> Sequence[SceneRef]:
         """List the STAC items that match collections, dates, area and cloud cover.
@@ -235,9 +234,9 @@ def search_boxes(area: shapely.Geometry) -> list[tuple[float, float, float, floa
     return [half.bounds for half in halves if not half.is_empty]
 
 
-def _aoi_in_degrees(path: Path) -> shapely.Geometry:
+def _aoi_in_degrees(path: str) -> shapely.Geometry:
     """Read the area of interest for a STAC search, in longitude and latitude, cut at 180 degrees."""
-    frame, _ = read_layer(str(path))
+    frame, _ = read_layer(path)
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
         raise InputError(f"{path} has no CRS, but a catalogue is searched in longitude and latitude.")
     return shapely.union_all(in_degrees(frame.geometry.to_numpy(), frame.crs))
