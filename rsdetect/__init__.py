@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SceneError,
         SourceUnavailable,
     )
+    from rsdetect.evaluation.detector_comparison import compare
     from rsdetect.evaluation.run import evaluate
     from rsdetect.jobs.change_map import ChangeMap
     from rsdetect.jobs.detect import check, detect, score
@@ -49,6 +50,7 @@ _HOMES = {
     "PairOptions": "rsdetect.scenes.pair",
     "batch": "rsdetect.api",
     "check": "rsdetect.jobs.detect",
+    "compare": "rsdetect.evaluation.detector_comparison",
     "detect": "rsdetect.jobs.detect",
     "evaluate": "rsdetect.evaluation.run",
     "monitor": "rsdetect.api",
@@ -75,6 +77,7 @@ __all__ = [
     "SourceUnavailable",
     "batch",
     "check",
+    "compare",
     "detect",
     "evaluate",
     "monitor",

@@ -58,7 +58,7 @@ def draw_tile(tile: BadTile, threshold: float) -> TilePictures:
         before=before,
         after=after,
         truth=data_uri(truth, "PNG"),
-        probability=data_uri(_probability_picture(tile.percent, observed), "PNG"),
+        probability=data_uri(probability_picture(tile.percent, observed), "PNG"),
         verdict=data_uri(verdict, "PNG"),
     )
 
@@ -83,7 +83,7 @@ def _class_picture(shape: tuple[int, ...], colours: dict[tuple[int, int, int], N
     return picture
 
 
-def _probability_picture(percent: NDArray[np.uint8], observed: NDArray[np.bool_]) -> Rgb:
+def probability_picture(percent: NDArray[np.uint8], observed: NDArray[np.bool_]) -> Rgb:
     """Picture of a tile's change probability with a colour ramp, grey where not observed."""
     stops = np.linspace(0, 100, len(_RAMP))
     levels = np.stack([np.interp(np.arange(256), stops, channel) for channel in _RAMP.T])  # (3, 256)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rsdetect.errors import GridMismatch, InputError
 from rsdetect.grid import Window
 from rsdetect.labelled.band_folders import stack_band_folder
-from rsdetect.labelled.file_listing import RASTERS
-from rsdetect.labelled.label_coding import Coding
+from rsdetect.labelled.file_listing import RASTERS, VECTORS
+from rsdetect.labelled.label_coding import Coding, detect_label_coding
 from rsdetect.labelled.label_polygons import rasterize_labels
 from rsdetect.scenes.alignment import describe_mismatch, offset_between
 from rsdetect.scenes.band_files import file_version
@@ -72,11 +72,36 @@ class LabelledPair:
         InputError
             The label cannot be read, or lies on another grid than the pair.
         """
-        window = window or pair.grid.window
-        if self.coding is None:
-            return rasterize_labels(str(self.label), pair.grid, window)
-        values, valid = read_scene(_label_scene(self.label, pair), window)
-        return self.coding.decode(values[0], valid)
+        return _read_label(self.label, self.coding, pair, window or pair.grid.window)
+
+
+def read_truth(label: Path, pair: Pair) -> NDArray[np.uint8]:
+    """Read the label of a pair that belongs to no set, over its whole grid.
+
+    Parameters
+    ----------
+    label
+        A raster, whose coding is found by its values, or a vector file.
+
+    Returns
+    -------
+    (height, width) uint8: 1 changed, 0 unchanged, 255 not labelled.
+
+    Raises
+    ------
+    InputError
+        The label cannot be read, has unknown values, or lies on another grid than the pair.
+    """
+    coding = None if label.suffix.lower() in VECTORS else detect_label_coding([label])
+    return _read_label(label, coding, pair, pair.grid.window)
+
+
+def _read_label(label: Path, coding: Coding | None, pair: Pair, window: Window) -> NDArray[np.uint8]:
+    """Read a label of a labelled pair."""
+    if coding is None:
+        return rasterize_labels(str(label), pair.grid, window)
+    values, valid = read_scene(_label_scene(label, pair), window)
+    return coding.decode(values[0], valid)
 
 
 def _label_scene(path: Path, pair: Pair) -> Scene:

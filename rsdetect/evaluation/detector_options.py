@@ -1,0 +1,77 @@
+"""Options of a comparison of detectors on one pair."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Unpack
+
+from rsdetect.backends.select import require_known
+from rsdetect.detectors.base import Detector
+from rsdetect.errors import InputError
+from rsdetect.scenes.pair import PairKeywords, PairOptions
+from rsdetect.validation import refuse_unknown
+
+
+class CompareKeywords(PairKeywords, total=False):
+    """Keywords of `rsdetect.compare` beside scenes, detectors and outputs."""
+
+    truth: str | Path | None
+    device: str
+    backend: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """Options of a comparison of detectors."""
+
+    detectors: tuple[str | Detector, ...]  # names, files as FILE.py:Class, or objects; each once
+    pair: PairOptions = field(default_factory=PairOptions)
+    truth: Path | None = None  # label of the changes: a raster or polygons
+    device: str = "auto"  # auto, cpu, cuda, cuda:i
+    backend: str = "auto"  # runtime of networks: auto, torch, openvino, onnx
+
+    def __post_init__(self) -> None:
+        names = self.names
+        if not names:
+            raise InputError("`detectors` names no detector; give some, as in `detectors=['cva', 'sfa']`.")
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"`detectors` names {name} twice.")
+        require_known(self.backend)
+        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", self.device):
+            raise InputError(f"`device` {self.device!r} is unknown; choose auto, cpu, cuda or cuda:i.")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the compared detectors."""
+        return [each.name if isinstance(each, Detector) else each for each in self.detectors]
+
+    @classmethod
+    def from_keywords(
+        cls, detectors: Sequence[str | Detector] | str, **keywords: Unpack[CompareKeywords]
+    ) -> CompareOptions:
+        """Make the options of a comparison of detectors from keywords; unknown ones raise.
+
+        >>> CompareOptions.from_keywords("cva, sfa", align=True).names
+        ['cva', 'sfa']
+        """
+        refuse_unknown(keywords, CompareKeywords)
+        given: dict[str, Any] = dict(keywords)
+        truth = given.pop("truth", None)
+        own = {name: given.pop(name) for name in ("device", "backend") if name in given}
+        return cls(
+            detectors=as_detectors(detectors),
+            pair=PairOptions(**given),
+            truth=None if truth is None else Path(truth),
+            **own,
+        )
+
+
+def as_detectors(given: Sequence[str | Detector] | str) -> tuple[str | Detector, ...]:
+    """Detectors of a comparison from a sequence, or a text with commas."""
+    if isinstance(given, str):
+        return tuple(part.strip() for part in given.split(",") if part.strip())
+    return tuple(given)
