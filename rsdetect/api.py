@@ -16,7 +16,7 @@ from rsdetect.validation import refuse_unknown
 if TYPE_CHECKING:
     from rsdetect.batches.run import BatchReport
     from rsdetect.jobs.change_map import ChangeMap
-    from rsdetect.jobs.options import DetectKeywords
+    from rsdetect.jobs.options import DetectKeywords, OutlineKeywords
     from rsdetect.monitoring.run import NotifiedRun
     from rsdetect.nets.card import Card
     from rsdetect.simulation.spec import SceneKeywords
@@ -142,8 +142,7 @@ def vectorize(
     folder: str | Path,
     *,
     threshold: float | Literal["auto"] | None = None,
-    min_area: float | None = None,
-    simplify: float | None = None,
+    **outlines: Unpack[OutlineKeywords],
 ) -> ChangeMap:
     """Draw the polygons of a finished job again, without scoring.
 
@@ -151,8 +150,11 @@ def vectorize(
     ----------
     folder
         What `detect` wrote.
-    threshold, min_area, simplify
+    threshold
         As of `detect`; None = as before, "auto" = the detector's own threshold.
+    **outlines
+        As of `detect`: opening, min_area, fill_holes, min_width, merge_gap, simplify, shape_attributes; those
+        that are not given stay as before.
 
     Raises
     ------
@@ -162,5 +164,5 @@ def vectorize(
     from rsdetect.jobs.change_map import ChangeMap
     from rsdetect.jobs.vectorize import vectorize_run
 
-    vectorize_run(Path(folder), threshold=threshold, min_area=min_area, simplify=simplify)
+    vectorize_run(Path(folder), threshold=threshold, **outlines)
     return ChangeMap.open(folder)

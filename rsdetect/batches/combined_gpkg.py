@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from rsdetect.batches.overlap import PlacedChanges, area_counted_twice
-from rsdetect.geopackage.changes import CHANGES, FOOTPRINT, changes_style, footprint_style
+from rsdetect.geopackage.changes import (
+    CHANGES,
+    FOOTPRINT,
+    SHAPE_TITLES,
+    changes_style,
+    footprint_style,
+)
 from rsdetect.geopackage.file import Layer, write_geopackage
 from rsdetect.scenes.projecting import cut_at_180
 
@@ -62,12 +68,12 @@ def write_combined_gpkg(path: Path, folders: Sequence[tuple[str, Path]]) -> Comb
     unplaced = [pair for (pair, _), part in zip(folders, layers[CHANGES], strict=True) if part is None]
     crs = _combined_crs([part.crs for part in placed[CHANGES]])
     changes = _stack_layers(placed[CHANGES], crs, "change_id")
-    differences = [column for column in changes[1] if column.startswith("difference_")]
+    styled = [column for column in changes[1] if column in SHAPE_TITLES or column.startswith("difference_")]
     footprint = _stack_layers(placed[FOOTPRINT], crs, None)
     write_geopackage(
         path,
         (
-            _layer(CHANGES, *changes, changes_style(differences)),
+            _layer(CHANGES, *changes, changes_style(styled)),
             _layer(FOOTPRINT, *footprint, footprint_style()),
         ),
         crs.to_wkt(),
@@ -170,7 +176,7 @@ def _reprojected_outlines(part: _PairLayer, crs: CRS) -> NDArray[np.object_]:
 
 
 def _layer(name: str, geometry: NDArray[np.object_], columns: dict[str, NDArray[Any]], style: str) -> Layer:
-    """Layer of the combined GeoPackage; of outlines cut at 180 degrees, with several parts."""
+    """Layer of the combined GeoPackage; with several parts if merged, or cut at 180 degrees."""
     several = shapely.get_type_id(geometry) == shapely.GeometryType.MULTIPOLYGON
     if not several.any():
         return Layer(name, geometry, columns, style)

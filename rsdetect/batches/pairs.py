@@ -3,8 +3,9 @@
 Columns: `name` (the pair's folder), `before`, `after`, and any option of `rsdetect detect` on what is
 compared and how, under its own name and with the values of the command line (`mask`, `mask_values`,
 `mask_bits`, `mask_kind`, `nodata`, `bands`, `dates`, `aoi`, `align`, `resampling`, `normalise`, `accept`,
-`detector`, `model`, `detector_options`, `threshold`, `min_area`, `simplify`). An empty cell keeps the batch's
-option. Relative paths start at the list's folder.
+`detector`, `model`, `detector_options`, `threshold`, `opening`, `min_area`, `fill_holes`, `min_width`,
+`merge_gap`, `simplify`, `shape_attributes`). An empty cell keeps the batch's option. Relative paths start at
+the list's folder.
 """
 
 from __future__ import annotations
@@ -163,5 +164,10 @@ _OPTION_COLUMNS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "detector_options": ("score", "detector_options", lambda text, _: as_settings(text)),
     "threshold": ("polygons", "threshold", lambda text, _: parse_threshold(text)),
     "min_area": ("polygons", "min_area", lambda text, _: float(text)),
+    "opening": ("polygons", "opening", lambda text, _: int(text)),
+    "fill_holes": ("polygons", "fill_holes", lambda text, _: float(text)),
+    "min_width": ("polygons", "min_width", lambda text, _: float(text)),
+    "merge_gap": ("polygons", "merge_gap", lambda text, _: float(text)),
     "simplify": ("polygons", "simplify", lambda text, _: float(text)),
+    "shape_attributes": ("polygons", "shape_attributes", _parse_yes_or_no),
 }

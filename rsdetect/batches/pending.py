@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from rsdetect.checks.settle import open_settled
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError
 from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.polygons import polygon_options_of
 from rsdetect.jobs.record import describe_input, plain
 from rsdetect.jobs.vectorize import read_run
 from rsdetect.scenes.bands import WantedBands
@@ -57,11 +58,9 @@ def pending_work(pair: BatchPair, folder: Path, method: Method) -> PendingWork:
     if not _is_scored_as_asked(pair, record, method):
         return PendingWork.ALL
     asked = pair.options.polygons
-    threshold = record["detector"]["threshold"] if asked.threshold is None else asked.threshold
-    drawn = record["threshold"], record["min_area"], record["simplify"]
-    return (
-        PendingWork.NOTHING if drawn == (threshold, asked.min_area, asked.simplify) else PendingWork.POLYGONS
-    )
+    if asked.threshold is None:
+        asked = replace(asked, threshold=record["detector"]["threshold"])
+    return PendingWork.NOTHING if polygon_options_of(record) == asked else PendingWork.POLYGONS
 
 
 def _is_scored_as_asked(pair: BatchPair, record: dict[str, Any], method: Method) -> bool:

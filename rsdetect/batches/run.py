@@ -199,8 +199,7 @@ def _finish_pair(pair: BatchPair, folder: Path, method: Method, may_replace: boo
         record = vectorize_run(
             folder,
             threshold="auto" if wanted.threshold is None else wanted.threshold,
-            min_area=wanted.min_area,
-            simplify=wanted.simplify,
+            **wanted.outlines,
         )
         return PairResult.finished(pair, State.OUTLINED, record)
     options = replace(pair.options, run=replace(run, overwrite=may_replace))

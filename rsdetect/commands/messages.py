@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,31 @@ from rsdetect.errors import JobInterrupted
 if TYPE_CHECKING:
     import logging
 
+    from rsdetect.regions.generalise import PolygonStep
+
 
 def result_message(counts: Mapping[str, Any], polygons: Path) -> str:
     """Message with a summary of the found changes in one line."""
     regions, area = counts["regions"], counts["changed_area_m2"]
     size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
+    steps = _steps_text(counts.get("polygon_steps", ()))
     if not regions:
-        return f"Nothing changed above the threshold; {polygons} has the observed area."
-    return f"{regions:,} region{'s' if regions != 1 else ''} changed, {size}: {polygons}"
+        nothing = "Nothing changed above the threshold" if not steps else f"No region is left{steps}"
+        return f"{nothing}; {polygons} has the observed area."
+    return f"{regions:,} region{'s' if regions != 1 else ''} changed, {size}{steps}: {polygons}"
+
+
+def _steps_text(steps: Iterable[PolygonStep]) -> str:
+    """What the options of polygons added and took, for the message on a result; "" if nothing."""
+    told = []
+    for step in steps:
+        numbers = (step["regions"], "regions"), (step["pixels"], "px"), (step["filled_pixels"], "px filled")
+        parts = [f"{number:+,} {unit}" for number, unit in numbers if number]
+        if step["step"] == "simplify" and step["area_m2"]:
+            parts.append(f"{step['area_m2']:+,.0f} m²")
+        if parts and step["step"] != "threshold":
+            told.append(f"`{step['step']}` {', '.join(parts)}")
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def print_json(content: Mapping[str, Any]) -> None:

@@ -105,6 +105,30 @@ Threshold = Annotated[
     str, typer.Option(metavar="P|auto", help="Change probability above 0, up to 1; auto = the detector's.")
 ]
 MinArea = Annotated[float, typer.Option(help="Drop smaller regions; in m² (pixels without a CRS).")]
+Opening = Annotated[
+    int, typer.Option(metavar="PX", help="First take off what is narrower than 2 PX + 1 pixels.")
+]
+FillHoles = Annotated[
+    float, typer.Option(metavar="M2", help="Fill smaller holes; in m² (pixels without a CRS).")
+]
+MinWidth = Annotated[
+    float,
+    typer.Option(
+        metavar="M",
+        help="Drop regions that hold no circle of this diameter; in m (pixels without a CRS).",
+    ),
+]
+MergeGap = Annotated[
+    float,
+    typer.Option(metavar="M", help="Make regions nearer than this one feature; in m (pixels without a CRS)."),
+]
+ShapeAttributes = Annotated[
+    bool,
+    typer.Option(
+        "--shape-attributes",
+        help="Add columns: compactness, length, width, orientation, number of holes.",
+    ),
+]
 Simplify = Annotated[
     float, typer.Option(help="Tolerance of simplified outlines; in m (pixels without a CRS).")
 ]

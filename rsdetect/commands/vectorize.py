@@ -17,17 +17,47 @@ def vectorize(
     threshold: Annotated[
         str | None, typer.Option(metavar="P|auto", help="Another threshold; default: as before.")
     ] = None,
+    opening: Annotated[
+        int | None, typer.Option(metavar="PX", help="Take off what is narrower than 2 PX + 1 pixels.")
+    ] = None,
     min_area: Annotated[float | None, typer.Option(help="Another minimum area in m².")] = None,
+    fill_holes: Annotated[
+        float | None, typer.Option(metavar="M2", help="Fill holes of less area in m².")
+    ] = None,
+    min_width: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="Drop regions in which no circle of this diameter in m fits."),
+    ] = None,
+    merge_gap: Annotated[
+        float | None, typer.Option(metavar="M", help="Make regions nearer than this in m one feature.")
+    ] = None,
     simplify: Annotated[float | None, typer.Option(help="Another tolerance in m.")] = None,
+    shape_attributes: Annotated[
+        bool | None,
+        typer.Option(
+            "--shape-attributes/--no-shape-attributes",
+            help="Columns: compactness, length, width, orientation, number of holes.",
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Polygonize the raster in DIR again, with another threshold, minimum area or simplification."""
+    """Polygonize the raster in DIR again; options that are not given stay as before, 0 takes one back."""
     from rsdetect.jobs.vectorize import vectorize_run
 
     log_to_stderr(quiet=False)
     chosen: Any = threshold if threshold in (None, "auto") else parse_threshold(str(threshold))
-    changes = vectorize_run(directory, threshold=chosen, min_area=min_area, simplify=simplify)
+    asked: Any = {
+        "opening": opening,
+        "min_area": min_area,
+        "fill_holes": fill_holes,
+        "min_width": min_width,
+        "merge_gap": merge_gap,
+        "simplify": simplify,
+        "shape_attributes": shape_attributes,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    changes = vectorize_run(directory, threshold=chosen, **given)
     if as_json:
         print_json(changes)
         return

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from rsdetect.checks.scan import Scan
 from rsdetect.checks.settle import open_settled
@@ -21,6 +20,7 @@ from rsdetect.devices import usable_cores
 from rsdetect.errors import ReadError, RsdetectError, SourceUnavailable
 from rsdetect.evaluation.detector_cost import Clock, Cost, measured_rise
 from rsdetect.evaluation.detector_options import CompareOptions
+from rsdetect.jsontypes import JsonObject
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.source import SceneLike
 from rsdetect.tiles import TilePlan, plan_tiles
@@ -45,7 +45,7 @@ class Contestant:
     detector: Detector
     pair: Pair  # with the bands of this detector
     scorer: Scorer | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: JsonObject = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
 
     def fit(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
 from rsdetect.evaluation.detector_contest import Contestant, DetectorFailure
 from rsdetect.evaluation.detector_tally import Agreement, DetectorTally
+from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import MIB
 from rsdetect.schema import COMPARISON
 
@@ -32,7 +32,7 @@ class DetectorResult:
     fit_seconds: float
     score_seconds: float
     memory_mib: float  # rise of memory by loading, fitting and one tile
-    provenance: dict[str, Any]  # as in `run.json`
+    provenance: JsonObject  # as in `run.json`
 
     @property
     def marked_share(self) -> float:
@@ -43,7 +43,8 @@ class DetectorResult:
     def of(cls, name: str, tally: DetectorTally, contestant: Contestant, *, truth: bool) -> DetectorResult:
         """Result of a detector from its tally and cost."""
         cost, provenance = contestant.cost, contestant.provenance
-        threshold = float(provenance["threshold"])
+        assert contestant.scorer is not None
+        threshold = contestant.scorer.threshold
         return cls(
             name=name,
             threshold=threshold,
@@ -111,7 +112,7 @@ class DetectorComparison:
         """
         return min((failure.exit_status for failure in self.failed), default=0)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Comparison of detectors in JSON types; undefined values are NaN here and null in print."""
         content = asdict(self)
         for entry, result in zip(content["detectors"], self.detectors, strict=True):

@@ -17,9 +17,16 @@ import numpy as np
 
 from rsdetect.geopackage.file import Columns, Layer, write_geopackage
 from rsdetect.geopackage.styles import read_style
-from rsdetect.regions.trace import Regions
+from rsdetect.regions.collected import Regions
 
 CHANGES, FOOTPRINT = "changes", "footprint"
+SHAPE_TITLES = {
+    "compactness": "Compactness",
+    "length_m": "Length (m)",
+    "width_m": "Width (m)",
+    "orientation_deg": "Orientation (°)",
+    "holes": "Holes",
+}
 _LONGEST_NAME = 40  # maximum characters of a band's name in a column's name
 
 
@@ -47,7 +54,7 @@ def write_changes(
     crs
         WKT of the CRS of both; None = undefined.
     attributes
-        Further columns of the changes, from their detector.
+        Further columns of the changes, from their shapes and their detector.
     """
     difference_columns = _difference_columns(changes.differences)
     columns = {
@@ -66,9 +73,11 @@ def write_changes(
         "pixels": footprint.pixels,
         **_description_columns(description, len(footprint)),
     }
-    style = changes_style(difference_columns.values())
+    shapes = [name for name in SHAPE_TITLES if name in columns]
+    style = changes_style((*difference_columns.values(), *shapes))
+    kind = "MultiPolygon" if changes.is_merged else "Polygon"
     layers = (
-        Layer(CHANGES, changes.geometry, columns, style),
+        Layer(CHANGES, changes.geometry, columns, style, kind),
         Layer(FOOTPRINT, footprint.geometry, observed, footprint_style()),
     )
     write_geopackage(path, layers, crs)
@@ -106,9 +115,9 @@ def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
     return columns
 
 
-def changes_style(difference_columns: Iterable[str]) -> str:
-    """QGIS style of the layer `changes` with these columns of differences."""
-    titles = {column: column.replace("_", " ").capitalize() for column in difference_columns}
+def changes_style(columns: Iterable[str]) -> str:
+    """QGIS style of the layer `changes` with these columns on shapes and differences."""
+    titles = {column: SHAPE_TITLES.get(column, column.replace("_", " ").capitalize()) for column in columns}
     aliases = [f'    <alias field="{column}" name="{title}"/>' for column, title in titles.items()]
     rows = [
         f'<tr><td>{title}</td><td>[% round("{column}", 2) %]</td></tr>' for column, title in titles.items()

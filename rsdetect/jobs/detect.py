@@ -97,7 +97,8 @@ def detect(
     **options
         The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, nodata, aoi, align,
         resampling, normalise, dates, accept; detector, model, detector_options, tile_size, device, workers,
-        scheduler, backend, memory; threshold, min_area, simplify; overwrite, resume, quiet.
+        scheduler, backend, memory; threshold, opening, min_area, fill_holes, min_width, merge_gap, simplify,
+        shape_attributes; overwrite, resume, quiet.
 
     Raises
     ------

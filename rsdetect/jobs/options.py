@@ -18,30 +18,74 @@ from rsdetect.percent import level_of
 from rsdetect.scenes.pair import PairKeywords, PairOptions
 from rsdetect.validation import refuse_unknown
 
+MOST_OPENING_PX = 256
+_MEASURES = {
+    "min_area": "an area in m²",
+    "fill_holes": "an area in m²",
+    "min_width": "a distance in m",
+    "merge_gap": "a distance in m",
+    "simplify": "a distance in m",
+}
 
-class PolygonKeywords(TypedDict, total=False):
+
+class OutlineKeywords(TypedDict, total=False):
+    """Keywords of `PolygonOptions` without the threshold, for typed calls."""
+
+    min_area: float
+    opening: int
+    fill_holes: float
+    min_width: float
+    merge_gap: float
+    simplify: float
+    shape_attributes: bool
+
+
+class PolygonKeywords(OutlineKeywords, total=False):
     """Keywords of `PolygonOptions`, for typed calls."""
 
     threshold: float | None
-    min_area: float
-    simplify: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolygonOptions:
-    """Options of polygonizing the change raster."""
+    """Options of polygonizing the change raster, in metres and m2, or pixels if the pair has no CRS.
+
+    They apply in the order of their fields, after the regions were joined across all tiles.
+    """
 
     threshold: float | None = None  # change probability in (0, 1]; None = the detector's own
-    min_area: float = 0.0  # m2; smaller regions are dropped; pixels if the pair has no CRS
-    simplify: float = 0.0  # tolerance in m (pixels without a CRS); 0 = pixel outlines
+    opening: int = 0  # parts narrower than 2 opening + 1 pixels are taken off; 0 = none
+    min_area: float = 0.0  # smaller regions are dropped
+    fill_holes: float = 0.0  # holes of a smaller area are filled
+    min_width: float = 0.0  # regions in which no circle of this diameter fits are dropped
+    merge_gap: float = 0.0  # regions nearer than this are one feature
+    simplify: float = 0.0  # tolerance; 0 = pixel outlines
+    shape_attributes: bool = False  # columns on the shape of each region
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise InputError(f"`threshold` {self.threshold} is not a probability above 0 and up to 1.")
-        if not 0 <= self.min_area < math.inf:
-            raise InputError(f"`min_area` {self.min_area} is not an area in m²; give 0 or more.")
-        if not 0 <= self.simplify < math.inf:
-            raise InputError(f"`simplify` {self.simplify} is not a distance in m; give 0 or more.")
+        for name, what in _MEASURES.items():
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"`{name}` {getattr(self, name)} is not {what}; give 0 or more.")
+        if not isinstance(self.opening, int) or not 0 <= self.opening <= MOST_OPENING_PX:
+            raise InputError(
+                f"`opening` {self.opening} is not a number of pixels; give an integer from 0 to "
+                f"{MOST_OPENING_PX}."
+            )
+
+    @property
+    def outlines(self) -> OutlineKeywords:
+        """Options of polygons without the threshold."""
+        return OutlineKeywords(
+            opening=self.opening,
+            min_area=self.min_area,
+            fill_holes=self.fill_holes,
+            min_width=self.min_width,
+            merge_gap=self.merge_gap,
+            simplify=self.simplify,
+            shape_attributes=self.shape_attributes,
+        )
 
     def level(self, own_threshold: float) -> int:
         """Lowest percent value that is change; the raster has integer percent.

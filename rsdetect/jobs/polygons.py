@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage.changes import ChangeDescription, write_changes
 from rsdetect.geopackage.file import Columns
 from rsdetect.grid import Window
-from rsdetect.jobs.options import PolygonOptions
-from rsdetect.regions.trace import Regions, TraceOptions, trace_changes_and_footprint
+from rsdetect.jobs.options import OutlineKeywords, PolygonOptions
+from rsdetect.regions.collected import Regions, TraceOptions
+from rsdetect.regions.shape import shapes_of
+from rsdetect.regions.trace import trace_changes_and_footprint
 from rsdetect.scenes.handles import one_line
 from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.scoring.differences import StoredDifferences
@@ -32,8 +35,7 @@ class PolygonRequest:
 
     threshold: float  # change probability in (0, 1]
     level: int  # percent; the threshold as a value of the raster
-    min_area: float  # m2; pixels without a CRS
-    simplify: float  # m; pixels without a CRS
+    options: PolygonOptions
     description: ChangeDescription
     direction: Direction | None = None  # of the scorer
 
@@ -52,8 +54,7 @@ class PolygonRequest:
         return cls(
             threshold=own if options.threshold is None else options.threshold,
             level=options.level(own),
-            min_area=options.min_area,
-            simplify=options.simplify,
+            options=options,
             description=ChangeDescription(*dates, detector["name"]),
             direction=Direction.of_record(detector),
         )
@@ -63,9 +64,14 @@ class PolygonRequest:
         return {
             "threshold": self.threshold,
             "level_percent": self.level,
-            "min_area": self.min_area,
-            "simplify": self.simplify,
+            **self.options.outlines,
         }
+
+
+def polygon_options_of(record: Mapping[str, Any]) -> PolygonOptions:
+    """Options of the polygons in a record of a run; those it does not know have their defaults."""
+    known = {name: record[name] for name in ("threshold", *OutlineKeywords.__annotations__) if name in record}
+    return PolygonOptions(**known)
 
 
 def write_polygons(
@@ -113,9 +119,14 @@ def write_polygons(
             known = np.where(tile.valid, layers, np.float32(np.nan))
         return layer_names, known
 
+    chosen = asked.options
     options = TraceOptions(
-        min_area=asked.min_area,
-        simplify=asked.simplify,
+        opening=chosen.opening,
+        min_area=chosen.min_area,
+        fill_holes=chosen.fill_holes,
+        min_width=chosen.min_width,
+        merge_gap=chosen.merge_gap,
+        simplify=chosen.simplify,
         # Reading scenes scales with threads; tracing alone does not, because of the interpreter lock.
         workers=1 if pair is None else usable_cores(),
         difference=difference if pair is not None else None,
@@ -125,6 +136,8 @@ def write_polygons(
     if pair is not None and not changes.differences:  # no region, but the same columns
         changes = replace(changes, differences={name: np.empty(0) for name in layer_names})
     changes, attributes = _with_direction(changes, asked.direction)
+    if chosen.shape_attributes:
+        attributes = vars(shapes_of(changes.geometry, raster.grid)) | attributes
     for leftover in path.parent.glob(path.name + "*"):  # of a killed run; layers would be appended
         leftover.unlink()
     try:
@@ -140,6 +153,7 @@ def write_polygons(
         "changed_pixels": int(changes.pixels.sum()),
         "changed_area_m2": None if np.isnan(area) else area,
         "observed_pixels": int(footprint.pixels.sum()),
+        "polygon_steps": list(changes.steps),
     }
 
 
@@ -166,7 +180,12 @@ def _with_direction(changes: Regions, direction: Direction | None) -> tuple[Regi
 def _require_all_pixels(changes: Regions, footprint: Regions, scored: RasterTally | None) -> None:
     """Compare the pixels in the regions with those of the raster, and with those that were scored."""
     inside = int(changes.pixels.sum())
-    _require_equal("in regions, with those under `min_area`", inside + changes.left_out, changes.counted)
+    taken = -sum(step["pixels"] for step in changes.steps if step["step"] == "min_width")
+    _require_equal(
+        "in regions, with those under `min_area` and those that other steps took",
+        inside + changes.left_out + changes.opened + taken,
+        changes.counted,
+    )
     if scored is None:
         return
     _require_equal("in the footprint", int(footprint.pixels.sum()), scored.observed, "were scored")

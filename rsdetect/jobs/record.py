@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 from rsdetect.files import as_json, hash_json, write_text
 from rsdetect.grid import Window
 from rsdetect.memory import peak_memory
+from rsdetect.regions.generalise import PolygonStep
 from rsdetect.scenes.band_files import BandFiles, without_query
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
@@ -51,6 +52,7 @@ class Counts(TypedDict):
     changed_pixels: int  # in these regions
     changed_area_m2: float | None  # None = the scenes have no CRS
     observed_pixels: int
+    polygon_steps: list[PolygonStep]  # from the pixels above the threshold to the regions, in order
 
 
 class CheckRecord(TypedDict):
@@ -81,8 +83,13 @@ class Record(TypedDict):
     detector: dict[str, object]
     threshold: float
     level_percent: int
+    opening: int
     min_area: float
+    fill_holes: float
+    min_width: float
+    merge_gap: float
     simplify: float
+    shape_attributes: bool
     check: CheckRecord
     fingerprint: str
     plan: dict[str, object]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import rasterio
 
@@ -13,9 +13,9 @@ from rsdetect.checks.settle import open_settled
 from rsdetect.errors import InputError, ReadError, SourceUnavailable
 from rsdetect.files import remove_folder
 from rsdetect.jobs.inputs import refuse_inputs
-from rsdetect.jobs.options import PolygonOptions
+from rsdetect.jobs.options import OutlineKeywords
 from rsdetect.jobs.outputs import Outputs
-from rsdetect.jobs.polygons import PolygonRequest, write_polygons
+from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_polygons
 from rsdetect.jobs.record import describe_input, read_record, write_record
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
@@ -26,6 +26,7 @@ from rsdetect.scenes.quality import MaskMeaning
 from rsdetect.scenes.source import SceneLike
 from rsdetect.scenes.stacking import stack_files
 from rsdetect.schema import RUN
+from rsdetect.validation import refuse_unknown
 
 _log = logging.getLogger(__name__)
 
@@ -56,13 +57,19 @@ def vectorize_run(
     folder: Path,
     *,
     threshold: float | Literal["auto"] | None = None,
-    min_area: float | None = None,
-    simplify: float | None = None,
+    **outlines: Unpack[OutlineKeywords],
 ) -> dict[str, Any]:
-    """Vectorize a finished run again: replace `changes.gpkg` and update the record; None = as in the record.
+    """Vectorize a finished run again: replace `changes.gpkg` and update the record.
 
     The differences of the bands are read from the scenes; if these are missing or have changed, the columns
     are omitted.
+
+    Parameters
+    ----------
+    threshold
+        "auto" = the detector's own; None = as in the record.
+    **outlines
+        The other fields of `PolygonOptions`; those that are not given stay as in the record.
 
     Returns
     -------
@@ -71,16 +78,10 @@ def vectorize_run(
     """
     record = read_run(folder)
     detector, check = record["detector"], record["check"]
-    before = PolygonOptions(
-        threshold=record["threshold"], min_area=record["min_area"], simplify=record["simplify"]
-    )
-    own = detector["threshold"]
-    options = replace(
-        before,
-        threshold=before.threshold if threshold is None else own if threshold == "auto" else threshold,
-        min_area=before.min_area if min_area is None else min_area,
-        simplify=before.simplify if simplify is None else simplify,
-    )
+    refuse_unknown(outlines, OutlineKeywords)
+    options = replace(polygon_options_of(record), **outlines)
+    if threshold is not None:
+        options = replace(options, threshold=detector["threshold"] if threshold == "auto" else threshold)
     asked = PolygonRequest.of(options, detector, (check["before"]["date"], check["after"]["date"]))
     if not (folder / Outputs.RASTER).exists():
         raise InputError(f"{folder} holds no {Outputs.RASTER}; run detect again.")

@@ -33,12 +33,14 @@ from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.site import Site
 from rsdetect.scenes.pair import PairOptions
 
+_OUTLINES = ("opening", "fill_holes", "min_width", "merge_gap")  # options of polygons beside `min_area`
+
 
 @dataclass(frozen=True)
 class Region:
     """Changed region found by a comparison."""
 
-    geometry: Any  # shapely Polygon in the job's CRS
+    geometry: Any  # shapely Polygon, or MultiPolygon if merged, in the job's CRS
     area_m2: float | None  # None without a CRS
     probability: float  # mean, 0 to 1
 
@@ -102,13 +104,18 @@ class Comparer:
                 backend=detector.backend,
                 memory=detector.memory,
             ),
-            polygons=PolygonOptions(threshold=detector.threshold, min_area=detector.min_area),
+            polygons=PolygonOptions(
+                threshold=detector.threshold,
+                **{name: getattr(detector, name) for name in ("min_area", *_OUTLINES)},
+            ),
             run=RunOptions(overwrite=True, quiet=True),
         )
 
     def key(self, baseline: Baseline, scene: IngestedScene) -> str:
         """Key of a comparison: 16 hex digits that change with all inputs of the result, except `scoring`."""
         how = self._job.detector.model_dump(include={"name", "model", "threshold", "min_area"})
+        # The others are in the key only where they are asked for: older journals do not know them.
+        how |= {name: asked for name in _OUTLINES if (asked := getattr(self._job.detector, name))}
         how["name"] = named(how["name"], how["model"])
         if self._job.detector.backend != "auto":  # auto chooses among backends that hardly differ
             how["backend"] = self._job.detector.backend

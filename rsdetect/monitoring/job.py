@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rsdetect.errors import InputError
+from rsdetect.jobs.options import MOST_OPENING_PX
 from rsdetect.memory import parse_memory
 from rsdetect.paths import layer_from_folder
 from rsdetect.scenes.quality import MaskKind
@@ -196,6 +197,25 @@ class DetectorSection(Section):
     )
     min_area: float = Field(
         default=0.0, ge=0, description="Minimum area of a region in m², or in pixels without a CRS."
+    )
+    opening: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_OPENING_PX,
+        description="First take off what is narrower than 2 opening + 1 px.",
+    )
+    fill_holes: float = Field(
+        default=0.0, ge=0, description="Fill smaller holes of regions, in m², or in pixels without a CRS."
+    )
+    min_width: float = Field(
+        default=0.0,
+        ge=0,
+        description="Drop regions that hold no circle of this diameter, in m (pixels without a CRS).",
+    )
+    merge_gap: float = Field(
+        default=0.0,
+        ge=0,
+        description="Make regions nearer than this one event, in m, or in pixels without a CRS.",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:i.")
     backend: Literal["auto", "torch", "openvino", "onnx"] = Field(

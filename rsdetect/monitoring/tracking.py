@@ -140,7 +140,7 @@ class EventTracker:
 
     def _start_event(self, region: Region, step: Step, gone: Sequence[Track]) -> None:
         """Start an event with a region of a step."""
-        geometry = shapely.MultiPolygon([region.geometry])
+        geometry = shapely.MultiPolygon(list(shapely.get_parts(region.geometry)))
         digest = hashlib.sha256(shapely.to_wkb(shapely.normalize(geometry))).hexdigest()[:8]
         before = [track for track in gone if belongs(region.geometry, track.extent)]
         track = Track(

@@ -14,51 +14,18 @@ a place on Earth (a site grid) keeps its own metres.
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
-
 import numpy as np
-import pyproj
 import shapely
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import Float64Array
 from rsdetect.grid import Grid
+from rsdetect.regions.ground import Ellipsoid, Ground, Scales
 
-_STEP_M = 50.0  # from a place to where its scale is measured, in metres of the CRS
+_POLYGON = 3  # shapely's type number
 _LARGE_M = 100_000.0  # polygons of a larger extent are measured on the ellipsoid
 # Gauss-Legendre quadrature with five points: better than a square millimetre on an edge of ten degrees.
 _POINTS, _WEIGHTS = (array / 2 for array in np.polynomial.legendre.leggauss(5))
-
-
-@dataclass(frozen=True)
-class Ellipsoid:
-    """Ellipsoid of revolution, for areas in a geographic CRS."""
-
-    semi_major_m: float
-    eccentricity_squared: float
-
-    def area_to_equator(self, latitude: Float64Array) -> Float64Array:
-        """Area between a parallel and the equator, per radian of longitude, in m2.
-
-        `latitude` in radians; negative in the south. Snyder (1987), "Map projections: a working manual", eq.
-        3-12, divided by two pi.
-        """
-        e2, sine = self.eccentricity_squared, np.sin(latitude)
-        e = np.sqrt(e2)
-        stretch = np.arctanh(e * sine) / e if e > 0 else sine
-        area: Float64Array = self.semi_major_m**2 * (1 - e2) / 2 * (sine / (1 - e2 * sine**2) + stretch)
-        return area
-
-    def radii(self, latitude: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Metres per radian of longitude and of latitude for areas and lengths, at `latitude` in radians.
-
-        Snyder (1987), eq. 4-20 times the cosine, and eq. 4-18.
-        """
-        shrink = 1 - self.eccentricity_squared * np.sin(latitude) ** 2
-        east = self.semi_major_m * np.cos(latitude) / np.sqrt(shrink)
-        north = self.semi_major_m * (1 - self.eccentricity_squared) / shrink**1.5
-        return east, north
 
 
 def measure(polygons: NDArray[np.object_], crs: str | None) -> tuple[Float64Array, Float64Array]:
@@ -67,10 +34,11 @@ def measure(polygons: NDArray[np.object_], crs: str | None) -> tuple[Float64Arra
     Parameters
     ----------
     polygons
-        (n,) shapely Polygons in CRS units, x = longitude in a geographic CRS.
+        (n,) shapely Polygons or MultiPolygons in CRS units, x = longitude in a geographic CRS.
     crs
         WKT; None gives NaN, there being no metres.
 
+    >>> import pyproj
     >>> square = np.array([shapely.box(500000, 5000000, 500010, 5000010)])
     >>> area, perimeter = measure(square, pyproj.CRS(32633).to_wkt())
     >>> area.round(3), perimeter.round(3)
@@ -78,13 +46,17 @@ def measure(polygons: NDArray[np.object_], crs: str | None) -> tuple[Float64Arra
     """
     if crs is None or polygons.size == 0:
         return np.full(polygons.size, np.nan), np.full(polygons.size, np.nan)
-    ground = _Ground.of(crs)
+    parts, owner = shapely.get_parts(polygons, return_index=True)
+    if parts.size != polygons.size or (shapely.get_type_id(polygons) != _POLYGON).any():
+        area, perimeter = measure(parts, crs)
+        return _summed(owner, area, polygons.size), _summed(owner, perimeter, polygons.size)
+    ground = Ground.of(crs)
     if ground.is_geographic:
         return _on_ellipsoid(polygons, ground)
     if ground.to_degrees is None:
         return shapely.area(polygons) * ground.unit**2, shapely.length(polygons) * ground.unit
     bounds = shapely.bounds(polygons)
-    scales = _Scales.at(shapely.get_coordinates(shapely.centroid(polygons)), ground)
+    scales = Scales.at(shapely.get_coordinates(shapely.centroid(polygons)), ground)
     area, perimeter = shapely.area(polygons) * scales.area, _lengths(polygons, scales)
     large = np.flatnonzero(np.hypot(*(bounds[:, 2:] - bounds[:, :2]).T) * ground.unit > _LARGE_M)
     if large.size:
@@ -95,11 +67,16 @@ def measure(polygons: NDArray[np.object_], crs: str | None) -> tuple[Float64Arra
     return area, perimeter
 
 
+def _summed(owner: NDArray[np.intp], parts: Float64Array, count: int) -> Float64Array:
+    """Sums of the areas or lengths of parts, (count,)."""
+    return np.bincount(owner, weights=parts, minlength=count).astype(np.float64)
+
+
 def largest_pixel_m2(grid: Grid) -> float | None:
     """Area of the largest pixel of a grid in m2; None in a geographic CRS; 1, a pixel, without a CRS."""
     if grid.crs is None:
         return 1.0
-    ground = _Ground.of(grid.crs)
+    ground = Ground.of(grid.crs)
     if ground.is_geographic:
         return None
     if ground.to_degrees is None:
@@ -107,34 +84,35 @@ def largest_pixel_m2(grid: Grid) -> float | None:
     cols, rows = np.meshgrid(np.linspace(0, grid.width, 9), np.linspace(0, grid.height, 9))
     xs, ys = grid.transform @ np.array([cols.ravel(), rows.ravel()])
     # Between these places the scale may be a little larger still.
-    return grid.pixel_area * float(_Scales.at(np.stack([xs, ys], axis=1), ground).area.max()) * 1.001
+    return grid.pixel_area * float(Scales.at(np.stack([xs, ys], axis=1), ground).area.max()) * 1.001
 
 
 def exact_pixel_m2(grid: Grid) -> float | None:
     """Area of every pixel of a grid in m2; 1, a pixel, without a CRS; None where it varies."""
     if grid.crs is None:
         return 1.0
-    ground = _Ground.of(grid.crs)
+    ground = Ground.of(grid.crs)
     return grid.pixel_area * ground.unit**2 if ground.ellipsoid is None else None
 
 
 def metres_per_unit(crs: str | None, x: float, y: float) -> tuple[float, float]:
     """Metres on the ground per CRS unit along x and along y, at a place; (1, 1) without a CRS.
 
+    >>> import pyproj
     >>> east, north = metres_per_unit(pyproj.CRS(4326).to_wkt(), 9.0, 60.0)
     >>> round(east), round(north)
     (55800, 111412)
     """
     if crs is None:
         return 1.0, 1.0
-    ground = _Ground.of(crs)
+    ground = Ground.of(crs)
     if ground.is_geographic:
         assert ground.ellipsoid is not None
         east, north = ground.ellipsoid.radii(np.array(y * ground.unit))
         return float(east) * ground.unit, float(north) * ground.unit
     if ground.to_degrees is None:
         return ground.unit, ground.unit
-    scales = _Scales.at(np.array([[x, y]]), ground)
+    scales = Scales.at(np.array([[x, y]]), ground)
     return float(np.sqrt(scales.xx[0])), float(np.sqrt(scales.yy[0]))
 
 
@@ -146,72 +124,7 @@ def distance_m(crs: str | None, one: tuple[float, float], other: tuple[float, fl
     return float(np.hypot((other[0] - one[0]) * east, (other[1] - one[1]) * north))
 
 
-@dataclass(frozen=True)
-class _Ground:
-    """Where coordinates of a CRS lie on the ellipsoid."""
-
-    is_geographic: bool
-    unit: float  # metres per unit of a projected or local CRS; radians per unit of a geographic one
-    ellipsoid: Ellipsoid | None  # None = the CRS has no place on Earth
-    to_degrees: pyproj.Transformer | None  # from a projected CRS to its own longitude and latitude
-    degree: float  # radians per unit of that longitude and latitude
-
-    @classmethod
-    @functools.lru_cache(maxsize=16)
-    def of(cls, crs: str) -> _Ground:
-        """The ground of a CRS as WKT."""
-        parsed = pyproj.CRS(crs)
-        unit = float(parsed.axis_info[0].unit_conversion_factor)
-        geod = parsed.get_geod()
-        if parsed.is_geographic:
-            assert geod is not None  # a geographic CRS has an ellipsoid
-            return cls(True, unit, Ellipsoid(float(geod.a), float(geod.es)), None, unit)
-        own = parsed.geodetic_crs
-        if geod is None or own is None or not parsed.is_projected:
-            return cls(False, unit, None, None, 1.0)
-        own = own.to_2d()
-        flat = parsed.source_crs if parsed.is_bound and parsed.source_crs else parsed
-        transformer = pyproj.Transformer.from_crs(flat, own, always_xy=True)
-        degree = float(own.axis_info[0].unit_conversion_factor)
-        return cls(False, unit, Ellipsoid(float(geod.a), float(geod.es)), transformer, degree)
-
-
-@dataclass(frozen=True)
-class _Scales:
-    """Squared metres on the ground per squared CRS unit: of a step (dx, dy), xx dx2 + 2 xy dx dy + yy dy2."""
-
-    xx: Float64Array  # (n,)
-    xy: Float64Array
-    yy: Float64Array
-
-    @property
-    def area(self) -> Float64Array:
-        """m2 on the ground per squared unit."""
-        found: Float64Array = np.sqrt(np.maximum(self.xx * self.yy - self.xy**2, 0))
-        return found
-
-    @classmethod
-    def at(cls, places: Float64Array, ground: _Ground) -> _Scales:
-        """The scales at places (n, 2); the CRS's own metres where one has no longitude and latitude."""
-        assert ground.to_degrees is not None and ground.ellipsoid is not None
-        step = _STEP_M / ground.unit
-        moved = np.stack([places + np.array(d) * step for d in ((-1, 0), (1, 0), (0, -1), (0, 1))])
-        lon, lat = ground.to_degrees.transform(moved[..., 0], moved[..., 1])
-        lon, lat = np.asarray(lon) * ground.degree, np.asarray(lat) * ground.degree
-        with np.errstate(invalid="ignore"):
-            east, north = ground.ellipsoid.radii(lat.mean(axis=0))
-            around = lon[1::2] - lon[::2]
-            around -= 2 * np.pi * np.rint(around / (2 * np.pi))  # across 180 degrees too
-            (ax, bx), (ay, by) = (
-                (around[i] * east / (2 * step), (lat[2 * i + 1] - lat[2 * i]) * north / (2 * step))
-                for i in (0, 1)
-            )
-            found = np.stack([ax**2 + bx**2, ax * ay + bx * by, ay**2 + by**2])
-        own = np.array([ground.unit**2, 0.0, ground.unit**2])[:, None]
-        return cls(*np.where(np.isfinite(found).all(axis=0), found, own))
-
-
-def _lengths(polygons: NDArray[np.object_], scales: _Scales) -> Float64Array:
+def _lengths(polygons: NDArray[np.object_], scales: Scales) -> Float64Array:
     """Lengths of all rings of polygons, (n,)."""
     start, end, polygon = _edges(polygons)
     dx, dy = (end - start).T
@@ -220,7 +133,7 @@ def _lengths(polygons: NDArray[np.object_], scales: _Scales) -> Float64Array:
     return found.astype(np.float64)
 
 
-def _in_degrees(polygons: NDArray[np.object_], ground: _Ground) -> NDArray[np.object_]:
+def _in_degrees(polygons: NDArray[np.object_], ground: Ground) -> NDArray[np.object_]:
     """Polygons in longitude and latitude, from -180 on across 180 degrees where they lie on both sides."""
     transformer = ground.to_degrees
     assert transformer is not None
@@ -243,7 +156,7 @@ def _edges(
     return points[start], points[start + 1], polygon
 
 
-def _on_ellipsoid(polygons: NDArray[np.object_], ground: _Ground) -> tuple[Float64Array, Float64Array]:
+def _on_ellipsoid(polygons: NDArray[np.object_], ground: Ground) -> tuple[Float64Array, Float64Array]:
     """Area and perimeter of polygons in longitude and latitude."""
     assert ground.ellipsoid is not None
     start, end, polygon = _edges(polygons)

@@ -76,6 +76,12 @@ class PieceSums:
         )
 
     @staticmethod
+    def nothing() -> PieceSums:
+        """Sums of no piece."""
+        none = np.empty(0, np.int64)
+        return PieceSums(none, none, none, (), np.empty((0, 0)), np.empty((0, 0), np.int64))
+
+    @staticmethod
     def joined(parts: Sequence[PieceSums]) -> PieceSums:
         """Concatenate sums of pieces, at least one part, all with the same bands."""
         return PieceSums(

@@ -14,7 +14,8 @@ import shapely
 from numpy.typing import NDArray
 
 from rsdetect.grid import Grid, Window
-from rsdetect.regions.trace import TraceOptions, trace_regions
+from rsdetect.regions.collected import TraceOptions
+from rsdetect.regions.trace import trace_regions
 from rsdetect.scenes.handles import gdal_window
 from rsdetect.simulation.spec import ChangeKind
 

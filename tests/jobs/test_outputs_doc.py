@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rsdetect import detect
+from rsdetect import compare, detect
 from support import toy_detector
 from support.batches import batch, write_list
 from support.jobs import changed_pair, run_here
@@ -107,7 +107,15 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     scenes = changed_pair(folder / "scenes", 120, 140)
     mask = write_scene(folder / "mask.tif", 0 * scenes.arrays[0][:1])
-    common = [scenes.before, scenes.after, "--mask", f"{mask},{mask}", "--quiet", "--out"]
+    common = [
+        scenes.before,
+        scenes.after,
+        "--mask",
+        f"{mask},{mask}",
+        "--shape-attributes",
+        "--quiet",
+        "--out",
+    ]
     toy = f"{toy_detector.__file__}:Greenness"
     for name, detector in (("cva", "cva"), ("siamese", "siamese"), ("toy", toy)):
         told = run_here("detect", *common, folder / name, "--detector", detector)
@@ -130,7 +138,9 @@ def batch_folder(runs):
 def events(tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
     deliver(folder, series(), 0, 1, 2)
-    told = run_here("monitor", "run", write_job(folder))
+    outlines = {"opening": 1, "fill_holes": 5000, "min_width": 20, "merge_gap": 60}
+    detector = {"name": "cva", "min_area": 1000, "threshold": 0.5, **outlines}
+    told = run_here("monitor", "run", write_job(folder, detector=detector))
     assert told.status == 0, told.err
     return folder / "out" / "events.gpkg"
 
@@ -150,6 +160,13 @@ def test_every_key_of_batch_json_is_described(batch_folder):
     assert {f"pairs[].{name}" for name in header} == {
         key for key in described("`batch.json`") if key.startswith("pairs[]")
     }
+
+
+def test_every_key_of_comparison_json_is_described(runs, tmp_path):
+    before, after = (runs / "scenes" / f"{date}.tif" for date in ("before", "after"))
+    compare(before, after, detectors="cva,irmad,none", truth=runs / "mask.tif", out=tmp_path / "several")
+    compare(before, after, detectors="cva", out=tmp_path / "one")
+    require_json("`comparison.json`", [tmp_path / name / "comparison.json" for name in ("several", "one")])
 
 
 @pytest.mark.parametrize("layer", ["changes", "footprint"])

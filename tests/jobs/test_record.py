@@ -38,7 +38,16 @@ def test_a_record_holds_all_that_was_promised(scenes, tmp_path):
     assert before["modified"].startswith("20")
     assert before["header_sha256"] == hashlib.sha256(content[:65536]).hexdigest()
     assert len(before["sample_sha256"]) == 64
-    assert record["options"]["polygons"] == {"threshold": None, "min_area": 50, "simplify": 0}
+    assert record["options"]["polygons"] == {
+        "threshold": None,
+        "opening": 0,
+        "min_area": 50,
+        "fill_holes": 0,
+        "min_width": 0,
+        "merge_gap": 0,
+        "simplify": 0,
+        "shape_attributes": False,
+    }
     assert (record["threshold"], record["level_percent"]) == (0.5, 50)
     assert record["detector"]["name"] == "cva"
     assert record["machine"]["versions"]["torch"] == version("torch")

@@ -41,7 +41,13 @@ def assert_same_layers(one, other):
 
 @pytest.mark.parametrize(
     "options",
-    [{"threshold": 0.9}, {"min_area": 20_000.0}, {"simplify": 25.0}, {"threshold": 0.2, "min_area": 300.0}],
+    [
+        {"threshold": 0.9},
+        {"min_area": 20_000.0},
+        {"simplify": 25.0},
+        {"threshold": 0.2, "min_area": 300.0},
+        {"opening": 1, "fill_holes": 1e4, "min_width": 35.0, "merge_gap": 500.0, "shape_attributes": True},
+    ],
     ids=lambda options: ", ".join(options),
 )
 def test_the_polygons_are_those_of_a_fresh_detect_with_these_options(scenes, done, tmp_path, options):
@@ -50,7 +56,7 @@ def test_the_polygons_are_those_of_a_fresh_detect_with_these_options(scenes, don
     assert not layers(done)[0].equals(before), "the options change nothing here, so this shows nothing"
     fresh = rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "fresh", **options, **CVA)
     assert_same_layers(done, tmp_path / "fresh")
-    kept = ("threshold", "level_percent", "min_area", "simplify", "counts")
+    kept = ("threshold", "level_percent", "opening", "min_area", "merge_gap", "simplify", "counts")
     counts = fresh.record["counts"]
     assert {key: record[key] for key in kept} == {key: fresh.record[key] for key in kept} | {"counts": counts}
     assert json.loads((done / "run.json").read_text()) == record
