@@ -23,6 +23,7 @@ from rsdetect.commands.parameters import (
     MaskKindOption,
     MaskValues,
     NodataOption,
+    Normalise,
     Quiet,
     Resampling,
 )
@@ -64,6 +65,7 @@ def compare(
     aoi: Aoi = None,
     align: Align = False,
     resampling: Resampling = "bilinear",
+    normalise: Normalise = "percentile",
     dates: Dates = None,
     accept: Accept = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
@@ -100,6 +102,7 @@ def compare(
             aoi=aoi,
             align=align,
             resampling=resampling,
+            normalise=normalise,
             dates=dates,
             accept=accept,
         ),

@@ -120,7 +120,7 @@ def run_compare(
             _log.warning(warning)
         with claim_comparison(out, overwrite=overwrite) if out is not None else nullcontext() as work:
             for number, each in contest:
-                contest.attempt(number, each.fit)
+                contest.attempt(number, partial(each.fit, options.pair.normalise))
             contest.require_some()
             run = _Run(contest, pair, truth)
             pixels = pair.grid.height * pair.grid.width

@@ -16,8 +16,17 @@ from rsdetect.checks.settle import open_settled
 from rsdetect.detectors import Detector, Scorer, choose_device, make_detector
 from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import describe
+from rsdetect.detectors.normalise import normalise
 from rsdetect.devices import usable_cores
-from rsdetect.errors import ReadError, RsdetectError, SourceUnavailable
+from rsdetect.errors import (
+    DoubtError,
+    GridMismatch,
+    ReadError,
+    RsdetectError,
+    SceneError,
+    SourceChanged,
+    SourceUnavailable,
+)
 from rsdetect.evaluation.detector_cost import Clock, Cost, measured_rise
 from rsdetect.evaluation.detector_options import CompareOptions
 from rsdetect.jsontypes import JsonObject
@@ -26,7 +35,7 @@ from rsdetect.scenes.source import SceneLike
 from rsdetect.tiles import TilePlan, plan_tiles
 
 _log = logging.getLogger(__name__)
-_OF_SCENES = (ReadError, SourceUnavailable)
+_OF_SCENES = (SceneError, GridMismatch, DoubtError, ReadError, SourceUnavailable, SourceChanged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +57,14 @@ class Contestant:
     provenance: JsonObject = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
 
-    def fit(self) -> None:
-        """Load and fit the contestant, and measure what that costs."""
+    def fit(self, method: str) -> None:
+        """Load and fit the contestant, its pair normalised by `method`, and measure what that costs."""
         clock = Clock()
         with measured_rise() as rise:
             clock.lap()
             self.detector.load(self.pair)
-            self.scorer = fit_detector(self.detector, Scan(self.pair, usable_cores()))
+            scan = normalise(Scan(self.pair, usable_cores()), method)
+            self.pair, self.scorer = scan.pair, fit_detector(self.detector, scan)
             self.cost.fit_s = clock.lap()
         self.cost.fit_bytes, self.cost.kept_bytes = rise.highest, rise.kept
         self.provenance = describe(self.detector, self.scorer)
