@@ -11,11 +11,13 @@ RUN apt-get update \
     && useradd --create-home --uid 1000 rsdetect
 
 WORKDIR /src
-COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY pyproject.toml requirements.lock requirements-torch.lock README.md LICENSE ./
 # The public index of PyTorch for processors: the default build brings 4.5 GB of CUDA.
 RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch==2.13.0
 COPY rsdetect ./rsdetect
-RUN pip install --no-cache-dir --constraint requirements.lock ".[cluster,cpu,monitor,serve]"
+# pip verifies no hashes of an installation that includes a folder, so only the versions are taken.
+RUN sed -n 's/^\([^ ]*==[^ ]*\).*/\1/p' requirements.lock requirements-torch.lock > versions.txt \
+    && pip install --no-cache-dir --constraint versions.txt ".[cluster,cpu,monitor,serve]"
 
 USER 1000
 WORKDIR /data

@@ -1,10 +1,12 @@
-# Two commands do all the set-up: `make demo` and `make test`. Both make .venv from requirements.lock.
+# Two commands do all the set-up: `make demo` and `make test`. Both make .venv from requirements.lock and
+# requirements-torch.lock.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo-output
 WHEEL := build/wheel
+VERSIONS := $(WHEEL)/versions.txt
 
 .PHONY: demo test test-avx2 test-wheel check bench gpu-check stress sample lock clean
 
@@ -28,7 +30,8 @@ test-wheel: $(READY)
 	rm -rf $(WHEEL)
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL) .
 	$(PYTHON) -m venv $(WHEEL)/bare
-	$(WHEEL)/bare/bin/python -m pip install --quiet --constraint requirements.lock $(WHEEL)/*.whl
+	sed -n 's/^\([^ ]*==[^ ]*\).*/\1/p' requirements.lock requirements-torch.lock > $(VERSIONS)
+	$(WHEEL)/bare/bin/python -m pip install --quiet --constraint $(VERSIONS) $(WHEEL)/*.whl
 	cd $(WHEEL) && bare/bin/rsdetect detect $(CURDIR)/data/sample/before.tif $(CURDIR)/data/sample/after.tif \
 		--out sample --quiet
 	cd $(WHEEL) && bare/bin/rsdetect simulate --out simulated --size 64
@@ -63,17 +66,24 @@ stress: $(READY)
 sample: $(READY)
 	$(BIN)/rsdetect simulate --out data/sample --kind vhr --size 640 --gsd 0.8 --seed 42 --overwrite
 
-# The newest versions that pyproject.toml allows; run the tests before you commit the result.
+# The newest versions that pyproject.toml allows; run the tests before you commit the result. The hashes are
+# those of every file that the index lists, for all platforms. The CPU build of torch has other hashes than the
+# default build, whose CUDA packages are part of no CPU installation.
 lock: $(READY)
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install --upgrade torch==2.13.0 -e '.[cluster,cpu,monitor,serve,train]' --group dev
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+	mkdir -p build
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//; /^nvidia-/d; /^cuda-/d; /^triton==/d' > build/frozen.txt
+	grep '^torch==' build/frozen.txt > requirements-torch.lock
+	grep -v '^torch==' build/frozen.txt | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header \
+		--no-annotate --output-file requirements.lock -
 
 clean:
 	rm -rf $(VENV) $(DEMO) build
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-torch.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-torch.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

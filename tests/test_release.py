@@ -54,7 +54,7 @@ def test_an_image_is_pinned_runs_as_no_root_and_starts_rsdetect(name):
     ]
     assert words["USER"][-1] == "1000"
     assert words["ENTRYPOINT"] == ['["rsdetect"]']
-    lock = (ROOT / "requirements.lock").read_text().splitlines()
+    lock = (ROOT / "requirements-torch.lock").read_text().splitlines()
     installed = re.findall(r"torch==\S+", " ".join(words["RUN"]))
     assert installed == [line for line in lock if line.startswith("torch==")]
 
@@ -67,3 +67,14 @@ def test_the_builder_is_sent_what_an_image_copies(name):
     ]
     assert {path.removeprefix("./") for paths in copied for path in paths} == kept
     assert all((ROOT / path).exists() for path in kept)
+
+
+def test_every_locked_version_has_hashes_except_torch():
+    entries = re.split(r"^(?=\S)", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)[1:]
+    assert len(entries) > 100
+    for entry in entries:
+        assert re.fullmatch(r"\S+==\S+( \\\n    --hash=sha256:[0-9a-f]{64})+\n", entry), entry[:80]
+    assert re.fullmatch(r"torch==\S+\n", (ROOT / "requirements-torch.lock").read_text())
+    assert not any(entry.startswith("torch==") for entry in entries)
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--no-deps --require-hashes --requirement requirements.lock" in makefile
