@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,18 +21,21 @@ from rsdetect.commands.detectors import check_detector, detectors
 from rsdetect.commands.evaluate import evaluate
 from rsdetect.commands.images import images
 from rsdetect.commands.info import info
-from rsdetect.commands.messages import print_message
+from rsdetect.commands.messages import print_message, print_warnings
 from rsdetect.commands.monitor import app as monitor
 from rsdetect.commands.quantise import quantise
 from rsdetect.commands.simulate import simulate
-from rsdetect.commands.statuses import status_of
 from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
 from rsdetect.errors import InputError
 from rsdetect.interruption import ending_in_time, leave_threads
+from rsdetect.limited_memory import ends_by_itself, run_in_child
+from rsdetect.statuses import status_of
+from rsdetect.stderr import without_libraries
 
 # Typer vendors click, and exports only this one of its errors.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_GEODATA_VARIABLES = ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA")  # of rsdetect.geodata, which imports SQLite
 _TYPER_INTERRUPTED = 130  # typer's status after Ctrl-C
 
 app = typer.Typer(
@@ -68,17 +72,23 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with the status that design and README promise."""
-    earlier = set(threading.enumerate())
-    with ending_in_time():
-        status = _run()
-    if status:
-        leave_threads(earlier, status)
+    status = run_in_child()
+    if status is None:
+        earlier = set(threading.enumerate())
+        try:
+            with nullcontext() if "--debug" in sys.argv else without_libraries(), ending_in_time():
+                status = _run()
+        finally:
+            ends_by_itself()
+        if status:
+            leave_threads(earlier, status)
     sys.exit(status)
 
 
 def _run() -> int:
     try:
         _require_text(sys.argv[1:])
+        _leave_out_foreign_data()
         status = app(standalone_mode=False)
         if status == _TYPER_INTERRUPTED:
             raise KeyboardInterrupt
@@ -97,6 +107,16 @@ def _run() -> int:
         status = _end(error, *status_of(error))
     _close_streams()
     return status if isinstance(status, int) else 0
+
+
+def _leave_out_foreign_data() -> None:
+    if not any(name in os.environ for name in _GEODATA_VARIABLES):
+        return
+    from rsdetect.geodata import leave_out_foreign_data
+
+    warnings = leave_out_foreign_data()
+    if "--quiet" not in sys.argv:
+        print_warnings(warnings)
 
 
 def _require_text(arguments: list[str]) -> None:

@@ -40,11 +40,6 @@ _WAITS_S = (
 )  # between tries; virus scanners and indexers release files within a second
 _HELD_OPEN = (5, 32, 33)  # Windows: access denied, sharing violation, lock violation
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # some network and FUSE file systems
-_TRANSIENT_ERRNOS = {
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM", "ESTALE", "ETIMEDOUT", "EINTR")
-    if hasattr(errno, name)
-} | {errno.EAGAIN, errno.EBUSY}
 SCRATCH = "scratch"  # name of the folders of `scratch_folder`
 _MARK_DIGITS, _HASH_DIGITS = 12, 16
 
@@ -133,11 +128,6 @@ def free_bytes(folder: Path) -> int | None:
         except OSError:
             return None
     return None
-
-
-def is_transient(error: OSError) -> bool:
-    """True if an OSError may be transient: a full or failing disk, but not a missing permission."""
-    return error.errno in _TRANSIENT_ERRNOS
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
-from rsdetect.files import atomic_path, clear_unfinished, is_transient, remove_folder
+from rsdetect.errors import OutputError, RsdetectError
+from rsdetect.files import atomic_path, clear_unfinished, remove_folder
+from rsdetect.statuses import write_error
 
 LOCK = ".rsdetect.lock"
 MARK = ".rsdetect"  # in a work folder: created by rsdetect, which may remove known files in it
@@ -66,7 +67,7 @@ class HeldFolder:
             raise busy from None
         except OSError as error:
             _remove_empty(made)
-            raise _write_error(folder, error) from error
+            raise write_error(str(folder), error) from error
         held = cls(folder, within, lock, tuple(made), was_left)
         try:
             _refuse_foreign(within, lock_path, known)  # again, now that no other run changes it
@@ -74,7 +75,7 @@ class HeldFolder:
             _make_marked(within)
         except OSError as error:
             held.release(trace=False)
-            raise _write_error(folder, error) from error
+            raise write_error(str(folder), error) from error
         except BaseException:
             held.release(trace=False)
             raise
@@ -110,13 +111,6 @@ def _refuse_foreign(within: Path, lock_path: Path, known: bool) -> None:
                 what = f"{lock_path} is not a lock of rsdetect"
     if what is not None:
         raise OutputError(f"{what}; move it away, or choose another folder.")
-
-
-def _write_error(folder: Path, error: OSError) -> RsdetectError:
-    what = f"{folder} cannot be written: {error.strerror or error}"
-    if is_transient(error):
-        return JobInterrupted(f"{what}; fix this and run the same command again.")
-    return OutputError(f"{what}.")
 
 
 def _make_marked(within: Path) -> None:

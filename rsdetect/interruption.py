@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from rsdetect.stderr import descriptor
+
 SECONDS_TO_CLEAR_UP = 3.5
 _INTERRUPTED = 3  # exit status
 MESSAGE = "Error: interrupted; the same command resumes the job.\n"
@@ -55,7 +57,7 @@ class _Guard:
         if _over.wait(self.seconds):
             return
         with suppress(OSError):
-            os.write(2, MESSAGE.encode())
+            os.write(descriptor(), MESSAGE.encode())
         os._exit(_INTERRUPTED)
 
 
@@ -137,4 +139,5 @@ def guard_from_outside() -> None:
             [sys.executable, "-I", "-S", "-c", _OUTSIDE, str(os.getpid())],
             stdin=guard.read_end,
             stdout=subprocess.DEVNULL,
+            stderr=descriptor(),
         )

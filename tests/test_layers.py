@@ -32,7 +32,8 @@ FLOORS = (
         "percent",
         "progress",
     }
-    | {"deprecation", "extras", "schema", "validation", "interruption", "reading", "secrets"},
+    | {"deprecation", "extras", "schema", "validation", "interruption", "reading", "secrets"}
+    | {"geodata", "limited_memory", "statuses", "stderr"},
     {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions"},
     {"scenes", "geopackage", "backends", "pages", "simulation"},
     {"checks", "labelled"},

@@ -35,6 +35,7 @@ from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scenes.handles import one_line
 from rsdetect.schema import BATCH, require_known
 from rsdetect.scoring.engine import require_scheduler
+from rsdetect.statuses import status_of
 
 Printer = Callable[[str], None]
 _LEAST_REPORTED_M2 = 0.5  # less would be displayed as 0
@@ -182,10 +183,9 @@ def _run_pair(
     except Exception as error:
         if stop_at_defects:
             raise
-        status, why = (
-            1,
-            f"a bug in rsdetect ({type(error).__name__}: {error}); `stop_at_defects=True` shows where.",
-        )
+        status, why = status_of(error)
+        if status == 1:
+            why = f"a bug in rsdetect ({type(error).__name__}: {error}); `stop_at_defects=True` shows where."
     return PairResult(pair.name, State.FAILED, status, " ".join(why.split()), pair.before, pair.after)
 
 

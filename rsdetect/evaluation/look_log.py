@@ -20,6 +20,7 @@ from rsdetect.errors import InputError, OutputError
 from rsdetect.evaluation.results import Evaluation, Interval
 from rsdetect.evaluation.split import Split
 from rsdetect.jobs.record import plain
+from rsdetect.statuses import write_error
 
 FIGURES = (
     "f1",
@@ -74,7 +75,7 @@ class LookLog:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
         except OSError as error:
-            raise OutputError(f"the log of looks {self.path} cannot be written: {error.strerror}.") from error
+            raise write_error(f"the log of looks {self.path}", error) from error
 
 
 def open_look_log(split: Split, path: Path, part: str, reason: str | None) -> LookLog | None:

@@ -54,7 +54,9 @@ class Outputs:
         Raises
         ------
         OutputError
-            It holds results already, cannot be written, or another run is active in it.
+            It holds results already, or cannot be written.
+        JobInterrupted
+            Another run is active in it, or the disk fails.
         """
         outputs = cls.hold(folder)
         try:
@@ -71,11 +73,11 @@ class Outputs:
         Raises
         ------
         OutputError
-            It cannot be written, or another run is active in it.
+            It cannot be written.
         JobInterrupted
-            The disk fails.
+            Another run is active in it, or the disk fails.
         """
-        busy = OutputError(f"another run is active in {folder}; wait for it or choose another.")
+        busy = JobInterrupted(f"another run is active in {folder}; wait for it or choose another.")
         held = HeldFolder.hold(folder, cls.WORK, busy=busy)
         outputs = cls(folder, held, held.was_left or cls.is_publishing(folder))
         try:

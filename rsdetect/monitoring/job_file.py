@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rsdetect.errors import InputError, OutputError
 from rsdetect.monitoring.job import Job
 from rsdetect.reading import read_text
+from rsdetect.statuses import write_error
 from rsdetect.validation import errors_as_text
 
 EXAMPLE = Path(__file__).with_name("example_job.yaml")
@@ -124,7 +125,7 @@ def write_example(path: Path) -> None:
     except FileExistsError:
         raise OutputError(f"{path} exists; choose another name for the example.") from None
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise write_error(str(path), error) from error
 
 
 def schema_text() -> str:

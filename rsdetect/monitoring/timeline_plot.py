@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rsdetect.errors import OutputError
 from rsdetect.extras import missing_extra
 from rsdetect.files import atomic_path
 from rsdetect.monitoring.timeline import Timeline
 from rsdetect.pages.templates import render
+from rsdetect.statuses import write_error
 
 _SIZE_IN = (10.0, 5.6)
 _DPI = 120
@@ -45,9 +45,7 @@ def write_timeline(timeline: Timeline, folder: Path) -> tuple[Path, Path]:
             with atomic_path(path) as unfinished:
                 unfinished.write_bytes(content)
     except OSError as error:
-        raise OutputError(
-            f"{error.filename or folder} cannot be written: {error.strerror or error}."
-        ) from error
+        raise write_error(str(error.filename or folder), error) from error
     return picture, page
 
 

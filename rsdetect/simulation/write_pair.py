@@ -19,7 +19,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
-from rsdetect.errors import OutputError
+from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.files import SCRATCH, clear_unfinished, move, scratch_folder
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.geotiff import checked_writing, geotiff_profile
@@ -29,9 +29,10 @@ from rsdetect.simulation.scene import render
 from rsdetect.simulation.spec import ChangeKind, Rendered, SceneSpec
 from rsdetect.simulation.truth import write_truth_polygons
 from rsdetect.simulation.world import build_world
+from rsdetect.statuses import write_error
 
 NODATA_TRUTH = 255
-_WRITE_ERRORS = (OSError, RasterioError, DataSourceError, DataLayerError)
+_GDAL_ERRORS = (RasterioError, DataSourceError, DataLayerError)
 _CRS = "EPSG:32632"
 _ORIGIN = (500000.0, 5300000.0)
 _TILE = 512  # edge of the files' blocks and of the windows drawn, in pixels
@@ -85,6 +86,8 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
     ------
     OutputError
         One of the files exists already and `overwrite` is false, or `out` cannot be written.
+    JobInterrupted
+        The disk is full, or fails.
     """
     names = (*_RASTERS, _POLYGONS)
     there = [name for name in names if (out / name).exists()]
@@ -93,7 +96,7 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"The folder {out} cannot be made: {error.strerror or error}.") from error
+        raise write_error(str(out), error) from error
     clear_unfinished(out, *names, SCRATCH)
     try:
         with scratch_folder(out) as scratch:
@@ -101,8 +104,12 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
             summary = _write_pair_files(spec, parts, workers)
             for name in names:
                 move(parts[name], out / name)
-    except _WRITE_ERRORS as error:
-        raise OutputError(f"The pair could not be written to {out}: {error}.") from error
+    except OSError as error:
+        raise write_error(str(error.filename or out), error) from error
+    except _GDAL_ERRORS as error:
+        raise JobInterrupted(
+            f"{out} cannot be written: {error}; fix this and run the same command again."
+        ) from error
     return {**summary, "files": [str(out / name) for name in names]}
 
 

@@ -14,6 +14,7 @@ from rsdetect.deprecation import replace_deprecated
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import write_text
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
+from rsdetect.statuses import write_error
 from rsdetect.training.recipe import Recipe
 from rsdetect.validation import as_items, number_or_name, refuse_unknown, settle_sequences, text
 
@@ -125,7 +126,7 @@ def claim_work_folder(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
         work.mkdir(parents=True, exist_ok=True)
         write_text(kept, run)
     except OSError as error:
-        raise OutputError(f"The work folder {work} cannot be written: {error.strerror}.") from error
+        raise write_error(f"the work folder {work}", error) from error
     try:
         yield work
     except InputError:

@@ -357,7 +357,7 @@ def test_two_batches_at_once_do_not_share_a_folder(scenes, tmp_path):
             assert child.poll() is None and time.monotonic() < latest, child.stderr.read()
             time.sleep(0.01)
         told = run_here("batch", pairs, "--out", tmp_path / "out", *CVA)
-        assert told.status == 2 and "another run is active" in told.err
+        assert told.status == 3 and "another run is active" in told.err
         child.communicate(timeout=60)
     assert child.returncode == 0
 

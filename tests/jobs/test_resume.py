@@ -297,7 +297,7 @@ def test_a_second_run_in_the_same_folder_leaves_and_the_first_is_not_disturbed(s
                 "cva",
             )
             told = run_here(*arguments, *overwrite)
-            assert (told.status, told.err.count("\n")) == (2, 1)
+            assert (told.status, told.err.count("\n")) == (3, 1)
             assert "another run is active" in told.err
         _, said = first.communicate(timeout=60)
         assert first.returncode == 0, said

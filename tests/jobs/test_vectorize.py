@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rsdetect
-from rsdetect.errors import InputError, JobInterrupted, OutputError
+from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.vectorize import vectorize_run
 from support.jobs import OUTPUTS, changed_pair, contents, listing, run_here
@@ -180,7 +180,7 @@ def test_a_disk_that_fills_up_leaves_the_old_polygons_and_can_be_tried_again(don
 
 
 def test_two_at_a_time_in_one_folder_do_not_meet(done):
-    with Outputs.hold(done), pytest.raises(OutputError, match="another run"):
+    with Outputs.hold(done), pytest.raises(JobInterrupted, match="another run"):
         vectorize_run(done)
 
 

@@ -17,6 +17,7 @@ from rsdetect.files import atomic_path
 from rsdetect.grid import Grid
 from rsdetect.reading import read_text
 from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, read_failure
+from rsdetect.statuses import write_error
 from rsdetect.training.compositing.source_images import BANDS, check_bands
 
 _CACHE_BYTES = 64 * 2**20
@@ -93,7 +94,7 @@ def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
                 for at, ((_, bands), dates) in enumerate(places.items())
             ]
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        raise write_error(str(folder), error) from error
     return [folder / path.name for path in written]
 
 

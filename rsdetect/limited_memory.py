@@ -1,0 +1,116 @@
+"""Commands under a limit of address space or data (`ulimit -v`, `ulimit -d`; Linux).
+
+A library whose allocation fails may abort the process, exit, or wait for a thread that was never started, and
+no exception reaches Python. Under such a limit the command therefore runs in a child process, and its parent,
+which has imported no library, ends with status 3 where the child does not end by itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+ADVICE = (
+    "the memory that this process may take is used up; give the job less (--memory, --workers), or the "
+    "process more (ulimit -v, the container's limit), and run the same command again."
+)
+_STATUS = 3
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+_SECONDS_TO_END = 4.0  # after a signal; longer than rsdetect.interruption gives
+_POLL_SECONDS = 0.05
+_end_of_child: int | None = None  # of a pipe to the parent
+_KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl.h
+
+
+def address_space_left() -> int | None:
+    """Bytes that this process can still map under its limits; None = unlimited, or not known."""
+    limits = _limits()
+    if not limits:
+        return None
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    used = {
+        name: int(value.split()[0]) * 1024
+        for name, _, value in (line.partition(":") for line in status.splitlines())
+        if name in ("VmSize", "VmData")
+    }
+    return max(0, min(limit - used[name] for name, limit in limits.items()))
+
+
+def run_in_child() -> int | None:
+    """Status of the command that a child process runs, in the parent; None where this process runs it.
+
+    Without a limit, or where the system is not Linux, no child is started.
+    """
+    global _end_of_child
+    if not _limits():
+        return None
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(write_end)
+        return _Parent(child, read_end).wait()
+    _end_of_child = write_end
+    os.close(read_end)
+    os.setpgid(0, 0)  # a signal to the group comes once, from the parent
+    ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
+    return None
+
+
+def ends_by_itself() -> None:
+    """Let the parent know that the status of this process is rsdetect's own."""
+    if _end_of_child is not None:
+        with suppress(OSError):
+            os.write(_end_of_child, b".")
+
+
+def _limits() -> dict[str, int]:
+    """Limits in bytes by the line of /proc/self/status that they bound."""
+    if not sys.platform.startswith("linux"):
+        return {}
+    import resource
+
+    both = {"VmSize": resource.RLIMIT_AS, "VmData": resource.RLIMIT_DATA}
+    found = {name: resource.getrlimit(which)[0] for name, which in both.items()}
+    return {name: limit for name, limit in found.items() if limit != resource.RLIM_INFINITY}
+
+
+@dataclass
+class _Parent:
+    """The process that waits for the command in `child`, and passes the first signal on."""
+
+    child: int
+    read_end: int
+    signalled_at: float | None = None
+
+    def wait(self) -> int:
+        """Status of the command, which is 3 where the child did not end by itself."""
+        for each in _SIGNALS:
+            signal.signal(each, self._pass_on)
+        while True:
+            found, status = os.waitpid(self.child, os.WNOHANG)
+            if found:
+                break
+            if self.signalled_at is not None and time.monotonic() - self.signalled_at > _SECONDS_TO_END:
+                os.kill(self.child, signal.SIGKILL)
+            time.sleep(_POLL_SECONDS)
+        if os.WIFEXITED(status) and (os.WEXITSTATUS(status) == _STATUS or os.read(self.read_end, 1)):
+            return os.WEXITSTATUS(status)  # with the message of the child, or of its guard
+        message = ADVICE if self.signalled_at is None else "interrupted; the same command resumes the job."
+        with suppress(OSError):
+            os.write(2, f"Error: {message}\n".encode())
+        return _STATUS
+
+    def _pass_on(self, number: int, _: FrameType | None) -> None:
+        if self.signalled_at is None:
+            self.signalled_at = time.monotonic()
+            os.kill(self.child, number)

@@ -1,0 +1,107 @@
+"""The exit status of what ends a command, and the words for it.
+
+What may pass is 3 (memory, disk, network, interruption), what is wrong in the input is 2, and only what
+neither explains is 1.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
+from rsdetect.limited_memory import ADVICE
+
+# What the machine lacks for now.
+_MAY_PASS = {
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EIO", "ENOMEM", "EMFILE", "ENFILE", "EAGAIN", "EBUSY", "ETIMEDOUT", "ESTALE"),
+        *("ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EHOSTUNREACH", "ENETUNREACH", "EPIPE", "ETXTBSY"),
+    )
+    if hasattr(errno, name)
+}
+# SQLite's primary result codes of a busy or locked database, no memory, a failing and a full disk.
+_MAY_PASS_IN_SQLITE = (5, 6, 7, 10, 13)
+_MEMORY_WORDS = (
+    *("bad_alloc", "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory"),
+    *("unable to allocate", "failed to allocate", "can't start new thread", "failed to map segment"),
+    *("pthread_create failed", "memory allocation", "resource temporarily unavailable", "bad allocation"),
+    *("cannot allocate", "could not allocate", "malloc() failed", "thread constructor failed"),
+)
+
+
+def status_of(error: BaseException) -> tuple[int, str]:
+    """Status and message of an error that ended a command."""
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":  # typer's
+        return 3, "interrupted; the same command resumes the job."
+    if _is_memory(error):
+        return 3, ADVICE
+    if isinstance(error, RsdetectError):
+        may_pass = any(_may_pass(each) for each in _causes(error))
+        return 3 if may_pass else error.exit_status, str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        if _may_pass(error):
+            return 3, f"{place}{error.strerror}; fix that and run the same command again."
+        return 2, f"{place}{error.strerror or error}."
+    if _may_pass(error):  # SQLite's
+        return 3, f"a database cannot be written ({error}); fix that and run the same command again."
+    if isinstance(error, UnicodeError):
+        return 2, f"a name or text is no UTF-8 ({error.reason if hasattr(error, 'reason') else error})."
+    if isinstance(error, RecursionError):
+        return 2, "a file of the input is nested too deeply."
+    return 1, f"a defect of rsdetect ({type(error).__name__}: {error}); --debug shows where."
+
+
+def write_error(what: str, error: OSError) -> RsdetectError:
+    """Error for a file that cannot be written: `JobInterrupted` if that may be transient, else `OutputError`.
+
+    Parameters
+    ----------
+    what
+        The subject of the sentence, usually the path.
+    """
+    text = f"{what} cannot be written: {error.strerror or error}"
+    if _may_pass(error):
+        return JobInterrupted(f"{text}; fix this and run the same command again.")
+    return OutputError(f"{text}.")
+
+
+def _may_pass(error: BaseException) -> bool:
+    """True for an error of the system or of SQLite that a repeated command may not meet."""
+    if isinstance(error, OSError):
+        return error.errno in _MAY_PASS
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _MAY_PASS_IN_SQLITE
+
+
+def _is_memory(error: BaseException) -> bool:
+    """True where memory ran out, in Python or in a C++ library, by the text of its error."""
+    return any(
+        isinstance(each, MemoryError) or any(word in _text_of_library(each) for word in _MEMORY_WORDS)
+        for each in _chain(error)
+    )
+
+
+def _text_of_library(error: BaseException) -> str:
+    """Text of an error in lower case; of rsdetect's and the system's, which name files, no file name."""
+    if isinstance(error, RsdetectError):
+        return ""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error).lower()
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Errors that were converted into this one, not those during whose handling it was raised."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+        yield error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,53 @@
+"""Exit statuses of errors: 3 for what may pass, 2 for wrong input, 1 for the rest."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+
+import pytest
+
+from rsdetect.errors import OutputError, ReadError, SceneError
+from rsdetect.statuses import status_of, write_error
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+def of_sqlite(code):
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.tif"), 3),
+        (OSError(errno.EACCES, "Permission denied", "a.tif"), 2),
+        (caused(OutputError("a.tif cannot be written."), OSError(errno.ENOSPC, "No space left")), 3),
+        (caused(OutputError("a.tif cannot be written."), OSError(errno.EACCES, "Permission denied")), 2),
+        (of_sqlite(sqlite3.SQLITE_FULL), 3),
+        (of_sqlite(sqlite3.SQLITE_IOERR | 3 << 8), 3),
+        (caused(OutputError("the journal cannot be opened."), of_sqlite(sqlite3.SQLITE_FULL)), 3),
+        (caused(OutputError("the journal cannot be opened."), of_sqlite(sqlite3.SQLITE_NOTADB)), 2),
+        (MemoryError(), 3),
+        (RuntimeError("std::bad_alloc"), 3),
+        (caused(ReadError("a.tif cannot be read."), RuntimeError("Out of memory allocating 9 bytes")), 3),
+        (SceneError("/data/out of memory/a.tif is not there."), 2),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/data/bad_alloc/a.tif"), 2),
+        (ZeroDivisionError("division by zero"), 1),
+    ],
+    ids=repr,
+)
+def test_the_status_of_an_error(error, status):
+    assert status_of(error)[0] == status
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 3), (errno.EIO, 3), (errno.EROFS, 2)])
+def test_a_file_that_cannot_be_written_is_transient_or_not(number, status):
+    error = write_error("a.tif", OSError(number, "the reason"))
+    assert error.exit_status == status
+    assert str(error).startswith("a.tif cannot be written: the reason")
