@@ -151,6 +151,7 @@ def fingerprint(inputs: dict[str, Any], pair: Pair, scorer: dict[str, Any], plan
             "pair": without_signatures(repr(pair)),
             "scorer": scorer,
             "plan": plan and [plan.tile_shape, plan.halo, plan.shape, plan.lead],
+            **({"remote": pair.remote_states} if pair.remote_states else {}),
         },
         sort_keys=True,
     )

@@ -19,7 +19,7 @@ from rsdetect.scenes.handles import alpha_band, has_mask_band, open_raster
 from rsdetect.scenes.radiometry import linear_of_name
 from rsdetect.scenes.validity import Nodata, Validity, validity_of
 from rsdetect.scenes.vendor_metadata import VendorMetadata, vendor_metadata
-from rsdetect.scenes.watched import WatchedFile, files_of, require_unchanged, watch
+from rsdetect.scenes.watched import Watched, files_of, require_unchanged, watch
 
 # GDAL counts rows downwards; QGIS draws a raster without georeference below the x axis. This transform
 # lets the polygons of a plain pixel grid lie on its picture.
@@ -56,7 +56,7 @@ class Header:
     doubts: tuple[Doubt, ...] = ()  # what is not certain of its place, validity or units
     files: BandFiles | None = None  # where each band is a file of its own
     control: ControlPoints | None = None  # which alone place the file; it is read through a warp onto `grid`
-    watched: tuple[WatchedFile, ...] = field(default=(), compare=False, repr=False)  # local ones behind it
+    watched: tuple[Watched, ...] = field(default=(), compare=False, repr=False)  # those behind it
 
     def validity(self, bands: tuple[int, ...], given: Nodata = "auto") -> Validity:
         """Validity rule of the header for the chosen `bands`; `given` = nodata of the user."""
@@ -105,7 +105,7 @@ def read_header(scene: str | BandFiles, *, align: bool = False) -> Header:
     first = watch([name])
     with open_raster(place, of=name) as dataset:
         vendor = vendor_metadata(dataset)
-        watched = watch([*files_of(dataset), *([vendor.file] if vendor.file else ())])
+        watched = watch([*files_of(dataset), *([vendor.file] if vendor.file else ())], first)
         require_unchanged(first)
         header = replace(valid_header(dataset, name, align=align), files=files, watched=watched)
     header = _with_vendor(header, vendor)

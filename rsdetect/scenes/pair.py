@@ -29,11 +29,12 @@ from rsdetect.scenes.masks import masks_of_pair
 from rsdetect.scenes.normalisation import NORMALISATIONS, PERCENTILE, PairNormalisation
 from rsdetect.scenes.opening import header_of, open_source
 from rsdetect.scenes.quality import MASK_KINDS
+from rsdetect.scenes.remote_files import RemoteFile
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.validity import Nodata, Validity, parse_nodata
 from rsdetect.scenes.warping import BLOCK
-from rsdetect.scenes.watched import WatchedFile, require_unchanged
+from rsdetect.scenes.watched import Watched, WatchedFile, require_unchanged
 from rsdetect.tiles import Tile, TileWindow
 from rsdetect.validation import integer, number_or_name, settle_sequences, text
 
@@ -138,9 +139,15 @@ class Pair:
     @property
     def local_files(self) -> tuple[str, ...]:
         """Paths of the local files that its pixels come from."""
-        return tuple(file.path for file in self._watched())
+        return tuple(file.path for file in self._watched() if isinstance(file, WatchedFile))
 
-    def _watched(self) -> tuple[WatchedFile, ...]:
+    @property
+    def remote_states(self) -> list[tuple[str, str, str]]:
+        """Length, ETag and time of modification of the files on servers, as their servers state them."""
+        found = (each for each in self._watched() if isinstance(each, RemoteFile))
+        return [(each.length, each.etag, each.modified) for each in found]
+
+    def _watched(self) -> tuple[Watched, ...]:
         scenes = (self.before, self.after)
         masks = [scene.mask.watched for scene in scenes if scene.mask is not None]
         return sum([scene.watched for scene in scenes] + masks, ())

@@ -95,9 +95,16 @@ def _fragment(address: str) -> str:
     return f"%23{failures}" if failures and "#" not in address else ""
 
 
-def _addresses(path: str) -> list[str]:
-    """Addresses of HTTP in a path, or in the XML of a VRT."""
-    return [unquote(each) if "://" not in each else unescape(each) for each in _WITHIN.findall(path)]
+def forget(address: str) -> None:
+    """Let GDAL read the file at an address again, and not what it has cached of it."""
+    _failures[address] += 1
+    _has_sidecars.cache_clear()
+
+
+def addresses_in(path: str) -> list[str]:
+    """Addresses of HTTP in a path, a name that GDAL opens, or the XML of a VRT; without fragments."""
+    found = (unquote(each) if "://" not in each else unescape(each) for each in _WITHIN.findall(path))
+    return [each.partition("#")[0] for each in found]
 
 
 def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], ...]) -> T:
@@ -128,7 +135,7 @@ def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], .
             return _failing.attempt(server, read)
         except errors as error:
             _failing.require_hope(server, began, error)
-            _failures.update(set(_addresses(path)))
+            _failures.update(set(addresses_in(path)))
             since = _failing.failed(server, began)
             answer = _ask(path)
             sound += not answer.may_pass
@@ -150,7 +157,7 @@ def require_hope(path: str) -> None:
 
 def _server(path: str) -> str:
     """Host and port, or the whole path where there is no address of HTTP."""
-    return next((urlsplit(each).netloc for each in _addresses(path)), path)
+    return next((urlsplit(each).netloc for each in addresses_in(path)), path)
 
 
 def _is_final(error: Exception) -> bool:
@@ -169,7 +176,7 @@ def _has_sidecars(address: str) -> bool:
 
 
 def _ask(path: str) -> _Answer:
-    addresses = _addresses(path)
+    addresses = addresses_in(path)
     if not addresses:
         return _Answer("")
     address = addresses[0]
@@ -188,16 +195,8 @@ def _status(address: str, method: str) -> tuple[int | None, float]:
     None = no answer, or none that comes to its end; 0 = the question could not be put as GDAL puts it
     (certificates, proxies).
     """
-    parts = urlsplit(address)
-    headers = {"Range": f"bytes=0-{_HEADER_BYTES - 1}", "User-Agent": "rsdetect"}
-    if parts.username is not None:
-        import base64
-
-        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
-        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
     try:
-        request = urllib.request.Request(urlunsplit(parts), headers=headers, method=method)  # noqa: S310
+        request = request_of(address, method, last_byte=_HEADER_BYTES - 1)
         with urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER) as answer:  # noqa: S310
             return (int(answer.status) if method == "HEAD" or _begins(answer) else None), 0.0
     except urllib.error.HTTPError as error:
@@ -209,6 +208,19 @@ def _status(address: str, method: str) -> tuple[int | None, float]:
         return None, 0.0
     except ValueError:
         return 0, 0.0
+
+
+def request_of(address: str, method: str, *, last_byte: int) -> urllib.request.Request:
+    """Request for the first bytes of the file at an address, with the user and password of the address."""
+    parts = urlsplit(address)
+    headers = {"Range": f"bytes=0-{last_byte}", "User-Agent": "rsdetect"}
+    if parts.username is not None:
+        import base64
+
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    return urllib.request.Request(urlunsplit(parts), headers=headers, method=method)  # noqa: S310
 
 
 def _begins(answer: http.client.HTTPResponse) -> bool:

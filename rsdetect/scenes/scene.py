@@ -34,7 +34,7 @@ from rsdetect.scenes.handles import (
 from rsdetect.scenes.quality import MaskMeaning, mask_meaning
 from rsdetect.scenes.validity import Validity
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
-from rsdetect.scenes.watched import WatchedFile, require_unchanged
+from rsdetect.scenes.watched import Watched, require_unchanged
 
 if TYPE_CHECKING:
     from rsdetect.scenes.source import Source
@@ -55,7 +55,7 @@ class MaskFile:
     values: tuple[int, ...] = ()  # pixel values that hide the ground
     bits: tuple[int, ...] = ()  # bit numbers, 0 = lowest, any of which hides the ground
     # Without values or bits, the kind decides; of a plain mask every value but 0 hides the ground.
-    watched: tuple[WatchedFile, ...] = field(default=(), compare=False, repr=False)
+    watched: tuple[Watched, ...] = field(default=(), compare=False, repr=False)
     kind: str = "plain"  # one of MASK_KINDS but "auto"
     guessed: bool = field(default=False, compare=False, repr=False)  # not given, and not in the name
     bands: int = field(default=1, compare=False, repr=False)  # of the file, of which the first is read
@@ -96,7 +96,7 @@ class Scene:
     source: Source | None = field(default=None, repr=False)
     # Its local files as they were when the header was read. Not part of what the scene is: a copy of them is
     # the same scene.
-    watched: tuple[WatchedFile, ...] = field(default=(), compare=False, repr=False)
+    watched: tuple[Watched, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def name(self) -> str:

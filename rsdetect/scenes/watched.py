@@ -6,10 +6,12 @@ import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rsdetect.errors import SourceChanged
 from rsdetect.scenes.band_files import archive_of
+from rsdetect.scenes.remote import addresses_in
+from rsdetect.scenes.remote_files import RemoteFile
 
 _NODE = platform.node()
 _NETWORK_NS = 1000  # network file systems may round times to this
@@ -52,9 +54,24 @@ class WatchedFile:
         return ""
 
 
-def watch(paths: Iterable[str]) -> tuple[WatchedFile, ...]:
-    """Watch the local files among some, and the archives of those inside one."""
-    found = (WatchedFile.of(archive_of(path) or path) for path in dict.fromkeys(paths))
+Watched: TypeAlias = WatchedFile | RemoteFile
+
+
+def watch(paths: Iterable[str], known: Iterable[Watched] = ()) -> tuple[Watched, ...]:
+    """Watch files of this machine and on servers, and the archives of those inside one.
+
+    Parameters
+    ----------
+    known
+        Earlier states of some, which are kept; of a file on a server, another request is saved.
+    """
+    earlier = {each.path: each for each in known if isinstance(each, RemoteFile)}
+    found: list[Watched | None] = []
+    for path in dict.fromkeys(paths):
+        addresses = addresses_in(path)
+        found += [earlier.get(each) or RemoteFile.of(each) for each in addresses]
+        if not addresses:
+            found.append(WatchedFile.of(archive_of(path) or path))
     return tuple(each for each in found if each is not None)
 
 
@@ -84,8 +101,8 @@ def _add_files(dataset: Any, found: list[str], levels: int) -> None:
                 _add_files(below, found, levels - 1)
 
 
-def require_unchanged(watched: Iterable[WatchedFile]) -> None:
-    """Raise `SourceChanged` if a watched file has changed."""
+def require_unchanged(watched: Iterable[Watched]) -> None:
+    """Raise `SourceChanged` if a watched file has changed, `SourceUnavailable` if its server is silent."""
     for file in watched:
         what = file.difference()
         if what:

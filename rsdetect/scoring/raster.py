@@ -29,7 +29,7 @@ from rsdetect.scenes.handles import (
     with_gdal_environment,
 )
 from rsdetect.scenes.header import read_header
-from rsdetect.scenes.watched import WatchedFile
+from rsdetect.scenes.watched import Watched
 from rsdetect.scoring.overviews import CELL, CellSums
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.tally import RasterTally, TileTally, checksum_of, place
@@ -116,7 +116,7 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
     return written.total()
 
 
-def require_kept(finished: Iterable[WatchedFile]) -> None:
+def require_kept(finished: Iterable[Watched]) -> None:
     """Raise `ResultMismatch` if the raster file changed after it was finished and verified."""
     for file in finished:
         what = file.difference()
