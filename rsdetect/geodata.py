@@ -53,7 +53,7 @@ def _foreign_proj(value: str) -> str | None:
         return "its proj.db cannot be read"
     if any(layout[0] != major or layout[1] < minor for major, minor in needed):
         versions = (".".join(map(str, each)) for each in (layout, max(needed)))
-        return "its proj.db is of another PROJ (layout {}; {} is needed)".format(*versions)
+        return "its proj.db belongs to another version of PROJ (layout {}; {} is needed)".format(*versions)
     return None
 
 
@@ -62,7 +62,7 @@ def _foreign_gdal(value: str) -> str | None:
     for own in _own(_OWN_GDAL):
         missing = {each.name for each in own.iterdir()} - {each.name for each in _entries(Path(value))}
         if missing:
-            return f"it is of another GDAL ({min(missing)} is missing)"
+            return f"it belongs to another version of GDAL ({min(missing)} is missing)"
     return None
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import FrameType
 
 ADVICE = (
-    "the memory that this process may take is used up; give the job less (--memory, --workers), or the "
-    "process more (ulimit -v, the container's limit), and run the same command again."
+    "the memory or the threads that this process may take are used up; give the job less (--memory, "
+    "--workers), or the process more (ulimit -v and -u, the container's limits), and run the same command "
+    "again."
 )
 _STATUS = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))

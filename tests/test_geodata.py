@@ -41,7 +41,7 @@ def test_an_older_missing_or_broken_database_of_proj_is_ignored(environment, tmp
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "proj.db").write_text("no database")
     for folder, reason in (
-        (database(tmp_path / "older", 2), "of another PROJ (layout 1.2; 1."),
+        (database(tmp_path / "older", 2), "another version of PROJ (layout 1.2; 1."),
         (tmp_path / "nothing", "no proj.db"),
         (tmp_path / "broken", "cannot be read"),
     ):
@@ -68,7 +68,7 @@ def test_data_of_another_gdal_are_ignored(environment, tmp_path):
     min(other.iterdir()).unlink()
     environment("GDAL_DATA", other)
     (warning,) = leave_out_foreign_data()
-    assert "of another GDAL" in warning
+    assert "another version of GDAL" in warning
 
 
 def test_commands_say_so_and_work(environment, tmp_path):
