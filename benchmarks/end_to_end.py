@@ -49,7 +49,7 @@ def main() -> None:
     figures: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "backend": args.backend}
     with tempfile.TemporaryDirectory(prefix="rsdetect-bench-") as scratch:
         scenes = args.scenes or Path(scratch)
-        figures["jobs"] = [_job(args, _scenes(scenes, mpx), mpx, Path(scratch)) for mpx in args.mpx]
+        figures["jobs"] = [_job(args, simulated_pair(scenes, mpx), mpx, Path(scratch)) for mpx in args.mpx]
         for wanted, label in ((args.peers, "peers"), (args.busy, "peers, one core taken")):
             if wanted:
                 figures[label] = _against_peers(args, scenes, Path(scratch), busy="taken" in label)
@@ -71,7 +71,7 @@ def _job(args: argparse.Namespace, scenes: Path, mpx: float, scratch: Path) -> d
     return run
 
 
-def _scenes(folder: Path, mpx: float) -> Path:
+def simulated_pair(folder: Path, mpx: float) -> Path:
     """A pair of `mpx` million pixels: a simulated one, repeated where it is not large enough."""
     edge = round((mpx * 1e6) ** 0.5)
     drawn = folder / f"drawn{min(edge, DRAWN)}"
@@ -132,7 +132,7 @@ def _detect(scenes: Path, out: Path, args: argparse.Namespace) -> dict[str, Any]
 
 def _against_peers(args: argparse.Namespace, scenes: Path, scratch: Path, *, busy: bool) -> dict[str, float]:
     """Mpx/s up to the scores, of the same pixels, by turns; and how many times that of a peer we do."""
-    pair = _scenes(scenes, PEER_EDGE**2 / 1e6)
+    pair = simulated_pair(scenes, PEER_EDGE**2 / 1e6)
     where = {"folder": str(pair), "store": str(scratch / "store")}
     neighbour = subprocess.Popen([sys.executable, "-c", BUSY]) if busy else None
     rates: dict[str, list[float]] = {"rsdetect": [], "plain": [], "overlap": []}
