@@ -33,6 +33,8 @@ _ROUNDS = 30  # at most; fewer where the correlations stand
 _STANDING = 1e-3  # change of the correlations at which they do
 _SAMPLED_VALUES = 4_000_000  # of each date: 200 000 pixels of 20 bands, more of fewer
 _LEAST_WEIGHT = 1e-9
+# Pixels a variate, in effect, below which rounds would fit the noise of ever fewer pixels.
+_LEAST_PIXELS = 20
 _LEAST_SHARE = 1e-5  # combinations of bands with a smaller part of a date's variance repeat others
 _LEAST_VARIANCE = 1e-4  # of a variate: below a hundredth of the spread nothing has moved
 _CERTAIN = 1e-3  # of pixels without change, so many lie beyond the least level
@@ -141,6 +143,8 @@ def canonical_variates(before: Float64Array, after: Float64Array) -> Float64Arra
             break
         correlations = found
         weight = np.maximum(chdtrc(max(kept, 1), squares), _LEAST_WEIGHT)
+        if weight.sum() ** 2 < _LEAST_PIXELS * kept * (weight**2).sum():
+            break
     constant = axes[1] @ means[1] - axes[0] @ means[0]
     return np.column_stack([constant, axes[0], -axes[1]]).reshape(kept, 1 + 2 * bands)
 

@@ -21,11 +21,23 @@ from rsdetect.scoring.core import score_core
 from rsdetect.tiles import Tile, plan_tiles
 from support.memory import memory_scene
 from support.odd_scenes import ODD
-from support.plain_methods import plain_difference, plain_irmad, plain_sfa, plain_texture
+from support.plain_methods import (
+    plain_difference,
+    plain_irmad,
+    plain_pca_kmeans,
+    plain_sfa,
+    plain_texture,
+)
 from support.scenes import random_scene, textured_scene
 
 METHODS = ("sfa", "texture", "difference", "irmad", "pca-kmeans", "log-ratio")
-PLAIN = {"sfa": plain_sfa, "texture": plain_texture, "difference": plain_difference, "irmad": plain_irmad}
+PLAIN = {
+    "sfa": plain_sfa,
+    "texture": plain_texture,
+    "difference": plain_difference,
+    "irmad": plain_irmad,
+    "pca-kmeans": plain_pca_kmeans,
+}
 # Of the other ground, around 110 before: the structure of gradients is not to be seen for its edge.
 BRIGHTNESS = {"sfa": 128, "texture": 128, "difference": 230, "irmad": 230, "pca-kmeans": 230}
 

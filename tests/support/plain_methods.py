@@ -92,3 +92,17 @@ def plain_irmad(before, after):
         weight = np.maximum(chi2.sf(squares, bands), 1e-9)
     distance = np.sqrt(squares).reshape(before.shape[1:])
     return distance, otsu(distance)
+
+
+def plain_pca_kmeans(before, after):
+    """Celik (2009) with scikit-learn, over all patches of 5 x 5 pixels; beyond the scene nothing differs."""
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    moved = np.sqrt(((standard(before) - standard(after)) ** 2).mean(axis=0))
+    patches = np.lib.stride_tricks.sliding_window_view(np.pad(moved, 2), (5, 5)).reshape(-1, 25)
+    features = PCA(0.9, svd_solver="full").fit_transform(patches)
+    clusters = KMeans(2, n_init=3, random_state=0).fit(features)
+    order = np.argsort([patches[clusters.labels_ == label].mean() for label in (0, 1)])
+    unchanged, changed = clusters.transform(features)[:, order].T
+    return (unchanged / changed).reshape(moved.shape), 1.0
