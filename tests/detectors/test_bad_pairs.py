@@ -106,7 +106,7 @@ def test_dates_with_another_number_of_bands_are_refused_in_one_sentence():
     assert str(refused.value).count(". ") == 0
 
 
-def test_a_pair_registered_off_by_40_pixels_is_said_to_be():
+def test_the_check_warns_of_a_shift_of_40_pixels():
     before = textured_scene(3, 1, 420, 460)
     report = rsdetect.check(memory_scene(before), memory_scene(np.roll(before, 40, axis=2)))
     assert any(
