@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 DEMO := demo-output
 WHEEL := build/wheel
 VERSIONS := $(WHEEL)/versions.txt
+# The workers of pytest-xdist take all cores: threads of OpenMP would only wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: demo test test-avx2 test-wheel check bench gpu-check stress sample lock clean
 
@@ -17,11 +19,11 @@ demo: $(READY)
 	@echo "Open $(DEMO)/changes.gpkg and $(DEMO)/change_probability.tif in QGIS."
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=40
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup --durations=40
 
 # What depends on the processor, as on one with AVX2 and without VNNI (AMD Zen 2 and 3, older Intel).
 test-avx2: $(READY)
-	$(BIN)/python tests/support/older_processor -n auto --dist loadgroup \
+	$(ONE_THREAD) $(BIN)/python tests/support/older_processor -n auto --dist loadgroup \
 		tests/backends tests/detectors tests/scoring tests/jobs/test_detect.py tests/test_metrics.py \
 		tests/training/test_training_run.py
 
@@ -59,8 +61,8 @@ gpu-check: $(READY)
 # before every change of the file system and failures of every call: an hour. docs/reliability.md has figures.
 stress: $(READY)
 	$(BIN)/python benchmarks/lazy.py
-	RSDETECT_STRESS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m stress
-	RSDETECT_STRESS=1 $(BIN)/python -m pytest tests/jobs/test_hostile_corpus.py
+	$(ONE_THREAD) RSDETECT_STRESS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m stress
+	$(ONE_THREAD) RSDETECT_STRESS=1 $(BIN)/python -m pytest tests/jobs/test_hostile_corpus.py
 
 # The scenes of the demo, from their seed.
 sample: $(READY)
