@@ -11,6 +11,8 @@ from rsdetect.monitoring.events import Event, Status
 from rsdetect.monitoring.run import RunResult
 from rsdetect.monitoring.status import JobStatus
 
+_MOST_LEFT_OUT = 5  # scenes that are named
+
 
 def run_lines(result: RunResult) -> Iterator[str]:
     """Lines of text on a monitoring run and its results."""
@@ -26,6 +28,10 @@ def run_lines(result: RunResult) -> Iterator[str]:
         yield f"Warning: {result.unreached:.0%} of the area of interest is not covered by any scene"
     for note in result.notes:
         yield f"Note: {note}"
+    for left_out in result.left_out[-_MOST_LEFT_OUT:]:
+        yield f"Warning: {left_out}"
+    if len(result.left_out) > _MOST_LEFT_OUT:
+        yield f"Warning: {len(result.left_out) - _MOST_LEFT_OUT} earlier scenes are left out, too"
     for status in Status:
         for event in result.became(status):
             yield f"  {event.id} {_words(event)}"

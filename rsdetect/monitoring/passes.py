@@ -19,23 +19,26 @@ from rsdetect.scenes.opening import header_of, open_source
 # Satellites come back after an orbit of 90 minutes or more; the tiles of a pass are minutes apart at most.
 _ONE_PASS = timedelta(minutes=30)
 _SAME_GROUND = 0.9  # of the area that two scenes cover together
-_SUFFIX = re.compile(r"\.(?:SAFE|zip|tar|tiff?|jp2)$", re.IGNORECASE)
+_SUFFIX = re.compile(r"(?:\.(?:SAFE|zip|tar|tiff?|jp2))+$", re.IGNORECASE)
+_BAND_FILE = re.compile(r"[._](?:(?:SR|ST)_)?\{band\}.*")  # of scenes with a file per band
 # What names one scene (k) and which processing of it this is (v).
 _PRODUCTS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"(?P<k1>S2[A-D]_MSIL\w\w_\d{8}T\d{6})(?:_N(?P<v1>\d{4}))?(?P<k2>_R\d{3}_T\w{5})(?:_(?P<v2>\d{8}T\d{6}))?",
         r"(?P<k1>S2[A-D]_\d{1,2}[A-Z]{3}_\d{8})_(?P<v1>\d+)(?P<k2>_L\w\w)",
-        r"(?P<k1>L\w\d\d_L\w{3}_\d{6}_\d{8})(?:_(?P<v2>\d{8}))?_(?P<v1>\d\d_(?:RT|T2|T1))",
+        r"(?P<k1>L\w\d\d_L\w{3}_\d{6}_\d{8})(?:_(?P<v2>\d{8}))?_(?P<v1>\d\d)_(?P<v3>RT|T2|T1)",
         r"(?P<k1>HLS\.\w\d\d\.T\w{5}\.\d{7}T\d{6})\.v(?P<v1>\d+\.\d+)",
         r"(?P<k1>.+?)[._-]v(?P<v1>\d+(?:\.\d+)*)",
     )
 )
 _SENSOR = re.compile(
-    r"(?:.*/)?(S[123][A-D]|L[COTEM]0\d|HLS\.\w\d\d|M[OY]D|VNP|VJ1|PSScene|SkySat)[._]", re.IGNORECASE
+    r"(?:.*/)?(S[123][A-D]|L[COTEM]0\d|HLS\.\w\d\d|(?:M[CO]D|MYD|VNP|VJ[12])\d\d\w*|PSScene|SkySat)[._]",
+    re.IGNORECASE,
 )
 _UNREADABLE: tuple[type[Exception], ...] = (RsdetectError, *GDAL_ERRORS)
 _Bounds = tuple[float, float, float, float]
+_Version = tuple[tuple[tuple[int, str], ...], ...]
 
 
 def merge_passes(refs: Sequence[SceneRef]) -> list[SceneRef]:
@@ -62,32 +65,52 @@ def current_rows(rows: Sequence[SceneRow]) -> list[SceneRow]:
 
 def _newest(refs: Sequence[SceneRef]) -> list[SceneRef]:
     """The newest processing of each scene of a pass, which knows the ids of the others."""
-    versions: dict[object, list[tuple[tuple[str, ...], SceneRef]]] = defaultdict(list)
+    versions: dict[object, list[tuple[_Version, SceneRef]]] = defaultdict(list)
     for ref in refs:
         key, version = _identity(ref)
-        versions[key].append(((ref.processed, *version, ref.id), ref))
+        versions[key].append(((_numbered(ref.processed), *version), ref))
     kept = []
     for several in versions.values():
-        *older, (_, newest) = sorted(several, key=lambda each: each[0])
-        if older:
-            ids = tuple(ref.id for _, ref in older)
-            note = f"{newest.id} is used, the newer processing of {', '.join(ids)}"
+        *others, (latest, newest) = sorted(several, key=_processing_order)
+        if others:
+            ids = tuple(ref.id for _, ref in others)
+            same = all(version == latest for version, _ in others)
+            what = "the same product as" if same else "the newer processing of"
+            note = f"{newest.id} is used, {what} {', '.join(ids)}"
             newest = replace(newest, replaces=(*newest.replaces, *ids), note=note)
         kept.append(newest)
     return kept
 
 
-def _identity(ref: SceneRef) -> tuple[object, tuple[str, ...]]:
+def _processing_order(processing: tuple[_Version, SceneRef]) -> tuple[_Version, bool, str]:
+    """Sort key of a scene's processings; a folder is read faster than an archive of the same pass."""
+    version, ref = processing
+    return version, not ref.id.lower().endswith((".zip", ".tar")), ref.id
+
+
+def _identity(ref: SceneRef) -> tuple[object, _Version]:
     """Key of the scene that a pass observed, equal for its processings, and the version of this one."""
-    name = _SUFFIX.sub("", ref.id)
-    for pattern in _PRODUCTS:
-        if match := pattern.fullmatch(name):
-            parts = match.groupdict()
-            key = (parts["k1"], parts.get("k2"))
-            return (key, ref.taken.date()), (parts.get("v1") or "", parts.get("v2") or "")
+    *folders, file = (_SUFFIX.sub("", _BAND_FILE.sub("", part)) for part in ref.id.split("/"))
+    for name in (file, *folders):
+        for pattern in _PRODUCTS:
+            if match := pattern.fullmatch(name):
+                parts = match.groupdict()
+                key = (parts["k1"], parts.get("k2"))
+                version = tuple(_numbered(parts.get(part) or "") for part in ("v1", "v2", "v3"))
+                return (key, ref.taken.date()), version
     if ref.tile and ref.sensor:
         return (ref.sensor, ref.tile, ref.taken), ()
     return ref.id, ()
+
+
+def _numbered(text: str) -> tuple[tuple[int, str], ...]:
+    """Version of a pass as a sort key, in which 10 comes after 9.
+
+    >>> _numbered("1.9") < _numbered("1.10") < _numbered("2"), _numbered("RT") < _numbered("T1")
+    (True, True)
+    """
+    parts: list[str] = re.findall(r"\d+|[^\d.]+", text)
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 def _sensor(ref: SceneRef) -> str:

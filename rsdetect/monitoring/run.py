@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.notify import deliver_news
 from rsdetect.monitoring.passes import merge_passes
-from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.scene_refs import SceneListing
 from rsdetect.monitoring.site import Site, choose_site, require_site_bands, site_from_journal
 from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.tracking import History
@@ -83,6 +82,7 @@ class RunResult:
     listed: int  # scenes in the source
     ingested: int  # of them new or changed
     notes: tuple[str, ...]  # on scenes that this run ingested
+    left_out: tuple[str, ...]  # why the source left out scenes
     unreached: float | None  # share of the area of interest that no scene covers; None = unknown
     waiting: tuple[str, ...]  # ids of scenes without a baseline yet
     changed: tuple[
@@ -112,6 +112,7 @@ class RunResult:
             "set_aside": [{"scene": scene, "reason": reason} for scene, reason in self.set_aside],
             "waiting": list(self.waiting),
             "notes": list(self.notes),
+            "left_out": list(self.left_out),
             "aoi_not_covered": self.unreached,
             "events": counts,
             "changed": [
@@ -177,7 +178,7 @@ def _with_full_paths(job: Job, job_file: Path) -> Job:
     return job.model_copy(update={"detector": asked.model_copy(update=found)})
 
 
-def list_scenes(job: Job, job_file: Path, aoi: str | None) -> list[SceneRef]:
+def list_scenes(job: Job, job_file: Path, aoi: str | None) -> SceneListing:
     """List the scenes for a run of the job, by date, without those the job excludes.
 
     Raises
@@ -188,12 +189,13 @@ def list_scenes(job: Job, job_file: Path, aoi: str | None) -> list[SceneRef]:
     listed = make_feed(job.source, job_file.absolute().parent, aoi).list_scenes()
     excluded = set(job.scenes.exclude)
     merged = merge_passes([ref for ref in listed if ref.id not in excluded])
-    refs = [ref for ref in merged if ref.id not in excluded]
+    refs = SceneListing(tuple(ref for ref in merged if ref.id not in excluded), listed.left_out)
     if not refs:
         raise InputError(
             f"{job_file} excludes all {len(listed)} scenes of its source."
             if listed
-            else f"the source of {job_file} has no scene that is complete and clear enough."
+            else f"the source of {job_file} has no scene that is complete and clear enough: "
+            f"{' '.join(listed.left_out[-3:])}"
         )
     fixed = job.baseline
     if isinstance(fixed, FixedBaseline) and _fixed_baseline_id(job, refs) is None:
@@ -206,7 +208,7 @@ def _asked_scene(job: Job) -> str | None:
     return job.baseline.scene if isinstance(job.baseline, FixedBaseline) else None
 
 
-def _fixed_baseline_id(job: Job, refs: Sequence[SceneRef]) -> str | None:
+def _fixed_baseline_id(job: Job, refs: SceneListing) -> str | None:
     """Id of the scene of a run's fixed baseline; None = another policy, or not listed."""
     if not isinstance(job.baseline, FixedBaseline):
         return None
@@ -234,7 +236,7 @@ def _run_update(
     folder: JobFolder,
     scoring: ScoringIdentity,
     site: Site | None,
-    refs: Sequence[SceneRef],
+    refs: SceneListing,
 ) -> RunResult:
     """Run an update of the journal and write the layers where the history changed."""
     number = journal.begin_run()
@@ -266,6 +268,7 @@ def _run_update(
         listed=len(refs),
         ingested=update.ingested,
         notes=tuple(update.notes),
+        left_out=refs.left_out,
         unreached=update.unreached,
         waiting=tuple(update.waiting),
         changed=changed,

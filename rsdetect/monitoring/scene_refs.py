@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, overload
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,30 @@ class SceneRef:
         return self.taken.astimezone(UTC).date().isoformat()
 
 
+@dataclass(frozen=True)
+class SceneListing(Sequence[SceneRef]):
+    """Scene references of a feed, a sequence, and why it left out others."""
+
+    scenes: tuple[SceneRef, ...]
+    left_out: tuple[str, ...] = ()  # a sentence per scene that is incomplete, or one for those too cloudy
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    @overload
+    def __getitem__(self, index: int) -> SceneRef: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[SceneRef, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> SceneRef | tuple[SceneRef, ...]:
+        return self.scenes[index]
+
+
 class SceneFeed(Protocol):
     """Feed of scene references: a folder, a table or a STAC catalogue."""
 
-    def list_scenes(self) -> Sequence[SceneRef]:
+    def list_scenes(self) -> SceneListing:
         """List the references of all scenes that are available now, in any order.
 
         Raises

@@ -15,6 +15,7 @@ from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal, SceneRow, StepRow
 from rsdetect.monitoring.passes import current_rows
 from rsdetect.monitoring.run import list_scenes
+from rsdetect.monitoring.scene_refs import SceneListing
 
 DONE, WAITS = "done", "waits"
 
@@ -58,11 +59,12 @@ def job_status(job_file: Path) -> JobStatus:
     job = read_job(job_file)
     folder = JobFolder(job.resolve_path(job.out, job_file))
     notes: list[str] = []
-    refs = []
+    refs = SceneListing(())
     try:
         refs = list_scenes(job, job_file, job.aoi_path(job_file))
     except JobInterrupted as error:
         notes.append(str(error))
+    notes += refs.left_out
     waiting = [SceneStatus(ref.id, ref.day, WAITS, "not read yet", "", None) for ref in refs]
     if not folder.journal.exists():
         if folder.events.exists():

@@ -83,6 +83,18 @@ def test_scenes_of_one_moment_and_ground_are_a_problem_of_that_date_alone():
         ("LC08_L2SP_193026_20230501_20230512_02_T1.tar", "LC08_L2SP_193026_20230501_20240512_02_T1.tar"),
         ("HLS.S30.T32UPA.2023121T102031.v1.5", "HLS.S30.T32UPA.2023121T102031.v2.0"),
         ("site_20230501_v1.tif", "site_20230501_v2.tif"),
+        ("site_20230501_v9.tif", "site_20230501_v10.tif"),
+        (f"{S2}_N0400_R065_T32UPA.SAFE.zip", f"{S2}_N0510_R065_T32UPA.SAFE.zip"),
+        ("LC08_L2SP_193026_20230501_20230512_02_T2", "LC08_L2SP_193026_20230501_20240512_02_T1"),
+        ("HLS.S30.T32UPA.2023121T102031.v1.5.{band}.tif", "HLS.S30.T32UPA.2023121T102031.v2.0.{band}.tif"),
+        (
+            "LC08_L2SP_193026_20230501_20230505_02_RT_SR_{band}.TIF",
+            "LC08_L2SP_193026_20230501_20230512_02_T1_SR_{band}.TIF",
+        ),
+        (
+            f"{S2}_N0400_R065_T32UPA_20230501T140000.SAFE/GRANULE/L2A/IMG_DATA/R10m/T32UPA_{{band}}_10m.jp2",
+            f"{S2}_N0510_R065_T32UPA_20240201T000000.SAFE/GRANULE/L2A/IMG_DATA/R10m/T32UPA_{{band}}_10m.jp2",
+        ),
     ],
 )  # fmt: skip
 def test_of_two_processings_the_newer_is_used_and_it_is_noted(older, newer):
@@ -90,6 +102,27 @@ def test_of_two_processings_the_newer_is_used_and_it_is_noted(older, newer):
         (found,) = merge_passes([ref(name) for name in order])
         assert (found.id, found.replaces) == (newer, (older,))
         assert older in found.note and "newer processing" in found.note
+
+
+def test_a_product_beside_its_archive_is_used_once():
+    name = f"{S2}_N0510_R065_T32UPA_20230501T140000"
+    (found,) = merge_passes([ref(f"{name}.SAFE"), ref(f"{name}.SAFE.zip")])
+    assert found.id.endswith(".SAFE") and "the same product as" in found.note
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("MOD09GA.A2023121.h18v04.061.hdf", "MYD09GA.A2023121.h18v04.061.hdf"),
+        ("VNP09GA.A2023121.h18v04.tif", "VJ109GA.A2023121.h18v04.tif"),
+        ("HLS.S30.T32UPA.2023121T102031.v2.0.{band}.tif", "HLS.L30.T32UPA.2023121T102031.v2.0.{band}.tif"),
+        ("LC08_L2SP_193026_20230501_20230512_02_T1", "LC09_L2SP_193026_20230501_20230512_02_T1"),
+        ("S2A_MSIL2A_20230501T102031_N0510_R065_T32UPA", "S2C_MSIL2A_20230501T102031_N0510_R065_T32UPA"),
+    ],
+)
+def test_sensors_are_told_apart_by_the_names_of_their_products(names):
+    found = merge_passes([ref(name) for name in names])
+    assert len(found) == 2 and not any(each.problem or each.replaces for each in found)
 
 
 def test_the_baseline_and_time_of_processing_that_a_catalogue_gives_decide():
@@ -275,3 +308,17 @@ def test_encodings_before_and_after_a_baseline_are_no_event(tmp_path):
     assert "1 scene compared" in told.err
     assert "20230521T102031.tif is set aside: it declares no scale and offset" in " ".join(told.err.split())
     assert len(pyogrio.read_dataframe(tmp_path / "out" / "events.gpkg", layer="events")) == 0
+
+
+def test_why_the_source_left_scenes_out_is_printed(tmp_path):
+    write_tiles(tmp_path / "scenes")
+    for path in (tmp_path / "scenes").glob("*_east.tif"):
+        path.unlink()
+    source = {"kind": "folder", "path": "scenes", "pattern": "{date:%Y%m%dT%H%M%S}_west.tif"}
+    masked = source | {"mask_pattern": "{date:%Y%m%dT%H%M%S}_clouds.tif"}
+    told = run_here("monitor", "run", write_job(tmp_path, pattern="", source=masked))
+    assert told.status == 2 and "20230531T102031_west.tif is left out: its mask does not" in told.err
+    write_scene(tmp_path / "scenes" / f"{DATES[0]}_clouds.tif", np.zeros((1, 96, 100), np.uint8))
+    told = run(write_job(tmp_path, pattern="", source=masked))
+    assert "nothing new (1 scene has no baseline yet" in told.err
+    assert "Warning:" in told.err and "20230511T102031_west.tif is left out: its mask does not" in told.err

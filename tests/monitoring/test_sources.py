@@ -102,16 +102,16 @@ def test_a_folder_gives_its_scenes_with_their_masks(tmp_path):
     assert scenes[1].mask == str(tmp_path / "20240601_mask.tif")
 
 
-def test_a_scene_waits_for_its_mask_and_for_all_its_bands(tmp_path, caplog):
+def test_a_scene_waits_for_its_mask_and_for_all_its_bands(tmp_path):
     touch(tmp_path, "20240503_scene.tif", "20240601_scene.tif", "20240503_mask.tif")
     scenes = in_folder(tmp_path, "{date:%Y%m%d}_scene.tif", mask_pattern="{date:%Y%m%d}_mask.tif")
     assert [scene.id for scene in scenes] == ["20240503_scene.tif"]
-    assert "20240601_scene.tif is left out: its mask does not exist" in caplog.text
+    assert "20240601_scene.tif is left out: its mask does not exist" in scenes.left_out[0]
     touch(tmp_path, "2024/05/03/B04.jp2", "2024/05/03/B08.jp2", "2024/06/01/B04.jp2")
     scenes = in_folder(tmp_path, "{date:%Y/%m/%d}/{band}.jp2", bands=("B08", "B04"))
     assert [(scene.id, scene.band_names) for scene in scenes] == [("2024/05/03/{band}.jp2", ("b08", "b04"))]
     assert scenes[0].files == tuple(str(tmp_path / f"2024/05/03/{band}.jp2") for band in ("B08", "B04"))
-    assert "its band B08 does not exist" in caplog.text
+    assert "its band B08 does not exist" in scenes.left_out[0]
 
 
 def test_folders_that_cannot_be_are_refused(tmp_path):
@@ -252,7 +252,7 @@ def _no_waiting_and_a_fresh_door(monkeypatch, request):
         door.requests.clear()
 
 
-def test_an_api_gives_the_scenes_of_place_time_and_little_cloud(api, tmp_path, caplog):
+def test_an_api_gives_the_scenes_of_place_time_and_little_cloud(api, tmp_path):
     scenes = in_catalogue(
         api.url,
         site(tmp_path),
@@ -268,7 +268,8 @@ def test_an_api_gives_the_scenes_of_place_time_and_little_cloud(api, tmp_path, c
     assert scenes[0].mask == "/data/S2_03/scl mask.tif"
     assert (scenes[0].mask_values, scenes[0].mask_bits) == (SENTINEL2_SCL.values, ())
     assert scenes[0].source == f"{api.url}/collections/s2/items/S2_03"
-    assert "BARE is left out: it has no asset B08, scl" in caplog.text
+    assert "BARE is left out: it has no asset B08, scl." in scenes.left_out
+    assert "2 of 6 items are left out: their cloud cover exceeds max_cloud 60." in scenes.left_out
 
 
 def test_pages_are_turned(api, tmp_path, monkeypatch):

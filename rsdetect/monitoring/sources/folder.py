@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from rsdetect.errors import InputError
 from rsdetect.monitoring.job import FolderSource
-from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.scene_refs import SceneListing, SceneRef
 from rsdetect.monitoring.sources.pattern import NameMatch, NamePattern
 from rsdetect.paths import from_folder
 
 # Sentinel-2 has the resolution in the names of its files and folders: _10m, R20m.
 _RESOLUTION = re.compile(r"(?<![A-Za-z0-9])R?(\d{2})m(?![A-Za-z0-9])")
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class FolderOfScenes:
             )
         return cls(Path(from_folder(section.path, base)), pattern, masks, section.bands)
 
-    def list_scenes(self) -> Sequence[SceneRef]:
+    def list_scenes(self) -> SceneListing:
         """List the complete scenes of the folder: with all bands, and with a mask if there is a mask pattern.
 
         Raises
@@ -69,13 +66,18 @@ class FolderOfScenes:
                 bands[found.band] = min(bands.get(found.band, found), found, key=_resolution)
         if not files:
             raise InputError(f"no file in {self.folder} matches {self.pattern.text}.")
-        scenes = []
+        scenes: list[SceneRef] = []
+        left_out = []
         for (taken, rest), listed in sorted(files.items()):
             rests = {match.rest for match in listed.values()}
             own = rests.pop() if len(rests) == 1 else rest
             paths = {band: names[match] for band, match in listed.items()}
-            scenes.append(self._scene_of_files(taken, own, paths, masks))
-        return [scene for scene in scenes if scene is not None]
+            found_scene = self._scene_of_files(taken, own, paths, masks)
+            if isinstance(found_scene, str):
+                left_out.append(f"{self.folder / own} is left out: {found_scene}.")
+            else:
+                scenes.append(found_scene)
+        return SceneListing(tuple(scenes), tuple(left_out))
 
     def _file_names(self) -> Iterator[str]:
         """Names of the folder's visible files, relative to it, in subfolders if a pattern has any."""
@@ -103,23 +105,19 @@ class FolderOfScenes:
         rest: str,
         found: dict[str | None, str],
         masks: dict[datetime, list[str]],
-    ) -> SceneRef | None:
-        """Scene reference for the files of one scene; None if a band or the mask is missing."""
+    ) -> SceneRef | str:
+        """Scene reference for the files of one scene; or which band or mask is missing."""
         wanted: tuple[str | None, ...] = self.bands or (None,)
         missing = [str(band) for band in wanted if band not in found]
         if missing:
-            _log.warning(
-                f"{self.folder / rest} is left out: its band {', '.join(missing)} does not exist (yet)."
-            )
-            return None
+            return f"its band {', '.join(missing)} does not exist (yet)"
         mask = None
         if self.mask_pattern is not None:
             fitting = masks.get(taken, [])
             if len(fitting) > 1:
                 raise InputError(f"{' and '.join(fitting)} in {self.folder} are both masks for one date.")
             if not fitting:
-                _log.warning(f"{self.folder / rest} is left out: its mask does not exist (yet).")
-                return None
+                return "its mask does not exist (yet)"
             mask = str(self.folder / fitting[0])
         files = tuple(str(self.folder / found[band]) for band in wanted)
         return SceneRef(

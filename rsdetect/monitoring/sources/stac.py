@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -15,7 +14,7 @@ from shapely.geometry import shape
 
 from rsdetect.errors import InputError
 from rsdetect.monitoring.job import StacSource
-from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.scene_refs import SceneListing, SceneRef
 from rsdetect.monitoring.sources.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.aoi_layers import read_layer
@@ -23,8 +22,6 @@ from rsdetect.scenes.projecting import in_degrees
 from rsdetect.scenes.quality import mask_meaning, settled_kind
 from rsdetect.scenes.radiometry import linear_of_asset
 from rsdetect.scenes.stac_item import declared_nodata
-
-_log = logging.getLogger(__name__)
 
 _DEGREES = "EPSG:4326"
 _WEST, _EAST = (-180, -90, 0, 90), (0, -90, 180, 90)
@@ -38,7 +35,7 @@ class StacScenes:
     url: str  # URL or path of the catalogue
     aoi: str | None = None  # polygons; items that do not touch them are left out
 
-    def list_scenes(self) -> Sequence[SceneRef]:
+    def list_scenes(self) -> SceneListing:
         """List the STAC items that match collections, dates, area and cloud cover.
 
         Raises
@@ -56,14 +53,25 @@ class StacScenes:
         items = [item for item in found if self._is_wanted(item, area)]
         if not items:
             raise InputError(f"{self.url} has no item{self._filter_text()}.")
-        whole = [item for item in items if self._has_assets(item)]
+        missing = {id(item): self._missing_assets(item) for item in items}
+        whole = [item for item in items if not missing[id(item)]]
         if not whole:
             keys = ", ".join(sorted(items[0].assets))
             raise InputError(
                 f"no item in {self.url} has the assets {', '.join(self._keys())}; {items[0].id} has {keys}."
             )
         clear = [item for item in whole if not self._is_too_cloudy(item)]
-        return [self._scene(item) for item in clear]
+        left_out = [
+            f"{item.id} is left out: it has no asset {', '.join(lacking)}."
+            for item in items
+            if (lacking := missing[id(item)])
+        ]
+        if len(clear) < len(whole):
+            left_out.append(
+                f"{len(whole) - len(clear)} of {len(whole)} items are left out: their cloud cover exceeds "
+                f"max_cloud {wanted.max_cloud:g}."
+            )
+        return SceneListing(tuple(self._scene(item) for item in clear), tuple(left_out))
 
     def _dates(self) -> tuple[datetime | None, datetime | None]:
         """First and last moment of the STAC search; None = open."""
@@ -93,12 +101,9 @@ class StacScenes:
         mask = self.section.mask_asset
         return (*self.section.assets, *((mask,) if mask else ()))
 
-    def _has_assets(self, item: Any) -> bool:
-        """True if a STAC item has all assets; logs the missing ones."""
-        missing = [key for key in self._keys() if key not in item.assets]
-        if missing:
-            _log.warning(f"{item.id} is left out: it has no asset {', '.join(missing)}.")
-        return not missing
+    def _missing_assets(self, item: Any) -> list[str]:
+        """Keys of assets that a STAC item lacks."""
+        return [key for key in self._keys() if key not in item.assets]
 
     def _is_too_cloudy(self, item: Any) -> bool:
         """True if a STAC item's cloud cover exceeds the maximum."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
-from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.scene_refs import SceneListing, SceneRef
 from rsdetect.paths import from_folder
 from rsdetect.reading import read_text, refuse_endless
 from rsdetect.scenes.dates import date_in_name
@@ -33,7 +33,7 @@ class TableOfScenes:
 
     path: Path
 
-    def list_scenes(self) -> Sequence[SceneRef]:
+    def list_scenes(self) -> SceneListing:
         """List the scenes of the table, each once.
 
         Raises
@@ -56,7 +56,7 @@ class TableOfScenes:
                 other = scenes.setdefault(found.id, found)
                 if _statement(other) != _statement(found):
                     raise InputError(f"{found.source} contradicts {other.source} on {found.id}.")
-        return list(scenes.values())
+        return SceneListing(tuple(scenes.values()))
 
     def _row_scenes(self, line: str, row: dict[str, str]) -> Iterable[SceneRef]:
         """Scene references of a row: one, or the two of a pair."""
