@@ -7,6 +7,7 @@ from typing import Any
 
 from rsdetect.regions.areas import metres_per_unit
 from rsdetect.scenes.pair import Pair
+from rsdetect.scenes.radar import is_radar_by
 
 _MUCH = 1 / 3  # share of the compared ground
 _COARSE_M = 20.0  # edge of a pixel from which the figures of the shipped models do not hold
@@ -34,6 +35,12 @@ def model_warnings(pair: Pair, detector: Mapping[str, Any]) -> Iterator[str]:
     """
     if "model" not in detector:
         return
+    radar = [scene.path for scene in (pair.before, pair.after) if is_radar_by(pair.bands, scene.path)]
+    if radar:
+        yield (
+            f"{' and '.join(dict.fromkeys(radar))} {'are' if len(set(radar)) > 1 else 'is'} radar, on which "
+            f"{detector['model']} was not measured; `detector='log-ratio'` compares radar echoes."
+        )
     if len(set(pair.before.bands)) < len(pair.before.bands):
         yield (
             f"{pair.before.path} gives one band several times to {detector['model']}, which was not measured "

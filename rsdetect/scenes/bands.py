@@ -273,11 +273,13 @@ def _by_names(header: Header, wanted: WantedBands) -> dict[int, int] | None:
 def _too_few(header: Header, wanted: WantedBands) -> str:
     have, want = len(header.usable), wanted.required
     repeat = ", ".join(["1"] * want)
-    any_bands = "`detector='cva'`, which works on any bands"
-    suited = "`detector='log-ratio'`, which compares radar echoes" if is_radar(header) else any_bands
+    bands = f"{header.path} has {have} band{'s' if have != 1 else ''}"
+    if is_radar(header):
+        return (
+            f"{bands} of radar and the model wants {want} ({', '.join(wanted.names[:want])}); take "
+            "`detector='log-ratio'`, which compares radar echoes."
+        )
     return (
-        f"{header.path} has {have} band{'s' if have != 1 else ''} and the model wants {want} "
-        f"({', '.join(wanted.names[:want])}); choose with `bands` (one band may be repeated: "
-        f"`bands=[{repeat}]`), "
-        f"or take {suited}."
+        f"{bands} and the model wants {want} ({', '.join(wanted.names[:want])}); choose with `bands` (one "
+        f"band may be repeated: `bands=[{repeat}]`), or take `detector='cva'`, which works on any bands."
     )

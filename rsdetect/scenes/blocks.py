@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -69,6 +69,8 @@ class SharedBlocks:
         Reads a window of the raster, in the calling thread.
     most_bytes
         Memory of the cache; other parts are decoded again.
+    parts
+        Blocks of the files behind a mosaic that a window of it decodes, to count these; None = its own.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class SharedBlocks:
         windows: Iterable[Window],
         decode: Callable[[Window], Pixels],
         most_bytes: int,
+        parts: Callable[[Window], Iterable[Hashable]] | None = None,
     ) -> None:
         self._extent = extent
         rows, cols = block_shape
@@ -85,10 +88,11 @@ class SharedBlocks:
         rows *= max(1, min(_EDGE // rows, _PIXELS // (rows * cols)))
         self._shape = rows, cols
         self._decode = decode
+        self._parts = parts or (lambda window: [(window.row_off, window.col_off)])
         self._most_bytes = most_bytes
         self.kept_bytes = 0  # now
         self._lock = threading.Lock()
-        self.decoded: Counter[tuple[int, int]] = Counter()  # how often, by row and column of the block
+        self.decoded: Counter[Hashable] = Counter()  # how often, by block; of a mosaic at most
         self._blocks: dict[tuple[int, int], _Block] = {}
         for window in windows:
             for block in self._under(window):
@@ -128,7 +132,7 @@ class SharedBlocks:
             else:
                 held, pixels = block.window, self._decode(block.window)
                 with self._lock:
-                    self.decoded[block.window.row_off, block.window.col_off] += 1
+                    self.decoded.update(self._parts(block.window))
             if window in block.waiting:
                 block.waiting.remove(window)
             self._keep(block, held, pixels)

@@ -32,6 +32,7 @@ from rsdetect.scenes.handles import (
     with_gdal_environment,
 )
 from rsdetect.scenes.quality import MaskMeaning, mask_meaning
+from rsdetect.scenes.source_blocks import parts_under, source_files
 from rsdetect.scenes.validity import Validity
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
 from rsdetect.scenes.watched import Watched, require_unchanged
@@ -182,8 +183,14 @@ def sharing_blocks(
         rows, cols = scene.blocks
         # A file that is one block (a picture in a single strip, say) is left to GDAL.
         if rows * cols * bytes_per_pixel(scene) <= share:
+            mosaic = source_files(scene.path)
             made[scene] = SharedBlocks(
-                scene.grid.window, (rows, cols), places, partial(_decode, scene), share
+                scene.grid.window,
+                (rows, cols),
+                places,
+                partial(_decode, scene),
+                share,
+                partial(parts_under, mosaic) if mosaic else None,
             )
     # Of two jobs at once in this process the first is the one that shares; the other may read through it.
     ours = [scene for scene, blocks in made.items() if _shared.setdefault(scene, blocks) is blocks]

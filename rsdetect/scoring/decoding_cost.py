@@ -7,6 +7,7 @@ from pathlib import Path
 from rsdetect.memory import MemoryBudget
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene, bytes_per_pixel
+from rsdetect.scenes.source_blocks import decodings
 from rsdetect.tiles import TilePlan
 
 _COSTLY = 1.5  # decodings per block from which on a warning is given
@@ -19,8 +20,15 @@ def costly_layouts(pair: Pair, plan: TilePlan, memory: MemoryBudget) -> list[str
         if scene.warp is not None:
             continue
         times = _times_decoded(scene, plan, memory.shared_blocks // 2)
-        if times >= _COSTLY:
-            rows, cols = scene.blocks
+        rows, cols = scene.blocks
+        mosaic = decodings(scene.path, scene.grid, scene.blocks)
+        if mosaic >= _COSTLY:
+            told.append(
+                f"{scene.path} is a mosaic whose blocks of {cols} x {rows} pixels do not end where those of "
+                f"its files do, so that each of theirs is decoded up to {mosaic * times:.1f} times; "
+                f"{_other_layout(scene)} helps"
+            )
+        elif times >= _COSTLY:
             told.append(
                 f"{scene.path} is stored in blocks of {cols} x {rows} pixels, not aligned to the tiles, "
                 f"so that each is decoded about {times:.0f} times; more `memory` helps, or "

@@ -58,5 +58,8 @@ def test_a_model_on_other_data_is_named(tmp_path):
     assert any("pixels of 30 m are coarser" in each for each in model_warnings(pair, {"model": "siamese"}))
     fine = [write_scene(tmp_path / f"f{i}.tif", random_scene(i)) for i in range(2)]
     assert not list(model_warnings(open_pair(*fine), {"model": "siamese"}))
+    radar = [write_scene(tmp_path / f"S1A_{i}.tif", random_scene(i)) for i in range(2)]
+    told = list(model_warnings(open_pair(*radar), {"model": "siamese"}))
+    assert any("S1A_1.tif are radar, on which siamese was not measured" in each for each in told)
     repeated = open_pair(*fine, PairOptions(bands=(1, 1, 1)))
     assert any("one band several times" in each for each in model_warnings(repeated, {"model": "siamese"}))

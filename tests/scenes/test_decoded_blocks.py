@@ -80,3 +80,36 @@ def test_a_job_over_vrts_decodes_each_block_of_the_sources_once(pair, tmp_path):
     reading = [record["plan"]["reading"] for record in records]
     assert reading[0] == reading[1] and reading[0]["decoded_again"] == 0
     np.testing.assert_array_equal(read_raster(tmp_path / "vrt"), read_raster(tmp_path / "jp2"))
+
+
+def as_mosaic(folder, shift):
+    """A VRT over two files side by side, of which the second begins `shift` pixels after a block's edge."""
+    paths = [
+        write_scene(
+            folder / f"m{i}.tif", random_scene(i, 1, 256, 256, "uint16"), tiled=True, blockxsize=128,
+            blockysize=128,
+        )
+        for i in (0, 1)
+    ]  # fmt: skip
+    sources = "".join(
+        f"<SimpleSource><SourceFilename>{path}</SourceFilename><SourceBand>1</SourceBand>"
+        f'<SrcRect xOff="0" yOff="0" xSize="256" ySize="256"/>'
+        f'<DstRect xOff="{i * 256 + i * shift}" yOff="{i * shift}" xSize="256" ySize="256"/></SimpleSource>'
+        for i, path in enumerate(paths)
+    )
+    vrt = folder / "mosaic.vrt"
+    vrt.write_text(
+        f'<VRTDataset rasterXSize="{512 + shift}" rasterYSize="{256 + shift}"><SRS>EPSG:32632</SRS>'
+        "<GeoTransform>500000,10,0,5300000,0,-10</GeoTransform>"
+        f'<VRTRasterBand dataType="UInt16" band="1">{sources}</VRTRasterBand></VRTDataset>'
+    )
+    return str(vrt)
+
+
+@pytest.mark.parametrize(("shift", "again"), [(0, False), (64, True)])
+def test_blocks_of_a_mosaics_files_are_counted_and_an_odd_mosaic_is_named(tmp_path, shift, again):
+    vrt = as_mosaic(tmp_path, shift)
+    other = write_scene(tmp_path / "after.tif", random_scene(5, 1, 256 + shift, 512 + shift, "uint16"))
+    found = rsdetect.detect(vrt, other, out=tmp_path / "out", detector="cva", quiet=True)
+    assert (found.record["plan"]["reading"]["decoded_again"] > 0) is again
+    assert any("is a mosaic whose blocks of 128 x 128" in each for each in found.record["warnings"]) is again
