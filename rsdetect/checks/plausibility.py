@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rsdetect.regions.areas import metres_per_unit
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.radar import is_radar_by
+from rsdetect.scenes.scene import Scene
 
 _MUCH = 1 / 3  # share of the compared ground
 _COARSE_M = 20.0  # edge of a pixel from which the figures of the shipped models do not hold
@@ -21,8 +23,18 @@ def pair_warnings(pair: Pair) -> Iterator[str]:
             f"{after.path} is of {pair.after_date} and older than {before.path} of {pair.before_date}: what "
             "appeared is shown as what vanished; swap the scenes, or correct the dates with `dates`."
         )
-    if before.path == after.path and before.bands == after.bands and before.version == after.version:
+    if is_one_file(before, after) and before.bands == after.bands and before.version == after.version:
         yield f"{before.path} is both scenes, so that nothing can have changed."
+
+
+def is_one_file(before: Scene, after: Scene) -> bool:
+    """True if both scenes of an implausible pair are one file, by whatever path."""
+    if before.path == after.path:
+        return True
+    try:
+        return Path(before.path).samefile(after.path)
+    except (OSError, ValueError):  # no local files
+        return False
 
 
 def model_warnings(pair: Pair, detector: Mapping[str, Any]) -> Iterator[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from rsdetect.checks.described import GridDescription, SceneDescription, describe_grid, describe_scene
 from rsdetect.checks.levels import level_warnings
 from rsdetect.checks.mask_warnings import mask_warnings
-from rsdetect.checks.plausibility import pair_warnings
+from rsdetect.checks.plausibility import is_one_file, pair_warnings
 from rsdetect.checks.registration import LEAST_TILES, Shift, measure_shift
 from rsdetect.checks.scan import Scan
 from rsdetect.doubts import Doubt
@@ -117,6 +119,7 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
             *(f"{doubt.text}; accepted by `accept={doubt.name!r}`." for doubt in pair.doubts),
             *pair.notes,
             *pair_warnings(pair),
+            *_copy_warnings(pair, look),
             *mask_warnings(pair),
             *_shift_warnings(pair, shift),
             *level_warnings(pair, scan.sample_pixels()),
@@ -154,6 +157,16 @@ def _band_rows(pair: Pair, look: _BlockCounts) -> list[BandStatistics]:
         for scene, moments in (("before", look.before), ("after", look.after))
         for i, band in enumerate(pair.bands)
     ]
+
+
+def _copy_warnings(pair: Pair, look: _BlockCounts) -> tuple[str, ...]:
+    """Check warning for a scene that is a copy of the other, by its values."""
+    before, after = ((each.minimum, each.maximum, each.mean, each.std) for each in (look.before, look.after))
+    if is_one_file(pair.before, pair.after) or not all(map(np.array_equal, before, after)):
+        return ()
+    return (
+        f"{pair.before.path} and {pair.after.path} hold equal values: one seems to be a copy of the other.",
+    )
 
 
 def _shift_warnings(pair: Pair, shift: Shift | None) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ _COMMON = frozenset(
 _SYNONYMS = {"swir16": "swir1", "swir22": "swir2"}
 _LANDSAT_FILE = re.compile(r"^(l[cotem]0[1-9])_.*_((?:sr_)?b(\d{1,2}))$", re.IGNORECASE)
 _HLS_L30 = re.compile(r"^hls\.l30\..*\.b(\d\d)$", re.IGNORECASE)
+_AUSTRALIA = re.compile(r"^ga_(ls[5789]|s2)\w*_nbart?_.*_band(\d{1,2}a?)$", re.IGNORECASE)
 _BAND = re.compile(r"(?:^|[_.-])(b\d{1,2}a?)(?:_\d\dm)?$", re.IGNORECASE)
 
 
@@ -46,6 +47,8 @@ def band_name(stem: str) -> str:
     ('red', 'b8a', 'blue')
     >>> band_name("LC09_L2SP_195028_20220507_20220509_02_T1_SR_B4"), band_name("Scene-NIR")
     ('red', 'nir')
+    >>> band_name("ga_ls8c_nbart_3-0-0_090084_2016-01-21_final_band05")
+    'nir'
     >>> band_name("HLS.L30.T32UPU.2021185T101500.v2.0.B05")
     'nir'
     """
@@ -53,6 +56,11 @@ def band_name(stem: str) -> str:
         return _LANDSAT[landsat[1].lower()].get(int(landsat[3]), landsat[2].lower())
     if hls := _HLS_L30.match(stem):
         return OLI.get(int(hls[1]), f"b{hls[1]}")
+    if ours := _AUSTRALIA.match(stem):
+        code = ours[2].lower()
+        if ours[1].lower() == "s2":
+            return SENTINEL_2.get(f"b{code:0>2}", f"b{code}")
+        return (OLI if ours[1][2] in "89" else TM).get(int(code), f"b{code}")
     if found := _BAND.search(stem):
         code = found[1].lower()
         code = f"b0{code[1:]}" if re.fullmatch(r"b\d", code) else code

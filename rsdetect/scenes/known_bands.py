@@ -37,6 +37,11 @@ _EIGHT = ("coastal", "blue", "green", "yellow", "red", "rededge", "nir", "nir2")
 _ORDERS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"^\d{8}_\d{6}_.*_(?:analyticms|analytic)(?![a-z])(?!.*8b)"), _BGRN),  # PlanetScope, SkySat
     (re.compile(r"^\d{8}_\d{6}_.*_analyticms.*8b"), ("coastal", "blue", "green_i", *_EIGHT[2:7])),
+    (
+        re.compile(r"^\d{8}_level2_sen2\w_boa"),  # FORCE
+        ("blue", "green", "red", "rededge1", "rededge2", "rededge3", "bnir", "nir", "swir1", "swir2"),
+    ),
+    (re.compile(r"^\d{8}_level2_lnd\d\d_boa"), ("blue", "green", "red", "nir", "swir1", "swir2")),
     (re.compile(r"^m_\d{7}_[ns][ew]_"), ("red", "green", "blue", "nir")),  # NAIP
     (re.compile(r"^img_(?:phr|spot|pneo)\w*_(?:ms|pms)\w*_\d{15}_ort"), ("red", "green", "blue", "nir")),
     (re.compile(r"^\d{2}[a-z]{3}\d{8}-[ms]\w\w\w"), _BGRN),  # WorldView-2 and -3, of four or eight bands

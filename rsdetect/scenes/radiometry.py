@@ -36,6 +36,9 @@ _BY_NAME: tuple[tuple[re.Pattern[str], Linear], ...] = tuple(
         (r"^M[OCY]D09\w*\..*sur_refl_b\d\d", (1e-4, 0.0)),
         (r"^\d{8}_\d{6}_.*_AnalyticMS(?:_8b)?_SR", (1e-4, 0.0)),
         (r"^\d{8}_\d{6}_ssc.*_analytic_SR", (1e-4, 0.0)),
+        (r"^SENTINEL2[A-D]_\d{8}-\d{6}-\d{3}_L2A_T\w{5}_.*_[FS]RE_B", (1e-4, 0.0)),  # Theia
+        (r"^ga_(?:ls|s2)\w+_nbart?_.*_band\w\w\.", (1e-4, 0.0)),  # Digital Earth Australia
+        (r"^\d{8}_LEVEL2_(?:SEN|LND)\w+_BOA", (1e-4, 0.0)),  # FORCE
         (r"^ENMAP\d\d-____L2A-.*-SPECTRAL_IMAGE", (1e-4, 0.0)),
     )
 )

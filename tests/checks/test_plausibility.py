@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from affine import Affine
@@ -29,6 +30,15 @@ def test_dates_in_the_wrong_order_are_named(scenes):
 def test_one_file_twice_is_named(scenes):
     assert any("is both scenes" in warning for warning in check(scenes.before, scenes.before).warnings)
     assert not any("both scenes, so" in warning for warning in check(scenes.before, scenes.after).warnings)
+
+
+def test_a_link_to_the_other_scene_and_a_copy_of_it_are_named(scenes, tmp_path):
+    link = tmp_path / "link.tif"
+    link.symlink_to(scenes.before)
+    assert any("is both scenes" in warning for warning in check(scenes.before, str(link)).warnings)
+    copied = shutil.copy(scenes.before, tmp_path / "copy.tif")
+    assert any("copy of the other" in warning for warning in check(scenes.before, str(copied)).warnings)
+    assert not any("copy of" in warning for warning in check(scenes.before, scenes.after).warnings)
 
 
 def test_much_change_is_named_in_the_summary_and_the_record(scenes, tmp_path):

@@ -67,6 +67,13 @@ def test_names_of_products_are_known(names, path, bands):
     assert list(found(names, path).values()) == wanted
 
 
+@pytest.mark.parametrize(("count", "sensor", "nir"), [(6, "LND08", 3), (10, "SEN2A", 7)])
+def test_bands_of_force_are_known_by_their_order(count, sensor, nir):
+    known = known_bands([""] * count, path=f"/data/20210704_LEVEL2_{sensor}_BOA.tif")
+    assert known[:3] == ("blue", "green", "red") and known[-2:] == ("swir1", "swir2")
+    assert known.index("nir") == nir
+
+
 def test_wavelengths_give_the_bands_of_a_cube():
     lengths = [420 + 10.0 * i for i in range(200)]
     names = [f"band {i}" for i in range(1, 201)]

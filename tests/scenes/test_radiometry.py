@@ -219,6 +219,11 @@ def test_an_mtl_file_gives_the_factors_of_the_level_that_is_read(write):
         ("S2A_MSIL1C_20210705T101031_N0301_R022_T32UPU_20210705T161031.SAFE/GRANULE/a/b_B04.jp2", OLD),
         ("S2A_MSIL2A_20220705T101031_N0400_R022_T32UPU_20220705T161031.tif", None),  # made by somebody
         ("T32UPU_20220705T101031_B04_10m.jp2", None),
+        ("SENTINEL2A_20210704-102345-678_L2A_T32TNS_C_V2-2_FRE_B2.tif", (1e-4, 0.0)),
+        ("ga_ls8c_nbart_3-0-0_090084_2016-01-21_final_band04.tif", (1e-4, 0.0)),
+        ("ga_ls8c_oa_3-0-0_090084_2016-01-21_final_fmask.tif", None),
+        ("20210704_LEVEL2_SEN2A_BOA.tif", (1e-4, 0.0)),
+        ("20210704_LEVEL2_SEN2A_QAI.tif", None),
     ],
 )
 def test_the_name_of_a_file_selects_a_specification(path, linear):
