@@ -120,7 +120,7 @@ def test_a_product_beside_its_archive_is_used_once():
         ("S2A_MSIL2A_20230501T102031_N0510_R065_T32UPA", "S2C_MSIL2A_20230501T102031_N0510_R065_T32UPA"),
     ],
 )
-def test_sensors_are_told_apart_by_the_names_of_their_products(names):
+def test_sensors_are_distinguished_by_the_names_of_their_products(names):
     found = merge_passes([ref(name) for name in names])
     assert len(found) == 2 and not any(each.problem or each.replaces for each in found)
 
