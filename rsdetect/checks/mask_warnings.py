@@ -38,6 +38,8 @@ def _of_mask(mask: MaskFile, scene: Scene, pair: Pair) -> Iterator[str]:
         return
     hidden = float(counts[mask.hides(values)].sum() / counts.sum())
     meaning, name = mask.meaning, f"the mask {mask.path}"
+    if mask.by_content:
+        yield f"{name} is taken as {mask.kind}, by its values and bands; `mask_kind` names another kind."
     if hidden >= _NEARLY_ALL:
         yield f"{name} hides {hidden:.0%} of the ground; check `mask_kind` (taken: {_taken(mask)})."
     if hidden == 0:

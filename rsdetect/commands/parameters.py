@@ -31,8 +31,9 @@ MaskKindOption = Annotated[
     str | None,
     typer.Option(
         metavar="KIND[,KIND]",
-        help="Encoding of the mask: auto (by its name), plain (all but 0), sentinel2-scl, landsat-qa, fmask, "
-        "hls-fmask, udm2, oa-fmask, cloud-probability, maja-clm, force-qai, s2cloudless, modis-state.",
+        help="Encoding of the mask: auto (by its name, values and bands), plain (all but 0), sentinel2-scl, "
+        "landsat-qa, fmask, hls-fmask, udm2, oa-fmask, cloud-probability, maja-clm, "
+        "force-qai, s2cloudless, modis-state.",
     ),
 ]
 NodataOption = Annotated[

@@ -28,12 +28,11 @@ from rsdetect.monitoring.journal import SceneRow
 from rsdetect.monitoring.rasters import write_raster
 from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.site import Site, scene_band_names, scene_headers
-from rsdetect.paths import file_name
 from rsdetect.scenes.alignment import describe_mismatch, offset_between, same_crs
 from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.header import Header, read_header
-from rsdetect.scenes.quality import settled_kind
+from rsdetect.scenes.masks import kind_of_mask
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.validity import Nodata
 from rsdetect.scenes.verify import verify_scenes
@@ -305,11 +304,11 @@ def _ingest_mask(ref: SceneRef, headers: list[Header], options: ScenesSection) -
         if files is None or files.mask is None:
             return None
         path, meaning = files.mask
-        return MaskFile(path, file_version(path), meaning.values, meaning.bits)
+        return MaskFile(path, file_version(path), meaning.values, meaning.bits, meaning.fields)
     if ref.mask_kind != "plain":
         return MaskFile(ref.mask, file_version(ref.mask), kind=ref.mask_kind)
-    if ref.mask_values or ref.mask_bits:
-        return MaskFile(ref.mask, file_version(ref.mask), ref.mask_values, ref.mask_bits)
+    if ref.mask_values or ref.mask_bits or ref.mask_fields:
+        return MaskFile(ref.mask, file_version(ref.mask), ref.mask_values, ref.mask_bits, ref.mask_fields)
     return _mask_of_job(ref.mask, options)
 
 
@@ -317,7 +316,7 @@ def _mask_of_job(path: str, options: ScenesSection) -> MaskFile:
     """Mask file with the values, bits or kind of the job."""
     if options.mask_values or options.mask_bits:
         return MaskFile(path, file_version(path), options.mask_values, options.mask_bits)
-    return MaskFile(path, file_version(path), kind=settled_kind(options.mask_kind, file_name(path)))
+    return MaskFile(path, file_version(path), kind=kind_of_mask(path, options.mask_kind)[0])
 
 
 def _needs_ingest_copy(ref: SceneRef, options: ScenesSection, tile: _IngestTile) -> bool:
@@ -341,6 +340,7 @@ def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> st
     files = [(without_signatures(path), file_version(path)) for path in (*ref.files, *([ref.mask or ""]))]
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude"})
+    how |= {"mask_fields": ref.mask_fields} if ref.mask_fields else {}
     parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
     return hash_json([*parts, site.aoi_hash, ref.nodata, ref.linear, ref.problem, ref.mask_kind, _READING])
 

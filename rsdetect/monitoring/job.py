@@ -57,7 +57,7 @@ class StacSource(Section):
     mask_asset: str | None = Field(default=None, description="Key of the asset with the quality mask.")
     mask_kind: MaskKind = Field(
         default="auto",
-        description="Encoding of the mask; auto: by its key (scl, qa_pixel, ...); plain: as in scenes.",
+        description="Encoding of the mask; auto: by its key or classes; plain: as in scenes.",
     )
     max_cloud: float | None = Field(
         default=None, ge=0, le=100, description="Maximum cloud cover of a scene in percent."
@@ -268,7 +268,8 @@ class ScenesSection(Section):
     mask_values: tuple[int, ...] = Field(default=(), description="Mask values of unusable pixels.")
     mask_bits: tuple[int, ...] = Field(default=(), description="Mask bits of unusable pixels, 0 = lowest.")
     mask_kind: MaskKind = Field(
-        default="auto", description="Encoding of the masks; auto: by their names; plain: all but 0 hides."
+        default="auto",
+        description="Encoding of the masks; auto: by names, values and bands; plain: all but 0 hides.",
     )
     nodata: float | Literal["auto", "none"] = Field(
         default="auto",

@@ -19,6 +19,7 @@ class SceneRef:
     mask: str | None = None  # cloud or quality mask; None = only the validity stored in the files
     mask_values: tuple[int, ...] = ()  # mask pixels with these values are masked out
     mask_bits: tuple[int, ...] = ()  # mask pixels with any of these bits set are masked out; 0 = lowest
+    mask_fields: tuple[tuple[int, int, tuple[int, ...]], ...] = ()  # as MaskMeaning.fields
     mask_kind: str = "plain"  # encoding of the mask, if values and bits do not describe it
     nodata: float | None = None  # nodata value in the source, for files that declare none
     source: str = ""  # origin for readers: the item's URL, or the table's name and line

@@ -10,6 +10,7 @@ from rsdetect.grid import Grid
 from rsdetect.paths import file_name
 from rsdetect.scenes.band_files import file_version, without_query
 from rsdetect.scenes.header import read_header
+from rsdetect.scenes.mask_classes import kind_by_content
 from rsdetect.scenes.quality import kind_by_name
 from rsdetect.scenes.scene import MaskFile, Scene
 
@@ -29,8 +30,9 @@ def masks_of_pair(
     """
     if any(not 0 <= bit < 31 for bit in options.mask_bits):
         raise InputError("`mask_bits` counts bits from 0 (the lowest) to 30.")
+    kinds = options.mask_kind or ("auto",)
     if not options.masks:
-        own = _own_mask(options, before), _own_mask(options, after)
+        own = _own_mask(options, before, kinds[0]), _own_mask(options, after, kinds[-1])
         if (options.mask_values or options.mask_bits or options.mask_kind) and own == (None, None):
             raise InputError(
                 "`mask_values`, `mask_bits` and `mask_kind` say how to read a mask; name it with `masks`."
@@ -38,22 +40,22 @@ def masks_of_pair(
         return own
     if len(options.masks) > 2:
         raise InputError(f"`masks` takes one file for both dates or two, and got {len(options.masks)}.")
-    kinds = options.mask_kind or ("auto",)
     return (
         _mask(options.masks[0], before, options, kinds[0]),
         _mask(options.masks[-1], after, options, kinds[-1]),
     )
 
 
-def _own_mask(options: PairOptions, scene: Scene) -> MaskFile | None:
-    """Quality mask of the scene's product, with the documented meaning or the user's."""
+def _own_mask(options: PairOptions, scene: Scene, kind: str) -> MaskFile | None:
+    """Quality mask of the scene's product, read as the user says, by its name, or as documented."""
     if scene.files is None or scene.files.mask is None:
         return None
     path, meaning = scene.files.mask
-    mask = _mask(path, scene, options, "auto")
-    if mask is None or options.mask_values or options.mask_bits or mask.kind != "plain":
+    named = kind if kind != "auto" else kind_by_name(file_name(without_query(path)))
+    mask = _mask(path, scene, options, named or "plain")
+    if mask is None or options.mask_values or options.mask_bits or named:
         return mask
-    return replace(mask, values=meaning.values, bits=meaning.bits, guessed=False)
+    return replace(mask, values=meaning.values, bits=meaning.bits, fields=meaning.fields)
 
 
 def _mask(path: str, scene: Scene, options: PairOptions, kind: str) -> MaskFile | None:
@@ -70,17 +72,34 @@ def _mask(path: str, scene: Scene, options: PairOptions, kind: str) -> MaskFile 
     if not header.dtypes[0].startswith(("int", "uint", "bool")):
         raise InputError(f"the mask {path} holds {header.dtypes[0]} values; a mask holds integers.")
     values, bits = options.mask_values, options.mask_bits
-    named = kind_by_name(file_name(without_query(path)))
+    if values or bits:
+        kind, guessed, by_content = "plain", False, False
+    else:
+        kind, guessed, by_content = kind_of_mask(path, kind)
     return MaskFile(
         path,
         file_version(path),
         values,
         bits,
-        header.watched,
-        kind="plain" if values or bits else kind if kind != "auto" else named or "plain",
-        guessed=not (values or bits) and kind == "auto" and named is None,
+        watched=header.watched,
+        kind=kind,
+        guessed=guessed,
+        by_content=by_content,
         bands=len(header.dtypes),
     )
+
+
+def kind_of_mask(path: str, kind: str) -> tuple[str, bool, bool]:
+    """Kind of a mask, and for "auto" whether it is not known, and whether its values and bands gave it.
+
+    "auto" is the kind of the file's name, else of its content, else "plain".
+    """
+    if kind != "auto":
+        return kind, False, False
+    if named := kind_by_name(file_name(without_query(path))):
+        return named, False, False
+    found = kind_by_content(path)
+    return found or "plain", found is None, found is not None
 
 
 def _size(grid: Grid) -> str:

@@ -55,17 +55,20 @@ class MaskFile:
     version: tuple[int, int] | None  # (bytes, modification time in ns) of a local file
     values: tuple[int, ...] = ()  # pixel values that hide the ground
     bits: tuple[int, ...] = ()  # bit numbers, 0 = lowest, any of which hides the ground
-    # Without values or bits, the kind decides; of a plain mask every value but 0 hides the ground.
+    # Groups of bits: lowest bit, number of bits, and the values of the group that hide the ground.
+    fields: tuple[tuple[int, int, tuple[int, ...]], ...] = ()
+    # Without these the kind decides; of a plain mask every value but 0 hides the ground.
     watched: tuple[Watched, ...] = field(default=(), compare=False, repr=False)
     kind: str = "plain"  # one of MASK_KINDS but "auto"
     guessed: bool = field(default=False, compare=False, repr=False)  # not given, and not in the name
+    by_content: bool = field(default=False, compare=False, repr=False)  # the kind is that of its values
     bands: int = field(default=1, compare=False, repr=False)  # of the file, of which the first is read
 
     @property
     def meaning(self) -> MaskMeaning:
         """Values and bits that hide the ground."""
-        if self.values or self.bits or self.kind == "plain":
-            return MaskMeaning(self.values, self.bits)
+        if self.values or self.bits or self.fields or self.kind == "plain":
+            return MaskMeaning(self.values, self.bits, self.fields)
         return mask_meaning(self.kind, "")
 
     def hides(self, classes: NDArray[np.int64]) -> BoolArray:

@@ -8,6 +8,7 @@ from rsdetect.errors import InputError
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.band_files import BandFiles, Known
 from rsdetect.scenes.band_names import common_name
+from rsdetect.scenes.mask_classes import classified_meaning
 from rsdetect.scenes.quality import known_mask
 from rsdetect.scenes.radiometry import Linear, linear_of_asset
 from rsdetect.scenes.stacking import stack_files
@@ -33,10 +34,11 @@ def stack_item(item: Any) -> BandFiles:
     mask, nodata = None, set[float | None]()
     for key, asset in item.assets.items():
         href = asset.get_absolute_href() or asset.href
-        meaning = known_mask(key)
+        name = _band(asset)
+        # Classes of a band (of vegetation, say) do not make it a mask.
+        meaning = known_mask(key) or (None if name else classified_meaning(asset.extra_fields))
         if meaning is not None and mask is None:
             mask = as_gdal_path(href), meaning
-        name = _band(asset)
         if name is None or name.startswith(_LEFT_OUT) or key.lower().endswith("-jp2"):
             continue
         nodata.add(declared_nodata(asset))

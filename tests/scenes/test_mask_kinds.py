@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pystac
 import pytest
 
 from rsdetect import InputError, check
 from rsdetect.monitoring.job import ScenesSection, StacSource
+from rsdetect.monitoring.sources import make_feed
 from rsdetect.paths import from_folder, split_paths
+from rsdetect.scenes.mask_classes import classified_meaning
 from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
 from rsdetect.scenes.quality import MASK_KINDS, kind_by_name, mask_meaning
+from rsdetect.scenes.scene import read_scene
 from rsdetect.tiles import TileWindow
 from support.jobs import run_here
 from support.memory import memory_scene
 from support.scenes import random_scene, write_scene
+from support.stac_server import item
 
 # What the products' documents list: values that hide the ground, and values that do not.
 DOCUMENTED = {
@@ -172,3 +177,80 @@ def test_a_driver_prefix_counts_from_the_folder_too(tmp_path):
     assert from_folder('NETCDF:"a.nc":red', tmp_path) == f'NETCDF:"{tmp_path / "a.nc"}":red'
     assert from_folder("NETCDF:a.nc:red", tmp_path) == f"NETCDF:{tmp_path / 'a.nc'}:red"
     assert from_folder("NETCDF:gone.nc:red", tmp_path) == "NETCDF:gone.nc:red"
+
+
+CONTENT = {
+    "sentinel2-scl": np.array([0, 4, 5, 8, 9], np.uint8),
+    "landsat-qa": np.array([1, 21824, 21952, 22280], np.uint16),
+    "cloud-probability": np.arange(0, 100, 2, dtype=np.uint8),
+    "oa-fmask": np.array([1, 2, 3, 5], np.uint8),
+    "fmask": np.array([0, 1, 4, 255], np.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", CONTENT)
+def test_a_mask_without_a_name_is_known_by_its_values(scenes, tmp_path, kind):
+    values = np.resize(CONTENT[kind], (40, 50))
+    path = write_scene(tmp_path / "quality.tif", values)
+    pair = open_pair(*scenes, PairOptions(masks=path))
+    assert pair.before.mask.kind == kind
+    assert f"is taken as {kind}, by its values" in warned(scenes, path)
+    assert open_pair(*scenes, PairOptions(masks=path, mask_kind="plain")).before.mask.kind == "plain"
+
+
+def test_a_mask_is_known_by_its_bands_and_a_plain_one_stays_plain(scenes, tmp_path):
+    eight = np.ones((8, 40, 50), np.uint8)
+    eight[0, :9] = 0
+    usable = write_scene(tmp_path / "quality.tif", eight)
+    plain = write_scene(tmp_path / "cloudy.tif", eight[0])
+    for path, kind in ((usable, "udm2"), (plain, "plain")):
+        assert open_pair(*scenes, PairOptions(masks=path)).before.mask.kind == kind
+
+
+# By the specification of the extension; names as products have them.
+CLASS_NAMES = ("no_data", "clear_land", "cloud_shadow", "water", "snow_ice")
+CLASSES = [{"value": value, "name": name} for value, name in enumerate(CLASS_NAMES)]
+
+
+def bitfield(name, offset, *names):
+    classes = [{"value": value, "name": each} for value, each in enumerate(names)]
+    return {"name": name, "offset": offset, "length": len(names) // 2, "classes": classes}
+
+
+BITFIELDS = [
+    bitfield("fill", 0, "not_fill", "fill"),
+    bitfield("clear", 6, "not_clear", "clear"),
+    bitfield("cloud_confidence", 8, "not_set", "low", "medium", "high"),
+]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_classes_of_a_catalogue_say_what_hides(tmp_path, nested):
+    for fields, hidden, seen in (
+        ({"classification:classes": CLASSES}, [0, 2, 4], [1, 3]),
+        ({"classification:bitfields": BITFIELDS}, [1, 768, 1 + 768 + 64], [0, 64, 256, 512]),
+    ):
+        meaning = classified_meaning({"bands": [fields]} if nested else fields)
+        np.testing.assert_array_equal(meaning.hides(np.array(hidden)), True)
+        np.testing.assert_array_equal(meaning.hides(np.array(seen)), False)
+    assert classified_meaning({"classification:classes": [{"value": 1, "name": "forest"}]}) is None
+    flagged = classified_meaning({"classification:classes": [{"value": 9, "name": "other", "nodata": True}]})
+    assert flagged.values == (9,)
+
+
+def test_an_item_with_classes_brings_its_mask(tmp_path):
+    path = write_scene(tmp_path / "B04.tif", random_scene(0, 1))
+    quality = np.full((40, 50), 256, np.uint16)
+    quality[:5], quality[5:9] = 1, 768
+    hides = write_scene(tmp_path / "quality.tif", quality)
+    made = item("A", "2024-05-03", {"B04": (path, "red"), "quality": (hides, None)})
+    made.assets["quality"].extra_fields["classification:bitfields"] = BITFIELDS
+    pair = open_pair(made, made)
+    _, valid = read_scene(pair.before, pair.grid.window)
+    assert not valid[:9].any() and valid[9:].all()
+    catalogue = pystac.Catalog("a", "")
+    catalogue.add_item(made)
+    catalogue.normalize_and_save(str(tmp_path), pystac.CatalogType.SELF_CONTAINED)
+    section = StacSource(url=str(tmp_path / "catalog.json"), assets=("B04",), mask_asset="quality")
+    (ref,) = make_feed(section, tmp_path).list_scenes()
+    assert ref.mask_fields == ((0, 1, (1,)), (8, 2, (3,)))

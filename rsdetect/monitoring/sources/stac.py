@@ -18,6 +18,7 @@ from rsdetect.monitoring.scene_refs import SceneListing, SceneRef
 from rsdetect.monitoring.sources.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.aoi_layers import read_layer
+from rsdetect.scenes.mask_classes import classified_meaning
 from rsdetect.scenes.projecting import in_degrees
 from rsdetect.scenes.quality import mask_meaning, settled_kind
 from rsdetect.scenes.radiometry import linear_of_asset
@@ -116,7 +117,10 @@ class StacScenes:
         taken = _item_datetime(item)
         assert taken is not None, item.id
         mask = self.section.mask_asset
-        meaning = mask_meaning(self.section.mask_kind, mask or "")
+        kind = settled_kind(self.section.mask_kind, mask or "")
+        meaning = mask_meaning(kind, "")
+        if mask and self.section.mask_kind == "auto" and kind == "plain":
+            meaning = classified_meaning(item.assets[mask].extra_fields) or meaning
         return SceneRef(
             # Two collections may contain a scene at two processing levels under one id.
             id=f"{item.collection_id}/{item.id}" if len(self.section.collections) != 1 else item.id,
@@ -126,7 +130,8 @@ class StacScenes:
             mask=_asset_path(item, mask) if mask else None,
             mask_values=meaning.values,
             mask_bits=meaning.bits,
-            mask_kind=settled_kind(self.section.mask_kind, mask or ""),
+            mask_fields=meaning.fields if kind == "plain" else (),
+            mask_kind=kind,
             nodata=_asset_nodata(item, self.section.assets),
             source=str(item.get_self_href() or f"{self.url}#{item.id}"),
             linear=tuple(
