@@ -94,17 +94,19 @@ def test_pairs_of_other_crs_meet_in_longitude_and_latitude_with_their_own_areas(
 def test_the_file_over_all_opens_with_its_styles_and_knows_its_dates(scenes, tmp_path):
     pairs = tmp_path / "pairs.csv"
     pairs.write_text(
-        "name;before;after;dates\n"
+        "name;before;after;dates;merge_gap;shape_attributes\n"
         + row_of(scenes, "north").replace(",", ";")
-        + ";2020-06-01,2021-06-03\n"
+        + ";2020-06-01,2021-06-03;100;yes\n"
         + row_of(scenes, "south").replace(",", ";")
-        + ";\n"
+        + ";;;\n"
     )
     told, rows = batch(pairs, tmp_path / "out")
     assert told.status == 0, told.err
     assert rows["north"]["after_date"] == "2021-06-03" and rows["south"]["after_date"] == ""
     meta, _, _, columns = pyogrio.raw.read(tmp_path / "out" / "changes.gpkg", layer="changes")
+    assert meta["geometry_type"] == "MultiPolygon", "north is merged, south has one part each"
     by_name = dict(zip(meta["fields"], columns, strict=True))
+    assert (by_name["compactness"] > 0).tolist() == (by_name["pair"] == "north").tolist()
     dates = by_name["after_date"][by_name["pair"] == "north"]
     assert set(dates.astype("datetime64[D]").astype(str)) == {"2021-06-03"}
     assert np.isnat(by_name["after_date"][by_name["pair"] == "south"]).all()
@@ -128,15 +130,16 @@ def test_what_is_done_is_not_done_again_until_something_about_it_changes(scenes,
     assert told.status == 0 and set(states(again).values()) == {"done before"}
     assert {name: stamps(out / name) for name in kept} == kept
 
-    # Another threshold: the polygons again, the raster as it was, and what a run from scratch gives.
-    told, again = batch(pairs, out, "--threshold", "0.8", "--min-area", "300")
+    # Other options of polygons: these again, the raster as it was, and what a run from scratch gives.
+    other = ("--threshold", "0.8", "--min-area", "300", "--merge-gap", "100", "--shape-attributes")
+    told, again = batch(pairs, out, *other)
     assert told.status == 0 and set(states(again).values()) == {"outlined again"}
     assert stamps(out / "north")["change_probability.tif"] == kept["north"]["change_probability.tif"]
     scratch = tmp_path / "scratch"
-    assert batch(pairs, scratch, "--threshold", "0.8", "--min-area", "300")[0].status == 0
+    assert batch(pairs, scratch, *other)[0].status == 0
     assert len(layer(out / "changes.gpkg")) != everything
     assert layer(out / "changes.gpkg").equals(layer(scratch / "changes.gpkg"))
-    assert batch(pairs, out, "--threshold", "0.8", "--min-area", "300")[1]["north"]["state"] == "done before"
+    assert batch(pairs, out, *other)[1]["north"]["state"] == "done before"
 
     # One line gets a band of its own: this pair alone is scored again.
     changed = write_list(
