@@ -401,12 +401,16 @@ def _units(first: Header, second: Header) -> tuple[Doubt, ...]:
     for one, other in ((first, second), (second, first)):
         if one.scales and not other.scales and other.dtypes[0].startswith(("int", "uint")):
             scale, offset = one.scales[0], one.offsets[0]
+            each, remedy = "", f"gdal_edit.py -scale {scale:g} -offset {offset:g} ..."
+            if len({*one.scales}) > 1 or len({*one.offsets}) > 1:
+                each = " in the first band, and others in the others,"
+                remedy = "of each band, or the metadata of its product beside it"
             return (
                 Doubt(
                     "units",
-                    f"{one.path} says that its values are number * {scale:g} {offset:+g} and {other.path}, "
-                    "of integers too, declares nothing, so that their units may differ; give it scale and "
-                    f"offset (gdal_edit.py -scale {scale:g} -offset {offset:g} ...)",
+                    f"{one.path} says that its values are number * {scale:g} {offset:+g}{each} and "
+                    f"{other.path}, of integers too, declares nothing, so that their units may differ; give "
+                    f"it scale and offset ({remedy})",
                 ),
             )
     return ()

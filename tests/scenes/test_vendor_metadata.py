@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rsdetect.errors import DoubtError
 from rsdetect.scenes.header import read_header
 from rsdetect.scenes.pair import open_pair
 from support.scenes import random_scene, write_scene
@@ -91,6 +92,13 @@ def test_a_landsat_band_by_itself_has_the_reflectance_of_its_mtl(tmp_path):
 def test_enmap_without_its_metadata_has_the_scale_of_the_specification(tmp_path):
     path = write_scene(tmp_path / f"{ENMAP}-SPECTRAL_IMAGE_COG.tiff", four("int16"))
     assert read_header(path).scales == pytest.approx((1e-4,) * 4)
+
+
+def test_a_scene_without_the_metadata_of_the_other_is_a_doubt_that_names_them(tmp_path):
+    before, after = (write_planetscope(tmp_path / name, four()) for name in ("1", "2"))
+    Path(after).with_name(f"{PLANETSCOPE}_metadata.xml").unlink()
+    with pytest.raises(DoubtError, match="the metadata of its product beside it"):
+        open_pair(before, after)
 
 
 def test_two_scenes_of_other_sun_are_compared_in_reflectance(tmp_path):
