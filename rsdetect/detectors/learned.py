@@ -13,7 +13,9 @@ from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.network import Network, RowNetwork
 from rsdetect.backends.select import EIGHT_BIT, load_network, precision, resolve_backend
 from rsdetect.detectors.base import TORCH_BYTES, Detector, Scorer
+from rsdetect.detectors.mirroring import mirror
 from rsdetect.errors import ModelError, NothingToCompare
+from rsdetect.grid import Window
 from rsdetect.jsontypes import JsonObject
 from rsdetect.nets.card import Card
 from rsdetect.nets.checkpoint import load_weights, model_hash, read_card
@@ -62,6 +64,7 @@ class SiameseScorer(Scorer):
     before: Normalisation
     after: Normalisation
     slots: tuple[int, ...]  # index of the model's band for each band of the pair
+    covered: Window  # the scene, which is mirrored at its edges
     device: str  # "cpu", "cuda", "cuda:0"
     backend: str  # "torch", "openvino" or "onnx"
     halo: int  # radius of the model's receptive field in pixels
@@ -77,13 +80,19 @@ class SiameseScorer(Scorer):
         return card.calibration.probability(logits)
 
     def normalised(self, tile: Tile, card: Card) -> Float32Array:
-        """Normalised dates, bands in model order, (2, bands, height, width); valid until the next call."""
+        """Normalised dates, bands in model order, (2, bands, height, width); valid until the next call.
+
+        Mirrored at the scene's edges.
+        """
         valid = tile.valid
         dates = _room((2, *tile.before.shape))
         self.before.apply(tile.before, card.scaling.clip, self._places, out=dates[0])
         self.after.apply(tile.after, card.scaling.clip, self._places, out=dates[1])
         if not valid.all():
             np.copyto(dates, np.float32(card.scaling.invalid), where=~valid)
+            scene, read = self.covered, tile.read
+            mirror(dates, 2, read.row_off - scene.row_off, scene.height, self.halo)
+            mirror(dates, 3, read.col_off - scene.col_off, scene.width, self.halo)
         return dates
 
     @property
@@ -121,7 +130,13 @@ class SiameseScorer(Scorer):
 
         network, card = self._network()
         assert isinstance(network, RowNetwork)
-        return SiameseStrip(network.rows(height, width, self._places), card, (self.before, self.after))
+        return SiameseStrip(
+            network.rows(height, width, self._places),
+            card,
+            (self.before, self.after),
+            self.covered,
+            self.halo,
+        )
 
     @property
     def _places(self) -> tuple[int, ...]:
@@ -146,6 +161,7 @@ class SiameseScorer(Scorer):
             "bands": list(card.bands),
             "bands_required": card.required,
             "bands_used": [card.bands[slot] for slot in self.slots],
+            "beyond_edge": "mirrored",
             "normalisation": {
                 date: {key: list(numbers) for key, numbers in asdict(normalisation).items()}
                 for date, normalisation in (("before", self.before), ("after", self.after))
@@ -248,6 +264,7 @@ class SiameseDetector(Detector):
             before=Normalisation(*dates[0]),
             after=Normalisation(*dates[1]),
             slots=slots,
+            covered=scan.pair.covered,
             device=self.device,
             backend=self.backend,
             halo=card.reach_px,

@@ -8,6 +8,9 @@ import numpy as np
 import torch
 
 from rsdetect.arraytypes import Float32Array
+from rsdetect.detectors.mirroring import BottomEdge, mirror
+from rsdetect.detectors.row_filters import Delay
+from rsdetect.grid import Window
 from rsdetect.nets.card import Card
 from rsdetect.nets.streaming import StreamingNet
 from rsdetect.tiles import Tile
@@ -22,18 +25,33 @@ class Normalises(Protocol):
 
 
 class SiameseStrip:
-    """Strip of a Siamese scorer: rows of raw pixels to rows of probability; `dates` are normalisations."""
+    """Strip of a Siamese scorer: rows of raw pixels to rows of probability.
 
-    def __init__(self, net: StreamingNet, card: Card, dates: tuple[Normalises, Normalises]) -> None:
+    Rows above the scene are held until the rows that they mirror are there. So that none of the scene's own
+    rows is waited for, the output is delayed by the halo, a few rows more than the network's.
+
+    Parameters
+    ----------
+    dates
+        Normalisations.
+    scene
+        What both dates cover; mirrored at its edges.
+    halo
+        Pixels, at least the delay of the network.
+    """
+
+    def __init__(
+        self, net: StreamingNet, card: Card, dates: tuple[Normalises, Normalises], scene: Window, halo: int
+    ) -> None:
         self._net = net
         self._card = card
         self._normalise = dates
         self._dates = np.empty(net.shape, np.float32)
-
-    @property
-    def late(self) -> int:
-        """Delay of the strip's output in rows."""
-        return self._net.late
+        self._scene = scene
+        self._bottom = BottomEdge(scene.height, halo)
+        self._held: list[Float32Array] = []
+        self._delay = Delay(halo - net.late)
+        self.late = halo  # rows
 
     def push(self, rows: Tile) -> Float32Array:
         """Push rows into the strip; returns the probability of the rows `late` higher up, (height, width)."""
@@ -45,5 +63,26 @@ class SiameseStrip:
             normalise.apply(pixels, scaling.clip, every, out)
         if not (valid := rows.valid).all():
             np.copyto(self._dates, np.float32(scaling.invalid), where=~valid)
-        logit: Float32Array = self._net.push(torch.from_numpy(self._dates)).numpy()
+            mirror(self._dates, 3, rows.read.col_off - self._scene.col_off, self._scene.width, self.late)
+        first = rows.read.row_off - self._scene.row_off
+        if first + rows.read.height < self.late:
+            self._held.append(self._dates.copy())
+            return np.zeros(rows.valid.shape, np.float32)
+        for dates in self._mirrored_rows(first):
+            logit: Float32Array = self._net.push(torch.from_numpy(dates)).numpy()
+            logit = self._delay.push(logit[None])[0]
         return self._card.calibration.probability(logit)
+
+    def _mirrored_rows(self, first: int) -> list[Float32Array]:
+        """Dates of the rows that were held, and of the present ones from row `first` of the scene."""
+        parts = [*self._held, self._dates]
+        self._held = []
+        if first < 0 or len(parts) > 1:
+            joined = np.concatenate(parts, axis=2)
+            height = self._dates.shape[2]
+            mirror(joined, 2, first - (len(parts) - 1) * height, self._scene.height, self.late)
+            parts = np.split(joined, len(parts), axis=2)
+            first -= (len(parts) - 1) * height
+        for number, part in enumerate(parts):
+            self._bottom.mirror(part, first + number * part.shape[2])
+        return parts

@@ -148,6 +148,7 @@ def _pair_scorer(path: Path, pair: _SimulatedPair, backend: str) -> SiameseScore
         before=Normalisation(*robust_scale(sample.before)),
         after=Normalisation(*robust_scale(sample.after)),
         slots=pair.slots,
+        covered=pair.tile.read,
         device="cpu",
         backend=backend,
         halo=0,  # the pair is scored as one tile

@@ -116,7 +116,8 @@ class Pair:
 
     before: Scene
     after: Scene
-    grid: Grid  # what both scenes cover
+    grid: Grid  # what both scenes cover, within the box of the area of interest
+    covered: Window  # what both scenes cover, in pixels of `grid`
     bands: tuple[str, ...]  # names of the compared bands, in order
     # Which of the detector's own bands each one is, 0 = its first; empty where it has none of its own.
     slots: tuple[int, ...]
@@ -203,11 +204,11 @@ def open_pair(
     )
     choice = choose_bands(first, second, options.bands, wanted)
     grid, before_scene, after_scene, notes = _common_grid(first, second, sources, options)
-    aoi = None
+    aoi, covered = None, grid.window
     if options.aoi is not None:
         part, aoi = crop_to_area(read_aoi(options.aoi, grid), grid)
         notes += layer_notes(options.aoi)
-        grid = grid.crop(part)
+        grid, covered = grid.crop(part), covered.shifted(-part.row_off, -part.col_off)
         before_scene, after_scene = _moved(before_scene, part), _moved(after_scene, part)
     require_plausible(grid, first.path, second.path)
     before_mask, after_mask = masks_of_pair(options, before_scene, after_scene)
@@ -216,6 +217,7 @@ def open_pair(
         before=_with_bands(before_scene, first, choice.before, before_mask, nodata[0]),
         after=_with_bands(after_scene, second, choice.after, after_mask, nodata[-1]),
         grid=grid,
+        covered=covered,
         bands=choice.names,
         slots=choice.slots,
         before_date=before_date,
