@@ -42,7 +42,10 @@ def train(
     average_with: _AverageWith = None,
     folds: Annotated[
         int | None,
-        typer.Option(help="Cross-validation: also train this many models, each tested on held-out places."),
+        typer.Option(
+            help="Cross-validation: also train this many models, each tested on held-out places; with --from "
+            "they tell how much of the fine-tuned weights to take."
+        ),
     ] = None,
     group_by: GroupBy = None,
     unlabelled: Annotated[

@@ -47,8 +47,9 @@ class Machine:
 
 
 def _has_bfloat16_units() -> bool:
-    """True if the machine's processor has bfloat16 matrix units, without which bfloat16 is slow."""
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    """True if the machine's processor has bfloat16 instructions, without which bfloat16 is slow."""
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def choose_machine(device: str, workers: int | None, *, quiet: bool) -> Machine:

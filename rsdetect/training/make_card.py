@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from rsdetect.errors import InputError
 from rsdetect.metrics import Counts
-from rsdetect.nets.card import Card, Scaling, Training
+from rsdetect.nets.card import Calibration, Card, Scaling, Training
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
 from rsdetect.nets.receptive_field import measure_receptive_field
+from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.augment import CLIP
 from rsdetect.training.batches import Batch
 from rsdetect.training.calibration import calibrated_counts, count_logits_in_bins, fit_calibration
@@ -29,6 +30,37 @@ class HeldOut:
     name: str  # of the test scenes, in the card's scores
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    """Calibration, threshold and scores of a network for its card."""
+
+    calibration: Calibration
+    threshold: float
+    scores: dict[str, float]  # empty without test scenes
+
+
+def calibrate(net: SiameseNet, recipe: Recipe, held_out: HeldOut, device: str = "cpu") -> Calibrated:
+    """Fit the calibration and the threshold of a card to held-out scenes, and score the test scenes.
+
+    Raises
+    ------
+    InputError
+        The calibration scenes have only one class.
+    """
+    logits = count_logits_in_bins(net, held_out.calibration, device)
+    if not logits.changed.sum() or not logits.unchanged.sum():
+        what = "changed" if logits.unchanged.sum() == 0 else "unchanged"
+        raise InputError(f"All held-out pixels are labelled as {what}, so no threshold can be chosen.")
+    share = recipe.validation.change_share
+    calibration = fit_calibration(logits, share)
+    threshold = choose_threshold(calibrated_counts(logits, calibration, share), recipe.validation.threshold)
+    scores: dict[str, float] = {}
+    if held_out.test is not None:
+        tested = calibrated_counts(count_logits_in_bins(net, held_out.test, device), calibration, share)
+        scores = card_scores(tested, threshold)
+    return Calibrated(calibration, threshold, scores)
+
+
 def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, device: str = "cpu") -> Card:
     """Make the card of a network: calibrate it, choose its threshold, score it.
 
@@ -43,17 +75,7 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
         The calibration scenes have only one class.
     """
     net = fitted.net
-    logits = count_logits_in_bins(net, held_out.calibration, device)
-    if not logits.changed.sum() or not logits.unchanged.sum():
-        what = "changed" if logits.unchanged.sum() == 0 else "unchanged"
-        raise InputError(f"All held-out pixels are labelled as {what}, so no threshold can be chosen.")
-    calibration = fit_calibration(logits, recipe.validation.change_share)
-    share = recipe.validation.change_share
-    threshold = choose_threshold(calibrated_counts(logits, calibration, share), recipe.validation.threshold)
-    scores = {}
-    if held_out.test is not None:
-        tested = calibrated_counts(count_logits_in_bins(net, held_out.test, device), calibration, share)
-        scores[held_out.name] = card_scores(tested, threshold)
+    made = calibrate(net, recipe, held_out, device)
     return Card(
         name=recipe.name,
         version=recipe.version,
@@ -65,8 +87,8 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
         stride_px=net.stride,
         parameters=count_parameters(net),
         macs_per_pixel_pair=macs_per_pixel_pair(net),
-        calibration=calibration,
-        threshold=threshold,
+        calibration=made.calibration,
+        threshold=made.threshold,
         training=Training(
             data=data,
             seed=recipe.seed,
@@ -74,7 +96,7 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
             chips=fitted.steps * recipe.chips.batch,
             minutes=round(fitted.minutes, 1),
         ),
-        scores=scores,
+        scores={held_out.name: made.scores} if made.scores else {},
         known_failures=recipe.known_failures,
         licence=recipe.licence,
     )
@@ -99,14 +121,31 @@ def card_scores(counts: Counts, threshold: float) -> dict[str, float]:
     return {key: round(float(value), 3) for key, value in values.items() if np.isfinite(value)}
 
 
-def fold_scores(scores: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Scores of each fold for a card, their mean, and their standard deviation over the folds."""
-    if not scores:
+def fold_scores(
+    folds: Sequence[dict[float, dict[str, float]]], share: float | None
+) -> dict[str, dict[str, float]]:
+    """Scores of each fold for a card, their mean, and their standard deviation over the folds.
+
+    Parameters
+    ----------
+    folds
+        Share of the trained weights -> scores; those of 0, the model before fine-tuning, are listed too.
+    share
+        Of the trained weights that the model has; None without folds.
+    """
+    if share is None:
         return {}
-    table = {f"fold {number}": figures for number, figures in enumerate(scores, 1)}
-    columns = {
-        key: [figures[key] for figures in scores] for key in scores[0] if all(key in s for s in scores)
-    }
-    table["folds, mean"] = {key: round(float(np.mean(values)), 3) for key, values in columns.items()}
-    table["folds, spread"] = {key: round(float(np.std(values, ddof=1)), 3) for key, values in columns.items()}
+    chosen = [fold[share] for fold in folds]
+    table = {f"fold {number}": figures for number, figures in enumerate(chosen, 1)}
+    if 0.0 in folds[0]:
+        table["folds before fine-tuning, mean"] = _over_folds([fold[0.0] for fold in folds], np.mean)
+    table["folds, mean"] = _over_folds(chosen, np.mean)
+    table["folds, spread"] = _over_folds(chosen, lambda values: np.std(values, ddof=1))
     return table
+
+
+def _over_folds(
+    folds: Sequence[dict[str, float]], figure: Callable[[list[float]], np.floating]
+) -> dict[str, float]:
+    shared = [key for key in folds[0] if all(key in fold for fold in folds)]
+    return {key: round(float(figure([fold[key] for fold in folds])), 3) for key in shared}

@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from rsdetect.cli import main
-from rsdetect.nets.checkpoint import load_model, read_card
+from rsdetect.nets.checkpoint import load_model, read_card, save_model
 from support.labelled_sets import write_set
+from support.models import card_of, trained_looking
 
 torch.set_num_threads(1)
 
@@ -124,6 +125,19 @@ def test_fine_tuning_starts_from_a_model(monkeypatch, tmp_path, simulated, label
     assert "unlabelled pairs of 7 places, starting from tiny 0.1.0" in card.training.data
     assert "labelled pairs of 4 places" in card.training.data, "few places are all worth more in teaching"
     assert not card.scores
+
+
+def test_folds_guard_fine_tuning(monkeypatch, tmp_path, labelled):
+    base, tuned = tmp_path / "base.safetensors", tmp_path / "tuned.safetensors"
+    net = trained_looking()
+    save_model(base, net, card_of(net))
+    short = ("--steps", 1, "--quiet", "--workers", 0, "--set", "chips.size_px=64", "--set", "chips.batch=2")
+    monkeypatch.setattr("rsdetect.training.run.choose_share", lambda folds: 0.0)
+    assert run(monkeypatch, labelled, "--from", base, "--out", tuned, "--folds", 2, *short) == 0
+    found, card = load_model(tuned)
+    assert all(torch.equal(found.state_dict()[key], value) for key, value in net.state_dict().items())
+    assert "0% of the weights after fine-tuning and 100% of those before" in card.training.data
+    assert card.scores["folds, mean"] == card.scores["folds before fine-tuning, mean"]
 
 
 def test_weights_are_averaged_with_those_of_other_models(monkeypatch, tmp_path, simulated):
