@@ -15,6 +15,7 @@ from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.batches import Batch
 
 _MOST = 24.0  # range of the bins of logits; beyond, a probability is 0 or 1
+_LARGEST = 1e3  # temperature or offset that a card holds
 
 
 def count_logits_in_bins(net: SiameseNet, batches: Iterable[Batch], device: str = "cpu") -> Counts:
@@ -58,7 +59,12 @@ def fit_calibration(logits: Counts, change_share: float | None = None) -> Calibr
         return float((changed * np.logaddexp(0, -z) + unchanged * np.logaddexp(0, z)).sum())
 
     log_temperature, offset = minimize(cross_entropy, np.zeros(2), method="Nelder-Mead").x
-    return Calibration(temperature=float(np.exp(log_temperature)), offset=float(offset), change_share=share)
+    temperature = float(np.exp(log_temperature))
+    # Logits without information have no best temperature; one that a card holds keeps their probability.
+    scale = min(1.0, _LARGEST / max(temperature, abs(float(offset))))
+    return Calibration(
+        temperature=max(temperature * scale, 1 / _LARGEST), offset=float(offset) * scale, change_share=share
+    )
 
 
 def calibrated_counts(logits: Counts, calibration: Calibration, change_share: float | None = None) -> Counts:

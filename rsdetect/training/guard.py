@@ -71,7 +71,7 @@ def weights_between(before: SiameseNet, after: SiameseNet, share: float) -> Siam
     net = copy.deepcopy(after)
     old = before.state_dict()
     mixed = {
-        key: old[key].lerp(value, share) if value.is_floating_point() else value
+        key: old[key].lerp(value, share) if value.is_floating_point() else old[key]
         for key, value in after.state_dict().items()
     }
     net.load_state_dict(mixed)

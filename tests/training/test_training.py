@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.errors import InputError
+from rsdetect.metrics import STEPS, Counts
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.simulation.scene import render_whole
 from rsdetect.simulation.training_pairs import training_spec
@@ -185,6 +186,13 @@ def test_calibration_finds_back_how_logits_were_distorted():
     odds = np.log(share / (1 - share)) - np.log(0.05 / 0.95)
     assert rarer.offset / rarer.temperature == pytest.approx(-2 / 3 - odds, abs=0.1)
     assert calibrated_counts(logits, rarer, 0.05).calibration_error() < 0.02
+
+
+def test_logits_without_information_get_a_calibration_that_a_card_holds():
+    counts = np.zeros(STEPS + 1, np.int64)
+    counts[::1000] = 50
+    calibration = fit_calibration(Counts(counts, counts), 0.05)
+    assert calibration.probability(np.array([-5.0, 5.0])) == pytest.approx(0.05, abs=0.02)
 
 
 def test_a_recipe_may_say_which_kinds_of_change_count():
