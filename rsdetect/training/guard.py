@@ -65,7 +65,7 @@ def weights_between(before: SiameseNet, after: SiameseNet, share: float) -> Siam
     >>> import torch
     >>> nets = [SiameseNet(1, (2, 2), 2, (0,)) for _ in range(2)]
     >>> half = weights_between(*nets, 0.5)
-    >>> torch.equal(half.head.bias, (nets[0].head.bias + nets[1].head.bias) / 2)
+    >>> torch.allclose(half.head.bias, (nets[0].head.bias + nets[1].head.bias) / 2)
     True
     """
     net = copy.deepcopy(after)
