@@ -44,7 +44,7 @@ def train(
         int | None,
         typer.Option(
             help="Cross-validation: also train this many models, each tested on held-out places; with --from "
-            "they tell how much of the fine-tuned weights to take."
+            "their scores decide how much of the fine-tuned weights is used."
         ),
     ] = None,
     group_by: GroupBy = None,

@@ -2,7 +2,7 @@
 
 Fine-tuning on a few chips can make a model worse on places far from them. The weights between both models
 (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models") keep part of what each one knows. The folds
-of a run tell which share of the new weights is best on places without chips; a share of 0 is the model as it
+of a run show which share of the new weights is best on places without chips; a share of 0 is the model as it
 was, so that the result is no worse there than without fine-tuning.
 """
 
