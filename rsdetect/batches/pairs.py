@@ -2,10 +2,10 @@
 
 Columns: `name` (the pair's folder), `before`, `after`, and any option of `rsdetect detect` on what is
 compared and how, under its own name and with the values of the command line (`mask`, `mask_values`,
-`mask_bits`, `mask_kind`, `nodata`, `bands`, `dates`, `aoi`, `align`, `resampling`, `normalise`, `accept`,
-`detector`, `model`, `detector_options`, `threshold`, `opening`, `min_area`, `fill_holes`, `min_width`,
-`merge_gap`, `simplify`, `shape_attributes`). An empty cell keeps the batch's option. Relative paths start at
-the list's folder.
+`mask_bits`, `mask_kind`, `nodata`, `bands`, `dates`, `aoi`, `align`, `resampling`, `register`, `normalise`,
+`accept`, `detector`, `model`, `detector_options`, `threshold`, `opening`, `min_area`, `fill_holes`,
+`min_width`, `merge_gap`, `simplify`, `shape_attributes`). An empty cell keeps the batch's option. Relative
+paths start at the list's folder.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ _OPTION_COLUMNS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "aoi": ("pair", "aoi", layer_from_folder),
     "align": ("pair", "align", _parse_yes_or_no),
     "resampling": ("pair", "resampling", lambda text, _: text),
+    "register": ("pair", "register", _parse_yes_or_no),
     "normalise": ("pair", "normalise", lambda text, _: text),
     "accept": ("pair", "accept", lambda text, _: tuple(part.strip() for part in text.split(","))),
     "detector": ("score", "detector", full_name),

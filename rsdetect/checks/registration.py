@@ -60,7 +60,7 @@ def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
     """
     places = list(_registration_tiles(pair))
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="shift") as pool:
-        found = [shift for shift in pool.map(lambda place: _tile_shift(pair, place), places) if shift]
+        found = [shift for shift in pool.map(lambda place: correlate_tile(pair, place), places) if shift]
     if not found:
         return None
     shifts = np.array(found)
@@ -70,7 +70,7 @@ def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
         cols_px=float(median[1]),
         rows_px=float(median[0]),
         spread_px=float(np.median(distances)),
-        distance_m=_shift_in_metres(pair.grid, float(median[1]), float(median[0])),
+        distance_m=shift_in_metres(pair.grid, float(median[1]), float(median[0])),
         agreement=float((distances <= _AGREEMENT_PX).mean()),
         tiles=len(found),
     )
@@ -102,12 +102,14 @@ def _spread_tile_offsets(edge: int, size: int, count: int, offset: int) -> list[
     return [int(place) for place in places]
 
 
-def _tile_shift(pair: Pair, place: Window) -> tuple[float, float] | None:
+def correlate_tile(
+    pair: Pair, place: Window, *, least_valid: float = _LEAST_VALID
+) -> tuple[float, float] | None:
     """Registration shift (rows, cols) of after's content in one tile; None = nothing to correlate."""
     from skimage.registration import phase_cross_correlation
 
     tile = read_tile(pair, TileWindow(0, 0, place, place))
-    if tile.valid.mean() < _LEAST_VALID:
+    if tile.valid.mean() < least_valid:
         return None
     before, after = (_texture(scene, tile) for scene in (tile.before, tile.after))
     if before is None or after is None:
@@ -141,7 +143,7 @@ def _texture(scene: Float32Array, tile: Tile) -> NDArray[np.float64] | None:
     return np.asarray(tapered, dtype=np.float64)
 
 
-def _shift_in_metres(grid: Grid, cols: float, rows: float) -> float | None:
+def shift_in_metres(grid: Grid, cols: float, rows: float) -> float | None:
     """Length of a shift on the ground; None without a CRS."""
     col, row = grid.width / 2, grid.height / 2
     return distance_m(grid.crs, grid.transform @ (col, row), grid.transform @ (col + cols, row + rows))

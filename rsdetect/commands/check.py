@@ -24,6 +24,7 @@ from rsdetect.commands.parameters import (
     MaskKindOption,
     MaskValues,
     NodataOption,
+    Register,
     Resampling,
 )
 from rsdetect.jobs.parse import parse_pair_options, parse_scenes
@@ -43,6 +44,7 @@ def check(
     aoi: Aoi = None,
     align: Align = False,
     resampling: Resampling = "bilinear",
+    register: Register = False,
     dates: Dates = None,
     accept: Accept = None,
     deep: Annotated[
@@ -68,6 +70,7 @@ def check(
             aoi=aoi,
             align=align,
             resampling=resampling,
+            register=register,
             dates=dates,
             accept=accept,
         ),

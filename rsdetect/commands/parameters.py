@@ -65,6 +65,10 @@ DetectorOptions = Annotated[
 ]
 Align = Annotated[bool, typer.Option("--align", help="Warp AFTER onto the grid of BEFORE where they differ.")]
 Resampling = Annotated[str, typer.Option(help="Resampling for --align: nearest, bilinear, cubic, ...")]
+Register = Annotated[
+    bool,
+    typer.Option("--register", help="Measure how AFTER is displaced, by a shift or a smooth field; undo it."),
+]
 Normalise = Annotated[
     str,
     typer.Option(

@@ -27,6 +27,7 @@ from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
+from rsdetect.jobs.prepare import register
 from rsdetect.jobs.record import (
     Record,
     Stopwatch,
@@ -96,9 +97,9 @@ def detect(
         Folder for the results; created if missing.
     **options
         The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, nodata, aoi, align,
-        resampling, normalise, dates, accept; detector, model, detector_options, tile_size, device, workers,
-        scheduler, backend, memory; threshold, opening, min_area, fill_holes, min_width, merge_gap, simplify,
-        shape_attributes; overwrite, resume, quiet.
+        resampling, register, normalise, dates, accept; detector, model, detector_options, tile_size, device,
+        workers, scheduler, backend, memory; threshold, opening, min_area, fill_holes, min_width, merge_gap,
+        simplify, shape_attributes; overwrite, resume, quiet.
 
     Raises
     ------
@@ -122,6 +123,7 @@ def score(before: SceneLike, after: SceneLike, **options: Unpack[ScoringKeywords
     every = DetectOptions.from_keywords(**options)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         pair, _, detector = _open(before, after, every)
+        pair, _ = register(pair, wanted=every.pair.register)
         scan = Scan(pair, usable_cores())
         check_pair(pair, usable_cores(), scan)
         scan = normalise(scan, every.pair.normalise)
@@ -151,6 +153,7 @@ def run_check(
         pair = open_settled(before, after, options)
         if deep:
             _verify(pair)
+        pair, _ = register(pair, wanted=options.register)
         return check_pair(pair, usable_cores())
 
 
@@ -178,16 +181,20 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
         with outputs:
             loading = None if options.score.scheduler is not None else _meanwhile(detector.load, pair)
             with watch.stage("check"):
+                raw, resume = pair, options.run.resume
+                pair, registration = register(
+                    raw, wanted=options.pair.register, outputs=outputs, resume=resume
+                )
                 scan = Scan(pair, usable_cores())
                 report = check_pair(pair, usable_cores(), scan)
             _logged(report.warnings)  # before a large job takes hours
-            inputs = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
+            inputs = {date: describe_input(getattr(raw, date), raw) for date in ("before", "after")}
             with watch.stage("fit"):
                 scan = normalise(scan, options.pair.normalise)
                 pair = scan.pair
                 method = asdict(ScoringIdentity.of(detector, options.score.backend))
                 fit_key = fingerprint(inputs, pair, method, None)
-                scorer = fit_detector(detector, scan, outputs.fit_file(fit_key, resume=options.run.resume))
+                scorer = fit_detector(detector, scan, outputs.fit_file(fit_key, resume=resume))
                 if options.score.scheduler is None:
                     require_repeatable(pair, scorer)
                 del scan  # releases its sample of pixels
@@ -229,6 +236,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 _describe(job, options, asked, report, provenance)
                 | {
                     "inputs": inputs,
+                    "registration": None if registration is None else asdict(registration),
                     "fingerprint": key,
                     "plan": _describe_plan(job) | {"reading": reading},
                     "counts": counts | made,
@@ -255,6 +263,7 @@ def _logged(warnings: Sequence[str]) -> Sequence[str]:
 def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, Scorer]:
     """Open a pair and fit its detector, to score any window of it as `detect` does."""
     pair, _, detector = _open(before, after, options)
+    pair, _ = register(pair, wanted=options.pair.register)
     scan = normalise(Scan(pair, usable_cores()), options.pair.normalise)
     return scan.pair, fit_detector(detector, scan)
 

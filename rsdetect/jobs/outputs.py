@@ -43,6 +43,7 @@ class Outputs:
     RESULTS: ClassVar[tuple[str, ...]] = (RASTER, RASTER_STYLE, POLYGONS, RECORD)
     WORK: ClassVar[str] = ".work"
     FIT: ClassVar[str] = ".fit.safetensors"  # in the work folder
+    REGISTRATION: ClassVar[str] = ".registration.json"  # as FIT
 
     @classmethod
     def claim(cls, folder: Path, *, overwrite: bool) -> Outputs:
@@ -128,10 +129,10 @@ class Outputs:
                 remove_folder(entry)
         return self._work / key
 
-    def fit_file(self, key: str, *, resume: bool) -> Path:
-        """File for the fit of a job; those of other keys are removed, and without `resume` this one too."""
-        kept = self._work / f"{key}{self.FIT}"
-        for entry in self._work.glob(f"*{self.FIT}"):
+    def fit_file(self, key: str, *, resume: bool, ending: str = FIT) -> Path:
+        """File for a fit of a job; those of other keys are removed, and without `resume` this one too."""
+        kept = self._work / f"{key}{ending}"
+        for entry in self._work.glob(f"*{ending}"):
             if entry != kept or not resume:
                 entry.unlink()
         return kept
@@ -157,7 +158,7 @@ class Outputs:
             with suppress(OSError):
                 if _is_job_folder(entry):
                     remove_folder(entry)
-                elif entry.name.endswith(self.FIT):
+                elif entry.name.endswith((self.FIT, self.REGISTRATION)):
                     entry.unlink()
 
     def __enter__(self) -> Outputs:

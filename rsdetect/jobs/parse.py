@@ -28,6 +28,7 @@ class PairTexts(TypedDict, total=False):
     aoi: str | None
     align: bool
     resampling: str
+    register: bool
     normalise: str
     dates: str | None
     accept: Sequence[str] | None
@@ -98,6 +99,7 @@ def parse_pair_options(**given: Unpack[PairTexts]) -> Any:
         aoi=given.get("aoi"),
         align=given.get("align", False),
         resampling=given.get("resampling", "bilinear"),
+        register=given.get("register", False),
         normalise=given.get("normalise", "percentile"),
         dates=parse_dates(given.get("dates")),
         accept=tuple(given.get("accept") or ()),

@@ -79,6 +79,7 @@ class Record(TypedDict):
     inputs: dict[str, dict[str, object]]  # "before" and "after"
     options: dict[str, dict[str, object]]  # by group
     bands: list[str]
+    registration: dict[str, object] | None  # the displacement of after; None = not requested
     normalisation: dict[str, object]  # method, and the map of the values of after
     detector: dict[str, object]
     threshold: float

@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 
 import rasterio
 
+from rsdetect.checks.register import Registration
 from rsdetect.checks.settle import open_settled
 from rsdetect.errors import InputError, ReadError, SourceUnavailable
 from rsdetect.files import remove_folder
@@ -145,4 +146,6 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
         other = next(date for date in found if found[date] != inputs[date])
         _log.warning(f"{_WITHOUT_DIFFERENCES}: {inputs[other]['path']} has changed since it was scored.")
         return None
-    return replace(pair, normalisation=PairNormalisation.of_record(record.get("normalisation")))
+    pair = replace(pair, normalisation=PairNormalisation.of_record(record.get("normalisation")))
+    registration = record.get("registration")
+    return pair if registration is None else Registration.of_record(registration).apply(pair)

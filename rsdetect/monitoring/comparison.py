@@ -89,6 +89,7 @@ class Comparer:
                 mask_kind=(scenes.mask_kind,) if masked else (),
                 nodata=(scenes.nodata,),
                 aoi=self._site.aoi_path,
+                register=scenes.registered,
                 normalise=scenes.normalise,
                 accept=scenes.accept,
                 dates=(baseline.day, scene.taken.date().isoformat()),
@@ -119,8 +120,9 @@ class Comparer:
         how["name"] = named(how["name"], how["model"])
         if self._job.detector.backend != "auto":  # auto chooses among backends that hardly differ
             how["backend"] = self._job.detector.backend
-        if self._job.scenes.normalise != "percentile":  # keys of earlier versions stay
-            how["normalise"] = self._job.scenes.normalise
+        scenes = self._job.scenes  # only if they differ, so that keys of earlier versions stay
+        prepared = {"register": scenes.registered, "normalise": scenes.normalise}
+        how |= {name: value for name, value in prepared.items() if value not in (False, "percentile")}
         key_parts = [baseline.key, scene.fingerprint, how, self._job.scenes.bands, self._site.aoi_hash]
         return hash_json(key_parts)
 

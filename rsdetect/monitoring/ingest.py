@@ -339,7 +339,7 @@ def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> st
     """
     files = [(without_signatures(path), file_version(path)) for path in (*ref.files, *([ref.mask or ""]))]
     names = [(Path(path).name if version else path, version) for path, version in files]
-    how = options.model_dump(mode="json", exclude={"exclude"})
+    how = options.model_dump(mode="json", exclude={"exclude", "registered", "normalise"})
     how |= {"mask_fields": ref.mask_fields} if ref.mask_fields else {}
     parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
     return hash_json([*parts, site.aoi_hash, ref.nodata, ref.linear, ref.problem, ref.mask_kind, _READING])

@@ -288,6 +288,11 @@ class ScenesSection(Section):
     resampling: Literal["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"] = Field(
         default="bilinear", description="Resampling method for align."
     )
+    registered: bool = Field(  # `register` is a method of every class of pydantic's
+        default=False,
+        alias="register",
+        description="Measure and undo the displacement of each scene from its baseline.",
+    )
     normalise: Literal["percentile", "none", "robust", "irmad", "histogram"] = Field(
         default="percentile", description="How the values of both dates are made comparable."
     )

@@ -52,6 +52,7 @@ class PairKeywords(TypedDict, total=False):
     aoi: AoiLike | None
     align: bool
     resampling: str
+    register: bool
     normalise: str
     nodata: Sequence[float | str] | float | str
     dates: tuple[str, str] | None
@@ -72,6 +73,7 @@ class PairOptions:
     aoi: AoiLike | None = None  # only pixels with their centre in its polygons are scored
     align: bool = False  # warp after onto before's grid where the grids differ
     resampling: str = "bilinear"  # one of RESAMPLINGS, used by align
+    register: bool = False  # measure the displacement of after's content, and undo it
     # How the values of both dates are made comparable, one of NORMALISATIONS.
     normalise: str = "percentile"
     dates: tuple[str, str] | None = None  # ISO dates; None = from the files

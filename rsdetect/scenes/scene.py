@@ -18,6 +18,7 @@ from rsdetect.paths import file_name
 from rsdetect.scenes.band_files import BandFiles
 from rsdetect.scenes.blocks import Pixels, SharedBlocks
 from rsdetect.scenes.control_points import ControlPoints
+from rsdetect.scenes.displacement import Displacement
 from rsdetect.scenes.failing_servers import GoneAway
 from rsdetect.scenes.handles import (
     GDAL_ERRORS,
@@ -93,6 +94,7 @@ class Scene:
     mask: MaskFile | None = None
     files: BandFiles | None = None  # where each band is a file of its own
     control: ControlPoints | None = None  # which alone place the file; `warp` is set
+    displacement: Displacement | None = None  # of its content on the pair's grid, undone while it is read
     # A physical value is number * scale + offset; one entry a band of `bands`, or empty: numbers as they are.
     scales: tuple[float, ...] = ()
     offsets: tuple[float, ...] = ()
@@ -125,6 +127,14 @@ def read_scene(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
     ReadError, SourceUnavailable
         The file broke while it was read, or its server went away; the message names it.
     """
+    if scene.displacement is None:
+        return _read_in_place(scene, window)
+    source = scene.displacement.source_window(window)
+    return scene.displacement.resample(*_read_in_place(scene, source), source, window)
+
+
+def _read_in_place(scene: Scene, window: Window) -> tuple[Float32Array, BoolArray]:
+    """Read a `window` of a scene as `read_scene` does, without its displacement."""
     wanted = window.shifted(*scene.offset)
     inside = wanted.intersection(scene.grid.window)
     if inside != wanted:
@@ -178,7 +188,7 @@ def sharing_blocks(
     planned: dict[Scene, list[Window]] = {}
     for scene, places in windows.items():
         planned.setdefault(_file_key(scene), []).extend(
-            place.shifted(*scene.offset).intersection(scene.grid.window) for place in places
+            _on_file(scene, place).intersection(scene.grid.window) for place in places
         )
     share = most_bytes // max(1, len(planned))
     made: dict[Scene, SharedBlocks] = {}
@@ -204,13 +214,20 @@ def sharing_blocks(
             del _shared[scene]
 
 
+def _on_file(scene: Scene, window: Window) -> Window:
+    """Window of the pair's grid as it is read from the scene's own grid."""
+    if scene.displacement is not None:
+        window = scene.displacement.source_window(window)
+    return window.shifted(*scene.offset)
+
+
 # Whatever is read of a file inside `sharing_blocks`, by `_file_key`.
 _shared: dict[Scene, SharedBlocks] = {}
 
 
 def _file_key(scene: Scene) -> Scene:
     """Key of the pixels that a scene reads from its file, independent of the pair's grid."""
-    return replace(scene, mask=None, offset=(0, 0))
+    return replace(scene, mask=None, offset=(0, 0), displacement=None)
 
 
 def bytes_per_pixel(scene: Scene) -> int:

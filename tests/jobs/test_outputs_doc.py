@@ -120,8 +120,10 @@ def runs(tmp_path_factory):
     for name, detector in (("cva", "cva"), ("siamese", "siamese"), ("toy", toy)):
         told = run_here("detect", *common, folder / name, "--detector", detector)
         assert told.status == 0, told.err
-    arrays = [memory_scene(array, nodata=0) for array in scenes.arrays]
-    detect(*arrays, out=folder / "memory", detector="cva", masks=(mask, mask), quiet=True)
+    arrays = changed_pair(folder / "larger", 200, 210).arrays  # enough of it to register
+    mask = write_scene(folder / "larger.tif", 0 * arrays[0][:1])
+    options = {"detector": "cva", "register": True, "masks": (mask, mask), "quiet": True}
+    detect(*(memory_scene(array, nodata=0) for array in arrays), out=folder / "memory", **options)
     return folder
 
 
