@@ -28,6 +28,28 @@ def refuse_endless(path: str | os.PathLike[str], error: type[InputError] = Input
             raise error(f"{os.fspath(path)} is {name}; give a file.")
 
 
+def refuse_endless_beside(path: str | os.PathLike[str], error: type[InputError] = InputError) -> None:
+    """Raise `error` as `refuse_endless`, also for files that begin with the name of a file up to its suffix.
+
+    GDAL opens some of these with the file: masks, overviews, world files, metadata.
+    """
+    refuse_endless(path, error)
+    try:
+        file = Path(path)
+        if not file.is_file():
+            return
+        with os.scandir(file.parent) as entries:
+            odd = [
+                each.path
+                for each in entries
+                if each.name.startswith(file.stem) and not each.is_file() and not each.is_dir()
+            ]
+    except (OSError, ValueError):
+        return
+    for each in odd:
+        refuse_endless(each, error)
+
+
 def read_text(path: Path, what: str, *, encoding: str = "utf-8", most_bytes: int = MOST_TEXT_BYTES) -> str:
     """The text of a file.
 

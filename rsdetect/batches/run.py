@@ -32,6 +32,7 @@ from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.vectorize import read_run, vectorize_run
 from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import GDAL_CACHE_BYTES
+from rsdetect.reading import refuse_endless
 from rsdetect.scenes.handles import one_line
 from rsdetect.schema import BATCH, require_known
 from rsdetect.scoring.engine import require_scheduler
@@ -277,6 +278,7 @@ class _BatchRecord:
 
 def _pairs_of_earlier_runs(out: Path, *, overwrite: bool) -> set[str]:
     """Names of the pairs that earlier runs of the batch began or finished."""
+    refuse_endless(out / REPORT)
     try:
         content = json.loads((out / REPORT).read_text(encoding="utf-8"))
         made = set(content["made"])

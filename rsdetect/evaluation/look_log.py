@@ -20,6 +20,7 @@ from rsdetect.errors import InputError, OutputError
 from rsdetect.evaluation.results import Evaluation, Interval
 from rsdetect.evaluation.split import Split
 from rsdetect.jobs.record import plain
+from rsdetect.reading import refuse_endless
 from rsdetect.statuses import write_error
 
 FIGURES = (
@@ -71,6 +72,7 @@ class LookLog:
                 "macro_several": _logged_figures(evaluation.macro_several),
             }
         )
+        refuse_endless(self.path, OutputError)
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")

@@ -15,9 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
+from rsdetect.errors import InputError, JobInterrupted, OutputError, RsdetectError
 from rsdetect.files import clear_unfinished, move, remove_folder, replace, sync_entries
 from rsdetect.folders import LOCK, HeldFolder
+from rsdetect.reading import refuse_endless
 from rsdetect.scenes.handles import close_handles
 
 _RESULTS, _PUBLISH = "results", "publish"
@@ -189,7 +190,8 @@ class Outputs:
 
     def _clear_finished(self) -> None:
         """Remove the work folder of the job whose results are in the output folder."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, InputError):
+            refuse_endless(self.folder / self.RECORD)
             record = json.loads((self.folder / self.RECORD).read_text(encoding="utf-8"))
             finished = self._work / str(record["fingerprint"])
             if _is_job_folder(finished):

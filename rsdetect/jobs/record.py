@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 from rsdetect.files import as_json, hash_json, write_text
 from rsdetect.grid import Window
 from rsdetect.memory import peak_memory
+from rsdetect.reading import refuse_endless
 from rsdetect.regions.generalise import PolygonStep
 from rsdetect.scenes.band_files import BandFiles, without_query
 from rsdetect.scenes.pair import Pair
@@ -170,6 +171,7 @@ def describe_machine(device: str) -> dict[str, Any]:
 
 def read_record(path: Path) -> dict[str, Any]:
     """Read a record `run.json`; ValueError if it is none, `NewerSchema` if a newer version wrote it."""
+    refuse_endless(path)
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError("no JSON object")

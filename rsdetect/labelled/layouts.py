@@ -38,6 +38,7 @@ from rsdetect.labelled.file_listing import (
 from rsdetect.labelled.label_coding import Coding, detect_label_coding
 from rsdetect.labelled.pairs import LabelledPair
 from rsdetect.labelled.place_names import places_from_names
+from rsdetect.reading import refuse_endless
 
 LAYOUTS = ("auto", "folders", "places", "onera", "csv")
 
@@ -192,6 +193,7 @@ def _find_onera_layout(folder: Path) -> list[LabelledPair]:
 
 def _find_csv_layout(path: Path) -> list[LabelledPair]:
     table = path / _TABLE if path.is_dir() else path
+    refuse_endless(table)
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))

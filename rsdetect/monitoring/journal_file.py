@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 from rsdetect.errors import OutputError
+from rsdetect.reading import refuse_endless
 
 VERSION = 1
 APPLICATION = 0x72736D6A  # "rsmj": identifies the file type
@@ -90,6 +91,7 @@ def _require_journal_file(path: Path) -> None:
 
     The offsets of both numbers are those of the file format (https://www.sqlite.org/fileformat.html, 1.3).
     """
+    refuse_endless(path, OutputError)
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)

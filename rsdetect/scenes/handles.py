@@ -16,7 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rsdetect.errors import ReadError, SceneError, SourceUnavailable
 from rsdetect.grid import Window
-from rsdetect.reading import refuse_endless
+from rsdetect.reading import refuse_endless_beside
 from rsdetect.scenes.failing_servers import GoneAway
 from rsdetect.scenes.remote import gdal_name, patiently, require_hope
 
@@ -43,7 +43,7 @@ def open_raster(path: str, *, of: str | None = None) -> Any:
     SourceUnavailable
         It lies on another machine, which does not answer.
     """
-    refuse_endless(path, SceneError)
+    refuse_endless_beside(path, SceneError)
     try:
         return patiently(path, lambda: rasterio.open(gdal_name(path)), GDAL_ERRORS)
     except GoneAway as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsdetect.errors import InputError
+from rsdetect.reading import refuse_endless
 from rsdetect.scenes.band_files import BandFiles, Known
 from rsdetect.scenes.band_names import band_name, place_in_order
 from rsdetect.scenes.quality import LANDSAT_QA, SENTINEL2_SCL, MaskMeaning
@@ -49,6 +50,7 @@ class _Holding:
     def text(self, name: str) -> str:
         """Content of a small file of a product."""
         if self.path.is_dir():
+            refuse_endless(self.path / name)
             return (self.path / name).read_text(encoding="utf-8", errors="replace")
         if self.path.suffix.lower() == ".zip":
             with zipfile.ZipFile(self.path) as archive:

@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from rsdetect.reading import refuse_endless
 from rsdetect.scenes.radiometry import Linear, landsat_linear
 
 _PLANETSCOPE = re.compile(r"(\d{8}_\d{6}_.*_AnalyticMS(?:_8b)?)(_clip)?\.tif", re.IGNORECASE)
@@ -77,6 +78,7 @@ def vendor_metadata(dataset: Any) -> VendorMetadata:
 
 
 def _read(path: Path) -> str:
+    refuse_endless(path)
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except (OSError, ValueError):

@@ -14,6 +14,7 @@ from rsdetect.deprecation import replace_deprecated
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import write_text
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
+from rsdetect.reading import refuse_endless
 from rsdetect.statuses import write_error
 from rsdetect.training.recipe import Recipe
 from rsdetect.validation import as_items, number_or_name, refuse_unknown, settle_sequences, text
@@ -114,6 +115,7 @@ def claim_work_folder(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
         raise OutputError(f"There is no folder {out.absolute().parent} to write {out.name} into.")
     work = options.work or out.with_suffix(".work")
     kept, run = work / RUN, _run_identity(options, recipe)
+    refuse_endless(kept)
     there = set(work.iterdir()) if work.is_dir() else None
     if kept.exists() and kept.read_text(encoding="utf-8") != run:
         raise InputError(

@@ -59,3 +59,24 @@ def test_text_without_an_end_is_refused(here):
     os.truncate(os.open("endless.csv", os.O_CREAT | os.O_WRONLY), 2**40)
     refused(["batch", "endless.csv", "--detector", "cva", "--out", "out"])
     refused(["monitor", "run", "endless.csv"])
+
+
+@pytest.mark.parametrize("name", ["before.tif.aux.xml", "before.tif.msk", "before.tfw"])
+def test_a_fifo_beside_a_scene_is_refused(here, name):
+    os.mkfifo(name)
+    refused(list(D))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("run.json", ("vectorize", "results")),
+        ("run.json", ("info", "results")),
+        ("batch.json", ("batch", "pairs.csv", "--detector", "cva", "--out", "results")),
+    ],
+)
+def test_a_fifo_in_the_place_of_a_record_is_refused(here, name, arguments):
+    Path("pairs.csv").write_text("name,before,after\np,before.tif,after.tif\n")
+    Path("results").mkdir()
+    os.mkfifo(f"results/{name}")
+    refused(arguments)
