@@ -63,7 +63,7 @@ def write_error(what: str, error: OSError) -> RsdetectError:
         The subject of the sentence, usually the path.
     """
     text = f"{what} cannot be written: {error.strerror or error}"
-    if _may_pass(error):
+    if _may_pass(error) or error.errno is None:  # GDAL's errors have no number
         return JobInterrupted(f"{text}; fix this and run the same command again.")
     return OutputError(f"{text}.")
 

@@ -9,6 +9,7 @@ import typer
 
 from rsdetect.commands.messages import print_json, print_message
 from rsdetect.commands.parameters import Debug, Json
+from rsdetect.errors import InputError
 from rsdetect.jobs.parse import parse_shift, parse_size
 
 # Written out, because the simulator is slow to import; a test holds it to the table of sensors.
@@ -45,6 +46,8 @@ def simulate(
     from rsdetect.simulation import SceneSpec
     from rsdetect.simulation.write_pair import simulate_pair
 
+    if workers is not None and workers < 1:
+        raise InputError(f"`workers` {workers} is not a number of processes from 1.")
     width, height = parse_size(size)
     spec = SceneSpec(
         kind=kind,
@@ -57,7 +60,9 @@ def simulate(
         shift_px=parse_shift(shift),
         nodata_edge=nodata_edge,
     )
-    made = simulate_pair(out, spec, overwrite=overwrite, workers=workers or usable_cores())
+    made = simulate_pair(
+        out, spec, overwrite=overwrite, workers=usable_cores() if workers is None else workers
+    )
     if as_json:
         print_json(made)
         return

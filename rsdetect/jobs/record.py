@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
 
+from rsdetect.errors import InputError
 from rsdetect.files import as_json, hash_json, write_text
 from rsdetect.grid import Window
 from rsdetect.memory import peak_memory
@@ -27,16 +28,19 @@ from rsdetect.tiles import TilePlan
 
 _PACKAGES = ("rsdetect", "numpy", "scipy", "dask", "rasterio", "torch", "shapely", "geopandas")
 # Required by `vectorize`.
-_NEEDED = {
-    "rsdetect",
-    "inputs",
-    "options",
-    "detector",
-    "threshold",
-    "min_area",
-    "simplify",
-    "check",
-    "counts",
+_MISSING = object()
+_NUMBER = (int, float)
+# What other commands read of a record: types, or what is inside.
+_SHAPE: dict[str, Any] = {
+    "rsdetect": str,
+    "inputs": {date: {"path": str} for date in ("before", "after")},
+    "options": {"pair": {}},
+    "detector": {"threshold": _NUMBER},
+    "threshold": _NUMBER,
+    "min_area": _NUMBER,
+    "simplify": _NUMBER,
+    "check": {date: {"date": (str, type(None))} for date in ("before", "after")},
+    "counts": {},
 }
 _HEADER_BYTES = 65_536
 _SAMPLE_EDGE = 64  # pixels
@@ -176,10 +180,32 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError("no JSON object")
     require_known(content, RUN, path)
-    missing = _NEEDED - set(content)
-    if missing:
-        raise ValueError(f"{', '.join(sorted(missing))} missing")
+    wrong = next(_misfits(content, _SHAPE), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong} is missing or of another type")
     return content
+
+
+@contextmanager
+def reading_record(folder: Path) -> Iterator[None]:
+    """Convert errors of a record's content, which people may have edited, to an `InputError`."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"the record in {folder} is damaged ({error!r}); run detect again.") from error
+
+
+def _misfits(content: Any, shape: Any, place: str = "") -> Iterator[str]:
+    """Places of a record whose type is not that of the shape."""
+    if not isinstance(shape, dict):
+        if not isinstance(content, shape) or isinstance(content, bool):
+            yield place
+        return
+    if not isinstance(content, dict):
+        yield place
+        return
+    for key, inner in shape.items():
+        yield from _misfits(content.get(key, _MISSING), inner, f"{place}.{key}" if place else key)
 
 
 def write_record(path: Path, content: dict[str, Any]) -> None:

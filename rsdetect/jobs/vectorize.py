@@ -17,7 +17,7 @@ from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import OutlineKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_polygons
-from rsdetect.jobs.record import describe_input, read_record, write_record
+from rsdetect.jobs.record import describe_input, read_record, reading_record, write_record
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
@@ -80,7 +80,9 @@ def vectorize_run(
     record = read_run(folder)
     detector, check = record["detector"], record["check"]
     refuse_unknown(outlines, OutlineKeywords)
-    options = replace(polygon_options_of(record), **outlines)
+    with reading_record(folder):
+        options = polygon_options_of(record)
+    options = replace(options, **outlines)
     if threshold is not None:
         options = replace(options, threshold=detector["threshold"] if threshold == "auto" else threshold)
     asked = PolygonRequest.of(options, detector, (check["before"]["date"], check["after"]["date"]))
@@ -90,7 +92,8 @@ def vectorize_run(
         work = outputs.work_folder("vectorize", resume=False, alone=False)
         try:
             results = outputs.results_folder(work)
-            pair = _open_scenes(record)
+            with reading_record(folder):
+                pair = _open_scenes(record)
             if pair is not None:
                 aoi = record["options"]["pair"]["aoi"]
                 read = (*pair.local_files, *([aoi] if isinstance(aoi, str) else []))

@@ -212,6 +212,8 @@ def _polygons(geometry: Any) -> Any:
 
 def _on_grid(geometry: Any, grid: Grid, path: str) -> Any:
     polygons = _polygons(geometry)
+    if not np.isfinite(shapely.get_coordinates(polygons.to_numpy())).all():
+        raise InputError(f"{path} has coordinates that are not finite.")
     if grid.crs is not None and not polygons.empty:
         if polygons.crs is None:
             raise InputError(f"{path} names no CRS, and the scenes are in {crs_name(grid.crs)}.")

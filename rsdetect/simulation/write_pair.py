@@ -19,9 +19,10 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
-from rsdetect.errors import JobInterrupted, OutputError
+from rsdetect.errors import InputError, JobInterrupted, OutputError
 from rsdetect.files import SCRATCH, clear_unfinished, move, scratch_folder
 from rsdetect.grid import Grid, Window
+from rsdetect.scenes.extent import MOST_PIXELS
 from rsdetect.scenes.geotiff import checked_writing, geotiff_profile
 from rsdetect.scenes.handles import gdal_window
 from rsdetect.simulation.draws import Draws
@@ -84,11 +85,15 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
 
     Raises
     ------
+    InputError
+        The scene has more than `MOST_PIXELS` pixels.
     OutputError
         One of the files exists already and `overwrite` is false, or `out` cannot be written.
     JobInterrupted
         The disk is full, or fails.
     """
+    if spec.height * spec.width > MOST_PIXELS:
+        raise InputError(f"{spec.width:,} x {spec.height:,} pixels are more than {MOST_PIXELS:,}.")
     names = (*_RASTERS, _POLYGONS)
     there = [name for name in names if (out / name).exists()]
     if there and not overwrite:
@@ -104,12 +109,12 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
             summary = _write_pair_files(spec, parts, workers)
             for name in names:
                 move(parts[name], out / name)
-    except OSError as error:
-        raise write_error(str(error.filename or out), error) from error
     except _GDAL_ERRORS as error:
         raise JobInterrupted(
             f"{out} cannot be written: {error}; fix this and run the same command again."
         ) from error
+    except OSError as error:
+        raise write_error(str(error.filename or out), error) from error
     return {**summary, "files": [str(out / name) for name in names]}
 
 

@@ -339,3 +339,11 @@ def test_python_callers_get_an_exception_and_no_exit(here):
 
     with pytest.raises(SceneError, match=r"nowhere\.tif"):
         detect("nowhere.tif", "after.tif", out="out", detector="cva")
+
+
+@pytest.mark.parametrize("number", ["Infinity", "1e400"])
+def test_an_area_with_coordinates_that_are_not_finite(here, number):
+    ring = f"[[[{number},0],[1,0],[1,1],[{number},0]]]"
+    geometry = f'{{"type": "Polygon", "coordinates": {ring}}}'
+    Path("area.geojson").write_text(f'{{"type": "Feature", "properties": {{}}, "geometry": {geometry}}}')
+    assert "area.geojson" in refused(here, "--aoi", "area.geojson")

@@ -95,9 +95,10 @@ def test_the_fingerprint_tells_jobs_apart(scenes, tmp_path):
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
-    needed = dict.fromkeys(
-        ("rsdetect", "inputs", "options", "detector", "threshold", "min_area", "simplify", "check", "counts")
-    )
+    dates = {date: {"path": "a.tif", "date": None} for date in ("before", "after")}
+    needed = dict.fromkeys(("threshold", "min_area", "simplify"), 0.5)
+    needed |= {"rsdetect": "1", "inputs": dates, "check": dates, "counts": {}, "options": {"pair": {}}}
+    needed |= {"detector": {"threshold": 0.5}}
     write_record(tmp_path / "run.json", needed | {"name": "Höhe", "n": [1, 2.5]})
     assert read_record(tmp_path / "run.json") == needed | {"name": "Höhe", "n": [1, 2.5]}
 

@@ -191,3 +191,15 @@ def test_tiles_of_an_interrupted_overwriting_detect_survive_it(done):
         tile.write_bytes(b"finished")
     vectorize_run(done, threshold=0.9)
     assert tile.read_bytes() == b"finished"
+
+
+def test_a_record_of_other_types_is_refused(done):
+    record = done / Outputs.RECORD
+    content = json.loads(record.read_text())
+    for name in ("options", "normalisation", "detector", "min_area", "check", "inputs", "counts"):
+        for value in ([], "x", -1, {"before": {}}):
+            if (name, value) in [("min_area", -1), ("counts", {"before": {}})]:
+                continue
+            record.write_text(json.dumps(content | {name: value}))
+            with pytest.raises(InputError, match=r"no finished run|is damaged"):
+                vectorize_run(done)

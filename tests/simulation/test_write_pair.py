@@ -9,9 +9,10 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+from rasterio.errors import RasterioIOError
 from rasterio.features import rasterize
 
-from rsdetect.errors import OutputError
+from rsdetect.errors import InputError, JobInterrupted, OutputError
 from rsdetect.simulation import ChangeKind, SceneSpec, render, render_whole, write_pair
 from rsdetect.simulation.truth import write_truth_polygons
 from rsdetect.simulation.write_pair import pair_grid, simulate_pair
@@ -151,14 +152,14 @@ def test_existing_files_stay(tmp_path):
 
 def test_a_failure_leaves_nothing_behind(tmp_path):
     full = mock.patch.object(write_pair, "write_truth_polygons", side_effect=OSError("disk full"))
-    with full, pytest.raises(OutputError, match="disk full"):
+    with full, pytest.raises(JobInterrupted, match="disk full"):
         simulate_pair(tmp_path, SceneSpec(height=30, width=30))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_file_is_refused(tmp_path):
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError, match="cannot be made: File exists"):
+    with pytest.raises(OutputError, match="cannot be written: File exists"):
         simulate_pair(tmp_path / "out", SceneSpec(height=30, width=30))
 
 
@@ -187,3 +188,18 @@ def test_polygons_do_not_depend_on_the_bands_they_are_traced_in(tmp_path, band_r
     assert banded.pixels.tolist() == whole.pixels.tolist()
     assert banded.kind.tolist() == whole.kind.tolist()
     assert banded.is_valid.all()
+
+
+def test_a_scene_of_absurd_size_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(InputError, match="are more than"):
+        simulate_pair(tmp_path / "out", SceneSpec(height=10**11, width=10**11))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failure_of_gdal_while_it_writes_may_pass(tmp_path, monkeypatch):
+    def fails(*_):
+        raise RasterioIOError("truth.tif not recognized as being in a supported file format")
+
+    monkeypatch.setattr(write_pair, "_write_pair_files", fails)
+    with pytest.raises(JobInterrupted, match="cannot be written"):
+        simulate_pair(tmp_path / "out", SceneSpec(height=8, width=8))
