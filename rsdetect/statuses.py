@@ -7,6 +7,7 @@ neither explains is 1.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 
 from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
@@ -45,8 +46,8 @@ def status_of(error: BaseException) -> tuple[int, str]:
         if _may_pass(error):
             return 3, f"{place}{error.strerror}; fix that and run the same command again."
         return 2, f"{place}{error.strerror or error}."
-    if _may_pass(error):  # SQLite's
-        return 3, f"a database cannot be written ({error}); fix that and run the same command again."
+    if _may_pass(error):  # SQLite's, and of loading libraries
+        return 3, f"{error}; fix that and run the same command again."
     if isinstance(error, UnicodeError):
         return 2, f"a name or text is no UTF-8 ({error.reason if hasattr(error, 'reason') else error})."
     if isinstance(error, RecursionError):
@@ -72,6 +73,8 @@ def _may_pass(error: BaseException) -> bool:
     """True for an error of the system or of SQLite that a repeated command may not meet."""
     if isinstance(error, OSError):
         return error.errno in _MAY_PASS
+    if isinstance(error, ImportError):  # of a library that could not be read
+        return os.strerror(errno.EIO) in str(error)
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _MAY_PASS_IN_SQLITE
 
 

@@ -33,6 +33,8 @@ def of_sqlite(code):
         (of_sqlite(sqlite3.SQLITE_IOERR | 3 << 8), 3),
         (caused(OutputError("the journal cannot be opened."), of_sqlite(sqlite3.SQLITE_FULL)), 3),
         (caused(OutputError("the journal cannot be opened."), of_sqlite(sqlite3.SQLITE_NOTADB)), 2),
+        (ImportError("librt.so.1: cannot close file descriptor: Input/output error"), 3),
+        (ImportError("No module named 'numpy'"), 1),
         (MemoryError(), 3),
         (RuntimeError("std::bad_alloc"), 3),
         (caused(ReadError("a.tif cannot be read."), RuntimeError("Out of memory allocating 9 bytes")), 3),
