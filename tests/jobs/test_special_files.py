@@ -75,7 +75,7 @@ def test_a_fifo_beside_a_scene_is_refused(here, name):
         ("batch.json", ("batch", "pairs.csv", "--detector", "cva", "--out", "results")),
     ],
 )
-def test_a_fifo_in_the_place_of_a_record_is_refused(here, name, arguments):
+def test_a_fifo_instead_of_a_record_is_refused(here, name, arguments):
     Path("pairs.csv").write_text("name,before,after\np,before.tif,after.tif\n")
     Path("results").mkdir()
     os.mkfifo(f"results/{name}")
