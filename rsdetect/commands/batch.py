@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
+from rsdetect.commands.pair_options import with_pair_options
 from rsdetect.commands.parameters import (
-    Accept,
-    Align,
-    Aoi,
     Backend,
-    Bands,
     Debug,
     DetectorName,
     DetectorOptions,
     FillHoles,
     Json,
-    MaskBits,
-    MaskKindOption,
-    MaskValues,
     Memory,
     MergeGap,
     MinArea,
     MinWidth,
-    NodataOption,
-    Normalise,
     Opening,
     Quiet,
-    Register,
-    Resampling,
     ShapeAttributes,
     Simplify,
     Threshold,
@@ -40,9 +30,13 @@ from rsdetect.commands.parameters import (
     Verify,
     Workers,
 )
-from rsdetect.jobs.parse import parse_pair_options, parse_threshold
+from rsdetect.jobs.parse import parse_threshold
+
+if TYPE_CHECKING:
+    from rsdetect.scenes.pair import PairOptions
 
 
+@with_pair_options("mask", "dates")
 def batch(
     pairs: Annotated[
         Path,
@@ -55,7 +49,8 @@ def batch(
     detector: DetectorName = None,
     model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
     detector_options: DetectorOptions = None,
-    bands: Bands = None,
+    *,
+    pair: PairOptions,
     threshold: Threshold = "auto",
     opening: Opening = 0,
     min_area: MinArea = 0.0,
@@ -64,16 +59,6 @@ def batch(
     merge_gap: MergeGap = 0.0,
     simplify: Simplify = 0.0,
     shape_attributes: ShapeAttributes = False,
-    mask_values: MaskValues = None,
-    mask_bits: MaskBits = None,
-    mask_kind: MaskKindOption = None,
-    nodata: NodataOption = None,
-    aoi: Aoi = None,
-    align: Align = False,
-    resampling: Resampling = "bilinear",
-    register: Register = False,
-    normalise: Normalise = "percentile",
-    accept: Accept = None,
     tile_size: TileSize = None,
     memory: Memory = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
@@ -103,19 +88,7 @@ def batch(
     from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 
     options = DetectOptions(
-        pair=parse_pair_options(
-            bands=bands,
-            mask_values=mask_values,
-            mask_bits=mask_bits,
-            mask_kind=mask_kind,
-            nodata=nodata,
-            aoi=aoi,
-            align=align,
-            resampling=resampling,
-            register=register,
-            normalise=normalise,
-            accept=accept,
-        ),
+        pair=pair,
         score=ScoreOptions(
             detector=detector,
             model=model,

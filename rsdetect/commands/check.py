@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_warnings
+from rsdetect.commands.pair_options import with_pair_options
 from rsdetect.commands.parameters import (
-    Accept,
     After,
     AfterBand,
-    Align,
-    Aoi,
-    Bands,
     Before,
     BeforeBand,
-    Dates,
     Debug,
     Json,
-    Mask,
-    MaskBits,
-    MaskKindOption,
-    MaskValues,
-    NodataOption,
-    Register,
-    Resampling,
 )
-from rsdetect.jobs.parse import parse_pair_options, parse_scenes
+from rsdetect.jobs.parse import parse_scenes
+
+if TYPE_CHECKING:
+    from rsdetect.scenes.pair import PairOptions
 
 
+@with_pair_options("normalise")
 def check(
     before: Before = None,
     after: After = None,
     before_band: BeforeBand = None,
     after_band: AfterBand = None,
-    bands: Bands = None,
-    mask: Mask = None,
-    mask_values: MaskValues = None,
-    mask_bits: MaskBits = None,
-    mask_kind: MaskKindOption = None,
-    nodata: NodataOption = None,
-    aoi: Aoi = None,
-    align: Align = False,
-    resampling: Resampling = "bilinear",
-    register: Register = False,
-    dates: Dates = None,
-    accept: Accept = None,
+    *,
+    pair: PairOptions,
     deep: Annotated[
         bool, typer.Option("--deep", help="Verify checksums or lengths of all blocks of the scenes too.")
     ] = False,
@@ -60,20 +43,7 @@ def check(
     log_to_stderr(quiet=False)
     report = run_check(
         *parse_scenes(before, after, before_band, after_band),
-        parse_pair_options(
-            bands=bands,
-            mask=mask,
-            mask_values=mask_values,
-            mask_bits=mask_bits,
-            mask_kind=mask_kind,
-            nodata=nodata,
-            aoi=aoi,
-            align=align,
-            resampling=resampling,
-            register=register,
-            dates=dates,
-            accept=accept,
-        ),
+        pair,
         deep=deep,
     )
     if as_json:

@@ -9,34 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
+from rsdetect.commands.pair_options import with_pair_options
 from rsdetect.commands.parameters import (
-    Accept,
-    Align,
-    Aoi,
     Backend,
-    Bands,
-    Dates,
     Debug,
     Json,
-    Mask,
-    MaskBits,
-    MaskKindOption,
-    MaskValues,
-    NodataOption,
-    Normalise,
     Quiet,
-    Resampling,
 )
 from rsdetect.errors import InputError
-from rsdetect.jobs.parse import parse_pair_options
 
 if TYPE_CHECKING:
     from rsdetect.evaluation.comparison import Comparison
     from rsdetect.evaluation.detector_results import DetectorComparison
+    from rsdetect.scenes.pair import PairOptions
 
 _OUT = Path("comparison")
 
 
+@with_pair_options("register")
 def compare(
     first: Annotated[
         str, typer.Argument(metavar="BEFORE|DIR", help="The earlier scene, or the output of evaluate.")
@@ -56,18 +46,8 @@ def compare(
         Path | None,
         typer.Option(metavar="DIR", help="Folder for comparison.html and .json; default: comparison."),
     ] = None,
-    bands: Bands = None,
-    mask: Mask = None,
-    mask_values: MaskValues = None,
-    mask_bits: MaskBits = None,
-    mask_kind: MaskKindOption = None,
-    nodata: NodataOption = None,
-    aoi: Aoi = None,
-    align: Align = False,
-    resampling: Resampling = "bilinear",
-    normalise: Normalise = "percentile",
-    dates: Dates = None,
-    accept: Accept = None,
+    *,
+    pair: PairOptions,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
     backend: Backend = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing comparison.")] = False,
@@ -92,20 +72,7 @@ def compare(
 
     options = CompareOptions(
         detectors=as_detectors(detectors),
-        pair=parse_pair_options(
-            bands=bands,
-            mask=mask,
-            mask_values=mask_values,
-            mask_bits=mask_bits,
-            mask_kind=mask_kind,
-            nodata=nodata,
-            aoi=aoi,
-            align=align,
-            resampling=resampling,
-            normalise=normalise,
-            dates=dates,
-            accept=accept,
-        ),
+        pair=pair,
         truth=truth,
         device=device,
         backend=backend,

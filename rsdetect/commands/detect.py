@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message, result_message
+from rsdetect.commands.pair_options import with_pair_options
 from rsdetect.commands.parameters import (
-    Accept,
     After,
     AfterBand,
-    Align,
-    Aoi,
     Backend,
-    Bands,
     Before,
     BeforeBand,
-    Dates,
     Debug,
     DetectorName,
     DetectorOptions,
     FillHoles,
     Json,
-    Mask,
-    MaskBits,
-    MaskKindOption,
-    MaskValues,
     Memory,
     MergeGap,
     MinArea,
     MinWidth,
-    NodataOption,
-    Normalise,
     Opening,
     Quiet,
-    Register,
-    Resampling,
     ShapeAttributes,
     Simplify,
     Threshold,
@@ -45,9 +33,13 @@ from rsdetect.commands.parameters import (
     Verify,
     Workers,
 )
-from rsdetect.jobs.parse import parse_pair_options, parse_scenes, parse_threshold
+from rsdetect.jobs.parse import parse_scenes, parse_threshold
+
+if TYPE_CHECKING:
+    from rsdetect.scenes.pair import PairOptions
 
 
+@with_pair_options()
 def detect(
     before: Before = None,
     after: After = None,
@@ -58,7 +50,7 @@ def detect(
     detector: DetectorName = None,
     model: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")] = None,
     detector_options: DetectorOptions = None,
-    bands: Bands = None,
+    pair: PairOptions,
     threshold: Threshold = "auto",
     opening: Opening = 0,
     min_area: MinArea = 0.0,
@@ -67,18 +59,6 @@ def detect(
     merge_gap: MergeGap = 0.0,
     simplify: Simplify = 0.0,
     shape_attributes: ShapeAttributes = False,
-    mask: Mask = None,
-    mask_values: MaskValues = None,
-    mask_bits: MaskBits = None,
-    mask_kind: MaskKindOption = None,
-    nodata: NodataOption = None,
-    aoi: Aoi = None,
-    align: Align = False,
-    resampling: Resampling = "bilinear",
-    register: Register = False,
-    normalise: Normalise = "percentile",
-    dates: Dates = None,
-    accept: Accept = None,
     tile_size: TileSize = None,
     memory: Memory = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
@@ -103,21 +83,7 @@ def detect(
 
     scenes = parse_scenes(before, after, before_band, after_band)
     options = DetectOptions(
-        pair=parse_pair_options(
-            bands=bands,
-            mask=mask,
-            mask_values=mask_values,
-            mask_bits=mask_bits,
-            mask_kind=mask_kind,
-            nodata=nodata,
-            aoi=aoi,
-            align=align,
-            resampling=resampling,
-            register=register,
-            normalise=normalise,
-            dates=dates,
-            accept=accept,
-        ),
+        pair=pair,
         score=ScoreOptions(
             detector=detector,
             model=model,
