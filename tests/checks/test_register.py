@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 
 import geopandas
@@ -112,6 +113,7 @@ def test_registered_tiles_have_no_seams_and_less_false_change():
         displaced(lambda row, col: 2 + (col - 150) * 0.01, lambda row, col: -1 - (row - 140) * 0.01)
     )
     registered = fit_registration(pair).apply(pair)
+    assert pickle.loads(pickle.dumps(registered)) == registered  # as a worker of a cluster receives it
     false = []
     for each in (pair, registered):
         scorer = find_detector("cva")().fit(Scan(each))
