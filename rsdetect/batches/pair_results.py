@@ -75,7 +75,7 @@ class PairResult:
             observed_pixels=counts["observed_pixels"],
             threshold=record["threshold"],
             seconds=round(sum(record["seconds"].values()), 3),
-            warnings=len(check["warnings"]),
+            warnings=len(record.get("warnings", check["warnings"])),
         )
 
 

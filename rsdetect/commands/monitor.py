@@ -49,7 +49,7 @@ def run(
     from rsdetect.monitoring.notify import report_of
     from rsdetect.monitoring.run import run_and_notify
 
-    log_to_stderr(quiet=True)  # warnings are stored with each comparison, and `status` shows them
+    log_to_stderr(quiet=True)  # warnings are stored with each comparison, and those on its result are notes
     done = run_and_notify(job_file, wait_s=wait)
     if as_json:
         print_json(done.summary or {"has_news": None, "run": done.result.summary()})

@@ -78,8 +78,8 @@ class ChangeMap:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings of the change map's job."""
-        return tuple(self.record["check"]["warnings"])
+        """Warnings of the change map's job, of the check and of the result; before 0.5.0 of the check."""
+        return tuple(self.record.get("warnings", self.record["check"]["warnings"]))
 
     def changes(self) -> GeoDataFrame:
         """Changed regions of the map, one polygon each, with the columns of the layer `changes`."""

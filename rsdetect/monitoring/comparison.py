@@ -54,6 +54,7 @@ class Step:
     key: str
     raster: Path | None  # its change_probability.tif, if it still exists
     regions: tuple[Region, ...] = field(repr=False)
+    warnings: tuple[str, ...] = ()  # on the result, without those of the check
 
 
 class Comparer:
@@ -179,6 +180,7 @@ class Comparer:
             "baseline": {"day": baseline.day, "path": baseline.path, "mask": baseline.mask},
             "counts": record["counts"],
             "warnings": record["check"]["warnings"],
+            "implausible": [each for each in record["warnings"] if each not in record["check"]["warnings"]],
         }
         self._journal.end_step(key, content, _read_step_regions(out / Outputs.POLYGONS))
 
@@ -213,7 +215,8 @@ class Comparer:
             for geometry, area, probability in self._journal.regions(key)
         )
         raster = self.folder(key, scene) / Outputs.RASTER
-        return Step(scene, baseline, key, raster if raster.exists() else None, regions)
+        warnings = tuple(self._known[key].content.get("implausible", ()))
+        return Step(scene, baseline, key, raster if raster.exists() else None, regions, warnings)
 
     def folder(self, key: str, scene: IngestedScene) -> Path:
         """Output folder of a comparison."""

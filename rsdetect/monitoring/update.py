@@ -147,5 +147,6 @@ class JobUpdate:
             return None
         if not was_done:
             self.compared.append(scene.id)
+            self.notes += [f"{scene.id}: {warning}" for warning in step.warnings]
         self._steps.add(comparer.folder(step.key, scene).name)
         return step

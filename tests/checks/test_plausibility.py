@@ -8,7 +8,7 @@ import shutil
 import pytest
 from affine import Affine
 
-from rsdetect import check
+from rsdetect import ChangeMap, check
 from rsdetect.checks.plausibility import model_warnings, result_warnings
 from rsdetect.scenes.pair import PairOptions, open_pair
 from support.jobs import changed_pair, run_here
@@ -49,6 +49,7 @@ def test_much_change_is_named_in_the_summary_and_the_record(scenes, tmp_path):
     assert told.status == 0, told.err
     assert "of the compared ground is marked as changed" in told.err
     record = json.loads((out / "run.json").read_text())
+    assert ChangeMap.open(out).warnings == tuple(record["warnings"])
     assert any("of the compared ground is marked as changed" in warning for warning in record["warnings"])
 
 

@@ -310,6 +310,15 @@ def test_encodings_before_and_after_a_baseline_are_no_event(tmp_path):
     assert len(pyogrio.read_dataframe(tmp_path / "out" / "events.gpkg", layer="events")) == 0
 
 
+def test_an_implausible_result_is_a_note_of_the_run(tmp_path):
+    for number, date in enumerate(DATES[:2]):
+        array = ground(number)
+        array[:, :, 110:] += 3000 * number
+        write_scene(tmp_path / "scenes" / f"{date}.tif", array)
+    told = run(write_job(tmp_path, pattern="{date:%Y%m%dT%H%M%S}.tif"))
+    assert "Note: 20230511T102031.tif:" in told.err and "of the compared ground is marked" in told.err
+
+
 def test_why_the_source_left_scenes_out_is_printed(tmp_path):
     write_tiles(tmp_path / "scenes")
     for path in (tmp_path / "scenes").glob("*_east.tif"):
