@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections import OrderedDict
@@ -44,6 +45,7 @@ def open_raster(path: str, *, of: str | None = None) -> Any:
         It lies on another machine, which does not answer.
     """
     refuse_endless_beside(path, SceneError)
+    os.environ.pop("GTIFF_IGNORE_READ_ERRORS", None)  # with it, GDAL reads damaged blocks as pixels
     try:
         return patiently(path, lambda: rasterio.open(gdal_name(path)), GDAL_ERRORS)
     except GoneAway as error:
