@@ -65,8 +65,12 @@ def without_fill(scene: Scene, fill: float) -> Scene:
 
 
 def _fill_of(scene: Scene, pair: Pair) -> float | None:
-    """Undeclared fill of one scene of a pair; None for a scene that declares nodata or carries a mask."""
-    if scene.validity.is_known or scene.nodata is not None:
+    """Undeclared fill of one scene of a pair; None for one with a mask, or with a nodata that may be data.
+
+    Files that declare -9999 or 65535 may yet hold 0 beyond their swath.
+    """
+    rule = scene.validity
+    if rule.masked or rule.in_all or rule.origin != "file" or (scene.nodata is not None and not rule.in_one):
         return None
     whole = pair.grid.window
     asked = whole if pair.aoi is None else _around(pair.aoi).intersection(whole)

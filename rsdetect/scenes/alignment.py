@@ -26,7 +26,8 @@ _LATTICE = 51  # places along each side of a grid
 def same_crs(one: str | None, other: str | None) -> bool:
     """True if both are None or mean one coordinate reference system.
 
-    The order of axes does not count, because GDAL gives x before y for all of them, nor does `+towgs84=0`.
+    The order of axes does not count, because GDAL gives x before y for all of them, nor do heights and
+    `+towgs84=0`.
     """
     if one is None or other is None or one == other:
         return one == other
@@ -43,8 +44,10 @@ def same_crs(one: str | None, other: str | None) -> bool:
 
 
 def _without_null_shift(crs: str) -> pyproj.CRS:
-    """A CRS without a shift of its datum by zero."""
+    """A CRS without heights, and without a shift of its datum by zero."""
     parsed = pyproj.CRS(crs)
+    if parsed.is_compound and parsed.sub_crs_list:
+        parsed = parsed.sub_crs_list[0]
     if parsed.is_bound and parsed.source_crs is not None and not any(_shift_of(parsed)):
         return parsed.source_crs
     return parsed

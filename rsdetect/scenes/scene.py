@@ -34,7 +34,7 @@ from rsdetect.scenes.handles import (
 )
 from rsdetect.scenes.quality import MaskMeaning, mask_meaning
 from rsdetect.scenes.source_blocks import parts_under, source_files
-from rsdetect.scenes.validity import Validity
+from rsdetect.scenes.validity import NOT_MEASURED, Validity
 from rsdetect.scenes.warping import BLOCK, warped_bands, warped_classes
 from rsdetect.scenes.watched import Watched, require_unchanged
 
@@ -261,7 +261,7 @@ def _decode(scene: Scene, inside: Window) -> Pixels:
     if raw.dtype.kind == "f":
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and so not usable
             raw = raw.astype(np.float32, copy=False)
-        usable &= np.isfinite(raw).all(axis=0)
+        usable &= (np.abs(raw) < NOT_MEASURED).all(axis=0)  # nor NaN
     return Pixels(raw, usable)
 
 

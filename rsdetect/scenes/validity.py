@@ -1,9 +1,9 @@
 """Validity of a scene's pixels: masks, nodata values, fill.
 
-NaN and infinity are never data. Where a file carries a mask (a mask band inside or beside it, alpha), the
-mask alone decides. Else a nodata value does: one that no sensor measures (-9999, 65535, the ends of a signed
-or float type) hides a pixel wherever one band holds it; any other (0, or 255 of bytes) hides it where all
-bands hold it, because near infrared is 0 over deep water.
+NaN, infinity and numbers beyond 1e15 are never data. Where a file carries a mask (a mask band inside or
+beside it, alpha), the mask alone decides. Else a nodata value does: one that no sensor measures (-9999,
+65535, the ends of a signed or float type) hides a pixel wherever one band holds it; any other (0, or 255 of
+bytes) hides it where all bands hold it, because near infrared is 0 over deep water.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ Nodata = float | Literal["auto", "none"]
 """A nodata value; "auto" = what the scene itself declares, "none" = nothing but NaN and infinity."""
 
 _LOWEST = -999.0  # values up to this one are not measurements; programs write -999 and -9999
-_HIGHEST = 1e15  # the fill values of netCDF (9.97e36), of ESRI grids (3.4e38) and of Surfer (1.7e38)
+# From here on no number is a measurement, declared or not: fill of netCDF (9.97e36), of ESRI grids (3.4e38)
+# and of Surfer (1.7e38).
+NOT_MEASURED = 1e15
 _USHORT_MAX = 65535.0
 
 
@@ -133,7 +135,7 @@ def cannot_be_data(value: float, dtype: str) -> bool:
     (False, False, False)
     """
     kind = np.dtype(dtype)
-    if value <= _LOWEST or value == _USHORT_MAX or abs(value) >= _HIGHEST:
+    if value <= _LOWEST or value == _USHORT_MAX or abs(value) >= NOT_MEASURED:
         return True
     if kind.kind == "i":
         return value in (np.iinfo(kind).min, np.iinfo(kind).max)

@@ -175,3 +175,21 @@ def test_evaluation_scores_no_fill(tmp_path):
     (source,) = evaluate([tmp_path / "set"], detector="cva", shifts_px=()).sources
     assert source.scenes[0].tally.pixels == (~SWATH).sum()
     assert any("probably fill" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(("declared", "dtype"), [(65535, "uint16"), (-9999, "int16"), (-9999, "float32")])
+def test_fill_beside_another_declared_value_is_found(tmp_path, declared, dtype):
+    paths = write_pair(tmp_path, SWATH, 0, dtype=dtype, nodata=declared)
+    valid, _ = valid_after(paths)
+    np.testing.assert_array_equal(valid, ~SWATH)
+    valid, _ = valid_after(paths, nodata=("none",))
+    assert valid.all()
+
+
+@pytest.mark.parametrize("value", [-3.4028234663852886e38, 9.969209968386869e36])
+def test_numbers_that_nothing_measures_are_no_data_undeclared(tmp_path, value):
+    array = textured_scene(0, 3, 60, 70).astype("float32")
+    array[1, :9] = value
+    path = write_scene(tmp_path / "a.tif", array)
+    valid, _ = valid_after((path, path))
+    assert not valid[:9].any() and valid[9:].all()

@@ -107,6 +107,8 @@ def test_polygons_elsewhere_lie_outside():
     ("one", "other", "same"),
     [
         ("EPSG:4326", "OGC:CRS84", True),
+        ("EPSG:32632", "EPSG:32632+5773", True),
+        ("EPSG:32633", "EPSG:32632+5773", False),
         ("EPSG:25832", "+proj=utm +zone=32 +ellps=GRS80 +towgs84=0,0,0,0,0,0,0 +units=m", True),
         ("EPSG:32632", "+proj=utm +zone=32 +datum=WGS84 +units=m", True),
         ("EPSG:25832", "+proj=utm +zone=33 +ellps=GRS80 +towgs84=0,0,0,0,0,0,0 +units=m", False),
