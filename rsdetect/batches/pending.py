@@ -13,7 +13,7 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import polygon_options_of
-from rsdetect.jobs.record import describe_input, plain
+from rsdetect.jobs.record import describe_input, plain, reading_record
 from rsdetect.jobs.vectorize import read_run
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.schema import NewerSchema
@@ -60,7 +60,8 @@ def pending_work(pair: BatchPair, folder: Path, method: Method) -> PendingWork:
     asked = pair.options.polygons
     if asked.threshold is None:
         asked = replace(asked, threshold=record["detector"]["threshold"])
-    return PendingWork.NOTHING if polygon_options_of(record) == asked else PendingWork.POLYGONS
+    with reading_record(folder):
+        return PendingWork.NOTHING if polygon_options_of(record) == asked else PendingWork.POLYGONS
 
 
 def _is_scored_as_asked(pair: BatchPair, record: dict[str, Any], method: Method) -> bool:

@@ -29,6 +29,7 @@ from rsdetect.jobs.detect import run_detect
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectOptions, ScoreOptions
 from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.record import reading_record
 from rsdetect.jobs.vectorize import read_run, vectorize_run
 from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import GDAL_CACHE_BYTES
@@ -194,7 +195,8 @@ def _finish_pair(pair: BatchPair, folder: Path, method: Method, may_replace: boo
     """Run the pending work of a pair of the batch."""
     left = pending_work(pair, folder, method)
     if left is PendingWork.NOTHING:
-        return PairResult.finished(pair, State.DONE_BEFORE, read_run(folder))
+        with reading_record(folder):
+            return PairResult.finished(pair, State.DONE_BEFORE, read_run(folder))
     wanted, run = pair.options.polygons, pair.options.run
     if left is PendingWork.POLYGONS:
         record = vectorize_run(

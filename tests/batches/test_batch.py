@@ -397,3 +397,16 @@ def test_one_cluster_does_all_pairs_and_its_end_stops_the_batch(scenes, tmp_path
     assert states(rows) == {"north": "done", "south": "waiting"}
     told, _ = batch(pairs, tmp_path / "nowhere", "--scheduler", "tcp://127.0.0.1:9")
     assert told.status == 2 and not (tmp_path / "nowhere").exists()
+
+
+def test_a_damaged_record_of_a_pair_is_no_defect(scenes, tmp_path):
+    pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"))
+    out = tmp_path / "out"
+    assert run_here("batch", pairs, "--out", out, *CVA).status == 0
+    record = out / "north" / "run.json"
+    content = json.loads(record.read_text())
+    for name in ("merge_gap", "seconds", "counts"):
+        record.write_text(json.dumps(content | {name: [{}]}))
+        told = run_here("batch", pairs, "--out", out, *CVA)
+        row = json.loads((out / "batch.json").read_text())["pairs"][0]
+        assert told.status in (0, 2) and "a bug" not in row["why"], name
