@@ -16,6 +16,7 @@ from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.grid import Window
 from rsdetect.nets.checkpoint import load_model, read_card, save_model
 from rsdetect.nets.receptive_field import measure_receptive_field
+from rsdetect.scenes.normalisation import PERCENTILE
 from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile
 from support.models import card_of, trained_looking
@@ -26,7 +27,8 @@ class FakeScan:
 
     def __init__(self, before: np.ndarray, after: np.ndarray, slots: tuple[int, ...] = ()) -> None:
         self._sample = PixelSample(before, after)
-        self.pair = SimpleNamespace(slots=slots)
+        everywhere = Window(-10_000, -10_000, 20_000, 20_000)
+        self.pair = SimpleNamespace(slots=slots, covered=everywhere, normalisation=PERCENTILE)
 
     def sample_pixels(self) -> PixelSample:
         return self._sample
