@@ -33,12 +33,13 @@ from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.masks import kind_of_mask
-from rsdetect.scenes.scene import MaskFile, Scene, read_scene
+from rsdetect.scenes.scene import MaskFile, Scene, physical_values, read_scene
 from rsdetect.scenes.validity import Nodata
 from rsdetect.scenes.verify import verify_scenes
 from rsdetect.secrets import without_signatures
 
 _READING = 2  # version of how values are read; 2 = scale and offset are applied
+_READING_SEVERAL = 3  # of several files; 3 = undeclared fill is left out
 
 USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
 
@@ -128,7 +129,7 @@ def _ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Pat
         "ground": [ring for tile in tiles if (ring := footprint_on(tile.headers[0].grid, site.grid))],
         "replaces": list(ref.replaces),
     }
-    blocks = _ingest_blocks([tile.scenes for tile in tiles], site)
+    blocks = _ingest_blocks(tiles, site)
     tally = _ValidShare(site)
     if len(tiles) > 1 or _needs_ingest_copy(ref, options, tiles[0]):
         write_raster(copy, site.grid, site.names, tally.counting(blocks))
@@ -150,6 +151,7 @@ class _IngestTile:
     names: tuple[str, ...]
     warp: list[str | None]
     scenes: list[Scene]  # one per file
+    fill: float | None = None  # undeclared, of several files: where all that lie on the grid hold it
 
 
 def _ingest_tile(ref: SceneRef, site: Site, options: ScenesSection) -> _IngestTile:
@@ -167,8 +169,11 @@ def _ingest_tile(ref: SceneRef, site: Site, options: ScenesSection) -> _IngestTi
         for header, how, bands in zip(headers, warp, _ingest_band_numbers(headers), strict=True)
     ]
     if len(scenes) == 1:
-        scenes = [_without_fill(scenes[0], site)]
-    return _IngestTile(headers, names, warp, scenes)
+        return _IngestTile(headers, names, warp, [_without_fill(scenes[0], site)])
+    fill = _common_fill(scenes, site)
+    if fill is not None:  # a warp would blend it with ground
+        scenes = [without_fill(scene, fill) if scene.warp else scene for scene in scenes]
+    return _IngestTile(headers, names, warp, scenes, fill)
 
 
 def _require_units(headers: list[Header], site: Site, options: ScenesSection) -> None:
@@ -190,6 +195,18 @@ def _without_fill(scene: Scene, site: Site) -> Scene:
         return scene
     fill = probable_fill(replace(scene, mask=None, scales=(), offsets=()), site.grid.window)
     return scene if fill is None else without_fill(scene, fill)
+
+
+def _common_fill(scenes: list[Scene], site: Site) -> float | None:
+    """Undeclared fill along the border of the files of an ingested scene; None without it."""
+    own = [scene for scene in scenes if not scene.warp]
+    if not own or any(scene.validity.is_known for scene in scenes):
+        return None
+    found = {
+        probable_fill(replace(scene, mask=None, scales=(), offsets=()), site.grid.window) for scene in own
+    }
+    found -= {None}  # of a band that holds the value elsewhere too, as near infrared over water
+    return found.pop() if len(found) == 1 else None
 
 
 class _ValidShare:
@@ -216,16 +233,23 @@ class _ValidShare:
         return self._valid / self._seen if self._seen else 0.0
 
 
-def _ingest_blocks(tiles: list[list[Scene]], site: Site) -> Iterator[tuple[Window, Float32Array]]:
+def _ingest_blocks(tiles: list[_IngestTile], site: Site) -> Iterator[tuple[Window, Float32Array]]:
     """Blocks of the site with the values of all bands, NaN where one band is invalid.
 
     Where the tiles of a mosaic overlap, the first valid one counts.
     """
     for window in site.blocks():
         found = np.full((len(site.names), *window.shape), np.nan, np.float32)
-        for scenes in tiles:
-            parts = [read_scene(scene, window) for scene in scenes]
+        for tile in tiles:
+            parts = [read_scene(scene, window) for scene in tile.scenes]
             valid = np.logical_and.reduce([usable for _, usable in parts]) & np.isnan(found[0])
+            if tile.fill is not None:
+                holds = [
+                    values == physical_values(scene, tile.fill)[:, None, None]
+                    for scene, (values, _) in zip(tile.scenes, parts, strict=True)
+                    if not scene.warp
+                ]
+                valid &= ~np.concatenate(holds).all(axis=0)
             np.copyto(found, np.concatenate([part for part, _ in parts]), where=valid)
             if not np.isnan(found[0]).any():
                 break
@@ -342,7 +366,9 @@ def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> st
     how = options.model_dump(mode="json", exclude={"exclude", "registered", "normalise"})
     how |= {"mask_fields": ref.mask_fields} if ref.mask_fields else {}
     parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
-    return hash_json([*parts, site.aoi_hash, ref.nodata, ref.linear, ref.problem, ref.mask_kind, _READING])
+    several = any(len(tile.files) > 1 for tile in ref.tiles or (ref,))
+    reading = _READING_SEVERAL if several else _READING
+    return hash_json([*parts, site.aoi_hash, ref.nodata, ref.linear, ref.problem, ref.mask_kind, reading])
 
 
 def _band_list(names: tuple[str, ...]) -> str:

@@ -172,6 +172,13 @@ def _to_physical(scene: Scene, values: Float32Array) -> None:
         band *= np.float32(scale)
 
 
+def physical_values(scene: Scene, number: float) -> Float32Array:
+    """What `read_scene` gives for a number of the scene's file, (bands,) float32."""
+    values = np.full((len(scene.bands), 1), number, np.float32)
+    _to_physical(scene, values)
+    return np.asarray(values[:, 0])
+
+
 @contextmanager
 def sharing_blocks(
     windows: Mapping[Scene, Sequence[Window]], most_bytes: int

@@ -10,17 +10,21 @@ import numpy as np
 import pyproj
 import pystac
 import pytest
+import rasterio
 import shapely
 from affine import Affine
 
 from rsdetect.grid import Grid
 from rsdetect.monitoring.coverage import covering_grid, footprint_on, uncovered_share
-from rsdetect.monitoring.job import StacSource
+from rsdetect.monitoring.ingest import ingest_scene
+from rsdetect.monitoring.job import ScenesSection, StacSource
 from rsdetect.monitoring.passes import merge_passes
 from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.monitoring.site import choose_site
 from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.sources.stac import search_boxes
 from rsdetect.scenes.projecting import in_degrees
+from support.scenes import write_scene
 from support.stac_server import item
 
 WGS84 = "EPSG:4326"
@@ -104,3 +108,29 @@ def test_items_across_180_degrees_are_found_by_an_area_in_utm(tmp_path):
     found = make_feed(section, Path("/nowhere"), str(aoi)).list_scenes()
     assert sorted(ref.id.split("/")[-1] for ref in found) == ["beyond", "east", "jump", "west"]
     assert {ref.bounds[2] for ref in found if "jump" in ref.id} == {181}
+
+
+@pytest.mark.parametrize("step", [10, 20])
+def test_undeclared_fill_of_band_files_is_not_ingested(tmp_path, step):
+    """Beyond the swath all bands hold 0; over water near infrared alone does."""
+    swath = np.indices((80, 100))[1] < 64
+    ground = np.where(swath, 1000 + np.indices((80, 100))[1] % 17, 0).astype("uint16")
+    water = ground.copy()
+    water[20:40, 10:30] = 0
+    red, nir = (write_scene(tmp_path / f"{i}.tif", each) for i, each in enumerate((ground, water)))
+    files, names = (red, nir), ("red", "nir")
+    if step == 20:
+        place = Affine(20, 0, 500000, 0, -20, 5300000)
+        coarse = np.where(swath[::2, ::2], 2000, 0).astype("uint16")
+        files, names = (*files, write_scene(tmp_path / "swir.tif", coarse, transform=place)), (*names, "swir")
+    ref = SceneRef("a", datetime(2024, 5, 3, tzinfo=UTC), files, band_names=names)
+    options = ScenesSection(align=True)
+    (tmp_path / "copies").mkdir()
+    row = ingest_scene(ref, None, choose_site([ref], None, None), options, tmp_path / "copies")
+    assert row.content["valid_share"] == pytest.approx(0.64)
+    with rasterio.open(row.content["path"]) as dataset:
+        values = dataset.read()
+    np.testing.assert_array_equal(np.isfinite(values[0]), swath)
+    assert (values[1][20:40, 10:30] == 0).all()
+    if step == 20:
+        np.testing.assert_array_equal(values[2][swath], 2000)
