@@ -56,7 +56,7 @@ def model_warnings(pair: Pair, detector: Mapping[str, Any]) -> Iterator[str]:
     if len(set(pair.before.bands)) < len(pair.before.bands):
         yield (
             f"{pair.before.path} gives one band several times to {detector['model']}, which was not measured "
-            "on that; `detector='cva'` takes any number of bands."
+            "on that; `detector='sfa'` takes any number of bands."
         )
     grid = pair.grid
     if grid.crs is None:

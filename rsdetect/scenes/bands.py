@@ -281,5 +281,5 @@ def _too_few(header: Header, wanted: WantedBands) -> str:
         )
     return (
         f"{bands} and the model wants {want} ({', '.join(wanted.names[:want])}); choose with `bands` (one "
-        f"band may be repeated: `bands=[{repeat}]`), or take `detector='cva'`, which works on any bands."
+        f"band may be repeated: `bands=[{repeat}]`), or take `detector='sfa'`, which works on any bands."
     )

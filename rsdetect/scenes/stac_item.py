@@ -22,7 +22,8 @@ def stack_item(item: Any) -> BandFiles:
     """Stack the bands of a STAC item by their common names, with its date and quality mask.
 
     A band is an asset with one entry in `eo:bands` or `bands` that has a common name; of several with one
-    name (three red edges) the others keep the keys of their assets.
+    name (three red edges) the others keep the keys of their assets. Of radar the bands are polarisations, by
+    `sar:polarizations` of the asset, or of the item for assets named like them.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def stack_item(item: Any) -> BandFiles:
     mask, nodata = None, set[float | None]()
     for key, asset in item.assets.items():
         href = asset.get_absolute_href() or asset.href
-        name = _band(asset)
+        name = _band(asset) or _polarisation(item, key, asset)
         # Classes of a band (of vegetation, say) do not make it a mask.
         meaning = known_mask(key) or (None if name else classified_meaning(asset.extra_fields))
         if meaning is not None and mask is None:
@@ -85,3 +86,11 @@ def _band(asset: Any) -> str | None:
         return None
     name = listed[0].get("common_name") or listed[0].get("eo:common_name")
     return common_name(name) if isinstance(name, str) else None
+
+
+def _polarisation(item: Any, key: str, asset: Any) -> str | None:
+    """Polarisation of a radar STAC asset in lower case; None for others."""
+    own = asset.extra_fields.get("sar:polarizations") or ()
+    if len(own) == 1:
+        return str(own[0]).lower()
+    return key.lower() if key.upper() in item.properties.get("sar:polarizations", ()) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pytest
 import rasterio
@@ -42,10 +44,24 @@ def test_one_band_of_float32_is_no_radar(tmp_path, scene):
     assert not is_radar(header_of(open_source(written(tmp_path, **scene))))
 
 
-@pytest.mark.parametrize(("names", "proposed"), [(("VV",), "log-ratio"), (("nir",), "cva")])
+@pytest.mark.parametrize(("names", "proposed"), [(("VV",), "log-ratio"), (("nir",), "sfa")])
 def test_the_network_refuses_one_band_and_proposes_what_suits_it(tmp_path, names, proposed):
     paths = [written(tmp_path, stem, names) for stem in ("before", "after")]
     with pytest.raises(InputError, match=f"detector='{proposed}'") as refused:
         rsdetect.detect(*paths, out=tmp_path / "out", detector="siamese", quiet=True)
     assert ("1, 1, 1" in str(refused.value)) is (proposed == "cva")
     assert np.isfinite(rsdetect.score(*paths, detector=proposed).values).all()
+
+
+@pytest.mark.parametrize("on_item", [True, False])
+def test_polarisations_of_a_stac_item_are_bands_and_show_radar(tmp_path, on_item):
+    pystac = pytest.importorskip("pystac")
+    both = {"sar:polarizations": ["VV", "VH"]}
+    item = pystac.Item("grd", None, None, datetime.datetime(2024, 5, 6), both if on_item else {})
+    for band in ("vv", "vh"):
+        extra = {} if on_item else {"sar:polarizations": [band.upper()]}
+        path = written(tmp_path, f"{band}_measured")
+        item.add_asset(band, pystac.Asset(path, media_type=pystac.MediaType.COG, extra_fields=extra))
+    item.add_asset("thumbnail", pystac.Asset("quick.png", media_type="image/png"))
+    header = header_of(open_source(item))
+    assert header.names == ("vv", "vh") and is_radar(header)
