@@ -90,7 +90,7 @@ def _band(asset: Any) -> str | None:
 
 def _polarisation(item: Any, key: str, asset: Any) -> str | None:
     """Polarisation of a radar STAC asset in lower case; None for others."""
-    own = asset.extra_fields.get("sar:polarizations") or ()
+    own = list(asset.extra_fields.get("sar:polarizations") or [])
     if len(own) == 1:
         return str(own[0]).lower()
     return key.lower() if key.upper() in item.properties.get("sar:polarizations", ()) else None

@@ -67,7 +67,7 @@ def other_ground(seed=0, bands=3, height=240, width=250, noise=15, brightness=12
     return before.astype(np.float32), after.astype(np.float32), truth
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, "cva"])
 def test_the_contract_is_kept(name):
     check_contract(find_detector(name)())
 
@@ -104,7 +104,17 @@ def test_a_change_of_gain_and_offset_is_no_change(name, gain, offset):
     assert other.level == pytest.approx(scorer.level, rel=0.02)
 
 
-@pytest.mark.parametrize("name", METHODS)
+def test_any_linear_change_of_all_bands_together_is_no_change_to_irmad():
+    before, after, _ = other_ground()
+    mixing = np.array([[2.0, 0.5, -1.0], [0.3, 1.5, 0.2], [-0.7, 0.1, 3.0]])
+    mixed = np.einsum("ij,jkl->ikl", mixing, after) + np.array([40, -7, 300])[:, None, None]
+    scorer, plain = detected("irmad", before, after)
+    other, again = detected("irmad", before, mixed.astype(np.float32))
+    assert other.level == pytest.approx(scorer.level, rel=0.02)
+    np.testing.assert_allclose(again, plain, atol=5e-3)
+
+
+@pytest.mark.parametrize("name", [*METHODS, "cva"])
 def test_the_order_of_the_dates_does_not_matter(name):
     before, after, _ = other_ground()
     np.testing.assert_allclose(detected(name, before, after)[1], detected(name, after, before)[1], atol=1e-3)
