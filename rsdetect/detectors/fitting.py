@@ -18,7 +18,8 @@ from safetensors.numpy import save_file
 
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector, Scorer, State
-from rsdetect.errors import DetectorError, RsdetectError
+from rsdetect.detectors.blame import blamed_on
+from rsdetect.errors import DetectorError
 from rsdetect.files import atomic_path
 
 STORED_FROM_S = 10.0  # fits that took longer are stored for a resumed job
@@ -44,17 +45,8 @@ def fit_detector(detector: Detector, scan: Scan, stored: Path | None = None) -> 
     if stored is not None and (scorer := read_fit(stored, detector)) is not None:
         return scorer
     started = time.monotonic()
-    try:
+    with blamed_on(detector, " to fit the pair"):
         scorer = detector.fit(scan)
-    except RsdetectError:
-        raise
-    except Exception as error:
-        if type(detector).__module__.partition(".")[0] == "rsdetect":
-            raise  # a defect of ours
-        raise DetectorError(
-            f"the detector {detector.name} failed to fit the pair ({type(error).__name__}: {error}); "
-            "rsdetect check-detector shows more."
-        ) from error
     if not isinstance(scorer, Scorer):
         raise DetectorError(
             f"the fit of detector {detector.name} gave {type(scorer).__name__}, which is not a subclass of "

@@ -17,9 +17,13 @@ from rsdetect.arraytypes import Float32Array, Float64Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
 from rsdetect.detectors.ratio import (
+    LEAST_SHARE,
+    LEAST_VARIANCE,
+    SAMPLED_VALUES,
     RatioScorer,
     Standard,
     chi_square_level,
+    chi_square_weight,
     distances,
     require_pixels,
     standards,
@@ -31,13 +35,8 @@ from rsdetect.tiles import Tile
 
 _ROUNDS = 30  # at most; fewer where the correlations stand
 _STANDING = 1e-3  # change of the correlations at which they do
-_SAMPLED_VALUES = 4_000_000  # of each date: 200 000 pixels of 20 bands, more of fewer
-_LEAST_WEIGHT = 1e-9
 # Pixels a variate, in effect, below which rounds would fit the noise of ever fewer pixels.
 _LEAST_PIXELS = 20
-_LEAST_SHARE = 1e-5  # combinations of bands with a smaller part of a date's variance repeat others
-_LEAST_VARIANCE = 1e-4  # of a variate: below a hundredth of the spread nothing has moved
-_CERTAIN = 1e-3  # of pixels without change, so many lie beyond the least level
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class IrMadDetector(Detector):
         variates = tuple(tuple(map(float, row)) for row in found)
         level = find_level(self.level, *distances(scan, IrMadScorer(before, after, variates)))
         if require_level(self.level)[0] != "fixed":
-            level = max(level, chi_square_level(len(variates), _CERTAIN))
+            level = max(level, chi_square_level(len(variates)))
         return IrMadScorer(before, after, variates, level)
 
 
@@ -124,8 +123,6 @@ def canonical_variates(before: Float64Array, after: Float64Array) -> Float64Arra
         (variates, 1 + 2 bands): what, of a constant 1 and the bands of both dates, gives differences of
         variance 1 and mean 0 where nothing changed.
     """
-    from scipy.special import chdtrc
-
     bands, count = before.shape
     weight = np.ones(count)
     correlations = np.zeros(0)
@@ -136,13 +133,13 @@ def canonical_variates(before: Float64Array, after: Float64Array) -> Float64Arra
         first, second = (_whitening((date * weight) @ date.T / total) for date in (x, y))
         left, found, right = np.linalg.svd(first.T @ ((x * weight) @ y.T / total) @ second)
         kept = len(found)
-        spread = np.sqrt(np.maximum(2 * (1 - np.minimum(found, 1)), _LEAST_VARIANCE))
+        spread = np.sqrt(np.maximum(2 * (1 - np.minimum(found, 1)), LEAST_VARIANCE))
         axes = (first @ left[:, :kept] / spread).T, (second @ right[:kept].T / spread).T
         squares = ((axes[0] @ x - axes[1] @ y) ** 2).sum(axis=0)
         if len(correlations) == kept and np.abs(found - correlations).max(initial=0) < _STANDING:
             break
         correlations = found
-        weight = np.maximum(chdtrc(max(kept, 1), squares), _LEAST_WEIGHT)
+        weight = chi_square_weight(squares, kept)
         if weight.sum() ** 2 < _LEAST_PIXELS * kept * (weight**2).sum():
             break
     constant = axes[1] @ means[1] - axes[0] @ means[0]
@@ -152,10 +149,10 @@ def canonical_variates(before: Float64Array, after: Float64Array) -> Float64Arra
 def _whitening(covariance: Float64Array) -> Float64Array:
     """(bands, axes) that make a date's bands uncorrelated and of variance 1; without what repeats others."""
     variance, axes = np.linalg.eigh(covariance)
-    kept = variance > max(_LEAST_SHARE * variance.max(), _LEAST_SHARE)
+    kept = variance > max(LEAST_SHARE * variance.max(), LEAST_SHARE)
     return np.asarray(axes[:, kept] / np.sqrt(variance[kept]))
 
 
 def _thinned(sample: PixelSample) -> PixelSample:
-    every = max(1, sample.before.size // _SAMPLED_VALUES) | 1
+    every = max(1, sample.before.size // SAMPLED_VALUES) | 1
     return PixelSample(sample.before[:, ::every], sample.after[:, ::every])

@@ -22,6 +22,12 @@ _ODD = 1e-3  # share of the smallest and of the largest values that is clipped f
 # Values are clipped to this many standard deviations, so that squares and differences are finite.
 _FARTHEST = np.float32(1e3)
 _LARGEST = float(np.finfo(np.float32).max)
+# Of detectors that weigh pixels by their probability of no change.
+SAMPLED_VALUES = 4_000_000  # of each date: 200 000 pixels of 20 bands, more of fewer
+LEAST_SHARE = 1e-5  # combinations of bands with a smaller share of a date's variance are redundant
+LEAST_VARIANCE = 1e-4  # of a difference: below a hundredth of the spread there is no change
+_LEAST_WEIGHT = 1e-9
+_CERTAIN = 1e-3  # share of unchanged pixels beyond the lowest level
 
 
 class RatioScorer(Scorer):
@@ -163,11 +169,18 @@ def distances(scan: Scan, scorer: RatioScorer) -> tuple[Int64Array, Float64Array
     return logs.counts, np.exp(logs.centres)
 
 
-def chi_square_level(freedom: int, share: float) -> float:
-    """The distance that a share of unchanged pixels exceeds: the root of a chi-square quantile."""
+def chi_square_level(freedom: int) -> float:
+    """Chi-square level that a thousandth of unchanged pixels exceeds: the root of a quantile."""
     from scipy.special import chdtri
 
-    return float(np.sqrt(chdtri(max(freedom, 1), share)))
+    return float(np.sqrt(chdtri(max(freedom, 1), _CERTAIN)))
+
+
+def chi_square_weight(squares: Float64Array, freedom: int) -> Float64Array:
+    """Chi-square probability that pixels with these sums of squares did not change, (n,), above 0."""
+    from scipy.special import chdtrc
+
+    return np.asarray(np.maximum(chdtrc(max(freedom, 1), squares), _LEAST_WEIGHT))
 
 
 def weighted_sum(rows: Tile, dates: tuple[Standard, Standard], weights: Float32Array) -> Float32Array:

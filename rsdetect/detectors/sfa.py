@@ -18,9 +18,13 @@ from rsdetect.arraytypes import Float32Array, Float64Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector
 from rsdetect.detectors.ratio import (
+    LEAST_SHARE,
+    LEAST_VARIANCE,
+    SAMPLED_VALUES,
     RatioScorer,
     Standard,
     chi_square_level,
+    chi_square_weight,
     distances,
     require_pixels,
     standards,
@@ -33,13 +37,8 @@ from rsdetect.tiles import Tile
 
 _ROUNDS = 8
 _SAMPLED = 200_000  # approximate sample of pixels for the iterations, of up to 20 bands
-_SAMPLED_VALUES = 4_000_000  # of each date; with more bands fewer pixels
-_LEAST_WEIGHT = 1e-9
 # Spreads in units of the scene's. A band that varies less on a date is constant there.
 _LEAST_SPREAD = 1e-3
-_LEAST_SHARE = 1e-5  # combinations of bands with a smaller share of the variance are redundant
-_LEAST_VARIANCE = 1e-4  # of a difference: below a hundredth of the spread there is no change
-_CERTAIN = 1e-3  # share of unchanged pixels beyond the lowest level
 _GAUSSIAN = (BINOMIAL, BINOMIAL)  # of sigma 1 pixel
 
 
@@ -104,11 +103,11 @@ class SfaDetector(Detector):
         before, after = standards(scan, sample)
         bands = sample.before.shape[0]
         seen = sum(block.height * block.width for block in scan.blocks)
-        every = max(1, seen // min(_SAMPLED, _SAMPLED_VALUES // bands)) | 1
+        every = max(1, seen // min(_SAMPLED, SAMPLED_VALUES // bands)) | 1
         smooth = scan.reduce(lambda tile: _smoothed(tile, before, after, every), PixelSample.merge)
         features = slow_features(smooth.before.astype(np.float64), smooth.after.astype(np.float64))
         unfitted = SfaScorer(before, after, tuple(tuple(map(float, row)) for row in features))
-        level = max(find_level("otsu", *distances(scan, unfitted)), chi_square_level(len(features), _CERTAIN))
+        level = max(find_level("otsu", *distances(scan, unfitted)), chi_square_level(len(features)))
         return SfaScorer(before, after, unfitted.features, level)
 
 
@@ -127,8 +126,6 @@ def slow_features(before: Float64Array, after: Float64Array) -> Float64Array:
         variance 1 and mean 0 where nothing changed. As many features as bands that are not constant and do
         not repeat others.
     """
-    from scipy.special import chdtrc
-
     bands, count = before.shape
     varied = np.flatnonzero((before.std(axis=1) > _LEAST_SPREAD) & (after.std(axis=1) > _LEAST_SPREAD))
     features = np.zeros((0, 1 + 2 * bands))
@@ -141,7 +138,7 @@ def slow_features(before: Float64Array, after: Float64Array) -> Float64Array:
         combined, variance = _eigen(x, y, weight)
         scaled = combined / np.sqrt(variance)
         distance = ((scaled.T @ (x - y)) ** 2).sum(axis=0)
-        weight = np.maximum(chdtrc(len(variance), distance), _LEAST_WEIGHT)
+        weight = chi_square_weight(distance, len(variance))
     features = np.zeros((len(variance), 1 + 2 * bands))
     for sign, start, (_, mean, spread) in zip((1, -1), (1, 1 + bands), dates, strict=True):
         part = sign * scaled.T / spread
@@ -171,10 +168,10 @@ def _eigen(x: Float64Array, y: Float64Array, weight: Float64Array) -> tuple[Floa
         return np.asarray((values * weight) @ values.T / weight.sum())
 
     own, axes = np.linalg.eigh((covariance(x) + covariance(y)) / 2)
-    kept = own > _LEAST_SHARE * own.max()
+    kept = own > LEAST_SHARE * own.max()
     whitened = axes[:, kept] / np.sqrt(own[kept])
     variance, turned = np.linalg.eigh(whitened.T @ covariance(x - y) @ whitened)
-    return whitened @ turned, np.maximum(variance, _LEAST_VARIANCE)
+    return whitened @ turned, np.maximum(variance, LEAST_VARIANCE)
 
 
 def _smoothed(tile: Tile, before: Standard, after: Standard, every: int) -> PixelSample:

@@ -9,9 +9,10 @@ import numpy as np
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.detectors.base import Scorer, Strip
+from rsdetect.detectors.blame import blamed_on
 from rsdetect.grid import Window
 from rsdetect.scenes.pair import Pair, read_tile
-from rsdetect.scoring.probabilities import as_scores, blamed_on, require_probabilities
+from rsdetect.scoring.probabilities import as_scores, require_probabilities
 from rsdetect.scoring.tally import require_complete
 from rsdetect.tiles import Tile, TileWindow
 

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
 from rsdetect.arraytypes import Float32Array
 from rsdetect.detectors.base import Scorer
-from rsdetect.errors import DetectorError, RsdetectError
+from rsdetect.detectors.blame import REMEDY
+from rsdetect.errors import DetectorError
 from rsdetect.tiles import Tile
-
-_REMEDY = "rsdetect check-detector shows more."
-
-
-@contextmanager
-def blamed_on(scorer: Scorer) -> Iterator[None]:
-    """Convert any error of an external detector in its probabilities to a `DetectorError` that names it."""
-    try:
-        yield
-    except RsdetectError:
-        raise
-    except Exception as error:
-        if type(scorer).__module__.partition(".")[0] == "rsdetect":
-            raise  # a defect of ours
-        raise DetectorError(
-            f"the detector {scorer.name} failed ({type(error).__name__}: {error}); {_REMEDY}"
-        ) from error
 
 
 def as_scores(scorer: Scorer, given: object, pixels: Tile) -> Float32Array:
@@ -36,7 +17,7 @@ def as_scores(scorer: Scorer, given: object, pixels: Tile) -> Float32Array:
     if scored.shape != pixels.valid.shape or scored.dtype.kind != "f":
         raise DetectorError(
             f"the detector {scorer.name} gave scores of shape {scored.shape} and type {scored.dtype} for a "
-            f"tile of shape {pixels.valid.shape}, where floats are needed, one a pixel; {_REMEDY}"
+            f"tile of shape {pixels.valid.shape}, where floats are needed, one a pixel; {REMEDY}"
         )
     return scored.astype(np.float32, copy=False)
 
@@ -49,5 +30,5 @@ def require_probabilities(scorer: Scorer, scores: Float32Array) -> None:
     if not (least >= 0 and most <= 1):
         wrong = "NaN at valid pixels" if np.isnan(least) else f"values from {least:.4g} to {most:.4g}"
         raise DetectorError(
-            f"the detector {scorer.name} gave {wrong} where a probability of 0 to 1 is needed; {_REMEDY}"
+            f"the detector {scorer.name} gave {wrong} where a probability of 0 to 1 is needed; {REMEDY}"
         )
