@@ -49,7 +49,7 @@ def test_the_network_refuses_one_band_and_proposes_what_suits_it(tmp_path, names
     paths = [written(tmp_path, stem, names) for stem in ("before", "after")]
     with pytest.raises(InputError, match=f"detector='{proposed}'") as refused:
         rsdetect.detect(*paths, out=tmp_path / "out", detector="siamese", quiet=True)
-    assert ("1, 1, 1" in str(refused.value)) is (proposed == "cva")
+    assert ("1, 1, 1" in str(refused.value)) is (proposed == "sfa")
     assert np.isfinite(rsdetect.score(*paths, detector=proposed).values).all()
 
 
