@@ -129,7 +129,7 @@ def test_coarser_bands_are_brought_to_the_finest_grid_alike_for_every_window(tmp
         write_scene(tmp_path / "S2_B11_20m.tif", coarse, transform=TWENTY_METRES),
         write_scene(tmp_path / "scl.tif", coarse, transform=TWENTY_METRES),
     ]
-    pair = open_pair(paths, paths)
+    pair = open_pair(paths, paths, PairOptions(bands=("red", "swir1", "scl")))
     assert pair.bands == ("red", "swir1", "scl")
     assert pair.grid.shape == (80, 100)
     values, valid = read_scene(pair.before, pair.grid.window)
