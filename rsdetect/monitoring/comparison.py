@@ -180,7 +180,9 @@ class Comparer:
             "baseline": {"day": baseline.day, "path": baseline.path, "mask": baseline.mask},
             "counts": record["counts"],
             "warnings": record["check"]["warnings"],
-            "implausible": [each for each in record["warnings"] if each not in record["check"]["warnings"]],
+            "implausible": [
+                each for each in record.get("warnings", ()) if each not in record["check"]["warnings"]
+            ],
         }
         self._journal.end_step(key, content, _read_step_regions(out / Outputs.POLYGONS))
 
