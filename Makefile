@@ -58,11 +58,13 @@ gpu-check: $(READY)
 	$(BIN)/python benchmarks/gpu_check.py --json benchmarks/gpu_check.json
 
 # Lazy scenes of 1 600 Mpx each within 1 GB, and a failure where the memory does not hold: four minutes. Kills
-# before every change of the file system and failures of every call: an hour. docs/reliability.md has figures.
+# before every change of the file system and failures of every call: hours. What has passed is kept in
+# build/stress.jsonl, and the same command goes on from there. docs/reliability.md has figures.
 stress: $(READY)
 	$(BIN)/python benchmarks/lazy.py
-	$(ONE_THREAD) RSDETECT_STRESS=1 $(BIN)/python -m pytest -n auto --dist loadgroup -m stress
-	$(ONE_THREAD) RSDETECT_STRESS=1 $(BIN)/python -m pytest tests/jobs/test_hostile_corpus.py
+	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest -n auto --dist loadgroup -m stress
+	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest tests/jobs/test_hostile_corpus.py
+	$(BIN)/python tests/support/trials.py build/stress.jsonl
 
 # The scenes of the demo, from their seed.
 sample: $(READY)

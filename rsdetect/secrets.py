@@ -14,7 +14,8 @@ _SPELLED = re.compile(
     r"/?vsi(?P<kind>\w+)\?(?:[^\s\"'<>&]*&(?:amp;)?)*?url=(?P<address>[^&\s\"'<>,;]+)[^\s\"'<>,;]*", re.I
 )
 _ADDRESS = re.compile(
-    r"(?P<start>[a-z][a-z0-9+.-]*://)"
+    # A path keeps one slash of them, or gets a third one.
+    r"(?P<start>(?:https?|ftp|s3|gs|az):/+|[a-z][a-z0-9+.-]*://)"
     r"(?:[^/?#\s\"'<>]*@)?"  # the user's name and password
     r"(?P<place>[^?#\s\"'<>]*)"
     r"(?P<query>[?][^\s\"'<>]*|[#][^\s\"'<>]*=[^\s\"'<>]*)?",
@@ -36,7 +37,7 @@ def without_secrets(text: str) -> str:
     >>> without_secrets("https://me:pw@host/a.tif?sig=x cannot be read; see /vsicurl/http://host/b.tif?t=1.")
     'https://host/a.tif cannot be read; see /vsicurl/http://host/b.tif.'
     """
-    if "://" not in text and "url=" not in text:
+    if ":/" not in text and "url=" not in text:
         return text
     return _ADDRESS.sub(
         _cut, _SPELLED.sub(lambda found: f"/vsi{found['kind']}/{unquote(found['address'])}", text)

@@ -11,6 +11,7 @@ from rsdetect.errors import InputError
 from rsdetect.monitoring.sources.table import TableOfScenes
 from rsdetect.secrets import name_of_address, without_secrets, without_signatures
 from support.file_server import ServerApart
+from support.forked import forked_commands
 from support.jobs import changed_pair, run_here
 
 SECRET = "TOPSECRET"
@@ -69,6 +70,7 @@ def test_no_command_lets_a_secret_out(here):
             ),
         ),
         (0, ("vectorize", "out", "--threshold", "0.9")),
+        (0, ("info", "out")),
         (0, ("batch", "pairs.csv", *cva, "--out", "batch")),
         (0, ("monitor", "run", "job.yaml")),
         (0, ("monitor", "status", "job.yaml", "--json")),
@@ -81,6 +83,46 @@ def test_no_command_lets_a_secret_out(here):
         assert told.status == status, (command, told.err)
         said += [told.out, told.err]
     assert found(*said) == []
+
+
+X = f"http://user:{SECRET}@127.0.0.1:9/a.tif?X-Amz-Signature={SECRET}&sig={SECRET}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("info", X),
+        ("compare", X, X),
+        ("evaluate", X, "--out", "e"),
+        ("train", X, "--out", "m.safetensors"),
+        ("train", "--recipe", X, "--out", "m.safetensors"),
+        ("train", "--images", X, "--out", "m.safetensors"),
+        ("train", "--out", X),
+        ("images", X, "--out", "i"),
+        ("vectorize", X),
+        ("quantise", X),
+        ("batch", X, "--out", "b"),
+        ("monitor", "run", X),
+        ("monitor", "status", X),
+        ("monitor", "init", X),
+        ("monitor", "serve", X, "--every", "1d"),
+        ("monitor", "timeline", X, "--event", "e1", "--out", "t"),
+        ("check-detector", X),
+        ("detect", "a.tif", "b.tif", "--out", "no", "--model", X),
+        ("detect", "a.tif", "b.tif", "--out", "no", "--detector", X),
+        ("simulate", "--out", X, "--size", "64"),
+    ],
+    ids=lambda command: " ".join(command[:2]).partition("http")[0],
+)
+def test_an_address_where_a_file_is_expected_is_refused_without_its_secret(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    forked = (
+        forked_commands("rsdetect.training.run") if command[0] in ("train", "quantise") else forked_commands()
+    )
+    told = forked.run(*command)
+    assert told["status"] == 2, told["err"]
+    assert SECRET not in told["out"] + told["err"]
+    assert [path for path in Path().rglob("*") if path.is_file()] == []
 
 
 def test_exceptions_hold_none_either(here):
@@ -132,6 +174,8 @@ def test_ids_of_a_list_do_not_depend_on_signatures(tmp_path):
         f"/vsicurl?empty_dir=yes&url=https%3A%2F%2Fu%3A{SECRET}%40host%2Fa.tif%3Fsig%3D{SECRET}",
         f"/vsicurl?url=https%3A%2F%2Fhost%2Fa.tif&header.Authorization={SECRET}",
         f"s3://{SECRET}@bucket/a.tif",
+        f"http:/u:{SECRET}@host/a.tif?sig={SECRET}",  # as a path
+        f"/vsicurl/http:///u:{SECRET}@host/a.tif",
         f"'/vsizip//vsicurl/https://host/a.zip?sig={SECRET}/a.tif' not found; see 'https://host/b?t={SECRET}'.",
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from support.forked import forked_commands
 from support.jobs import changed_pair, listing
+from support.trials import trials
 
 pytestmark = pytest.mark.stress
 MOMENTS = 8  # that the suite tries; `make stress` tries all
@@ -31,7 +32,7 @@ def test_a_batch_can_be_killed_before_any_change(server, tmp_path, stress, other
     shutil.rmtree(out)
     count = server.run(*command, folder=out)["changes"]
     moments = range(1, count + 1) if stress else range(count // 9, count + 1, count // MOMENTS)
-    for moment in moments:
+    for moment in trials("kills", f"batch, then {other}", moments):
         shutil.rmtree(out)
         assert server.run(*command, folder=out, kill=moment)["status"] == -9
         again = server.run(*command, *other, folder=out)

@@ -24,6 +24,7 @@ from rsdetect.nets.checkpoint import load_weights
 from rsdetect.scenes.aoi import read_aoi
 from rsdetect.scenes.header import read_header
 from support.scenes import TEN_METRES, random_scene, write_scene
+from support.trials import trials
 
 EACH = 1000 if os.environ.get("RSDETECT_STRESS") else 100  # mutations per kind
 MODEL = Path(rsdetect.__file__).parent / "models" / "siamese.safetensors"
@@ -115,7 +116,7 @@ READ = {
 @pytest.mark.parametrize("name", GOOD)
 def test_mutations_of_text_are_read_or_refused(tmp_path, name):
     write_scene(tmp_path / "b.tif", random_scene(1))
-    for seed in range(EACH):
+    for seed in trials("hostile inputs", name, range(EACH)):
         (tmp_path / name).write_bytes(mutated(GOOD[name], seed))
         read_or_refused(lambda: READ[name](tmp_path / name))
 
@@ -125,7 +126,7 @@ def test_mutations_of_a_card_are_read_or_refused(tmp_path):
     length = struct.unpack_from("<Q", data)[0]
     header = json.loads(data[8 : 8 + length])
     card = header["__metadata__"]["card"]
-    for seed in range(EACH):
+    for seed in trials("hostile inputs", "card", range(EACH)):
         header["__metadata__"]["card"] = mutated(card, seed).decode(errors="replace")
         text = json.dumps(header).encode()
         (tmp_path / "m.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
@@ -135,7 +136,7 @@ def test_mutations_of_a_card_are_read_or_refused(tmp_path):
 def test_mutations_of_bytes_of_a_scene_are_read_or_refused(tmp_path):
     write_scene(tmp_path / "b.tif", random_scene(1))
     content = (tmp_path / "b.tif").read_bytes()
-    for seed in range(EACH):
+    for seed in trials("hostile inputs", "scene", range(EACH)):
         rng, broken = random.Random(seed), bytearray(content)
         for _ in range(rng.randint(1, 8)):
             broken[rng.randrange(min(len(broken), 600))] = rng.randrange(256)

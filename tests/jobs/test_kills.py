@@ -14,9 +14,10 @@ from rsdetect.jobs.outputs import Outputs
 from support.forked import forked_commands
 from support.interruption import CVA
 from support.jobs import OUTPUTS, changed_pair, contents, listing
+from support.trials import trials
 
 pytestmark = pytest.mark.stress
-MOMENTS = 12  # that the suite tries of each command; `make stress` tries all
+MOMENTS = 6  # that the suite tries of each command; `make stress` tries all
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_detect_can_be_killed_before_any_change(scenes, server, tmp_path, stress
     whole = server.run(*command, folder=out.parent)
     assert whole["status"] == 0, whole["err"]
     wanted = result(out)
-    for moment in moments(whole["changes"], stress):
+    for moment in trials("kills", f"detect, over old {over_old}", moments(whole["changes"], stress)):
         reset()
         killed = server.run(*command, folder=out.parent, kill=moment)
         assert killed["status"] == -9
@@ -100,7 +101,7 @@ def test_vectorize_can_be_killed_before_any_change(scenes, server, tmp_path, str
     assert whole["status"] == 0, whole["err"]
     after = result(out)
     assert after != before
-    for moment in moments(whole["changes"], stress):
+    for moment in trials("kills", "vectorize", moments(whole["changes"], stress)):
         shutil.rmtree(out)
         shutil.copytree(old, out)
         assert server.run(*command, folder=out.parent, kill=moment)["status"] == -9

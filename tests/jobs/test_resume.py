@@ -237,8 +237,16 @@ def test_on_a_disk_that_is_really_full_the_job_stops_with_one_sentence_and_resum
 RENAMES = ["publish", "change_probability.tif", "change_probability.qml", "changes.gpkg", "run.json"]
 
 
-@pytest.mark.parametrize("overwrite", [False, True], ids=["fresh", "over old results"])
-@pytest.mark.parametrize("step", range(len(RENAMES)))
+@pytest.mark.stress
+@pytest.mark.parametrize(
+    ("step", "overwrite"),
+    [
+        (step, overwrite)
+        for step in range(len(RENAMES))
+        for overwrite in (False, True)
+        if os.environ.get("RSDETECT_STRESS") or overwrite == step % 2
+    ],
+)
 def test_a_run_that_dies_between_two_files_is_finished_by_the_same_command(
     scenes, whole, tmp_path, monkeypatch, step, overwrite
 ):

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import sqlite3
 
+import geopandas
 import pytest
 import rasterio
 
 import rsdetect
-from support.failing_calls import failures, hits, require_strace, traced
+from support.failing_calls import Command, try_failures
 from support.interruption import CVA
-from support.jobs import OUTPUTS, changed_pair, listing
+from support.jobs import changed_pair, listing
+from support.monitored import layers
+from support.watched_jobs import deliver, series, write_job
 
 pytestmark = pytest.mark.stress
-MOMENTS = 6  # of each command that the suite tries; `make stress` tries all
+MOMENTS = 4  # of each command that the suite tries; `make stress` tries all
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     return changed_pair(tmp_path_factory.mktemp("scenes"), height=600, width=700)
+
+
+@pytest.fixture
+def count(stress):
+    return None if stress else MOMENTS
 
 
 def result(out):
@@ -39,49 +46,20 @@ def result(out):
     return rasters, rows, record["threshold"], record["counts"]["changed_pixels"]
 
 
-def chosen(every, stress):
-    return every if stress else random.Random(1).sample(every, min(MOMENTS, len(every)))
-
-
-def try_all(command, reset, out, work, stress):
-    reset()
-    every = failures(out.resolve(), command, work / "log")
-    wanted = result(out)
-    assert len(every) > MOMENTS
-    met = 0
-    for failure in chosen(every, stress):
-        reset()
-        status, told, log = traced(failure.options(), command, work / "log")
-        inside, outside = hits(out.resolve(), log)
-        if outside or not inside:
-            continue  # another file was met in another thread; the next failures are met alone
-        met += 1
-        assert status in (0, 3), (failure, inside, told)
-        if status == 0:
-            assert result(out) == wanted, (failure, inside)
-        else:
-            assert told.count("Error: ") == 1, (failure, told)
-        again, told, _ = traced(["-e", "trace=none"], command, work / "log")
-        if status == 0 and again == 2 and listing(out) == OUTPUTS:
-            continue  # it had ended with complete results
-        assert again == 0, (failure, inside, told)
-        assert result(out) == wanted, (failure, inside)
-        assert listing(out) == OUTPUTS, (failure, inside)
-    assert met, "no failure met a file of the job alone"
-
-
-def test_detect(scenes, tmp_path, stress):
-    require_strace(tmp_path)
+def test_detect(scenes, tmp_path, count):
     out = tmp_path / "out"
     command = (
         *("detect", scenes.before, scenes.after, "--out", out, "--detector", "cva", "--tile-size", 256),
         *("--workers", 1, "--quiet"),
     )
-    try_all(command, lambda: shutil.rmtree(out, ignore_errors=True), out, tmp_path, stress)
+
+    def reset():
+        shutil.rmtree(out, ignore_errors=True)
+
+    try_failures(Command("detect", command, out, reset, result, listing), tmp_path, count)
 
 
-def test_vectorize(scenes, tmp_path, stress):
-    require_strace(tmp_path)
+def test_vectorize(scenes, tmp_path, count):
     old, out = tmp_path / "old", tmp_path / "out"
     rsdetect.detect(scenes.before, scenes.after, out=old, **CVA)
 
@@ -89,4 +67,37 @@ def test_vectorize(scenes, tmp_path, stress):
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(old, out)
 
-    try_all(("vectorize", out, "--threshold", 0.9), reset, out, tmp_path, stress)
+    command = ("vectorize", out, "--threshold", 0.9)
+    try_failures(Command("vectorize", command, out, reset, result, listing), tmp_path, count)
+
+
+def test_batch(tmp_path, count):
+    scenes = changed_pair(tmp_path, height=96, width=128)
+    table, out = tmp_path / "pairs.csv", tmp_path / "out"
+    table.write_text("name,before,after\n" + "".join(f"{n},{scenes.before},{scenes.after}\n" for n in "pq"))
+
+    def reset():
+        shutil.rmtree(out, ignore_errors=True)
+
+    def of_batch(out):
+        changes = geopandas.read_file(out / "changes.gpkg", layer="changes")
+        return changes.to_csv(), [result(out / name) for name in "pq"]
+
+    command = ("batch", table, "--out", out, "--detector", "cva", "--workers", 1, "--quiet")
+    try_failures(Command("batch", command, out, reset, of_batch, listing), tmp_path, count)
+
+
+def test_monitor(tmp_path, count):
+    site = tmp_path / "site"
+    site.mkdir()
+    deliver(site, series(), 0, 1)
+    out = site / "out"
+
+    def reset():
+        shutil.rmtree(out, ignore_errors=True)
+
+    def files(out):
+        return [name for name in listing(out) if not name.startswith("reports/")]
+
+    command = ("monitor", "run", write_job(site), "--quiet")
+    try_failures(Command("monitor", command, out, reset, layers, files), tmp_path, count)

@@ -9,6 +9,7 @@ import pytest
 from support.forked import forked_commands
 from support.jobs import listing
 from support.monitored import layers
+from support.trials import trials
 from support.watched_jobs import deliver, series, write_job
 
 pytestmark = pytest.mark.stress
@@ -41,7 +42,7 @@ def test_monitor_can_be_killed_before_any_change(site, server, tmp_path, stress)
     wanted, files = layers(out), [name for name in listing(out) if not name.startswith("reports/")]
     count = whole["changes"]
     moments = range(1, count + 1) if stress else range(count // 9, count + 1, count // MOMENTS)
-    for moment in moments:
+    for moment in trials("kills", "monitor", moments):
         reset()
         assert server.run(*command, folder=site, kill=moment)["status"] == -9
         again = server.run(*command, folder=site)

@@ -49,11 +49,16 @@ def run(job, status=0):
     return told
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy["policy"])
+@pytest.mark.parametrize("policy", POLICIES[1:], ids=lambda policy: policy["policy"])
 def test_planted_changes_are_confirmed_and_the_flood_is_resolved(site, tmp_path, policy):
     job = write_job(tmp_path / "job.yaml", site, baseline=policy)
     run(job)
     found = require_the_truth(tmp_path / "out", site)
+    assert found["confirmed"] >= found["planted"] > found["resolved"] > 0, found
+
+
+def test_the_same_with_the_date_before(site, whole):
+    found = require_the_truth(whole[1], site)
     assert found["confirmed"] >= found["planted"] > found["resolved"] > 0, found
 
 
@@ -78,16 +83,8 @@ def test_every_step_leaves_what_detect_leaves(whole):
     assert steps[0].name.startswith("2024-04-11_20240411.tif_")
 
 
-def test_as_many_runs_as_scenes_give_what_one_run_gives(site, whole, tmp_path):
-    job = write_job(tmp_path / "job.yaml", tmp_path / "scenes")
-    for stamp in dates_in(site):
-        deliver(site, tmp_path / "scenes", [stamp])
-        run(job)
-    assert layers(tmp_path / "out") == layers(whole[1])
-
-
 def test_a_scene_that_arrives_late_is_put_in_its_place(site, tmp_path):
-    stamps = dates_in(site)
+    stamps = dates_in(site)[:6]
     for name, deliveries in (("late", [stamps[:3] + stamps[4:], stamps]), ("in time", [stamps])):
         folder = tmp_path / name
         job = write_job(tmp_path / f"{name}.yaml", folder / "scenes", folder / "out", baseline=POLICIES[1])
@@ -101,7 +98,7 @@ def test_a_scene_that_arrives_late_is_put_in_its_place(site, tmp_path):
 
 
 def test_what_a_late_scene_does_not_touch_is_not_compared_again(site, tmp_path):
-    stamps = dates_in(site)
+    stamps = dates_in(site)[:5]
     job = write_job(tmp_path / "job.yaml", tmp_path / "scenes")
     deliver(site, tmp_path / "scenes", stamps[:-2] + stamps[-1:])
     run(job)
@@ -113,12 +110,12 @@ def test_what_a_late_scene_does_not_touch_is_not_compared_again(site, tmp_path):
     assert set(told["run"]["compared"]) == {f"{stamp}.tif" for stamp in stamps[-2:]}
 
 
-def test_scenes_in_any_order(site, whole, tmp_path):
+def test_scenes_in_any_order_one_or_several_a_run(site, whole, tmp_path):
     stamps = dates_in(site)
     random.Random(5).shuffle(stamps)
     job = write_job(tmp_path / "job.yaml", tmp_path / "scenes")
-    for some in zip(stamps[::2], stamps[1::2], strict=True):
-        deliver(site, tmp_path / "scenes", some)
+    for some in (slice(0, 1), slice(1, 2), slice(2, 4), slice(4, 8)):
+        deliver(site, tmp_path / "scenes", stamps[some])
         run(job)
     assert layers(tmp_path / "out") == layers(whole[1])
 
@@ -141,12 +138,14 @@ def test_a_scene_that_is_removed_afterwards_leaves_the_history_as_it_was(site, w
 
 
 def test_a_scene_that_is_excluded_is_as_if_it_did_not_exist(site, tmp_path):
-    stamps = dates_in(site)
-    deliver(site, tmp_path / "scenes", stamps[:4] + stamps[5:])
-    without = write_job(tmp_path / "without.yaml", tmp_path / "scenes", tmp_path / "without")
+    stamps = dates_in(site)[:5]
+    deliver(site, tmp_path / "fewer", stamps[:2] + stamps[3:])
+    without = write_job(tmp_path / "without.yaml", tmp_path / "fewer", tmp_path / "without")
     run(without)
+    deliver(site, tmp_path / "scenes", stamps)
     excluding = write_job(
-        tmp_path / "excluding.yaml", site, tmp_path / "excluding", scenes={"exclude": [f"{stamps[4]}.tif"]}
+        *(tmp_path / "excluding.yaml", tmp_path / "scenes", tmp_path / "excluding"),
+        scenes={"exclude": [f"{stamps[2]}.tif"]},
     )
     run(excluding)
     assert layers(tmp_path / "without") == layers(tmp_path / "excluding")

@@ -11,6 +11,7 @@ links and databases. Those that GDAL makes by itself are not among them.
 from __future__ import annotations
 
 import atexit
+import functools
 import json
 import mmap
 import os
@@ -19,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from pathlib import Path
 
@@ -71,12 +71,11 @@ def count_changes(folder, kill, seen):
 
 
 def wait_for_tracer():
-    """Return once another process traces this one."""
+    """Return at SIGUSR1, by one call of the system, so that the calls that follow can be counted."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_SET_PTRACER, _ANY, 0, 0, 0)
-    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
-        time.sleep(0.001)
+    signal.sigwait({signal.SIGUSR1})
 
 
 def in_fork(arguments, cwd, environment, prepare, folder, kill, traced, seen):
@@ -111,6 +110,7 @@ def run(answer, **job):
     """One run in a fork; `answer` sends a line."""
     seen = mmap.mmap(-1, 8)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # kept until the fork waits for it
         child = os.fork()
         if not child:
             os.dup2(out.fileno(), 1)
@@ -127,8 +127,10 @@ def run(answer, **job):
     answer({"status": status, "changes": changes, "out": texts[0], "err": texts[1]})
 
 
-def serve():
-    """Answer until the other side closes."""
+def serve(modules):
+    """Answer until the other side closes; imports `modules` first."""
+    import importlib
+
     import dask.threaded  # noqa: F401
     import geopandas  # noqa: F401
 
@@ -136,6 +138,8 @@ def serve():
     import rsdetect.jobs.detect
     import rsdetect.scenes.verify  # noqa: F401
 
+    for each in modules:
+        importlib.import_module(each)
     answers = os.fdopen(os.dup(1), "w")
 
     def answer(content):
@@ -149,10 +153,10 @@ def serve():
 class ForkedCommands:
     """The other side: starts the program, and asks it for one run after the other."""
 
-    def __init__(self):
+    def __init__(self, *modules):
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__))],
+            [sys.executable, str(Path(__file__)), *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -169,7 +173,7 @@ class ForkedCommands:
         prepare
             Python code to execute first, in the process of the run.
         traced
-            Wait until it is traced.
+            Wait for SIGUSR1, as who traces it sends it.
         environment
             Variables beside those of this process.
         """
@@ -208,16 +212,13 @@ class ForkedCommands:
         self._process.stdout.close()
 
 
-_forked = []
-
-
-def forked_commands():
-    """The program that all tests of this process share."""
-    if not _forked:
-        _forked.append(ForkedCommands())
-        atexit.register(_forked[0].close)
-    return _forked[0]
+@functools.cache
+def forked_commands(*modules):
+    """The program that all tests of this process share, one for each set of modules that it imports."""
+    program = ForkedCommands(*modules)
+    atexit.register(program.close)
+    return program
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1:])

@@ -1,0 +1,68 @@
+"""A training that is killed before any change of the file system is completed by the same command."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from support.forked import forked_commands
+from support.jobs import listing
+from support.trials import trials
+
+pytestmark = pytest.mark.stress
+MOMENTS = 3  # that the suite tries; `make stress` tries all
+RECIPE = """
+name = "tiny"
+bands = ["red", "green", "blue"]
+[architecture]
+widths = [4, 8, 8]
+evidence = 8
+[chips]
+size_px = 64
+batch = 2
+[schedule]
+steps = 4
+[validation]
+every = 2
+scenes = 2
+size_px = 64
+held_out = 3
+[[sources]]
+kind = "simulated"
+size_px = 64
+first = 6
+per_step = 0.5
+kept = 8
+"""
+
+
+def test_a_training_can_be_killed_before_any_change(tmp_path, stress):
+    recipe, out = tmp_path / "tiny.toml", tmp_path / "w"
+    recipe.write_text(RECIPE)
+    model = out / "m.safetensors"
+    command = ("train", "--recipe", recipe, "--out", model, "--workers", 0, "--device", "cpu", "--quiet")
+    forked = forked_commands("rsdetect.training.run", "lightning.pytorch")
+
+    def reset():
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+
+    reset()
+    whole = forked.run(*command, folder=out)
+    assert whole["status"] == 0, whole["err"]
+    wanted, files, count = load_file(model), listing(out), whole["changes"]
+    moments = range(1, count + 1) if stress else range(count // 4, count + 1, max(1, count // MOMENTS))
+    for moment in trials("kills", "train", moments):
+        reset()
+        assert forked.run(*command, folder=out, kill=moment)["status"] == -9
+        again = forked.run(*command, folder=out)
+        if again["status"] == 2 and "exists" in again["err"]:
+            assert model.exists()  # it had ended, but for clearing
+        else:
+            assert again["status"] == 0, (moment, again["err"])
+        found = load_file(model)
+        assert all(torch.equal(value, found[key]) for key, value in wanted.items()), moment
+        assert listing(out) == files, moment
