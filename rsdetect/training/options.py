@@ -12,7 +12,7 @@ from typing import TypedDict, Unpack
 
 from rsdetect.deprecation import replace_deprecated
 from rsdetect.errors import InputError, OutputError
-from rsdetect.files import write_text
+from rsdetect.files import clear_unfinished, write_text
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
 from rsdetect.reading import refuse_endless
 from rsdetect.statuses import write_error
@@ -129,6 +129,8 @@ def claim_work_folder(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
         write_text(kept, run)
     except OSError as error:
         raise write_error(f"the work folder {work}", error) from error
+    clear_unfinished(out.absolute().parent, out.name)
+    clear_unfinished(work)
     try:
         yield work
     except InputError:

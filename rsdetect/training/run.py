@@ -84,8 +84,9 @@ def _train_in_folder(
         return None
     net, measured = made
     measured = measured.model_copy(update={"scores": measured.scores | fold_scores(scores, share)})
+    # They can be regenerated, and after the model is saved nothing would resume to remove them.
+    shutil.rmtree(work / "scenes", ignore_errors=True)
     save_model(options.out, net, measured)
-    shutil.rmtree(work / "scenes", ignore_errors=True)  # they can be regenerated
     return measured
 
 

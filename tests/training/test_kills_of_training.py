@@ -13,7 +13,6 @@ from support.jobs import listing
 from support.trials import trials
 
 pytestmark = pytest.mark.stress
-MOMENTS = 3  # that the suite tries; `make stress` tries all
 RECIPE = """
 name = "tiny"
 bands = ["red", "green", "blue"]
@@ -24,9 +23,9 @@ evidence = 8
 size_px = 64
 batch = 2
 [schedule]
-steps = 4
+steps = 2
 [validation]
-every = 2
+every = 1
 scenes = 2
 size_px = 64
 held_out = 3
@@ -54,14 +53,12 @@ def test_a_training_can_be_killed_before_any_change(tmp_path, stress):
     whole = forked.run(*command, folder=out)
     assert whole["status"] == 0, whole["err"]
     wanted, files, count = load_file(model), listing(out), whole["changes"]
-    moments = range(1, count + 1) if stress else range(count // 4, count + 1, max(1, count // MOMENTS))
+    moments = range(1, count + 1) if stress else (count // 2, count - 1)  # in training, and at its end
     for moment in trials("kills", "train", moments):
         reset()
         assert forked.run(*command, folder=out, kill=moment)["status"] == -9
         again = forked.run(*command, folder=out)
-        if again["status"] == 2 and "exists" in again["err"]:
-            assert model.exists()  # it had ended, but for clearing
-        else:
+        if not (again["status"] == 2 and "exists" in again["err"]):  # it had ended, but for saying so
             assert again["status"] == 0, (moment, again["err"])
         found = load_file(model)
         assert all(torch.equal(value, found[key]) for key, value in wanted.items()), moment
