@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,6 @@ setattr(importlib.import_module(module), name, stuck)
 STAGES = {
     "headers": "rsdetect.jobs.detect.open_settled",
     "statistics": "rsdetect.jobs.detect.check_pair",
-    "shift": "rsdetect.checks.report.measure_shift",
     "fitting": "rsdetect.jobs.detect.fit_detector",
     "scoring": "rsdetect.jobs.detect.run_tiles",
     "raster": "rsdetect.jobs.detect.finish_raster",
@@ -43,6 +43,7 @@ def test_a_signal_ends_a_job_in_every_stage(tmp_path, monkeypatch, stage):
     job = ("detect", "before.tif", "after.tif", "--detector", "cva", "--out", "out", "--quiet")
     process = forked.start(*job, prepare=STUCK.replace("PLACE", STAGES[stage]))
     while not (tmp_path / "reached").exists():
+        assert Path(f"/proc/{process}").exists(), forked.result()
         time.sleep(0.01)
     os.kill(process, signal.SIGTERM if len(stage) % 2 else signal.SIGINT)
     done = forked.result()  # without an end, the suite's time-out
