@@ -16,7 +16,7 @@ demo: $(READY)
 	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif \
 		--mask data/sample/before_mask.tif,data/sample/after_mask.tif --mask-kind plain \
 		--min-area 10 --out $(DEMO) --overwrite
-	@echo "Open $(DEMO)/changes.gpkg and $(DEMO)/change_probability.tif in QGIS."
+	@echo "Open $(DEMO)/changes.qgz in QGIS: the changes over both scenes."
 
 test: $(READY)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup --durations=40

@@ -21,6 +21,7 @@ from rsdetect.commands.parameters import (
     MergeGap,
     MinArea,
     MinWidth,
+    NoQgisProject,
     Opening,
     Quiet,
     ShapeAttributes,
@@ -71,6 +72,7 @@ def batch(
         bool, typer.Option("--overwrite", help="Replace results that are not of this batch.")
     ] = False,
     verify: Verify = False,
+    no_qgis_project: NoQgisProject = False,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -110,7 +112,9 @@ def batch(
             simplify=simplify,
             shape_attributes=shape_attributes,
         ),
-        run=RunOptions(overwrite=overwrite, quiet=quiet or as_json, verify=verify),
+        run=RunOptions(
+            overwrite=overwrite, quiet=quiet or as_json, verify=verify, qgis_project=not no_qgis_project
+        ),
     )
     log_to_stderr(quiet=quiet)
     tell = (lambda _: None) if quiet or as_json else print_message

@@ -24,6 +24,7 @@ from rsdetect.commands.parameters import (
     MergeGap,
     MinArea,
     MinWidth,
+    NoQgisProject,
     Opening,
     Quiet,
     ShapeAttributes,
@@ -72,6 +73,7 @@ def detect(
         bool, typer.Option("--no-resume", help="Start again after an interruption.")
     ] = False,
     verify: Verify = False,
+    no_qgis_project: NoQgisProject = False,
     quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -105,7 +107,13 @@ def detect(
             simplify=simplify,
             shape_attributes=shape_attributes,
         ),
-        run=RunOptions(overwrite=overwrite, resume=not no_resume, quiet=quiet or as_json, verify=verify),
+        run=RunOptions(
+            overwrite=overwrite,
+            resume=not no_resume,
+            quiet=quiet or as_json,
+            verify=verify,
+            qgis_project=not no_qgis_project,
+        ),
     )
     log_to_stderr(quiet=quiet)
     changes = run_detect(*scenes, out, options)

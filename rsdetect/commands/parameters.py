@@ -102,6 +102,9 @@ Workers = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+NoQgisProject = Annotated[
+    bool, typer.Option("--no-qgis-project", help="No changes.qgz, and no project in changes.gpkg.")
+]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Verify checksums or lengths of all blocks of the scenes first.")
 ]

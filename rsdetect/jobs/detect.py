@@ -27,7 +27,11 @@ from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
+<<<<<<< HEAD
 from rsdetect.jobs.prepare import register
+=======
+from rsdetect.jobs.qgis_project import add_qgis_project
+>>>>>>> bef8278 (Write a QGIS project beside the results and inside the GeoPackage)
 from rsdetect.jobs.record import (
     Record,
     Stopwatch,
@@ -230,6 +234,10 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             with watch.stage("polygons"):
                 stored = StoredDifferences(store, pair, job.plan, asked.level, asked.direction)
                 made = write_polygons(raster, results / Outputs.POLYGONS, asked, pair, stored, scored=scored)
+                if options.run.qgis_project:
+                    add_qgis_project(results, out, pair, dates)
+                else:
+                    (results / Outputs.PROJECT).touch()
                 require_kept(finished)
             implausible = _logged((*model_warnings(pair, provenance), *result_warnings(made)))
             record = plain(

@@ -147,6 +147,7 @@ class RunKeywords(TypedDict, total=False):
     resume: bool
     quiet: bool
     verify: bool
+    qgis_project: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +158,7 @@ class RunOptions:
     resume: bool = True  # resume from the tiles of an interrupted run
     quiet: bool = False  # no progress
     verify: bool = False  # verify the checksums or lengths of all blocks of the scenes first
+    qgis_project: bool = True  # a QGIS project beside the results and in the GeoPackage
 
 
 class ScoringKeywords(PairKeywords, ScoreKeywords, total=False):

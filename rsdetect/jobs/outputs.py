@@ -40,8 +40,9 @@ class Outputs:
     RASTER: ClassVar[str] = "change_probability.tif"
     RASTER_STYLE: ClassVar[str] = "change_probability.qml"
     POLYGONS: ClassVar[str] = "changes.gpkg"
+    PROJECT: ClassVar[str] = "changes.qgz"
     RECORD: ClassVar[str] = "run.json"  # appears last: a folder with a record is complete
-    RESULTS: ClassVar[tuple[str, ...]] = (RASTER, RASTER_STYLE, POLYGONS, RECORD)
+    RESULTS: ClassVar[tuple[str, ...]] = (RASTER, RASTER_STYLE, POLYGONS, PROJECT, RECORD)
     WORK: ClassVar[str] = ".work"
     FIT: ClassVar[str] = ".fit.safetensors"  # in the work folder
     REGISTRATION: ClassVar[str] = ".registration.json"  # as FIT
@@ -183,8 +184,14 @@ class Outputs:
             return
         close_handles()
         for name in self.RESULTS:
-            if (publish / name).exists():
-                replace(publish / name, self.folder / name)
+            finished = publish / name
+            if not finished.exists():
+                continue
+            if finished.stat().st_size:
+                replace(finished, self.folder / name)
+            else:  # in place of a project that is not wanted: an older one goes
+                (self.folder / name).unlink(missing_ok=True)
+                finished.unlink()
         sync_entries(self.folder)
         remove_folder(publish)
 

@@ -234,7 +234,14 @@ def test_on_a_disk_that_is_really_full_the_job_stops_with_one_sentence_and_resum
 # --- the last step: files to their final names ----------------------------------------------------------
 
 
-RENAMES = ["publish", "change_probability.tif", "change_probability.qml", "changes.gpkg", "run.json"]
+RENAMES = [
+    "publish",
+    "change_probability.tif",
+    "change_probability.qml",
+    "changes.gpkg",
+    "changes.qgz",
+    "run.json",
+]
 
 
 @pytest.mark.stress

@@ -1,0 +1,181 @@
+"""The QGIS project of a job, as the real QGIS opens it: started once for all these tests."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import zipfile
+from contextlib import closing
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+import rsdetect
+from support.jobs import changed_pair
+from support.memory import memory_scene
+from support.pyqgis import ENVIRONMENT, PYTHON, qgis_is_missing
+from support.scenes import textured_scene, write_scene
+
+CVA = {"detector": "cva", "quiet": True}
+BEFORE, AFTER = "rsdetect_before_true_colour", "rsdetect_after_true_colour"
+RESULTS = ["rsdetect_changes", "rsdetect_footprint", "rsdetect_probability"]
+HOSTILE = "<b>&'\" é 变化"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """By name, the folder of a job: as usual, in degrees, without georeference, of four named bands."""
+    folder = tmp_path_factory.mktemp("projects")
+    kinds = {
+        "usual": {},
+        "degrees": {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 10, 0, -1e-4, 45)},
+        "pixels": {"crs": None, "transform": None},
+    }
+    made = {}
+    for name, profile in kinds.items():
+        pair = changed_pair(folder / name / HOSTILE, 200, 260, **profile)
+        made[name] = folder / name / "found"
+        rsdetect.detect(pair.before, pair.after, out=made[name], min_area=0, **CVA)
+    named = textured_scene(3, 4, 200, 260)
+    paths = []
+    for date, shift in (("2020-05-01", 0), ("2023-06-30", 60)):
+        scene = named.copy()
+        scene[:, 50:120, 60:140] = np.minimum(scene[:, 50:120, 60:140].astype(int) + shift, 250)
+        names = ("blue", "green", "red", "nir")
+        paths.append(write_scene(folder / "named" / f"scene_{date}.tif", scene, names=names))
+    made["named"] = folder / "named" / "found"
+    rsdetect.detect(*paths, out=made["named"], **CVA)
+    # Scenes and results together, to another place.
+    shutil.move(folder / "usual", folder / "moved")
+    made["usual"] = folder / "moved" / "found"
+    return made
+
+
+@pytest.fixture(scope="module")
+def seen(results, tmp_path_factory):
+    """By name, what QGIS says of each project; under "messages" its warnings."""
+    if qgis_is_missing():
+        if os.environ.get("CI") or os.environ.get("RSDETECT_REQUIRE_QGIS"):
+            pytest.fail("QGIS is not installed: apt-get install qgis python3-qgis qgis-providers")
+        pytest.skip("QGIS is not installed")
+    sources = {name: str(folder / "changes.qgz") for name, folder in results.items()}
+    sources["inside"] = f"geopackage:{results['usual'] / 'changes.gpkg'}?projectName=changes"
+    folders = {source: str(tmp_path_factory.mktemp("pictures")) for source in sources.values()}
+    script = Path(__file__).parents[1] / "support" / "qgis_project.py"
+    run = subprocess.run(
+        [PYTHON, str(script), json.dumps(folders)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    return {name: told["projects"][source] for name, source in sources.items()} | {
+        "messages": told["messages"]
+    }
+
+
+def pixels(path):
+    """Colours of a picture, (3, height, width)."""
+    with rasterio.open(path) as raster:
+        return raster.read([1, 2, 3]).astype(int)
+
+
+def test_qgis_opens_the_projects_without_a_warning(seen):
+    assert seen.pop("messages") == []
+    assert all(project["opened"] and all(project["valid"].values()) for project in seen.values())
+
+
+@pytest.mark.parametrize("name", ["usual", "inside", "degrees", "pixels"])
+def test_layers_lie_in_a_sensible_order(seen, name):
+    project = seen[name]
+    assert project["shown"] == ["rsdetect_changes", "rsdetect_footprint", AFTER, BEFORE]
+    assert sorted(project["valid"]) == sorted([*RESULTS, AFTER, BEFORE])
+
+
+@pytest.mark.parametrize("name", ["usual", "inside", "degrees", "pixels"])
+def test_scenes_are_seen_differ_and_lie_below_the_changes(seen, name):
+    found = {kind: pixels(path) for kind, path in seen[name]["pictures"].items()}
+    for scene in (BEFORE, AFTER):
+        drawn = (found[scene] != 255).any(axis=0)
+        assert drawn.mean() > 0.3, "a scene is not blank"
+        assert found[scene][:, drawn].std() > 20, "and has contrast"
+    assert (np.abs(found[BEFORE] - found[AFTER]).max(axis=0) > 30).mean() > 0.02
+    assert (np.abs(found["all"] - found["scenes"]).max(axis=0) > 30).mean() > 0.01, "changes lie above"
+
+
+def test_the_scenes_and_results_moved_together_still_open(seen):
+    assert all("moved" in source for source in seen["usual"]["sources"].values())
+    assert seen["inside"]["sources"] == seen["usual"]["sources"]
+
+
+def test_the_largest_changes_have_bookmarks(seen, results):
+    bookmarks = seen["usual"]["bookmarks"]
+    assert len(bookmarks) == 10
+    with closing(sqlite3.connect(results["usual"] / "changes.gpkg")) as database:
+        rows = database.execute("SELECT change_id FROM changes ORDER BY pixels DESC, change_id LIMIT 10")
+        assert bookmarks == [f"{rank}: change {change}" for rank, (change,) in enumerate(rows, 1)]
+
+
+def test_named_bands_are_true_colour_with_infrared_hidden_below(seen):
+    project = seen["named"]
+    assert project["title"] == "Changes, 2020-05-01 to 2023-06-30"
+    assert "rsdetect_after_infrared" in project["valid"]
+    assert project["shown"][2:] == ["rsdetect_after_true_colour", "rsdetect_before_true_colour"]
+
+
+def project_of(folder):
+    """Root element of the project in a folder, and its bytes in the GeoPackage."""
+    with closing(sqlite3.connect(folder / "changes.gpkg")) as database:
+        ((content,),) = database.execute("SELECT content FROM qgis_projects")
+    archive = (folder / "changes.qgz").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        return ElementTree.fromstring(file.read("changes.qgs")), bytes.fromhex(content), archive
+
+
+def test_both_dates_have_one_stretch_and_the_two_projects_are_one(results):
+    root, inside, archive = project_of(results["named"])
+    assert inside == archive
+    layers = {layer.findtext("id"): layer for layer in root.iter("maplayer")}
+    for role in ("before", "after"):
+        renderer = layers[f"rsdetect_{role}_true_colour"].find("pipe/rasterrenderer")
+        assert [renderer.get(f"{colour}Band") for colour in ("red", "green", "blue")] == ["3", "2", "1"]
+    stretches = [
+        [
+            (e.findtext("minValue"), e.findtext("maxValue"))
+            for e in layers[key].iter()
+            if e.find("minValue") is not None
+        ]
+        for key in ("rsdetect_before_true_colour", "rsdetect_after_true_colour")
+    ]
+    assert stretches[0] == stretches[1]
+    assert len(stretches[0]) == 3
+
+
+def test_no_project_where_none_is_wanted_and_an_old_one_goes(tmp_path):
+    pair = changed_pair(tmp_path, 120, 150)
+    out = tmp_path / "found"
+    rsdetect.detect(pair.before, pair.after, out=out, **CVA)
+    assert (out / "changes.qgz").exists()
+    rsdetect.detect(pair.before, pair.after, out=out, overwrite=True, qgis_project=False, **CVA)
+    assert not (out / "changes.qgz").exists()
+    rsdetect.vectorize(out, threshold=0.5)
+    assert not (out / "changes.qgz").exists()
+    with closing(sqlite3.connect(out / "changes.gpkg")) as database:
+        assert not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'qgis_projects'").fetchall()
+
+
+def test_scenes_from_memory_are_left_out(tmp_path):
+    scenes = [memory_scene(textured_scene(seed, 3, 64, 80)) for seed in (1, 2)]
+    rsdetect.detect(*scenes, out=tmp_path / "found", **CVA)
+    root, _, _ = project_of(tmp_path / "found")
+    assert sorted(layer.findtext("id") for layer in root.iter("maplayer")) == sorted(RESULTS)

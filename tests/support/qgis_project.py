@@ -1,0 +1,73 @@
+"""Opens projects in QGIS, renders them and prints what it saw as JSON. Run by the system's Python.
+
+Not a test itself: `test_qgis_project.py` starts it. QGIS is imported inside functions, because pytest imports
+this file too.
+"""
+
+import json
+import sys
+
+
+def main(projects):
+    from qgis.core import QgsApplication
+
+    application = QgsApplication([], False)
+    application.initQgis()
+    messages = []
+    QgsApplication.messageLog().messageReceived.connect(
+        lambda text, tag, level: messages.append(f"{tag}: {text}") if level else None
+    )
+    answers = {source: describe(source, folder) for source, folder in projects.items()}
+    application.exitQgis()
+    return {"projects": answers, "messages": messages}
+
+
+def describe(source, folder):
+    """All results are plain values, so that no layer outlives this function: exitQgis would crash."""
+    from qgis.core import QgsProject
+
+    project = QgsProject.instance()
+    opened = project.read(source)
+    tree = project.layerTreeRoot()
+    layers = dict(project.mapLayers())
+    shown = [layer for layer in tree.layerOrder() if tree.findLayer(layer.id()).isVisible()]
+    scenes = [layer for layer in shown if "true" in layer.id() or "first" in layer.id()]
+    seen = {
+        "opened": opened,
+        "title": project.title(),
+        "crs": project.crs().authid(),
+        "valid": {key: layer.isValid() for key, layer in layers.items()},
+        "sources": {key: layer.source() for key, layer in layers.items()},
+        "order": [layer.id() for layer in tree.layerOrder()],
+        "shown": [layer.id() for layer in shown],
+        "bookmarks": [bookmark.name() for bookmark in project.bookmarkManager().bookmarks()],
+        "pictures": {layer.id(): picture([layer], folder, layer.id()) for layer in scenes},
+    }
+    seen["pictures"]["scenes"] = picture(scenes, folder, "scenes")
+    seen["pictures"]["all"] = picture(shown, folder, "all")
+    project.clear()
+    return seen
+
+
+def picture(layers, folder, name):
+    """File of the rendered layers in the extent on opening."""
+    from qgis.core import QgsMapRendererParallelJob, QgsMapSettings, QgsProject
+    from qgis.PyQt.QtCore import QSize, Qt
+
+    project = QgsProject.instance()
+    settings = QgsMapSettings()
+    settings.setLayers(layers)
+    settings.setDestinationCrs(project.crs())
+    settings.setBackgroundColor(Qt.white)
+    settings.setOutputSize(QSize(320, 240))
+    settings.setExtent(project.viewSettings().defaultViewExtent())
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    path = f"{folder}/{name}.png"
+    job.renderedImage().save(path)
+    return path
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))))
