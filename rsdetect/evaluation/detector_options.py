@@ -34,6 +34,10 @@ class CompareOptions:
     backend: str = "auto"  # runtime of networks: auto, torch, openvino, onnx
 
     def __post_init__(self) -> None:
+        given = (self.detectors,) if isinstance(self.detectors, str | Detector) else self.detectors
+        if not all(isinstance(each, str | Detector) for each in given):
+            raise InputError("`detectors` takes names of detectors, files as FILE.py:Class, or objects.")
+        object.__setattr__(self, "detectors", tuple(given))
         names = self.names
         if not names:
             raise InputError("`detectors` names no detector; give some, as in `detectors=['cva', 'sfa']`.")

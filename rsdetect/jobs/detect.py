@@ -27,11 +27,8 @@ from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
-<<<<<<< HEAD
 from rsdetect.jobs.prepare import register
-=======
 from rsdetect.jobs.qgis_project import add_qgis_project
->>>>>>> bef8278 (Write a QGIS project beside the results and inside the GeoPackage)
 from rsdetect.jobs.record import (
     Record,
     Stopwatch,

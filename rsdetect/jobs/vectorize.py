@@ -17,12 +17,8 @@ from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import OutlineKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_polygons
-<<<<<<< HEAD
-from rsdetect.jobs.record import describe_input, read_record, reading_record, write_record
-=======
 from rsdetect.jobs.qgis_project import add_qgis_project
-from rsdetect.jobs.record import describe_input, read_record, write_record
->>>>>>> bef8278 (Write a QGIS project beside the results and inside the GeoPackage)
+from rsdetect.jobs.record import describe_input, read_record, reading_record, write_record
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment

@@ -396,7 +396,7 @@ def test_one_cluster_does_all_pairs_and_its_end_stops_the_batch(scenes, tmp_path
     assert told.status == 3 and "is unavailable" in told.err
     assert states(rows) == {"north": "done", "south": "waiting"}
     told, _ = batch(pairs, tmp_path / "nowhere", "--scheduler", "tcp://127.0.0.1:9")
-    assert told.status == 2 and not (tmp_path / "nowhere").exists()
+    assert told.status == 3 and not (tmp_path / "nowhere").exists()
 
 
 def test_a_damaged_record_of_a_pair_is_no_defect(scenes, tmp_path):
