@@ -10,25 +10,18 @@ import json
 import re
 import sqlite3
 import zipfile
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyproj
 import shapely
 
 from rsdetect.files import atomic_path
-from rsdetect.geopackage.styles import read_style
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 Extent = tuple[float, float, float, float]  # west, south, east, north in units of the CRS
 
-_TEMPLATE = "project.qgs"
 _WRITTEN = (1980, 1, 1, 0, 0, 0)  # a zip file needs a time; this one makes equal projects equal files
 _MARGIN = 0.1  # around what is shown, share of its size
 
@@ -110,30 +103,8 @@ class Bookmark:
         return str(shapely.to_wkt(shapely.box(*with_margin(self.extent)), rounding_precision=9))
 
 
-def project_archive(
-    title: str,
-    crs: str | None,
-    extent: Extent,
-    groups: Sequence[tuple[str, Sequence[ProjectLayer]]],
-    bookmarks: Sequence[Bookmark],
-) -> bytes:
-    """Project archive (`.qgz`) of layers in groups, the uppermost first.
-
-    Parameters
-    ----------
-    crs
-        WKT of the project's CRS; None = undefined.
-    extent
-        What the map shows on opening.
-    """
-    text = _template().render(
-        title=title,
-        wkt=crs,
-        authid=crs_code(crs),
-        extent=with_margin(extent),
-        groups=groups,
-        places=bookmarks,
-    )
+def project_archive(text: str) -> bytes:
+    """Project archive (`.qgz`) with the project `text`."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr(zipfile.ZipInfo("changes.qgs", _WRITTEN), text.encode(), zipfile.ZIP_DEFLATED)
@@ -186,11 +157,3 @@ def _parts_of_style(qml: str) -> tuple[str, str]:
     if found is None:
         return "", ""
     return re.sub(r'\bversion="[^"]*"', "", found[1]).strip(), found[2]
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined  # slow to import, and needed by few commands
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    return environment.from_string(read_style(_TEMPLATE))

@@ -20,11 +20,14 @@ from rsdetect.geopackage.project import (
     PictureBand,
     ProjectLayer,
     add_project,
+    crs_code,
     project_archive,
+    with_margin,
     write_project,
 )
 from rsdetect.geopackage.styles import read_style
 from rsdetect.jobs.outputs import Outputs
+from rsdetect.pages.templates import render
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.handles import GDAL_ERRORS, one_line, open_raster, with_gdal_environment
 from rsdetect.scenes.header import Header, read_header
@@ -86,7 +89,16 @@ def add_qgis_project(results: Path, out: Path, pair: Pair | None, dates: Sequenc
     groups = [("Changes", [changes, probability, footprint])]
     if pair is not None:
         groups += _scene_groups(pair, out, dates)
-    archive = project_archive(title, crs, extent, groups, largest)
+    text = render(
+        "project.qgs",
+        title=title,
+        wkt=crs,
+        authid=crs_code(crs),
+        extent=with_margin(extent),
+        groups=groups,
+        places=largest,
+    )
+    archive = project_archive(text)
     write_project(results / Outputs.PROJECT, archive)
     try:
         add_project(geopackage, Path(Outputs.PROJECT).stem, archive)
