@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pyogrio
+import shapely
 from numpy.typing import NDArray
 
-from rsdetect.errors import InputError
+from rsdetect.errors import InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.labelled.label_coding import CHANGED, NOT_LABELLED, UNCHANGED
 from rsdetect.reading import refuse_endless
-from rsdetect.scenes.aoi import inside_aoi, polygons_on
+from rsdetect.scenes.aoi import inside_aoi, polygons_on, touches_window
 from rsdetect.scenes.handles import one_line
 from rsdetect.scenes.vectors import read_polygons
 
@@ -45,22 +46,37 @@ def rasterize_labels(path: str, grid: Grid, window: Window) -> NDArray[np.uint8]
     ------
     InputError
         Not a vector file, other geometries than polygons, or an unknown value of `label`.
+    NothingToCompare
+        The extent of the polygons lies outside the grid.
     """
     layers = _label_layers(path)
     frame = _read_label_layer(path, LAYER if LAYER in layers else layers[0])
+    hidden = _read_label_layer(path, NOT_LABELLED_LAYER) if NOT_LABELLED_LAYER in layers else None
+    _require_overlap(path, [frame] if hidden is None else [frame, hidden], grid)
     meanings = _label_meanings(path, frame)
     drawn = {
         meaning: _inside_label_polygons(path, frame[meanings == meaning], grid, window)
         for meaning in (UNCHANGED, CHANGED, NOT_LABELLED)
     }
-    if NOT_LABELLED_LAYER in layers:
-        hidden = _read_label_layer(path, NOT_LABELLED_LAYER)
+    if hidden is not None:
         drawn[NOT_LABELLED] = drawn[NOT_LABELLED] | _inside_label_polygons(path, hidden, grid, window)
     outside = NOT_LABELLED if (meanings == UNCHANGED).any() else UNCHANGED
     truth = np.full(window.shape, outside, np.uint8)
     for meaning, inside in drawn.items():
         truth[inside] = meaning
     return truth
+
+
+def _require_overlap(path: str, frames: list[Any], grid: Grid) -> None:
+    """Refuse polygons whose common extent misses the grid; a grid between them has no change."""
+    filled = [frame.geometry[frame.geometry.notna() & ~frame.geometry.is_empty] for frame in frames]
+    filled = [shapes for shapes in filled if not shapes.empty]
+    for shapes in filled:
+        extent = type(shapes)([shapely.box(*shapes.total_bounds)], crs=shapes.crs)
+        if touches_window(polygons_on(extent, grid, path), grid.window):
+            return
+    if filled:
+        raise NothingToCompare(f"the polygons of the label {path} lie outside what both scenes cover.")
 
 
 def _label_layers(path: str) -> list[str]:

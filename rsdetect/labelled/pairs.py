@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.errors import GridMismatch, InputError
+from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Window
 from rsdetect.labelled.band_folders import stack_band_folder
 from rsdetect.labelled.file_listing import RASTERS, VECTORS
@@ -115,6 +115,8 @@ def _label_scene(path: Path, pair: Pair) -> Scene:
                 f"the label {path} and its pair {pair.before.path} lie on different grids: "
                 f"{describe_mismatch(pair.grid, header.grid)}."
             )
+        if pair.grid.window.shifted(*offset).intersection(header.grid.window).is_empty:
+            raise NothingToCompare(f"the label {path} lies outside what both scenes cover.")
     elif header.grid.shape == scene_grid.shape:
         offset = pair.before.offset
     else:

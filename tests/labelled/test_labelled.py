@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 from shapely.geometry import Point, box
 
-from rsdetect.errors import GridMismatch, InputError
+from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Window
 from rsdetect.labelled import NOT_LABELLED, find_pairs
 from rsdetect.labelled.band_folders import band_folder_files
@@ -197,6 +197,24 @@ def test_the_polygons_of_an_earlier_run_can_be_corrected_and_learned_from(place)
     draw(place / "labels.gpkg", [ground(10, 5, 20, 10)], layer="changes")
     draw(place / "labels.gpkg", [ground(0, 0, W, H)], layer="footprint")
     np.testing.assert_array_equal(truths(place)["ulm"], square(1))
+
+
+@pytest.mark.parametrize(("polygon", "crs"), [(box(-60, -10, -59, -9), 4326), (ground(900, 0, 9, 9), UTM)])
+def test_polygons_elsewhere_are_refused(place, polygon, crs):
+    draw(place / "labels.gpkg", [polygon], crs=crs)
+    with pytest.raises(NothingToCompare, match=r"polygons of the label .*labels\.gpkg lie outside what both"):
+        truths(place)
+
+
+def test_a_scene_between_the_polygons_of_a_region_has_no_change(place):
+    draw(place / "labels.gpkg", [ground(-90, -90, 9, 9), ground(90, 90, 9, 9)])
+    assert not truths(place)["ulm"].any()
+
+
+def test_a_raster_label_elsewhere_is_refused(place):
+    write_scene(place / "label.tif", square(1), transform=TEN_METRES @ Affine.translation(900, 0))
+    with pytest.raises(NothingToCompare, match=r"label\.tif lies outside what both scenes cover"):
+        truths(place.parent)
 
 
 def test_polygons_on_plain_pictures_lie_where_qgis_draws_them(tmp_path):
