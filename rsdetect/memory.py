@@ -93,8 +93,15 @@ def peak_memory() -> int:
         now = psutil.Process().memory_info()
         return int(getattr(now, "peak_wset", now.rss))
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
-    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(peaks) * unit
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    try:
+        # A new program starts with the `ru_maxrss` of the process that started it; the kernel's own mark of
+        # the address space does not.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        own = int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, ValueError, IndexError):
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (own + children) * unit
 
 
 def _left_in_groups(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> list[int]:

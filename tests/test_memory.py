@@ -1,7 +1,11 @@
 """A stated budget: what follows from it, and that no result does."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +15,15 @@ from hypothesis import strategies as st
 import rsdetect
 from rsdetect.detectors.base import TORCH_BYTES, Scorer
 from rsdetect.errors import InputError, JobInterrupted
-from rsdetect.memory import MIB, MemoryBudget, _left_in_groups, free_memory, parse_memory, usual_memory
+from rsdetect.memory import (
+    MIB,
+    MemoryBudget,
+    _left_in_groups,
+    free_memory,
+    parse_memory,
+    peak_memory,
+    usual_memory,
+)
 from rsdetect.scenes.pair import open_pair
 from rsdetect.scoring.core import push_height
 from rsdetect.scoring.decoding_cost import costly_layouts
@@ -209,3 +221,13 @@ def test_tiles_that_are_scored_at_once_are_as_large_as_pays_and_fit(
 
     if edge > 512:
         assert cost(edge) < cost(512)
+
+
+def test_the_peak_of_a_process_is_not_that_of_the_one_that_started_it():
+    ballast = bytearray(400 << 20)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    command = [sys.executable, "-c", "from rsdetect.memory import peak_memory; print(peak_memory())"]
+    environment = os.environ | {"PYTHONPATH": str(Path(rsdetect.__file__).parents[1])}
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert 1 << 20 < int(told.stdout) < 300 << 20
+    assert peak_memory() > 400 << 20
