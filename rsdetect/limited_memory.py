@@ -78,8 +78,10 @@ def _limits() -> dict[str, int]:
     """Limits in bytes by the line of /proc/self/status that they bound."""
     if not sys.platform.startswith("linux"):
         return {}
-    import resource
-
+    try:
+        import resource
+    except ImportError:
+        return {}
     both = {"VmSize": resource.RLIMIT_AS, "VmData": resource.RLIMIT_DATA}
     found = {name: resource.getrlimit(which)[0] for name, which in both.items()}
     return {name: limit for name, limit in found.items() if limit != resource.RLIM_INFINITY}
