@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsdetect.commands.messages import print_json, print_message
-from rsdetect.commands.parameters import Debug, Json
+from rsdetect.commands.parameters import Debug, DetectorOptions, Json
 
 if TYPE_CHECKING:
     from rsdetect.detectors.base import Detector
@@ -46,6 +46,7 @@ def check_detector(
     detector: Annotated[
         str, typer.Argument(metavar="NAME|FILE.py:Class", help="As --detector of rsdetect detect.")
     ],
+    detector_options: DetectorOptions = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -54,9 +55,10 @@ def check_detector(
     Status 0: it passes all; 2: it fails, and the first sentence gives the reason.
     """
     from rsdetect.detectors import make_detector
+    from rsdetect.detectors.settings import as_settings
     from rsdetect.jobs.check_detector import check_contract
 
-    checked = make_detector(detector)
+    checked = make_detector(detector, settings=as_settings(detector_options or ()))
     done = check_contract(checked, (lambda _: None) if as_json else print_message)
     if as_json:
         print_json({"detector": checked.name, "passed": done})

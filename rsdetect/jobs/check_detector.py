@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import Float32Array
 from rsdetect.checks.scan import Scan
 from rsdetect.detectors.base import Detector, Scorer
+from rsdetect.detectors.blame import blamed_on
+from rsdetect.detectors.fitting import fit_detector, read_fit, write_fit
 from rsdetect.errors import DetectorError
 from rsdetect.files import as_json
 from rsdetect.scenes.handles import close_handles
@@ -32,6 +34,10 @@ _HEIGHT, _WIDTH = 190, 230  # pixels; not multiples of a tile or a stride
 _BANDS = 4  # of a detector that takes any
 _TOLERANCE = 1e-5  # between tilings, because of the order of summation
 _TILES = (64, 97, (128, 48))  # edges in pixels, or (rows, columns)
+_REMEDY_OF_HALO = (
+    "; its scorer's attribute halo is {} px: it must be as many pixels as a score depends on to each side, "
+    "and statistics of the whole pair must come from fit()"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,8 @@ def check_contract(detector: Detector, report: Callable[[str], None] = lambda _:
     passed = []
     with TemporaryDirectory() as folder, _closing(), _trial(detector, Path(folder) / "changed") as trial:
         for said, check in _CHECKS:
-            check(detector, trial, Path(folder))
+            with blamed_on(detector):
+                check(detector, trial, Path(folder))
             report(f"passed: {said}")
             passed.append(said)
     return passed
@@ -90,7 +97,13 @@ def _record(detector: Detector, trial: _Trial, _: Path) -> None:
 def _tiles(detector: Detector, trial: _Trial, _: Path) -> None:
     for size in _TILES:
         tiled = _score(trial.pair, trial.scorer, size)
-        _require_equal(detector, tiled, trial.whole, f"other scores in tiles of {size} pixels")
+        _require_equal(
+            detector,
+            tiled,
+            trial.whole,
+            f"other scores in tiles of {size} pixels",
+            remedy=_REMEDY_OF_HALO.format(trial.scorer.halo),
+        )
 
 
 def _order(detector: Detector, trial: _Trial, _: Path) -> None:
@@ -116,7 +129,7 @@ def _inputs(detector: Detector, trial: _Trial, _: Path) -> None:
 
 
 def _fit(detector: Detector, trial: _Trial, _: Path) -> None:
-    again = detector.fit(Scan(trial.pair, workers=3))
+    again = fit_detector(detector, Scan(trial.pair, workers=3))
     whole = _score(trial.pair, again, max(trial.pair.grid.shape))
     _require_equal(detector, whole, trial.whole, "other scores after fitting the same pair again, by threads")
 
@@ -137,8 +150,6 @@ def _nodata(detector: Detector, trial: _Trial, folder: Path) -> None:
 
 
 def _state(detector: Detector, trial: _Trial, folder: Path) -> None:
-    from rsdetect.detectors.fitting import read_fit, write_fit
-
     if trial.scorer.state() is None:
         if detector.trains:
             raise _failure(detector, "trains and gives no state(), so that a resumed job would train again")
@@ -170,13 +181,20 @@ def _failure(detector: Detector, what: str) -> DetectorError:
 
 
 def _require_equal(
-    detector: Detector, found: Float32Array, wanted: Float32Array, what: str, most: float = _TOLERANCE
+    detector: Detector,
+    found: Float32Array,
+    wanted: Float32Array,
+    what: str,
+    most: float = _TOLERANCE,
+    remedy: str = "",
 ) -> None:
     apart = np.abs(np.nan_to_num(found) - np.nan_to_num(wanted))
     if np.array_equal(np.isnan(found), np.isnan(wanted)) and apart.max() <= most:
         return
     row, col = (int(i) for i in np.unravel_index(np.argmax(apart), apart.shape))
-    raise _failure(detector, f"gives {what}: up to {apart.max():.2g} apart, at row {row}, column {col}")
+    raise _failure(
+        detector, f"gives {what}: up to {apart.max():.2g} apart, at row {row}, column {col}{remedy}"
+    )
 
 
 def _score(
@@ -213,7 +231,7 @@ def _trial(detector: Detector, folder: Path, *, under_nodata: int = 17) -> Itera
         pixels = np.where(valid, pixels, np.uint8(under_nodata))
         paths.append(_write(folder / f"{date}.tif", pixels, valid, names))
     pair = open_pair(paths[0], paths[1], wanted=detector.bands)
-    scorer = detector.fit(Scan(pair))
+    scorer = fit_detector(detector, Scan(pair))
     yield _Trial(pair, scorer, _score(pair, scorer, max(pair.grid.shape)))
 
 

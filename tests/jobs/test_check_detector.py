@@ -44,7 +44,10 @@ PLAIN = {"attributes": "", "score": "return moved", "fit": "return BrokenScorer(
         ({"score": "return moved[None]"}, "gave scores of shape"),
         ({"score": "return np.where(tile.valid, np.nan, moved)"}, "gave NaN at valid pixels"),
         ({"score": "return moved + 2"}, "gave values from 2"),
-        ({"score": "return moved.nothing"}, "failed"),
+        ({"score": "return moved.nothing"}, r"failed \(AttributeError: .*, at line 14 of .*own.py\)"),
+        ({"fit": "return {}['red']"}, r"failed to fit the pair \(KeyError: 'red', at line 20 of .*own.py\)"),
+        ({"fit": "return None"}, " of detector broken gave NoneType"),
+        ({"attributes": "def state(self): return 1 / 0"}, r"failed \(ZeroDivisionError: .*, at line 10 of"),
         ({"score": "return moved / max(moved.max(), 1e-6)"}, "other scores in tiles of 64 pixels"),
         (
             {"score": "return np.clip(moved + np.random.default_rng().random(moved.shape) * 0.1, 0, 1)"},
@@ -52,7 +55,7 @@ PLAIN = {"attributes": "", "score": "return moved", "fit": "return BrokenScorer(
         ),
         (
             {"score": "from scipy.ndimage import uniform_filter as f; return f(moved, 9, mode='constant')"},
-            "other scores in tiles of",
+            "other scores in tiles of .* attribute halo is 0 px",
         ),
         (
             {
@@ -78,7 +81,12 @@ def test_each_breach_is_one_sentence_with_status_2(tmp_path, parts, message):
     if message is None:
         assert (told.status, last) == (0, "passed: a stored fit is the fit")
         return
-    assert told.status == 2 and re.match("Error: the detector broken .*" + message, last), told.err
+    assert told.status == 2 and re.match("Error: the (detector broken|fit).*" + message, last), told.err
+
+
+def test_parameters_of_the_checked_detector_are_options():
+    told = run_here("check-detector", "difference", "--detector-options", "sign=sideways")
+    assert told.status == 2 and "sideways" in told.err
 
 
 @pytest.mark.parametrize("name", ["cva", f"{toy_detector.__file__}:Greenness"])
