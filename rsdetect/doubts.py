@@ -14,6 +14,7 @@ from rsdetect.errors import DoubtError, InputError
 DOUBTS = {
     "no-place": "a scene names a CRS and has no transform of its own",
     "units": "one scene names the scale and offset of its numbers and the other does not",
+    "control-point": "a ground control point of a scene disagrees with the others",
 }
 
 

@@ -167,7 +167,7 @@ def valid_header(dataset: Any, path: str, *, align: bool = False) -> Header:
         nodatas=tuple(dataset.nodatavals),
         mask_band=mask_band,
         **band_metadata(dataset),
-        doubts=_doubts(dataset, path) if plain and dataset.crs else (),
+        doubts=control.doubts if control else _doubts(dataset, path) if plain and dataset.crs else (),
         control=control,
     )
 

@@ -15,9 +15,10 @@ from scipy.ndimage import binary_erosion
 
 from rsdetect import open_pair
 from rsdetect.checks.settle import open_settled
-from rsdetect.errors import SceneError
+from rsdetect.errors import DoubtError, SceneError
 from rsdetect.monitoring.scene_refs import SceneRef
 from rsdetect.monitoring.site import choose_site
+from rsdetect.scenes.control_points import outliers_of
 from rsdetect.scenes.pair import PairOptions
 from rsdetect.scenes.scene import read_scene
 from support.jobs import run_here
@@ -92,6 +93,51 @@ def test_the_first_scene_is_brought_to_a_grid_north_up(tmp_path, north_up):
         assert pair.grid.transform.b == 0
         assert largest_difference(pair.before, pair.grid) < 0.1
         assert largest_difference(pair.after, pair.grid) < 0.1
+
+
+def scattered(count, wrong, *, bend=0.0, metres=3000):
+    """Control points on a lattice, those with the numbers `wrong` (from 1) off by `metres`."""
+    side = int(np.ceil(np.sqrt(count)))
+    places = [(0, 0), (WIDTH, 0), (0, HEIGHT), (WIDTH, HEIGHT), (60, 30)]
+    if count > len(places):
+        places = [(i % side * WIDTH / side, i // side * HEIGHT / side) for i in range(count)]
+    control = []
+    for number, (col, row) in enumerate(places, 1):
+        x, y = place(col, row, bend)
+        x += metres * (number in wrong)
+        control.append(GroundControlPoint(row=row, col=col, x=float(x), y=float(y), z=0.0))
+    return control
+
+
+@pytest.mark.parametrize(("count", "wrong"), [(5, (1,)), (5, (5,)), (9, (9,)), (25, (3,)), (25, (1, 2, 13))])
+def test_points_that_disagree_with_the_others_are_a_doubt(tmp_path, north_up, count, wrong):
+    swath = write_scene(
+        tmp_path / "swath.tif",
+        np.ones((HEIGHT, WIDTH), "float32"),
+        transform=Affine.identity(),
+        gcps=scattered(count, wrong),
+    )
+    listed = ", ".join(f"{number} by 300 pixels" for number in wrong)
+    with pytest.raises(
+        DoubtError, match=rf"swath\.tif has ground control points? \({listed}; .*accept='control-point'"
+    ):
+        open_pair(north_up, swath, PairOptions(align=True))
+    accepted = PairOptions(align=True, accept=("control-point",))
+    assert [doubt.name for doubt in open_pair(north_up, swath, accepted).doubts] == ["control-point"]
+
+
+@pytest.mark.parametrize("count", [5, 6, 9, 11, 12, 25, 100])
+def test_points_of_bent_or_inaccurate_swaths_are_none(count):
+    for seed in range(20):
+        noise = np.random.default_rng(seed).normal(0, 8, (count, 2))
+        points = scattered(count, (), bend=60.0)
+        rows = np.array(
+            [
+                (each.col, each.row, each.x + dx, each.y + dy)
+                for each, (dx, dy) in zip(points, noise, strict=True)
+            ]
+        )
+        assert outliers_of(rows) == []
 
 
 def test_without_align_it_is_refused_and_the_option_is_named(tmp_path, north_up):
