@@ -41,6 +41,26 @@ def number_or_name(item: Any) -> int | str:
     return item if isinstance(item, str) else integer(item)
 
 
+def require_number(option: str, given: Any, kind: Callable[[Any], float] = number) -> None:
+    """Validate an option that takes one number.
+
+    Parameters
+    ----------
+    kind
+        `number` or `integer`.
+
+    Raises
+    ------
+    InputError
+        It is none, a text for example.
+    """
+    try:
+        kind(given)
+    except TypeError:
+        what = "an integer" if kind is integer else "a number"
+        raise InputError(f"`{option}` takes {what}, and got {given!r}.") from None
+
+
 _WORDS: dict[Callable[[Any], Any], str] = {
     text: "text or paths",
     integer: "integers",

@@ -10,8 +10,17 @@ from rsdetect.detectors.registry import DETECTORS, find_detector
 from rsdetect.detectors.settings import with_settings
 from rsdetect.devices import resolve_device
 from rsdetect.errors import InputError
+from rsdetect.scenes.bands import WantedBands
 
-__all__ = ["DETECTORS", "Detector", "Scorer", "choose_device", "find_detector", "make_detector"]
+__all__ = [
+    "DETECTORS",
+    "Detector",
+    "Scorer",
+    "WantedBands",
+    "choose_device",
+    "find_detector",
+    "make_detector",
+]
 
 DEFAULT_DETECTOR = "best"
 _OF_A_MODEL = "siamese"  # that runs what `--model` names

@@ -14,6 +14,23 @@ _OF_OTHER_OPTIONS = ("model", "device", "backend")  # which have options of thei
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
+def require_detector(given: object) -> None:
+    """Require what `detector` takes: a name, a file as FILE.py:Class, or an object; None = the default.
+
+    Raises
+    ------
+    InputError
+        Something else, such as a class.
+    """
+    if given is None or isinstance(given, str | Detector):
+        return
+    if isinstance(given, type) and issubclass(given, Detector):
+        hint = f"is the class {given.__name__}; give an object of it, `detector={given.__name__}()`."
+    else:
+        hint = f"is {given!r}; give a name, a file as 'path/to/file.py:Class', or a Detector object."
+    raise InputError(f"`detector` {hint}")
+
+
 def as_settings(given: Mapping[str, JsonValue] | Iterable[str] | str) -> tuple[str, ...]:
     """What `detector_options` takes, as texts NAME=VALUE.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from rsdetect.detectors.base import Detector
-from rsdetect.detectors.settings import as_settings
+from rsdetect.detectors.settings import as_settings, require_detector
 from rsdetect.errors import InputError
 from rsdetect.evaluation.disturbance import disturb, require_disturbances
 from rsdetect.evaluation.misregistration import misregister
@@ -65,6 +65,7 @@ class EvaluateOptions:
     log_look: str | None = None  # reason for evaluating a part reserved for reporting
 
     def __post_init__(self) -> None:
+        require_detector(self.detector)
         object.__setattr__(self, "detector_options", as_settings(self.detector_options))
         settle_sequences(self, bands=number_or_name, shifts_px=number, disturb=text)
         require_disturbances(self.disturb)

@@ -10,13 +10,13 @@ from typing import TypedDict, TypeVar, Unpack
 
 from rsdetect.backends.select import require_known
 from rsdetect.detectors.base import Detector
-from rsdetect.detectors.settings import as_settings
+from rsdetect.detectors.settings import as_settings, require_detector
 from rsdetect.errors import InputError
 from rsdetect.jsontypes import JsonValue
 from rsdetect.memory import parse_memory
 from rsdetect.percent import level_of
 from rsdetect.scenes.pair import PairKeywords, PairOptions
-from rsdetect.validation import refuse_unknown
+from rsdetect.validation import integer, refuse_unknown, require_number
 
 MOST_OPENING_PX = 256
 _MEASURES = {
@@ -63,6 +63,9 @@ class PolygonOptions:
     shape_attributes: bool = False  # columns on the shape of each region
 
     def __post_init__(self) -> None:
+        for name in ("threshold", *_MEASURES):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name))
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise InputError(f"`threshold` {self.threshold} is not a probability above 0 and up to 1.")
         for name, what in _MEASURES.items():
@@ -129,7 +132,11 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         require_known(self.backend)
-        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", self.device):  # also where the detector uses none
+        require_detector(self.detector)
+        for name in ("tile_size", "workers"):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name), integer)
+        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", str(self.device)):  # unused too
             raise InputError(f"`device` {self.device!r} is unknown; choose auto, cpu, cuda or cuda:i.")
         object.__setattr__(self, "detector_options", as_settings(self.detector_options))
         if self.memory is not None:

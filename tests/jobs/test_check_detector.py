@@ -101,11 +101,22 @@ def test_the_network_passes():
     assert told.status == 0, told.err
 
 
-def test_the_detector_of_the_manual_passes(tmp_path):
-    (source,) = re.findall(r"```python\n# brightness.py\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
-    (tmp_path / "brightness.py").write_text(source)
+@pytest.mark.parametrize("fit", ["by blocks", "by a sample"])
+def test_the_detector_of_the_manual_passes(tmp_path, fit):
+    manual = DOCS.read_text(encoding="utf-8")
+    (source,) = re.findall(r"```python\n# brightness.py\n(.*?)```", manual, re.S)
+    (sampled,) = re.findall(r"```python\n(    def fit\(self, scan\):  # of Brightness.*?)```", manual, re.S)
+    (tmp_path / "brightness.py").write_text(source + sampled * (fit == "by a sample"))
     told = run_here("check-detector", f"{tmp_path / 'brightness.py'}:Brightness")
     assert told.status == 0, told.err
+
+
+def test_the_bands_of_the_manual_are_those_of_a_detector():
+    manual = DOCS.read_text(encoding="utf-8")
+    (source,) = re.findall(r"```python\n(from rsdetect.detectors import[^`]*WantedBands.*?)```", manual, re.S)
+    made = {}
+    exec(source, made)
+    assert made["Greenness"]().bands == made["WantedBands"](("red", "nir", "swir1"), 2)
 
 
 def test_detectors_are_listed_with_bands_passes_and_cost():

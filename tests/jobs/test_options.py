@@ -12,7 +12,9 @@ import pydantic
 import pytest
 
 import rsdetect
+from rsdetect.detectors import Detector
 from rsdetect.errors import InputError
+from rsdetect.evaluation.options import EvaluateOptions
 from rsdetect.evaluation.run import evaluate
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.scenes.bands import WantedBands
@@ -139,6 +141,32 @@ def test_sections_of_files_refuse_one_item_instead_of_several():
         with pytest.raises(pydantic.ValidationError) as refused:
             model.model_validate({name: "one"})
         assert any(error["loc"][0] == name for error in refused.value.errors())
+
+
+class Own(Detector):
+    name = "own"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"detector": Own}, r"`detector` is the class Own; give an object of it, `detector=Own\(\)`"),
+        ({"detector": 3}, "`detector` is 3; give a name"),
+        ({"min_area": "400"}, "`min_area` takes a number, and got '400'"),
+        ({"threshold": "0.5"}, "`threshold` takes a number, and got '0.5'"),
+        ({"workers": "2"}, "`workers` takes an integer, and got '2'"),
+        ({"tile_size": 256.5}, "`tile_size` takes an integer, and got 256.5"),
+        ({"device": 0}, "`device` 0 is unknown"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_a_remedy(given, message):
+    with pytest.raises(InputError, match=message):
+        DetectOptions.from_keywords(**given)
+
+
+def test_evaluate_refuses_the_class_of_a_detector():
+    with pytest.raises(InputError, match="`detector` is the class Own"):
+        EvaluateOptions(detector=Own)
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:x", "", "cuda:-1"])
