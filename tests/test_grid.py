@@ -213,8 +213,8 @@ def test_disjoint_scenes_are_refused_with_both_extents(scene):
     with pytest.raises(NothingToCompare) as refusal:
         open_pair(before, after)
     assert str(refusal.value) == (
-        f"{before} and {after} do not overlap: x 500000 to 500500, y 5299600 to 5300000 and x 600000 to "
-        "600500, y 5299600 to 5300000."
+        f"{before} and {after} do not overlap: x 500000 to 500500, y 5299600 to 5300000 (EPSG:32632) and "
+        "x 600000 to 600500, y 5299600 to 5300000 (EPSG:32632)."
     )
 
 

@@ -103,7 +103,8 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
     if look.valid == 0:
         raise NothingToCompare(
             f"no pixel is valid on both dates: {look.before_valid} of {look.seen} pixels are in "
-            f"{pair.before.path} and {look.after_valid} in {pair.after.path}, none in both."
+            f"{pair.before.path} and {look.after_valid} in {pair.after.path}, none in both; "
+            f"{_remedy(pair, look)}."
         )
     shift = measure_any_shift(pair, workers)
     return CheckReport(
@@ -127,6 +128,15 @@ def check_pair(pair: Pair, workers: int = 1, scan: Scan | None = None) -> CheckR
         ),
         doubts=pair.doubts,
     )
+
+
+def _remedy(pair: Pair, look: _BlockCounts) -> str:
+    """Clause on what to check where no pixel is valid on both dates."""
+    scenes = ((pair.before, look.before_valid), (pair.after, look.after_valid))
+    empty = [scene for scene, valid in scenes if not valid] or [pair.before, pair.after]
+    masks = dict.fromkeys(scene.mask.path for scene in empty if scene.mask is not None)
+    checked = [f"the mask {path} (`mask_kind`)" for path in masks]
+    return f"check {', '.join(checked)}{' and ' if checked else ''}the nodata values (`nodata`)"
 
 
 def _count_block(tile: Tile) -> _BlockCounts:

@@ -85,7 +85,8 @@ def control_points_of(dataset: Any, path: str) -> ControlPoints | None:
         return None
     if not crs:
         raise SceneError(
-            f"{path} has {len(found)} ground control points without a CRS; name it (gdal_edit.py)."
+            f"{path} has {len(found)} ground control points without a CRS; name it "
+            "(gdal_edit.py -a_srs EPSG:...)."
         )
     points = np.array([(each.col, each.row, each.x, each.y) for each in found], dtype=np.float64)
     turn = full_turn(crs.to_wkt())

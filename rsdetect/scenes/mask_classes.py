@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rsdetect.scenes.handles import open_raster, with_gdal_environment
+from rsdetect.scenes.band_files import file_version
+from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, read_failure, with_gdal_environment
 from rsdetect.scenes.quality import MaskMeaning
 
 _HIDES = re.compile(
@@ -76,11 +77,20 @@ def kind_by_content(path: str) -> str | None:
     - 21824 or 21952, clear land and water of Landsat's QA_PIXEL;
     - up to 100, with many different values: a probability of cloud;
     - values of up to 5 with 5: Open Data Cube's Fmask; of up to 4 with 255: Fmask.
+
+    Raises
+    ------
+    ReadError, SourceUnavailable
+        The sample cannot be read.
     """
     with open_raster(path) as dataset:
         count, first = dataset.count, (dataset.descriptions[0] or "").lower()
         shape = tuple(min(edge, _SAMPLE) for edge in dataset.shape)
-        values = set(np.unique(dataset.read(1, out_shape=shape)).tolist())
+        try:
+            values = set(np.unique(dataset.read(1, out_shape=shape)).tolist())
+        except GDAL_ERRORS as error:
+            is_local = file_version(path) is not None
+            raise read_failure(f"the mask {path} cannot be read", error, is_local=is_local) from error
     if count == 8 and values <= {0, 1} and first in ("", "clear"):
         return "udm2"
     if values & _LANDSAT_CLEAR:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rsdetect.errors import GridMismatch, InputError
+from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Grid
 from rsdetect.paths import file_name
+from rsdetect.scenes.alignment import window_of
 from rsdetect.scenes.band_files import file_version, without_query
 from rsdetect.scenes.header import read_header
 from rsdetect.scenes.mask_classes import kind_by_content
@@ -27,6 +28,8 @@ def masks_of_pair(
     ------
     InputError, GridMismatch
         A mask cannot be read, or does not lie where its scene does.
+    NothingToCompare
+        A mask lies outside its scene.
     """
     if any(not 0 <= bit < 31 for bit in options.mask_bits):
         raise InputError("`mask_bits` counts bits from 0 (the lowest) to 30.")
@@ -69,6 +72,10 @@ def _mask(path: str, scene: Scene, options: PairOptions, kind: str) -> MaskFile 
         )
     if (header.grid.crs is None) != (scene.grid.crs is None):
         raise GridMismatch(f"of the mask {path} and its scene {scene.path} only one has a CRS.")
+    if header.grid.crs is not None and not _overlap(header.grid, scene.grid):
+        raise NothingToCompare(
+            f"the mask {path} lies outside its scene {scene.path}; give the mask of this scene as `masks`."
+        )
     if not header.dtypes[0].startswith(("int", "uint", "bool")):
         raise InputError(f"the mask {path} holds {header.dtypes[0]} values; a mask holds integers.")
     values, bits = options.mask_values, options.mask_bits
@@ -100,6 +107,14 @@ def kind_of_mask(path: str, kind: str) -> tuple[str, bool, bool]:
         return named, False, False
     found = kind_by_content(path)
     return found or "plain", found is None, found is not None
+
+
+def _overlap(mask: Grid, scene: Grid) -> bool:
+    """True if a mask and its scene, both with a CRS, have ground in common."""
+    try:
+        return not window_of(mask, scene).is_empty
+    except NothingToCompare:  # no way from one CRS to the other
+        return False
 
 
 def _size(grid: Grid) -> str:

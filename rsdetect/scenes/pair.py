@@ -13,6 +13,7 @@ from rsdetect.doubts import Doubt, require_known_doubts, settle_doubts
 from rsdetect.errors import GridMismatch, InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.alignment import (
+    crs_name,
     describe_mismatch,
     offset_between,
     require_same_georeference,
@@ -426,4 +427,5 @@ def _shape(grid: Grid) -> str:
 
 def _bounds(grid: Grid) -> str:
     left, bottom, right, top = grid.bounds
-    return f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}"
+    named = f" ({crs_name(grid.crs)})" if grid.crs else ""
+    return f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}{named}"

@@ -123,8 +123,11 @@ def test_a_pair_without_a_common_pixel_reports_the_pixels_of_each(tmp_path):
         check_pair(open_pair(*paths))
     assert str(refusal.value) == (
         f"no pixel is valid on both dates: 200 of 400 pixels are in {paths[0]} and 200 in {paths[1]}, none "
-        "in both."
+        "in both; check the nodata values (`nodata`)."
     )
+    mask = write_scene(tmp_path / "mask.tif", np.ones((20, 20), np.uint8))
+    with pytest.raises(NothingToCompare, match=r"check the mask .*mask\.tif \(`mask_kind`\) and the nodata"):
+        check_pair(open_pair(*paths, PairOptions(masks=("", mask))))
 
 
 def test_an_area_of_interest_between_pixel_centres_is_refused_in_one_sentence(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.warp import Resampling, reproject, transform_bounds
 
-from rsdetect.errors import GridMismatch, InputError, ReadError, SceneError
+from rsdetect.errors import GridMismatch, InputError, NothingToCompare, ReadError, SceneError
 from rsdetect.grid import Window
 from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
 from rsdetect.scenes.scene import MaskFile
@@ -154,6 +154,18 @@ def test_masks_of_plain_pictures_lie_on_the_same_pixels(tmp_path):
 def test_a_mask_without_a_crs_for_scenes_with_one_is_refused(folder):
     mask = write_scene(folder / "nowhere.tif", np.zeros((40, 50), np.uint8), crs=None)
     with pytest.raises(GridMismatch, match="only one has a CRS"):
+        masked(folder, mask)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [(UTM, TEN_METRES @ Affine.translation(900, 0)), ("EPSG:4326", Affine(0.1, 0, -60, 0, -0.1, -5))],
+)
+def test_a_mask_elsewhere_is_refused_by_name(folder, crs, transform):
+    mask = write_scene(folder / "elsewhere.tif", np.zeros((40, 50), np.uint8), crs=crs, transform=transform)
+    with pytest.raises(
+        NothingToCompare, match=r"the mask .*elsewhere\.tif lies outside its scene .*before\.tif"
+    ):
         masked(folder, mask)
 
 
