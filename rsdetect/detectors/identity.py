@@ -84,8 +84,8 @@ _LATER = ("source_sha256", "parameters")
 def describe(detector: Detector, scorer: Scorer) -> State:
     """Identity of a fitted detector for record and fingerprint, JSON types only.
 
-    The scorer's provenance, with `parameters` of the detector if any, and for an external detector `source`:
-    its class and file with the file's SHA-256.
+    The scorer's provenance, with the required `bands` and the `parameters` of the detector, if any, and for
+    an external detector `source`: its class and file with the file's SHA-256.
 
     Raises
     ------
@@ -93,6 +93,9 @@ def describe(detector: Detector, scorer: Scorer) -> State:
         As `ScoringIdentity.of`.
     """
     told: State = {"threshold": scorer.threshold} | scorer.provenance() | {"name": detector.name}
+    if wanted := detector.bands:
+        # `vectorize` opens the scenes with these again.
+        told |= {"bands": list(wanted.names), "bands_required": wanted.required}
     if parameters := detector.parameters:
         told["parameters"] = parameters
     if source := source_of(detector):

@@ -105,6 +105,17 @@ def test_a_scene_that_was_replaced_is_not_taken_for_the_one_that_was_scored(scen
     assert "has changed" in caplog.text
 
 
+def test_scenes_of_a_detector_that_wants_bands_by_name_are_known_again(scenes, tmp_path, caplog):
+    options = {"detector": "difference", "detector_options": "index=ndwi", "quiet": True}
+    for scene, array in zip((scenes.before, scenes.after), scenes.arrays, strict=True):
+        write_scene(scene, array, nodata=0, names=("red", "green", "nir"))
+    rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "out", **options)
+    caplog.clear()
+    vectorize_run(tmp_path / "out", min_area=2000)
+    assert [name for name in layers(tmp_path / "out")[0].columns if name.startswith("difference")]
+    assert caplog.text == ""
+
+
 def test_the_command_line_warns_on_stderr(scenes, done):
     Path(scenes.before).unlink()
     told = run_here("vectorize", done, "--json")
