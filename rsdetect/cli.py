@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import traceback
@@ -35,6 +36,7 @@ from rsdetect.stderr import without_libraries
 
 # Typer vendors click, and exports only this one of its errors.
 _UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_WRONG_TYPE = re.compile(r"^Invalid value for '(-[\w-]+)': Input should be a valid (number|integer), .*")
 _GEODATA_VARIABLES = ("PROJ_DATA", "PROJ_LIB", "GDAL_DATA")  # of rsdetect.geodata, which imports SQLite
 _TYPER_INTERRUPTED = 130  # typer's status after Ctrl-C
 
@@ -100,7 +102,7 @@ def _run() -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
             return 2
-        status = _end(error, 2, error.format_message())
+        status = _end(error, 2, _WRONG_TYPE.sub(r"\1 takes one \2.", error.format_message()))
     except BrokenPipeError:
         status = 0  # the reader of stdout has closed it
     except BaseException as error:

@@ -132,7 +132,7 @@ def run_batch(
         The batch was stopped, or its cluster is unavailable; the same call resumes it.
     """
     pairs = read_pairs(list_path, _with_absolute_aoi(options))
-    methods = {score: _scoring_method(score) for score in {p.options.score for p in pairs}}
+    methods = _scoring_methods(list_path, pairs, options.score)
     if options.score.scheduler is not None:
         require_scheduler(options.score.scheduler)
     results = [PairResult(pair.name, State.WAITING, None, "", pair.before, pair.after) for pair in pairs]
@@ -163,6 +163,22 @@ def _inputs(pair: BatchPair) -> list[str]:
     aoi = pair.options.pair.aoi
     given = (pair.before, pair.after, *pair.options.pair.masks, aoi, pair.options.score.model)
     return [each for each in given if isinstance(each, str)]
+
+
+def _scoring_methods(
+    list_path: Path, pairs: list[BatchPair], own: ScoreOptions
+) -> dict[ScoreOptions, Method]:
+    """Scoring methods of a batch run; errors name the pair whose row has other options than the batch."""
+    methods: dict[ScoreOptions, Method] = {}
+    for pair in pairs:
+        score = pair.options.score
+        try:
+            methods[score] = methods.get(score) or _scoring_method(score)
+        except InputError as error:
+            if score == own:
+                raise
+            raise type(error)(f"{list_path}, columns of pair {pair.name!r}: {error}") from error
+    return methods
 
 
 def _scoring_method(score: ScoreOptions) -> Method:

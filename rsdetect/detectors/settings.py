@@ -100,4 +100,10 @@ def _typed(name: str, text: str, kind: Any) -> Any:
                 continue
     if str in kinds:
         return text
-    raise InputError(f"`detector_options`: {name} cannot be {text!r}; its type is {kind}.")
+    raise InputError(f"`detector_options`: {name} cannot be {text!r}; it is {_words_of(kinds)}.")
+
+
+def _words_of(kinds: Iterable[Any]) -> str:
+    """Types of a parameter as the user knows them."""
+    words = {int: "an integer", float: "a number", bool: "true or false", type(None): "none"}
+    return " or ".join(words.get(kind, getattr(kind, "__name__", str(kind))) for kind in kinds)

@@ -114,7 +114,7 @@ def parse_nodata_list(text: str | None) -> tuple[Nodata, ...]:
     """
     from rsdetect.scenes.validity import parse_nodata
 
-    return as_items("nodata", text.split(","), parse_nodata) if text else ()
+    return as_items("nodata", text.split(",") if "," in text else text, parse_nodata) if text else ()
 
 
 def parse_integers(option: str, text: str | None) -> tuple[int, ...]:

@@ -52,7 +52,8 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         return read_record(folder / Outputs.RECORD)
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no finished run ({Outputs.RECORD}: {error}).") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{folder} holds no finished run ({Outputs.RECORD}: {why}).") from error
 
 
 def vectorize_run(

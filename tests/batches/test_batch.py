@@ -290,6 +290,14 @@ BAD_LISTS = {
     "an area": ("name,before,after,min_area\na,b.tif,c.tif,big", "line 2: 'big' is not a valid min_area"),
     "a truth": ("name,before,after,align\na,b.tif,c.tif,maybe", "neither yes nor no"),
     "a detector": ("name,before,after,detector\na,b.tif,c.tif,magic", "--detector 'magic' is unknown"),
+    "a detector of a pair": (
+        "name,before,after,detector\na,b.tif,c.tif,magic",
+        "pair 'a': --detector",
+    ),
+    "a parameter": (
+        "name,before,after,detector_options\na,b.tif,c.tif,x=1",
+        "pair 'a': --detector-o",
+    ),
     "no text": ("name,before,after\n\udcff", "is no text in UTF-8"),
 }
 

@@ -111,6 +111,21 @@ def test_the_detector_of_the_manual_passes(tmp_path, fit):
     assert told.status == 0, told.err
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["detect", "a", "b", "--out", "o", "--min-area", "400m2"], "Error: --min-area takes one number."),
+        (["detect", "a", "b", "--out", "o", "--opening", "1.5"], "Error: --opening takes one integer."),
+        (["detect", "a", "b", "--out", "o", "--nodata", "abc"], "and got 'abc'"),
+        (["vectorize", "nowhere"], "no finished run (run.json: No such file or directory)"),
+        (["check-detector", "texture", "--detector-options", "x=1"], "has no parameter 'x'"),
+    ],
+)
+def test_options_of_another_type_are_refused_plainly(command, said):
+    told = run_here(*command)
+    assert told.status == 2 and said in told.err, told.err
+
+
 def test_the_bands_of_the_manual_are_those_of_a_detector():
     manual = DOCS.read_text(encoding="utf-8")
     (source,) = re.findall(r"```python\n(from rsdetect.detectors import[^`]*WantedBands.*?)```", manual, re.S)
