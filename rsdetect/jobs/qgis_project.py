@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.errors import NodataShadowWarning
 
 from rsdetect.errors import JobInterrupted, RsdetectError
 from rsdetect.geopackage.changes import CHANGES, FOOTPRINT
@@ -220,10 +222,12 @@ def _sample(dataset: Any, number: int, windows: int) -> NDArray[np.float64]:
     """Sample of a band's valid values, as QGIS shows them (by the file's scale and offset)."""
     rows, cols = (_starts(length, windows) for length in (dataset.height, dataset.width))
     parts = []
-    for row in rows:
-        for col in cols:
-            window = ((row, min(row + _EDGE, dataset.height)), (col, min(col + _EDGE, dataset.width)))
-            parts.append(dataset.read(number, window=window, masked=True).compressed())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NodataShadowWarning)  # the mask decides, as in scoring
+        for row in rows:
+            for col in cols:
+                window = ((row, min(row + _EDGE, dataset.height)), (col, min(col + _EDGE, dataset.width)))
+                parts.append(dataset.read(number, window=window, masked=True).compressed())
     values = np.concatenate(parts).astype(np.float64)
     values = values[np.isfinite(values)]
     scaled: NDArray[np.float64] = values * dataset.scales[number - 1] + dataset.offsets[number - 1]
