@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rsdetect.scenes.band_files import file_version
-from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, read_failure, with_gdal_environment
+from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, with_gdal_environment
 from rsdetect.scenes.quality import MaskMeaning
 
 _HIDES = re.compile(
@@ -70,27 +69,22 @@ def _words(name: str) -> str:
 
 @with_gdal_environment
 def kind_by_content(path: str) -> str | None:
-    """Kind of a mask by its bands and values, of which a sample is read; None for one that may be several.
+    """Kind of a mask by its bands and values, of which a sample is read; None for one that may be several, or
+    cannot be read.
 
     - eight bands, of which the first is 0 or 1 and named clear, or all are bytes: UDM2;
     - values of up to 11, some above 5: Sentinel-2's scene classification;
     - 21824 or 21952, clear land and water of Landsat's QA_PIXEL;
     - up to 100, with many different values: a probability of cloud;
     - values of up to 5 with 5: Open Data Cube's Fmask; of up to 4 with 255: Fmask.
-
-    Raises
-    ------
-    ReadError, SourceUnavailable
-        The sample cannot be read.
     """
     with open_raster(path) as dataset:
         count, first = dataset.count, (dataset.descriptions[0] or "").lower()
         shape = tuple(min(edge, _SAMPLE) for edge in dataset.shape)
         try:
             values = set(np.unique(dataset.read(1, out_shape=shape)).tolist())
-        except GDAL_ERRORS as error:
-            is_local = file_version(path) is not None
-            raise read_failure(f"the mask {path} cannot be read", error, is_local=is_local) from error
+        except GDAL_ERRORS:
+            return None  # the job, which reads all of it, names the damaged place
     if count == 8 and values <= {0, 1} and first in ("", "clear"):
         return "udm2"
     if values & _LANDSAT_CLEAR:

@@ -35,7 +35,8 @@ from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.tally import RasterTally, TileTally, checksum_of, place
 from rsdetect.tiles import TileWindow
 
-_WRITE_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, OSError)
+# rasterio raises SystemError where a call of GDAL failed and left no message, as on a full disk.
+_WRITE_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, OSError, SystemError)
 _BLOCK = 512  # edge of the file's blocks in pixels
 
 

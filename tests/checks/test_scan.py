@@ -22,7 +22,17 @@ def large_pair(height, width, aoi=None):
     """A pair of which only the description exists."""
     grid = Grid(None, Affine.identity(), height, width)
     scene = Scene("nowhere.tif", None, grid, (1,), "uint8", None, False)
-    return Pair(scene, scene, grid, ("band1",), None, None, shapely.to_wkb(aoi) if aoi else None)
+    return Pair(
+        before=scene,
+        after=scene,
+        grid=grid,
+        covered=grid.window,
+        bands=("band1",),
+        slots=(0,),
+        before_date=None,
+        after_date=None,
+        aoi=shapely.to_wkb(aoi) if aoi else None,
+    )
 
 
 @pytest.fixture(scope="module")

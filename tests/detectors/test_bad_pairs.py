@@ -109,6 +109,4 @@ def test_dates_with_another_number_of_bands_are_refused_in_one_sentence():
 def test_the_check_warns_of_a_shift_of_40_pixels():
     before = textured_scene(3, 1, 420, 460)
     report = rsdetect.check(memory_scene(before), memory_scene(np.roll(before, 40, axis=2)))
-    assert any(
-        re.search(r"lies 40\.\d+ pixels .* register the scenes first", said) for said in report.warnings
-    )
+    assert any(re.search(r"lies 40\.\d+ pixels .*add `register=True`", said) for said in report.warnings)

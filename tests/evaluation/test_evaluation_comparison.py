@@ -110,7 +110,7 @@ def test_evaluations_of_other_pairs_are_refused(evaluations, folders, tmp_path):
         ("labels.json", "count different pixels"),
         ("old.json", "evaluate again"),
         ("none.json", "cannot be read as an evaluation"),
-        ("nowhere", "cannot be read as an evaluation"),
+        ("nowhere", "holds no evaluation.json"),
     ):
         done = run_here("compare", evaluations[0], tmp_path / other)
         assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)

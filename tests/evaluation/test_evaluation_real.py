@@ -72,7 +72,7 @@ def test_the_known_floor_comes_out_again(real_data, name):
     (source,) = labelled_sets([real_data / name], options)
     detector = DifferenceDetector()
     measured = [
-        measure_pair(pair, detector, (), Silence()) for pair in open_source(source, options, detector)
+        measure_pair(pair, detector, {}, Silence()) for pair in open_source(source, options, detector)
     ]
     figures = summarize_source(source, measured, options, 0)[0].figures
     at_otsu, everything = KNOWN[name]

@@ -280,7 +280,9 @@ def test_mask_bits_that_no_mask_has_are_refused(here, value):
 
 def test_a_scheduler_that_does_not_answer_is_refused(here, monkeypatch):
     monkeypatch.setattr("rsdetect.scoring.engine._SECONDS_TO_ANSWER", 1)
-    assert "tcp://127.0.0.1:9" in refused(here, "--scheduler", "tcp://127.0.0.1:9")
+    scheduler = ("--detector", "cva", "--scheduler", "tcp://127.0.0.1:9")
+    told = run_here("detect", "before.tif", "after.tif", "--out", "out", *scheduler)
+    assert told.status == 3 and re.search(r"\nError: .*tcp://127\.0\.0\.1:9.*\n$", "\n" + told.err)
 
 
 # --- output ----------------------------------------------------------------------------------------------
