@@ -26,8 +26,6 @@ options (`rsdetect.commands.wording`).
 
 from __future__ import annotations
 
-from rsdetect.secrets import without_secrets
-
 
 class RsdetectError(Exception):
     """Base class of all errors that rsdetect raises."""
@@ -35,6 +33,8 @@ class RsdetectError(Exception):
     exit_status = 1
 
     def __init__(self, *arguments: object) -> None:
+        from rsdetect.secrets import without_secrets  # its patterns take time to compile
+
         super().__init__(*(without_secrets(each) if isinstance(each, str) else each for each in arguments))
 
 

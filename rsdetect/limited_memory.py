@@ -7,7 +7,6 @@ which has imported no library, ends with status 3 where the child does not end b
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -55,6 +54,8 @@ def run_in_child() -> int | None:
     global _end_of_child
     if not _limits():
         return None
+    import ctypes
+
     read_end, write_end = os.pipe()
     child = os.fork()
     if child:

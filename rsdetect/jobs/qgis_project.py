@@ -40,9 +40,10 @@ from rsdetect.secrets import without_secrets
 _COLOURS = (("True colour", ("red", "green", "blue")), ("Infrared", ("nir", "red", "green")))
 _BROKEN: tuple[type[Exception], ...] = (RsdetectError, *GDAL_ERRORS)
 _CUT = (2, 98)  # percent of the values between which a picture is stretched
-_WINDOWS = 6  # along each side of a scene, from which the values are taken
+_WINDOWS = 4  # along each side of a scene, from which the values are taken
 _WINDOWS_AFAR = 2  # of a scene on a server
 _EDGE = 128  # pixels of such a window
+_STEP = 3  # of the rows and columns of a window, one is taken
 _LARGEST = 10  # changes with a bookmark
 
 
@@ -227,7 +228,8 @@ def _sample(dataset: Any, number: int, windows: int) -> NDArray[np.float64]:
         for row in rows:
             for col in cols:
                 window = ((row, min(row + _EDGE, dataset.height)), (col, min(col + _EDGE, dataset.width)))
-                parts.append(dataset.read(number, window=window, masked=True).compressed())
+                read = dataset.read(number, window=window, masked=True)
+                parts.append(read[::_STEP, ::_STEP].compressed())
     values = np.concatenate(parts).astype(np.float64)
     values = values[np.isfinite(values)]
     scaled: NDArray[np.float64] = values * dataset.scales[number - 1] + dataset.offsets[number - 1]
