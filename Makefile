@@ -9,6 +9,8 @@ WHEEL := build/wheel
 VERSIONS := $(WHEEL)/versions.txt
 # The workers of pytest-xdist take all cores: threads of OpenMP would only wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# A test of stress tries every moment of a command, for longer than any of the suite may take.
+LONG := -o faulthandler_timeout=86400
 
 .PHONY: demo test test-avx2 test-wheel check bench gpu-check stress sample lock clean
 
@@ -62,8 +64,8 @@ gpu-check: $(READY)
 # build/stress.jsonl, and the same command goes on from there. docs/reliability.md has figures.
 stress: $(READY)
 	$(BIN)/python benchmarks/lazy.py
-	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest -n auto --dist loadgroup -m stress
-	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest tests/jobs/test_hostile_corpus.py
+	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest $(LONG) -n auto --dist loadgroup -m stress
+	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest $(LONG) tests/jobs/test_hostile_corpus.py
 	$(BIN)/python tests/support/trials.py build/stress.jsonl
 
 # The scenes of the demo, from their seed.
