@@ -116,6 +116,7 @@ def claim_work_folder(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
     work = options.work or out.with_suffix(".work")
     kept, run = work / RUN, _run_identity(options, recipe)
     refuse_endless(kept)
+    clear_unfinished(work, RUN)  # of a run that was killed as it claimed the folder
     there = set(work.iterdir()) if work.is_dir() else None
     if kept.exists() and kept.read_text(encoding="utf-8") != run:
         raise InputError(

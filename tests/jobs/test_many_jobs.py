@@ -24,14 +24,14 @@ for number in range(COUNT):
 print(json.dumps(seen))
 sys.exit(0)
 """
-FIRST = 8  # jobs, after which everything is imported and every cache is filled
+FIRST = 12  # jobs, after which everything is imported and every cache is filled
 
 
 @pytest.mark.stress
 def test_neither_memory_nor_open_files_grow(tmp_path, monkeypatch, stress):
     monkeypatch.chdir(tmp_path)
     changed_pair(tmp_path, height=200, width=260)
-    done = forked_commands().run(prepare=JOBS.replace("COUNT", "60" if stress else "12"))
+    done = forked_commands().run(prepare=JOBS.replace("COUNT", "60" if stress else "15"), timeout=7200)
     assert done["status"] == 0, done["err"]
     descriptors, memory = zip(*json.loads(done["out"]), strict=True)
     assert max(descriptors[FIRST:]) <= descriptors[FIRST - 1]
