@@ -233,7 +233,7 @@ def _stop_if_batch_is_affected(error: RsdetectError, scheduler: str | None) -> N
         return
     try:
         require_scheduler(scheduler)
-    except InputError:
+    except JobInterrupted:
         raise JobInterrupted(
             f"the Dask scheduler at {scheduler} is unavailable; start one and run the same command to resume."
         ) from error

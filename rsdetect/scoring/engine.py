@@ -223,7 +223,9 @@ def require_scheduler(address: str) -> int:
     Raises
     ------
     InputError
-        No scheduler answers at `address`.
+        `address` is none.
+    JobInterrupted
+        No scheduler answers there.
     """
     with _client(address) as client:
         return sum(client.nthreads().values())
@@ -241,7 +243,9 @@ def _client(address: str) -> Iterator[Any]:
         parse_host_port(parse_address(address, strict=True)[1])
         client = Client(address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise InputError(
+        # A wrong address stays wrong; a scheduler that does not answer may be starting.
+        kind: type[RsdetectError] = InputError if isinstance(error, ValueError) else JobInterrupted
+        raise kind(
             f"no Dask scheduler answers at {address} ({error}); write `scheduler='tcp://HOST:PORT'` as the "
             "scheduler prints it."
         ) from error
