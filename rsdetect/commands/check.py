@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_warnings
-from rsdetect.commands.pair_options import with_pair_options
+from rsdetect.commands.option_groups import PAIR, with_options
 from rsdetect.commands.parameters import (
     After,
     AfterBand,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rsdetect.scenes.pair import PairOptions
 
 
-@with_pair_options("normalise")
+@with_options(pair=PAIR.without("normalise"))
 def check(
     before: Before = None,
     after: After = None,

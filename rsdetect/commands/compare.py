@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
-from rsdetect.commands.pair_options import with_pair_options
+from rsdetect.commands.option_groups import PAIR, with_options
 from rsdetect.commands.parameters import (
     Backend,
     Debug,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _OUT = Path("comparison")
 
 
-@with_pair_options("register")
+@with_options(pair=PAIR.without("register"))
 def compare(
     first: Annotated[
         str, typer.Argument(metavar="BEFORE|DIR", help="The earlier scene, or the output of evaluate.")

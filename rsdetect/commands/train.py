@@ -18,6 +18,20 @@ _AverageWith = Annotated[
     list[str] | None,
     typer.Option(metavar="FILE|NAME", help="Average the trained weights with those of this model."),
 ]
+_Folds = Annotated[
+    int | None,
+    typer.Option(
+        help="Cross-validation: also train this many models, each tested on held-out places; with --from "
+        "their scores decide how much of the fine-tuned weights is used."
+    ),
+]
+_Recipe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="A recipe or a TOML file; default: siamese, or with folders labelled or fine-tune.",
+    ),
+]
 
 
 def train(
@@ -25,13 +39,7 @@ def train(
     folders: Annotated[
         list[str] | None, typer.Argument(metavar="[FOLDER]...", help="Folders of labelled pairs.")
     ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="A recipe or a TOML file; default: siamese, or with folders labelled or fine-tune.",
-        ),
-    ] = None,
+    recipe: _Recipe = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe: schedule.steps=500."),
@@ -40,13 +48,7 @@ def train(
         str | None, typer.Option("--from", metavar="FILE|NAME", help="Model to start from (fine-tuning).")
     ] = None,
     average_with: _AverageWith = None,
-    folds: Annotated[
-        int | None,
-        typer.Option(
-            help="Cross-validation: also train this many models, each tested on held-out places; with --from "
-            "their scores decide how much of the fine-tuned weights is used."
-        ),
-    ] = None,
+    folds: _Folds = None,
     group_by: GroupBy = None,
     unlabelled: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Unlabelled pairs, for a consistency loss.")
