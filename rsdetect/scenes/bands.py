@@ -118,6 +118,8 @@ def _requested(
     before: Header, after: Header, requested: tuple[int | str, ...], wanted: WantedBands | None
 ) -> BandChoice:
     slots = _slots(requested, wanted) if wanted is not None else ()
+    if slots:  # in the order of the detector's bands, whatever the order of names
+        slots, requested = zip(*sorted(zip(slots, requested, strict=True)), strict=True)
     chosen = tuple(tuple(_band_number(header, band) for band in requested) for header in (before, after))
     names = tuple(
         band if isinstance(band, str) else (before.names[band - 1] or f"band{band}") for band in requested

@@ -18,7 +18,7 @@ from rsdetect.grid import Window
 from rsdetect.scenes.indices import INDICES
 from rsdetect.scenes.pair import open_pair
 from rsdetect.tiles import Tile
-from support.jobs import run_here
+from support.jobs import read_raster, run_here
 from support.memory import memory_scene
 from support.scenes import textured_scene, write_scene
 
@@ -108,6 +108,18 @@ def test_unnamed_bands_are_refused_for_an_index_and_taken_by_number(tmp_path):
     assert told.status == 2 and "no bands named nir, red; give their numbers as --bands" in told.err
     told = run_here(*command, "--bands", "4,3")
     assert told.status == 0, told.err
+
+
+@pytest.mark.parametrize("bands", [("nir", "red"), ("red", "nir")])
+def test_names_of_bands_go_where_they_belong_in_any_order(tmp_path, bands):
+    paths = [
+        write_scene(tmp_path / f"{n}.tif", date, names=NAMES)
+        for n, date in zip(("b", "a"), fields_pair(), strict=True)
+    ]
+    options = {"detector": "difference", "detector_options": "index=ndvi,sign=loss", "quiet": True}
+    rsdetect.detect(*paths, out=tmp_path / "named", bands=bands, **options)
+    rsdetect.detect(*paths, out=tmp_path / "known", **options)
+    np.testing.assert_array_equal(read_raster(tmp_path / "named"), read_raster(tmp_path / "known"))
 
 
 def test_parameters_are_typed_by_the_detector():

@@ -101,7 +101,7 @@ def test_bands_that_help_are_taken_where_both_files_have_them(tmp_path):
         ((3, 2, 1, 4), (0, 1, 2, 3)),
         ((1, 1, 1), (0, 1, 2)),
         (("red", "green", "blue", "swir2"), (0, 1, 2, 5)),  # named, each goes where it belongs
-        (("swir2", "blue", "green", "red"), (5, 2, 1, 0)),
+        (("swir2", "blue", "green", "red"), (0, 1, 2, 5)),  # in the model's order
         (("blue", "nir", "swir2"), (0, 1, 2)),  # not the model's three: taken in order, as numbers are
     ],
 )
