@@ -10,19 +10,16 @@ from typing import TypedDict
 import numpy as np
 
 from rsdetect.doubts import Doubt, require_known_doubts, settle_doubts
-from rsdetect.errors import GridMismatch, InputError, NothingToCompare
+from rsdetect.errors import InputError
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.alignment import (
-    crs_name,
-    describe_mismatch,
-    offset_between,
     require_same_georeference,
-    window_of,
 )
 from rsdetect.scenes.aoi import AoiLike, crop_to_area, inside_aoi, read_aoi, settle_aoi, touches_window
 from rsdetect.scenes.aoi_layers import layer_notes
 from rsdetect.scenes.band_files import BandFiles, file_version
 from rsdetect.scenes.bands import BandChoice, WantedBands, choose_bands, parse_bands
+from rsdetect.scenes.common_grid import on_common_grid
 from rsdetect.scenes.dates import acquisition_date
 from rsdetect.scenes.extent import require_plausible
 from rsdetect.scenes.header import Header
@@ -34,7 +31,6 @@ from rsdetect.scenes.remote_files import RemoteFile
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.validity import Nodata, Validity, parse_nodata
-from rsdetect.scenes.warping import BLOCK
 from rsdetect.scenes.watched import Watched, WatchedFile, require_unchanged
 from rsdetect.tiles import Tile, TileWindow
 from rsdetect.validation import integer, number_or_name, settle_sequences, text
@@ -206,7 +202,10 @@ def open_pair(
         (first.path, first.grid, first.georeferenced), (second.path, second.grid, second.georeferenced)
     )
     choice = choose_bands(first, second, options.bands, wanted)
-    grid, before_scene, after_scene, notes = _common_grid(first, second, sources, options)
+    scenes = _scene(first, sources[0]), _scene(second, sources[1])
+    grid, before_scene, after_scene, notes = on_common_grid(
+        first, second, scenes, align=options.align, resampling=options.resampling
+    )
     aoi, covered = None, grid.window
     if options.aoi is not None:
         part, aoi = crop_to_area(read_aoi(options.aoi, grid), grid)
@@ -252,88 +251,10 @@ def read_tile(pair: Pair, tile: TileWindow) -> Tile:
     return Tile(tile.core, window, before, after, before_valid & within, after_valid & within)
 
 
-def _common_grid(
-    first: Header,
-    second: Header,
-    sources: tuple[str | BandFiles | Source, str | BandFiles | Source],
-    options: PairOptions,
-) -> tuple[Grid, Scene, Scene, tuple[str, ...]]:
-    before, after = _scene(first, sources[0]), _scene(second, sources[1])
-    offset = offset_between(first.grid, second.grid)
-    if offset is None and after.source is not None:
-        raise GridMismatch(_not_warped(first, second))
-    notes: tuple[str, ...] = ()
-    if first.control is not None:
-        before = replace(before, warp=options.resampling, blocks=(BLOCK, BLOCK))
-        notes = (_by_control_points(first, "a grid north up", options.resampling),)
-    if second.control is not None or (
-        offset is None and options.align and first.georeferenced and first.grid.crs
-    ):
-        overlap = window_of(second.grid, first.grid)
-        after = replace(after, grid=first.grid, warp=options.resampling, blocks=(BLOCK, BLOCK))
-        offset = (0, 0)
-        if second.control is not None:
-            notes += (_by_control_points(second, f"the grid of {first.path}", options.resampling),)
-        else:
-            notes += (
-                f"{second.path} is warped onto the grid of {first.path} ({options.resampling}): "
-                f"{describe_mismatch(first.grid, second.grid)}.",
-            )
-    elif offset is None:
-        raise GridMismatch(_mismatch(first, second))
-    else:
-        row, col = offset
-        overlap = second.grid.window.shifted(-row, -col).intersection(first.grid.window)
-    if overlap.is_empty:
-        raise NothingToCompare(
-            f"{first.path} and {second.path} do not overlap: {_bounds(first.grid)} "
-            f"and {_bounds(second.grid)}."
-        )
-    if overlap != first.grid.window or (not after.warp and first.grid.shape != second.grid.shape):
-        notes += (
-            f"the scenes differ in extent ({_shape(first.grid)} and {_shape(second.grid)} pixels); the "
-            f"{overlap.width} x {overlap.height} pixels that both cover are compared.",
-        )
-    if not first.georeferenced:
-        notes += (
-            f"{first.path} and {second.path} have no georeference: they are taken as one plain pixel grid, "
-            "and areas are given in pixels.",
-        )
-    elif first.grid.crs is None:
-        notes += (f"{first.path} and {second.path} name no CRS: areas are given in pixels.",)
-    before = replace(before, offset=(overlap.row_off, overlap.col_off))
-    after = replace(after, offset=(overlap.row_off + offset[0], overlap.col_off + offset[1]))
-    return first.grid.crop(overlap), before, after, notes
-
-
-def _by_control_points(header: Header, where: str, resampling: str) -> str:
-    assert header.control is not None
-    return (
-        f"{header.path} is warped onto {where} by its {len(header.control.points)} ground control points "
-        f"({header.control.fit}; {resampling})."
-    )
-
-
 def _moved(scene: Scene, part: Window) -> Scene:
     """The scene for a pair that begins at the first pixel of `part`."""
     row, col = scene.offset
     return replace(scene, offset=(row + part.row_off, col + part.col_off))
-
-
-def _mismatch(first: Header, second: Header) -> str:
-    what = describe_mismatch(first.grid, second.grid)
-    start = f"{first.path} and {second.path} lie on different grids: {what}."
-    if first.grid.crs is None:
-        return f"{start} Without a CRS they cannot be aligned; give both scenes one."
-    return f"{start} Add `align=True` to warp {second.path} onto the grid of {first.path}."
-
-
-def _not_warped(first: Header, second: Header) -> str:
-    return (
-        f"{second.path} lies on another grid than {first.path} "
-        f"({describe_mismatch(first.grid, second.grid)}), and only files are warped by `align`; bring it "
-        "onto that grid first (of an xarray DataArray: after.rio.reproject_match(before)), or give its path."
-    )
 
 
 def _version(header: Header, source: str | BandFiles | Source) -> tuple[int, int] | None:
@@ -419,13 +340,3 @@ def _units(first: Header, second: Header) -> tuple[Doubt, ...]:
                 ),
             )
     return ()
-
-
-def _shape(grid: Grid) -> str:
-    return f"{grid.width} x {grid.height}"
-
-
-def _bounds(grid: Grid) -> str:
-    left, bottom, right, top = grid.bounds
-    named = f" ({crs_name(grid.crs)})" if grid.crs else ""
-    return f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}{named}"
