@@ -28,7 +28,7 @@ from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, S
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 from rsdetect.jobs.prepare import register
-from rsdetect.jobs.qgis_project import add_qgis_project
+from rsdetect.jobs.qgis_project import write_qgis_project
 from rsdetect.jobs.record import (
     Record,
     Stopwatch,
@@ -172,13 +172,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
     with rasterio.Env(GDAL_CACHEMAX=memory.gdal_cache):
         with watch.stage("check"):
             pair, device, detector = _open(before, after, options)
-            if options.score.scheduler is not None:
-                require_scheduler(options.score.scheduler)
-            require_room(pair.grid, out)
-            refuse_inputs(out, (*pair.local_files, *_other_inputs(options)))
-            if options.run.verify:
-                _verify(pair)
-            outputs = Outputs.claim(out, overwrite=options.run.overwrite)
+            outputs = _claim(pair, out, options)
         with outputs:
             loading = None if options.score.scheduler is not None else _meanwhile(detector.load, pair)
             with watch.stage("check"):
@@ -223,19 +217,10 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             with watch.stage("score"):
                 counts, reading = _score(job, store, tiles, options, asked.level)
             return_free_memory()
-            with watch.stage("raster"):
-                results = outputs.results_folder(work)
-                raster = results / Outputs.RASTER
-                scored = finish_raster(store, pair.grid, tiles, raster)
-                finished = watch_files([str(raster)])
+            results = outputs.results_folder(work)
+            made = _write_files(job, store, tiles, asked, results, watch)
             with watch.stage("polygons"):
-                stored = StoredDifferences(store, pair, job.plan, asked.level, asked.direction)
-                made = write_polygons(raster, results / Outputs.POLYGONS, asked, pair, stored, scored=scored)
-                if options.run.qgis_project:
-                    add_qgis_project(results, out, pair, dates)
-                else:
-                    (results / Outputs.PROJECT).touch()
-                require_kept(finished)
+                write_qgis_project(results, out, pair, dates, wanted=options.run.qgis_project)
             implausible = _logged((*model_warnings(pair, provenance), *result_warnings(made)))
             record = plain(
                 _describe(job, options, asked, report, provenance)
@@ -256,6 +241,37 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
             outputs.publish(work)
             outputs.clear()
     return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, cast(Record, record))
+
+
+def _claim(pair: Pair, out: Path, options: DetectOptions) -> Outputs:
+    """Claim the output folder of a detect job, once all that needs no pixels is known to be right."""
+    if options.score.scheduler is not None:
+        require_scheduler(options.score.scheduler)
+    require_room(pair.grid, out)
+    refuse_inputs(out, (*pair.local_files, *_other_inputs(options)))
+    if options.run.verify:
+        _verify(pair)
+    return Outputs.claim(out, overwrite=options.run.overwrite)
+
+
+def _write_files(
+    job: _Job,
+    store: WorkStore,
+    tiles: Sequence[TileWindow],
+    asked: PolygonRequest,
+    results: Path,
+    watch: Stopwatch,
+) -> dict[str, Any]:
+    """Write raster and polygons of a scored job into `results`; counts for the record."""
+    raster = results / Outputs.RASTER
+    with watch.stage("raster"):
+        scored = finish_raster(store, job.pair.grid, tiles, raster)
+        finished = watch_files([str(raster)])
+    with watch.stage("polygons"):
+        stored = StoredDifferences(store, job.pair, job.plan, asked.level, asked.direction)
+        made = write_polygons(raster, results / Outputs.POLYGONS, asked, job.pair, stored, scored=scored)
+        require_kept(finished)
+    return made
 
 
 def _logged(warnings: Sequence[str]) -> Sequence[str]:

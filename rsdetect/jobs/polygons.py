@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,18 +108,6 @@ def write_polygons(
     """
     raster = ProbabilityRaster(raster_path)
     layer_names = () if pair is None else _layer_names(pair.bands, asked.direction)
-
-    def difference(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-        assert pair is not None
-        known = None if kept is None else kept.read(window)
-        if known is None:
-            tile = read_tile(pair, TileWindow(0, 0, window, window))
-            layers = tile.after - tile.before
-            if asked.direction is not None:
-                layers = np.concatenate([layers, asked.direction.vectors(tile.before, tile.after)])
-            known = np.where(tile.valid, layers, np.float32(np.nan))
-        return layer_names, known
-
     chosen = asked.options
     options = TraceOptions(
         opening=chosen.opening,
@@ -129,7 +118,7 @@ def write_polygons(
         simplify=chosen.simplify,
         # Reading scenes scales with threads; tracing alone does not, because of the interpreter lock.
         workers=1 if pair is None else usable_cores(),
-        difference=difference if pair is not None else None,
+        difference=None if pair is None else partial(_layers, pair, kept, asked.direction),
     )
     changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
     _require_all_pixels(changes, footprint, scored)
@@ -155,6 +144,20 @@ def write_polygons(
         "observed_pixels": int(footprint.pixels.sum()),
         "polygon_steps": list(changes.steps),
     }
+
+
+def _layers(
+    pair: Pair, kept: StoredDifferences | None, direction: Direction | None, window: Window
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Layers that polygons average: their names, and their values in `window`, NaN where not valid."""
+    known = None if kept is None else kept.read(window)
+    if known is None:
+        tile = read_tile(pair, TileWindow(0, 0, window, window))
+        layers = tile.after - tile.before
+        if direction is not None:
+            layers = np.concatenate([layers, direction.vectors(tile.before, tile.after)])
+        known = np.where(tile.valid, layers, np.float32(np.nan))
+    return _layer_names(pair.bands, direction), known
 
 
 def _layer_names(bands: tuple[str, ...], direction: Direction | None) -> tuple[str, ...]:

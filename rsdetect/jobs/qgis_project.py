@@ -47,8 +47,12 @@ _STEP = 3  # of the rows and columns of a window, one is taken
 _LARGEST = 10  # changes with a bookmark
 
 
-def add_qgis_project(results: Path, out: Path, pair: Pair | None, dates: Sequence[str | None]) -> None:
-    """Write the QGIS project of a finished job, and add it to its GeoPackage.
+def write_qgis_project(
+    results: Path, out: Path, pair: Pair | None, dates: Sequence[str | None], *, wanted: bool
+) -> None:
+    """Write the QGIS project of a finished job, and add it to its GeoPackage; if not `wanted`, an empty file.
+
+    `Outputs` takes an empty file for the wish to have no project, and removes an older one.
 
     A scene is left out if it is no single raster that QGIS can place: bands in files of their own, arrays,
     scenes with ground control points alone.
@@ -64,6 +68,9 @@ def add_qgis_project(results: Path, out: Path, pair: Pair | None, dates: Sequenc
     dates
         ISO dates of both, or None.
     """
+    if not wanted:
+        (results / Outputs.PROJECT).touch()
+        return
     geopackage = results / Outputs.POLYGONS
     crs, extent, styles, largest = _content(geopackage)
     before, after = (date or "" for date in dates)

@@ -17,7 +17,7 @@ from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import OutlineKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_polygons
-from rsdetect.jobs.qgis_project import add_qgis_project
+from rsdetect.jobs.qgis_project import write_qgis_project
 from rsdetect.jobs.record import describe_input, read_record, reading_record, write_record
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
@@ -102,10 +102,9 @@ def vectorize_run(
                 refuse_inputs(folder, read, (Outputs.POLYGONS, Outputs.RECORD))
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
                 counts = write_polygons(folder / Outputs.RASTER, results / Outputs.POLYGONS, asked, pair)
-            if record["options"].get("run", {}).get("qgis_project", True):
-                add_qgis_project(results, folder, pair, (check["before"]["date"], check["after"]["date"]))
-            else:
-                (results / Outputs.PROJECT).touch()
+            wanted = record["options"].get("run", {}).get("qgis_project", True)
+            dates = check["before"]["date"], check["after"]["date"]
+            write_qgis_project(results, folder, pair, dates, wanted=wanted)
             if pair is not None:
                 pair.require_unchanged()
             record |= {"schema": RUN, **asked.as_record()}
