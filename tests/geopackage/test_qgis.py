@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pyproj
 import pytest
@@ -18,7 +13,7 @@ from rsdetect.geopackage.changes import ChangeDescription, write_changes
 from rsdetect.grid import Grid
 from rsdetect.regions.trace import TraceOptions, trace_footprint, trace_regions
 from rsdetect.scoring.raster import write_raster_style
-from support.pyqgis import ENVIRONMENT, PYTHON, qgis_is_missing
+from support.pyqgis import ask_qgis, require_qgis
 
 UTM = pyproj.CRS(32633).to_wkt()
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 5300000)
@@ -54,10 +49,7 @@ def percent_values():
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """By name, what QGIS says of each layer; under "messages" its warnings."""
-    if qgis_is_missing():
-        if os.environ.get("CI") or os.environ.get("RSDETECT_REQUIRE_QGIS"):
-            pytest.fail("QGIS is not installed: apt-get install qgis python3-qgis qgis-providers")
-        pytest.skip("QGIS is not installed")
+    require_qgis()
     folder = tmp_path_factory.mktemp("qgis")
     write_geopackage(folder / "changes.gpkg", percent_values())
     write_geopackage(folder / "empty.gpkg", np.zeros((60, 80), np.uint8))
@@ -75,17 +67,8 @@ def seen(tmp_path_factory):
             "probes": places,
         },
     }
-    script = Path(__file__).parents[1] / "support" / "qgis_script.py"
-    run = subprocess.run(
-        [PYTHON, str(script), json.dumps(list(requests.values()))],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert run.returncode == 0, run.stderr
-    said = json.loads(run.stdout)
-    return dict(zip(requests, said["answers"], strict=True)) | {"messages": said["messages"]}
+    answers, messages = ask_qgis("qgis_layers", list(requests.values()))
+    return dict(zip(requests, answers, strict=True)) | {"messages": messages}
 
 
 def layer(path, name, probes):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
-import os
 import shutil
 import sqlite3
-import subprocess
 import zipfile
 from contextlib import closing
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,7 +17,7 @@ from affine import Affine
 import rsdetect
 from support.jobs import changed_pair
 from support.memory import memory_scene
-from support.pyqgis import ENVIRONMENT, PYTHON, qgis_is_missing
+from support.pyqgis import ask_qgis, require_qgis
 from support.scenes import textured_scene, write_scene
 
 CVA = {"detector": "cva", "quiet": True}
@@ -62,26 +58,12 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def seen(results, tmp_path_factory):
     """By name, what QGIS says of each project; under "messages" its warnings."""
-    if qgis_is_missing():
-        if os.environ.get("CI") or os.environ.get("RSDETECT_REQUIRE_QGIS"):
-            pytest.fail("QGIS is not installed: apt-get install qgis python3-qgis qgis-providers")
-        pytest.skip("QGIS is not installed")
+    require_qgis()
     sources = {name: str(folder / "changes.qgz") for name, folder in results.items()}
     sources["inside"] = f"geopackage:{results['usual'] / 'changes.gpkg'}?projectName=changes"
     folders = {source: str(tmp_path_factory.mktemp("pictures")) for source in sources.values()}
-    script = Path(__file__).parents[1] / "support" / "qgis_project.py"
-    run = subprocess.run(
-        [PYTHON, str(script), json.dumps(folders)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert run.returncode == 0, run.stderr
-    told = json.loads(run.stdout)
-    return {name: told["projects"][source] for name, source in sources.items()} | {
-        "messages": told["messages"]
-    }
+    answers, messages = ask_qgis("qgis_project", folders)
+    return {name: answers[source] for name, source in sources.items()} | {"messages": messages}
 
 
 def pixels(path):

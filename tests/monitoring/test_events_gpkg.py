@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import geopandas
 import pyproj
@@ -22,7 +18,7 @@ from rsdetect.monitoring.events_gpkg import write_events_gpkg
 from rsdetect.monitoring.history_store import load_events, load_observations, store_history
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.tracking import History
-from support.pyqgis import ENVIRONMENT, PYTHON, qgis_is_missing
+from support.pyqgis import ask_qgis, require_qgis
 
 UTM = pyproj.CRS(32633).to_wkt()
 COLOURS = {"new": (230, 97, 1), "confirmed": (94, 60, 153), "unobserved": (150, 150, 150)}
@@ -149,10 +145,7 @@ def test_a_history_comes_back_from_the_journal(tmp_path):
 
 @pytest.fixture(scope="module")
 def seen(path):
-    if qgis_is_missing():
-        if os.environ.get("CI") or os.environ.get("RSDETECT_REQUIRE_QGIS"):
-            pytest.fail("QGIS is not installed: apt-get install qgis python3-qgis qgis-providers")
-        pytest.skip("QGIS is not installed")
+    require_qgis()
     places = [((200 * number + 50) / 900, 0.5) for number in range(5)]
     months = [(f"2024-{month:02}-01T00:00:00", f"2024-{month:02}-28T00:00:00") for month in (1, 2, 4, 12)]
     requests = [
@@ -165,13 +158,9 @@ def seen(path):
         }
         for layer, probes in (("events", places), ("observations", []))
     ]
-    script = Path(__file__).parents[1] / "support" / "qgis_script.py"
-    command = [PYTHON, str(script), json.dumps(requests)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["messages"] == []
-    return dict(zip(("events", "observations"), said["answers"], strict=True))
+    answers, messages = ask_qgis("qgis_layers", requests)
+    assert messages == []
+    return dict(zip(("events", "observations"), answers, strict=True))
 
 
 def test_qgis_shows_new_in_one_colour_and_confirmed_in_another(seen):

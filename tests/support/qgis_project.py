@@ -1,25 +1,11 @@
-"""Opens projects in QGIS, renders them and prints what it saw as JSON. Run by the system's Python.
+"""Projects opened and rendered in QGIS. Run by the system's Python, through `qgis_session.py`.
 
-Not a test itself: `test_qgis_project.py` starts it. QGIS is imported inside functions, because pytest imports
-this file too.
+QGIS is imported inside functions, because pytest imports this file too.
 """
 
-import json
-import sys
 
-
-def main(projects):
-    from qgis.core import QgsApplication
-
-    application = QgsApplication([], False)
-    application.initQgis()
-    messages = []
-    QgsApplication.messageLog().messageReceived.connect(
-        lambda text, tag, level: messages.append(f"{tag}: {text}") if level else None
-    )
-    answers = {source: describe(source, folder) for source, folder in projects.items()}
-    application.exitQgis()
-    return {"projects": answers, "messages": messages}
+def answers(projects):
+    return {source: describe(source, folder) for source, folder in projects.items()}
 
 
 def describe(source, folder):
@@ -67,7 +53,3 @@ def picture(layers, folder, name):
     path = f"{folder}/{name}.png"
     job.renderedImage().save(path)
     return path
-
-
-if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))))

@@ -25,6 +25,31 @@ RECIPE = {
     "validation": {"every": 10, "scenes": 4, "size_px": SIZE, "held_out": 4},
 }
 
+# The smallest recipe that trains, as users write one; it names no sources of scenes.
+TINY = """
+name = "tiny"
+bands = ["red", "green", "blue"]
+[architecture]
+widths = [4, 8, 8]
+evidence = 8
+[chips]
+size_px = 64
+batch = 2
+[schedule]
+steps = {steps}
+[validation]
+every = {every}
+scenes = 2
+size_px = 64
+held_out = 3
+"""
+SIMULATED = '[[sources]]\nkind = "simulated"\nsize_px = 64\nfirst = 6\nper_step = 0.5\nkept = 8\n'
+
+
+def tiny_recipe(steps: int = 6, every: int = 3) -> str:
+    """The text of the recipe, for training on labelled folders; add `SIMULATED` to train without."""
+    return TINY.format(steps=steps, every=every)
+
 
 def toy_recipe(**tables: dict[str, object]) -> Recipe:
     """The toy recipe with other keys in some tables."""

@@ -10,37 +10,15 @@ from safetensors.torch import load_file
 
 from support.forked import forked_commands
 from support.jobs import listing
+from support.toy_training import SIMULATED, tiny_recipe
 from support.trials import trials
 
 pytestmark = pytest.mark.stress
-RECIPE = """
-name = "tiny"
-bands = ["red", "green", "blue"]
-[architecture]
-widths = [4, 8, 8]
-evidence = 8
-[chips]
-size_px = 64
-batch = 2
-[schedule]
-steps = 2
-[validation]
-every = 1
-scenes = 2
-size_px = 64
-held_out = 3
-[[sources]]
-kind = "simulated"
-size_px = 64
-first = 6
-per_step = 0.5
-kept = 8
-"""
 
 
 def test_a_training_can_be_killed_before_any_change(tmp_path, stress):
     recipe, out = tmp_path / "tiny.toml", tmp_path / "w"
-    recipe.write_text(RECIPE)
+    recipe.write_text(tiny_recipe(steps=2, every=1) + SIMULATED)
     model = out / "m.safetensors"
     command = ("train", "--recipe", recipe, "--out", model, "--workers", 0, "--device", "cpu", "--quiet")
     forked = forked_commands("rsdetect.training.run", "lightning.pytorch")

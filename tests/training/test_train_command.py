@@ -20,40 +20,22 @@ from rsdetect.cli import main
 from rsdetect.nets.checkpoint import load_model, read_card, save_model
 from support.labelled_sets import write_set
 from support.models import card_of, trained_looking
+from support.toy_training import SIMULATED, tiny_recipe
 
 torch.set_num_threads(1)
-
-TINY = """
-name = "tiny"
-bands = ["red", "green", "blue"]
-[architecture]
-widths = [4, 8, 8]
-evidence = 8
-[chips]
-size_px = 64
-batch = 2
-[schedule]
-steps = 6
-[validation]
-every = 3
-scenes = 2
-size_px = 64
-held_out = 3
-"""
-SIMULATED = TINY + '[[sources]]\nkind = "simulated"\nsize_px = 64\nfirst = 6\nper_step = 0.5\nkept = 8\n'
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
-    path.write_text(TINY)
+    path.write_text(tiny_recipe())
     return path
 
 
 @pytest.fixture
 def simulated(tmp_path: Path) -> Path:
     path = tmp_path / "simulated.toml"
-    path.write_text(SIMULATED)
+    path.write_text(tiny_recipe() + SIMULATED)
     return path
 
 
@@ -259,7 +241,7 @@ def test_errors_are_reported_in_a_sentence(monkeypatch, capsys, tmp_path, tiny, 
     junk = tmp_path / "junk.safetensors"
     junk.write_bytes(b"this is no model")
     cuts = tmp_path / "cuts.toml"
-    cuts.write_text(SIMULATED.replace("simulated", "cuts"))
+    cuts.write_text((tiny_recipe() + SIMULATED).replace("simulated", "cuts"))
     unlabelled = tmp_path / "unlabelled"
     for date in "AB":
         (unlabelled / date).mkdir(parents=True)
@@ -321,7 +303,7 @@ train(TrainOptions(out=Path(out), recipe=recipe, workers=0, quiet=True))
 
 
 def test_training_needs_no_raster_library(tmp_path, simulated):
-    simulated.write_text(SIMULATED + '[[sources]]\nkind = "cuts"\nsize_px = 64\nfirst = 2\n')
+    simulated.write_text(tiny_recipe() + SIMULATED + '[[sources]]\nkind = "cuts"\nsize_px = 64\nfirst = 2\n')
     model = tmp_path / "m.safetensors"
     arguments = [sys.executable, "-c", BARE, str(simulated), str(model)]
     done = subprocess.run(arguments, capture_output=True, text=True)

@@ -1,25 +1,11 @@
-"""Opens layers in QGIS, renders them and prints what it saw as JSON. Run by the system's Python.
+"""Layers opened and rendered in QGIS. Run by the system's Python, through `qgis_session.py`.
 
-Not a test itself: `test_qgis.py` starts it. QGIS is imported inside functions, because pytest imports
-this file too.
+QGIS is imported inside functions, because pytest imports this file too.
 """
 
-import json
-import sys
 
-
-def main(requests):
-    from qgis.core import QgsApplication
-
-    application = QgsApplication([], False)
-    application.initQgis()
-    messages = []
-    QgsApplication.messageLog().messageReceived.connect(
-        lambda text, tag, level: messages.append(f"{tag}: {text}") if level else None
-    )
-    answers = [answer(**request) for request in requests]
-    application.exitQgis()
-    return {"answers": answers, "messages": messages}
+def answers(requests):
+    return [answer(**request) for request in requests]
 
 
 def answer(source, kind, png, probes, ranges=()):
@@ -101,7 +87,3 @@ def render(layer, png, probes):
         colour = image.pixelColor(int(x * 640), int(y * 480))
         colours.append([colour.red(), colour.green(), colour.blue(), colour.alpha()])
     return colours
-
-
-if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))))
