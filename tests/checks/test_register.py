@@ -67,7 +67,7 @@ def test_a_known_shift_is_found_and_undone(distance):
     pair = opened(displaced(rows, cols))
     found = fit_registration(pair)
     assert found.method == "shift"
-    assert wrong_px(found, rows, cols) < 0.1
+    assert wrong_px(found, rows, cols) < 0.05
     assert measure_shift(found.apply(pair)).distance_px < 0.1
 
 
@@ -81,7 +81,7 @@ def test_a_known_shift_is_found_and_undone(distance):
 def test_a_smooth_field_is_found_although_some_of_the_ground_is_another(rows, cols):
     found = fit_registration(opened(displaced(rows, cols, other_ground=0.2)))
     assert found.method == "field"
-    assert wrong_px(found, rows, cols) < 0.35
+    assert wrong_px(found, rows, cols) < 0.15
     assert found.agreeing < found.ties
 
 

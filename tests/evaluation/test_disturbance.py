@@ -30,6 +30,20 @@ def test_only_the_after_scene_is_disturbed_and_holes_stay(name, bands):
     np.testing.assert_array_equal(again.after, found.after)
 
 
+def test_disturbances_are_as_strong_as_documented():
+    """The figures of docs/evaluation.md, on a scene without holes."""
+    pair = open_pair(*(memory_scene(textured_scene(seed, 3, 60, 80, "uint16")) for seed in (1, 2)))
+    window = TileWindow(0, 0, pair.grid.window, pair.grid.window)
+    plain = read_tile(pair, window).after
+    noise, haze, gain = (read_tile(disturb(pair, name), window).after for name in ("noise", "haze", "gain"))
+    darkest, low, high, brightest = np.percentile(plain, (0.1, 2, 98, 99.9), axis=(1, 2))[..., None, None]
+    assert ((noise - plain) / (high - low)).std() == pytest.approx(0.05, rel=0.03)
+    np.testing.assert_allclose(haze[..., 0], plain[..., 0])
+    np.testing.assert_allclose(haze[..., -1], (0.4 * plain + 0.6 * high)[..., -1], rtol=1e-5)
+    expected = np.minimum(darkest + 1.4 * (plain - darkest), brightest)
+    np.testing.assert_allclose(gain, expected, rtol=1e-4, atol=1e-2)
+
+
 def test_figures_under_disturbances_stand_beside_the_others(tmp_path):
     folder = write_set(tmp_path / "set")
     found = evaluate([folder], detector="cva", shifts_px=(1,), disturb=("noise", "haze"))
