@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, with_gdal_environment
+from rsdetect.scenes.failing_servers import GoneAway
+from rsdetect.scenes.handles import GDAL_ERRORS, gone_away, open_raster, with_gdal_environment
 from rsdetect.scenes.quality import MaskMeaning
+from rsdetect.scenes.remote import patiently
 
 _HIDES = re.compile(
     r"cloud|cirrus|shadow|snow|\bice\b|haze|no.?data|\bfill\b|saturat|defect|invalid|unusable|missing|dilated"
@@ -70,21 +72,33 @@ def _words(name: str) -> str:
 @with_gdal_environment
 def kind_by_content(path: str) -> str | None:
     """Kind of a mask by its bands and values, of which a sample is read; None for one that may be several, or
-    cannot be read.
+    is damaged.
 
-    - eight bands, of which the first is 0 or 1 and named clear, or all are bytes: UDM2;
-    - values of up to 11, some above 5: Sentinel-2's scene classification;
+    - eight bands, of which the first is 0 or 1 and named clear or not at all: UDM2;
     - 21824 or 21952, clear land and water of Landsat's QA_PIXEL;
-    - up to 100, with many different values: a probability of cloud;
-    - values of up to 5 with 5: Open Data Cube's Fmask; of up to 4 with 255: Fmask.
+    - at least three values up to 11, some above 5, without 255: Sentinel-2's scene classification;
+    - up to 100, some above 11, with many different values: a probability of cloud;
+    - up to 5 with 1 and 5, without 255: Open Data Cube's Fmask;
+    - up to 4, some above 1, with 255: Fmask.
+
+    Raises
+    ------
+    SourceUnavailable
+        It lies on another machine, which does not answer.
     """
-    with open_raster(path) as dataset:
-        count, first = dataset.count, (dataset.descriptions[0] or "").lower()
-        shape = tuple(min(edge, _SAMPLE) for edge in dataset.shape)
-        try:
-            values = set(np.unique(dataset.read(1, out_shape=shape)).tolist())
-        except GDAL_ERRORS:
-            return None  # the job, which reads all of it, names the damaged place
+
+    def sample() -> tuple[int, str, set[int]]:
+        with open_raster(path) as dataset:
+            shape = tuple(min(edge, _SAMPLE) for edge in dataset.shape)
+            values = np.unique(dataset.read(1, out_shape=shape))
+            return dataset.count, (dataset.descriptions[0] or "").lower(), set(values.tolist())
+
+    try:
+        count, first, values = patiently(path, sample, GDAL_ERRORS)
+    except GoneAway as error:
+        raise gone_away(f"the mask {path} cannot be read", error) from error
+    except GDAL_ERRORS:
+        return None  # the job, which reads all of it, names the damaged place
     if count == 8 and values <= {0, 1} and first in ("", "clear"):
         return "udm2"
     if values & _LANDSAT_CLEAR:

@@ -12,13 +12,14 @@ from rsdetect import InputError, check
 from rsdetect.monitoring.job import ScenesSection, StacSource
 from rsdetect.monitoring.sources import make_feed
 from rsdetect.paths import from_folder, split_paths
-from rsdetect.scenes.mask_classes import classified_meaning
+from rsdetect.scenes.mask_classes import classified_meaning, kind_by_content
 from rsdetect.scenes.pair import PairOptions, open_pair, read_tile
 from rsdetect.scenes.quality import MASK_KINDS, kind_by_name, mask_meaning
 from rsdetect.scenes.scene import read_scene
 from rsdetect.tiles import TileWindow
 from support.jobs import run_here
 from support.memory import memory_scene
+from support.moody_server import MoodyServer
 from support.scenes import random_scene, write_scene
 from support.stac_server import item
 
@@ -205,6 +206,15 @@ def test_a_mask_is_known_by_its_bands_and_a_plain_one_stays_plain(scenes, tmp_pa
     plain = write_scene(tmp_path / "cloudy.tif", eight[0])
     for path, kind in ((usable, "udm2"), (plain, "plain")):
         assert open_pair(*scenes, PairOptions(masks=path)).before.mask.kind == kind
+
+
+def test_a_dropped_answer_does_not_make_a_mask_on_a_server_a_plain_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    noise = np.random.default_rng(0).integers(0, 12, (200, 200)).astype(np.uint8)
+    write_scene(tmp_path / "quality.tif", noise)
+    for number in (4, 5):  # of the requests after those for the header
+        with MoodyServer(tmp_path, "drops", number, number) as server:
+            assert kind_by_content(server.address("quality.tif")) == "sentinel2-scl"
 
 
 # By the specification of the extension; names as products have them.
