@@ -13,6 +13,7 @@ from pyproj.exceptions import ProjError
 from rsdetect.errors import NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.regions.areas import measure
+from rsdetect.regions.outlines import transform_points
 from rsdetect.scenes.alignment import moved_places, same_crs, window_of
 from rsdetect.scenes.aoi import read_aoi
 from rsdetect.scenes.aoi_layers import read_layer
@@ -76,7 +77,10 @@ def uncovered_share(aoi: str | None, grid: Grid, rings: Sequence[Ring]) -> float
         return None
     frame, _ = read_layer(aoi)
     polygons = frame[frame.geom_type.isin(["Polygon", "MultiPolygon"])].geometry.to_numpy()
-    ground = [shapely.transform(shapely.Polygon(ring), lambda xy: _on_crs(xy, grid)) for ring in rings]
+    ground = [
+        shapely.transform(shapely.Polygon(ring), lambda xy: transform_points(xy, grid.transform))
+        for ring in rings
+    ]
     if grid.crs is None or frame.crs is None:
         wanted, covered = shapely.union_all(shapely.make_valid(polygons)), shapely.union_all(ground)
         area, common = wanted.area, shapely.intersection(wanted, covered).area
@@ -88,12 +92,6 @@ def uncovered_share(aoi: str | None, grid: Grid, rings: Sequence[Ring]) -> float
         return None
     share = 1 - float(common / area)
     return round(share, 4) if share > 1e-3 else 0.0
-
-
-def _on_crs(xy: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
-    """Coordinates of (n, 2) columns and rows of a footprint in the CRS of its grid."""
-    t = grid.transform
-    return np.asarray(xy @ np.array([[t.a, t.d], [t.b, t.e]]) + (t.c, t.f))
 
 
 def _square_metres(area: shapely.Geometry) -> float:
