@@ -90,11 +90,12 @@ def fit_registration(pair: Pair, workers: int = 1) -> Registration:
         if after is not None and (found is None or after.spread_px < found.spread_px):
             return Registration("field", displacement, len(ties), field.agreeing, after.distance_px)
     near = np.hypot(*ties.T) <= _AGREEMENT_PX  # the shift was applied before they were measured
-    if found is not None and len(ties) < _LEAST_TIES and found.is_reliable:
-        near = np.arange(found.tiles) < round(found.agreement * found.tiles)
-    elif found is None or near.sum() < len(ties) * (_LEAST_SUPPORT if found.is_reliable else _LEAST_SHARE):
+    tiles, agreeing = len(ties), int(near.sum())
+    if found is not None and found.is_reliable and len(ties) < _LEAST_TIES:
+        tiles, agreeing = found.tiles, round(found.agreement * found.tiles)
+    elif found is None or agreeing < tiles * (_LEAST_SUPPORT if found.is_reliable else _LEAST_SHARE):
         raise InputError(_uncertain(pair, found, len(ties)))
-    return Registration("shift", Displacement.constant(*shift), len(near), int(near.sum()), found.distance_px)
+    return Registration("shift", Displacement.constant(*shift), tiles, agreeing, found.distance_px)
 
 
 def measure_any_shift(pair: Pair, workers: int = 1) -> Shift | None:
