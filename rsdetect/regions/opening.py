@@ -29,11 +29,11 @@ def opened_mask(inside: BoolArray, radius: int) -> BoolArray:
     np.int64(9)
     """
     # Imported here, because the import takes longer than tracing all polygons of a scene.
-    from scipy.ndimage import maximum_filter, minimum_filter
+    from scipy.ndimage import grey_opening
 
     size = 2 * radius + 1
-    eroded = minimum_filter(inside.view(np.uint8), size, mode="constant", cval=0)
-    opened: NDArray[np.uint8] = maximum_filter(eroded, size, mode="constant", cval=0)
+    # By rows and columns in turn, and so faster than `binary_opening`.
+    opened: NDArray[np.uint8] = grey_opening(inside.view(np.uint8), (size, size), mode="constant", cval=0)
     return opened.view(np.bool_)
 
 
