@@ -41,6 +41,11 @@ class PixelSample:
             np.concatenate([self.after, other.after], axis=1),
         )
 
+    def thinned(self, most_values: int) -> PixelSample:
+        """Every n-th pixel of the sample, n odd, of about `most_values` values of each date."""
+        every = max(1, self.before.size // most_values) | 1
+        return PixelSample(self.before[:, ::every], self.after[:, ::every])
+
     @property
     def count(self) -> int:
         """Number of pixels in the sample."""

@@ -30,7 +30,6 @@ from rsdetect.detectors.ratio import (
     weighted_sum,
 )
 from rsdetect.detectors.thresholds import find_level, require_level
-from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile
 
 _ROUNDS = 30  # at most; fewer where the correlations stand
@@ -99,7 +98,7 @@ class IrMadDetector(Detector):
 
     def fit(self, scan: Scan) -> IrMadScorer:
         """Two passes: the canonical variates of a sample, and the level."""
-        sample = _thinned(require_pixels(scan))
+        sample = require_pixels(scan).thinned(SAMPLED_VALUES)
         before, after = standards(scan, sample)
         found = canonical_variates(before.of_sample(sample.before), after.of_sample(sample.after))
         variates = tuple(tuple(map(float, row)) for row in found)
@@ -151,8 +150,3 @@ def _whitening(covariance: Float64Array) -> Float64Array:
     variance, axes = np.linalg.eigh(covariance)
     kept = variance > max(LEAST_SHARE * variance.max(), LEAST_SHARE)
     return np.asarray(axes[:, kept] / np.sqrt(variance[kept]))
-
-
-def _thinned(sample: PixelSample) -> PixelSample:
-    every = max(1, sample.before.size // SAMPLED_VALUES) | 1
-    return PixelSample(sample.before[:, ::every], sample.after[:, ::every])

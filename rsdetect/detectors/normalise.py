@@ -57,8 +57,7 @@ def fit_normalisation(sample: PixelSample, method: str) -> PairNormalisation:
         )
     if method == "histogram":
         return PairNormalisation(method, curves=tuple(_curves(sample)))
-    every = max(1, sample.before.size // _SAMPLED_VALUES) | 1
-    thinned = PixelSample(sample.before[:, ::every], sample.after[:, ::every])
+    thinned = sample.thinned(_SAMPLED_VALUES)
     (centres, scales), (after_centres, after_scales) = (
         tuple(map(np.asarray, each)) for each in measure_dates(thinned, robust_scale, shared=False)
     )
