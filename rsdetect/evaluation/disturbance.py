@@ -7,7 +7,7 @@ percentile), so that it means the same for pictures and for reflectances.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import InputError
-from rsdetect.files import hash_bytes
-from rsdetect.grid import Grid, Window
-from rsdetect.scenes.header import Header
+from rsdetect.scenes.arrays import DataArraySource
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import read_scene
 
@@ -29,27 +27,6 @@ _QUALITY = 40  # of JPEG
 _GAIN = 1.4  # saturated at the 99.9th percentile of the scene
 
 
-@dataclass(frozen=True, eq=False)
-class _Disturbed:
-    """Source of the pixels of a disturbed scene, in memory."""
-
-    name: str
-    pixels: Float32Array  # (bands, height, width)
-    valid: BoolArray
-    grid: Grid
-    in_process: bool = True
-
-    def header(self) -> Header:
-        raise NotImplementedError("the scene is open already")
-
-    def read(self, window: Window, bands: tuple[int, ...]) -> tuple[Float32Array, BoolArray]:
-        rows, cols = window.slices_in(self.grid.window)
-        return self.pixels[[band - 1 for band in bands], rows, cols], self.valid[rows, cols]
-
-    def token(self) -> str:
-        return hash_bytes(self.pixels.tobytes())
-
-
 def disturb(pair: Pair, name: str) -> Pair:
     """Pair with a synthetic disturbance of its after scene, which is held in memory.
 
@@ -58,10 +35,14 @@ def disturb(pair: Pair, name: str) -> Pair:
     name
         One of `DISTURBANCES`.
     """
+    from xarray import DataArray
+
     pixels, valid = read_scene(pair.after, pair.grid.window)
     if valid.any():
-        pixels = np.where(valid, DISTURBANCES[name](pixels, valid), np.float32(0))
-    source = _Disturbed(pair.after.path, pixels, valid, pair.grid)
+        pixels = DISTURBANCES[name](pixels, valid)
+    dims = ("band", "y", "x")
+    array = DataArray(np.where(valid, pixels, np.float32(np.nan)), dims=dims)
+    source = DataArraySource(array, dims, pair.grid, pair.after.path)
     after = replace(
         pair.after,
         source=source,
@@ -72,6 +53,8 @@ def disturb(pair: Pair, name: str) -> Pair:
         warp=None,
         mask=None,
         files=None,
+        control=None,
+        displacement=None,
         scales=(),
         offsets=(),
     )

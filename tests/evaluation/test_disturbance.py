@@ -1,12 +1,16 @@
 """Synthetic disturbances change the after scene alone, and their figures stand beside the others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rsdetect.errors import InputError
 from rsdetect.evaluation import evaluate
 from rsdetect.evaluation.disturbance import DISTURBANCES, disturb
+from rsdetect.scenes.displacement import Displacement
 from rsdetect.scenes.pair import open_pair, read_tile
+from rsdetect.scenes.scene import read_scene
 from rsdetect.tiles import TileWindow
 from support.labelled_sets import write_set
 from support.memory import memory_scene
@@ -42,6 +46,18 @@ def test_disturbances_are_as_strong_as_documented():
     np.testing.assert_allclose(haze[..., -1], (0.4 * plain + 0.6 * high)[..., -1], rtol=1e-5)
     expected = np.minimum(darkest + 1.4 * (plain - darkest), brightest)
     np.testing.assert_allclose(gain, expected, rtol=1e-4, atol=1e-2)
+
+
+def test_a_displaced_scene_is_not_displaced_again(monkeypatch):
+    before, after = (textured_scene(seed, 1, 60, 80, "uint16") for seed in (1, 2))
+    pair = open_pair(memory_scene(before), memory_scene(after))
+    pair = replace(pair, after=replace(pair.after, displacement=Displacement.constant(2, 3)))
+    monkeypatch.setitem(DISTURBANCES, "noise", lambda pixels, valid: pixels)
+    window = pair.grid.window
+    expected, found = (read_scene(each.after, window) for each in (pair, disturb(pair, "noise")))
+    assert not expected[1].all() and expected[1].any()
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
 
 
 def test_figures_under_disturbances_stand_beside_the_others(tmp_path):
