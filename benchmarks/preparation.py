@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +42,7 @@ def count_pair(pair: Pair, labelled: LabelledPair, detector_name: str) -> tuple[
     probability = np.full(pair.grid.shape, np.nan, np.float32)
     for tile, scored in score_windows(pair, scorer, plan_windows(pair, scorer), workers=2, threads=1):
         probability[tile.core.slices_in(pair.grid.window)] = scored
-    truth = labelled.truth(replace(pair))
+    truth = labelled.truth(pair)
     known = (truth <= 1) & np.isfinite(probability)
     return Counts.of_steps(to_percent(probability), truth == 1, known, PERCENT), scorer.threshold
 
