@@ -40,6 +40,18 @@ def worker_limits(torch_threads: int, gdal_cache: int = GDAL_CACHE_BYTES) -> Ite
         yield
 
 
+def require_device_name(given: object) -> None:
+    """Require a device by name, whether or not this machine has it.
+
+    Raises
+    ------
+    InputError
+        Something else than auto, cpu, cuda or cuda:i.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", str(given)):
+        raise InputError(f"`device` {given!r} is unknown; choose auto, cpu, cuda or cuda:i.")
+
+
 def resolve_device(text: str, *, on_cluster: bool = False) -> str:
     """Resolve `--device` to "cpu" or "cuda:i"; on a cluster each worker does so, by `own_device`.
 
@@ -61,8 +73,7 @@ def resolve_device(text: str, *, on_cluster: bool = False) -> str:
         )
     if text == "cpu" or on_cluster:
         return text
-    if text != "auto" and not re.fullmatch(r"cuda(:\d+)?", text):
-        raise InputError(f"`device` {text!r} is unknown; choose auto, cpu, cuda or cuda:0.")
+    require_device_name(text)
     count = _count_gpus()
     if text == "auto":
         return "cuda:0" if count else "cpu"

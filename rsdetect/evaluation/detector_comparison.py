@@ -59,7 +59,7 @@ def compare(
     before: SceneLike,
     after: SceneLike,
     *,
-    detectors: Sequence[str | Detector] | str,
+    detectors: Sequence[str | Detector] | str | Detector,
     out: str | Path | None = None,
     overwrite: bool = False,
     **options: Unpack[CompareKeywords],

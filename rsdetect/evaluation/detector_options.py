@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Unpack
 
 from rsdetect.backends.select import require_known
 from rsdetect.detectors.base import Detector
+from rsdetect.devices import require_device_name
 from rsdetect.errors import InputError
 from rsdetect.scenes.pair import PairKeywords, PairOptions
 from rsdetect.validation import refuse_unknown
@@ -34,10 +34,10 @@ class CompareOptions:
     backend: str = "auto"  # runtime of networks: auto, torch, openvino, onnx
 
     def __post_init__(self) -> None:
-        given = (self.detectors,) if isinstance(self.detectors, str | Detector) else self.detectors
+        given = as_detectors(self.detectors)
         if not all(isinstance(each, str | Detector) for each in given):
             raise InputError("`detectors` takes names of detectors, files as FILE.py:Class, or objects.")
-        object.__setattr__(self, "detectors", tuple(given))
+        object.__setattr__(self, "detectors", given)
         names = self.names
         if not names:
             raise InputError("`detectors` names no detector; give some, as in `detectors=['cva', 'sfa']`.")
@@ -45,8 +45,7 @@ class CompareOptions:
             if names.count(name) > 1:
                 raise InputError(f"`detectors` names {name} twice.")
         require_known(self.backend)
-        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", self.device):
-            raise InputError(f"`device` {self.device!r} is unknown; choose auto, cpu, cuda or cuda:i.")
+        require_device_name(self.device)
 
     @property
     def names(self) -> list[str]:
@@ -55,7 +54,7 @@ class CompareOptions:
 
     @classmethod
     def from_keywords(
-        cls, detectors: Sequence[str | Detector] | str, **keywords: Unpack[CompareKeywords]
+        cls, detectors: Sequence[str | Detector] | str | Detector, **keywords: Unpack[CompareKeywords]
     ) -> CompareOptions:
         """Make the options of a comparison of detectors from keywords; unknown ones raise.
 
@@ -74,8 +73,8 @@ class CompareOptions:
         )
 
 
-def as_detectors(given: Sequence[str | Detector] | str) -> tuple[str | Detector, ...]:
-    """Detectors of a comparison from a sequence, or a text with commas."""
+def as_detectors(given: Sequence[str | Detector] | str | Detector) -> tuple[str | Detector, ...]:
+    """Detectors of a comparison from a sequence, a text with commas, or a single object."""
     if isinstance(given, str):
         return tuple(part.strip() for part in given.split(",") if part.strip())
-    return tuple(given)
+    return tuple(given) if isinstance(given, Iterable) else (given,)

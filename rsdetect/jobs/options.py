@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypedDict, TypeVar, Unpack
@@ -11,6 +10,7 @@ from typing import TypedDict, TypeVar, Unpack
 from rsdetect.backends.select import require_known
 from rsdetect.detectors.base import Detector
 from rsdetect.detectors.settings import as_settings, require_detector
+from rsdetect.devices import require_device_name
 from rsdetect.errors import InputError
 from rsdetect.jsontypes import JsonValue
 from rsdetect.memory import parse_memory
@@ -136,8 +136,7 @@ class ScoreOptions:
         for name in ("tile_size", "workers"):
             if getattr(self, name) is not None:
                 require_number(name, getattr(self, name), integer)
-        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,4})?", str(self.device)):  # unused too
-            raise InputError(f"`device` {self.device!r} is unknown; choose auto, cpu, cuda or cuda:i.")
+        require_device_name(self.device)  # unused too
         object.__setattr__(self, "detector_options", as_settings(self.detector_options))
         if self.memory is not None:
             parse_memory(self.memory)

@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, f1_score, jaccard_score
 import rsdetect
 from rsdetect.detectors import Detector, Scorer
 from rsdetect.errors import InputError, OutputError, ReadError
+from rsdetect.evaluation.detector_options import CompareOptions
 from rsdetect.percent import level_of, to_percent
 from support.chromium import opened_in_chromium
 from support.jobs import run_here
@@ -114,12 +115,21 @@ def test_if_none_can_do_it_nothing_is_written(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_single_detector_may_be_given_as_an_object():
+    detector = Failing()
+    assert CompareOptions.from_keywords(detector).detectors == (detector,)
+    assert CompareOptions(detectors=detector).detectors == (detector,)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"detectors": []}, "names no detector"),
         ({"detectors": "cva,cva"}, "names cva twice"),
+        ({"detectors": 5}, "takes names of detectors"),
+        ({"detectors": Failing}, "takes names of detectors"),
         ({"detectors": "cva", "device": "tpu"}, "`device` 'tpu'"),
+        ({"detectors": "cva", "device": 0}, "`device` 0 is unknown"),
         ({"detectors": "cva", "truht": "x"}, "did you mean `truth`"),
     ],
 )
