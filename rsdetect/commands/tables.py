@@ -10,6 +10,8 @@ from rich.table import Table
 from rsdetect.checks.described import SceneDescription
 from rsdetect.checks.report import CheckReport
 
+_UNBOUNDED = 10_000  # columns
+
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
@@ -23,8 +25,11 @@ def print_check(report: CheckReport) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table on stdout."""
-    _Console().print(table)
+    """Print a table on stdout; outside of a terminal at its own width, so that no number is cut."""
+    console = _Console()
+    if not console.is_terminal:
+        console.width = console.measure(table, options=console.options.update_width(_UNBOUNDED)).maximum
+    console.print(table)
 
 
 def check_tables(report: CheckReport) -> Iterator[Table]:
