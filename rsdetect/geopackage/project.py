@@ -41,6 +41,8 @@ class ProjectLayer:
 
     Attributes
     ----------
+    id
+        Identity in the project. QGIS replaces one of ten characters or fewer.
     provider
         Of QGIS: `ogr` for polygons, `gdal` for rasters.
     source
@@ -57,16 +59,6 @@ class ProjectLayer:
     shown: bool = True
     bands: tuple[PictureBand, ...] = ()
     qml: str = ""
-
-    @property
-    def key(self) -> str:
-        """Identity of the layer in the project. QGIS replaces one of ten characters or fewer."""
-        return f"rsdetect_{self.id}"
-
-    @property
-    def wkt(self) -> str | None:
-        """WKT of the layer's CRS."""
-        return self.crs
 
     @property
     def authid(self) -> str:

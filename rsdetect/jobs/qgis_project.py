@@ -77,10 +77,10 @@ def write_qgis_project(
     span = f", {before} to {after}" if before and after else ""
     title = f"Changes{span}"
     changes = ProjectLayer(
-        CHANGES, title, f"./{Outputs.POLYGONS}|layername={CHANGES}", "ogr", crs, qml=styles[CHANGES]
+        _key(CHANGES), title, f"./{Outputs.POLYGONS}|layername={CHANGES}", "ogr", crs, qml=styles[CHANGES]
     )
     probability = ProjectLayer(
-        "probability",
+        _key("probability"),
         f"Change probability{span}",
         f"./{Outputs.RASTER}",
         "gdal",
@@ -89,7 +89,7 @@ def write_qgis_project(
         qml=read_style(Outputs.RASTER_STYLE),
     )
     footprint = ProjectLayer(
-        FOOTPRINT,
+        _key(FOOTPRINT),
         "Observed on both dates",
         f"./{Outputs.POLYGONS}|layername={FOOTPRINT}",
         "ogr",
@@ -117,6 +117,10 @@ def write_qgis_project(
             f"{geopackage.name} could not be written: {one_line(error)}; fix this and run the same "
             "command to resume."
         ) from error
+
+
+def _key(name: str) -> str:
+    return f"rsdetect_{name.lower().replace(' ', '_')}"
 
 
 def _content(geopackage: Path) -> tuple[str | None, Extent, dict[str, str], list[Bookmark]]:
@@ -160,7 +164,7 @@ def _scene_groups(pair: Pair, out: Path, dates: Sequence[str | None]) -> list[tu
         others = [other for other in open_ones if other.is_like(picture)]
         layers = [
             ProjectLayer(
-                f"{role.lower()}_{name.lower().replace(' ', '_')}",
+                _key(f"{role} {name}"),
                 f"{role} {date or ''}".strip() + (f", {name.lower()}" if number else ""),
                 picture.source(out),
                 "gdal",
