@@ -33,8 +33,9 @@ _CERTAIN = 1e-3  # share of unchanged pixels beyond the lowest level
 class RatioScorer(Scorer):
     """Ratio scorer with the probability 1 / (1 + (level / distance) ** slope).
 
-    A subclass has the fields `before`, the standardisation of that date's bands, `level`, the distance of
-    probability 0.5, and `slope`, and provides the filters that measure distances.
+    A subclass has the fields `level`, the distance of probability 0.5, `slope`, and `before`, the
+    standardisation of that date's bands, or else its own `bytes_per_pixel`. It provides the filters that
+    measure distances.
     """
 
     before: Standard
