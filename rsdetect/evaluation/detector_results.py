@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from rsdetect.evaluation.detector_contest import Contestant, DetectorFailure
 from rsdetect.evaluation.detector_tally import Agreement, DetectorTally
+from rsdetect.evaluation.figures import count_figures
 from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import MIB
 from rsdetect.schema import COMPARISON
@@ -126,16 +125,6 @@ class DetectorComparison:
 
 
 def _scores(tally: DetectorTally, threshold: float) -> dict[str, float]:
-    """Scores of a detector's result against the truth; NaN where nothing is labelled as unchanged."""
-    counts = tally.counts
-    here = counts.at(threshold)
-    best_threshold, best = counts.at_best()
-    seen = 1.0 if counts.unchanged.any() else np.nan
-    found = {
-        **{name: getattr(here, name) for name in ("precision", "recall", "f1", "iou", "kappa")},
-        "f1_best": best.f1,
-        "threshold_best": best_threshold * seen,
-        "average_precision": counts.average_precision(),
-        "calibration_error": counts.calibration_error(),
-    }
+    """Scores of a detector's result against the truth; NaN where undefined."""
+    found = count_figures(tally.counts, threshold)
     return {name: float(found[name]) for name in SCORES}

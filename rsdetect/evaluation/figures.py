@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rsdetect.evaluation.tally import Tally
-from rsdetect.metrics import Confusion, Figure
+from rsdetect.metrics import Confusion, Counts, Figure
 
 _CONFUSION_FIGURES = ("precision", "recall", "f1", "iou", "kappa", "accuracy")
 
@@ -37,16 +37,11 @@ def evaluation_figures(tally: Tally, threshold: float, conditions: Sequence[str]
     ================================== ==================================================================
     """
     counts = tally.counts
-    here = _confusion_figures(counts.at(threshold))
-    best_threshold, at_best = counts.at_best()
+    here = count_figures(counts, threshold)
     changed, pixels = counts.changed.sum(-1), np.asarray(tally.pixels, np.float64)
-    seen = np.where(counts.unchanged.any(-1), 1.0, np.nan)  # NaN: false alarms cannot be observed
+    seen = _one_where_unchanged(counts)
     return {
         **here,
-        "threshold_best": best_threshold * seen,
-        **{f"{name}_best": figure for name, figure in _confusion_figures(at_best).items()},
-        "average_precision": counts.average_precision(),
-        "calibration_error": counts.calibration_error(),
         "changed_share": _ratio_figure(changed, pixels),
         "f1_marking_everything": _ratio_figure(2 * changed, (pixels + changed) * seen),
         "objects_found": _ratio_figure(tally.objects_found, tally.objects),
@@ -56,6 +51,23 @@ def evaluation_figures(tally: Tally, threshold: float, conditions: Sequence[str]
         "false_alarm_share": _ratio_figure(tally.quiet_alarms, tally.quiet_pixels),
         **_condition_figures(tally, threshold, conditions, here["f1"]),
     }
+
+
+def count_figures(counts: Counts, threshold: float) -> dict[str, Figure]:
+    """Figures of an evaluation that follow from the pixels by percent, up to `calibration_error`."""
+    best_threshold, at_best = counts.at_best()
+    return {
+        **_confusion_figures(counts.at(threshold)),
+        "threshold_best": best_threshold * _one_where_unchanged(counts),
+        **{f"{name}_best": figure for name, figure in _confusion_figures(at_best).items()},
+        "average_precision": counts.average_precision(),
+        "calibration_error": counts.calibration_error(),
+    }
+
+
+def _one_where_unchanged(counts: Counts) -> Figure:
+    """Factor of figures of an evaluation: 1, or NaN where false alarms cannot be observed."""
+    return np.where(counts.unchanged.any(-1), 1.0, np.nan)
 
 
 def _confusion_figures(confusion: Confusion) -> dict[str, Figure]:
