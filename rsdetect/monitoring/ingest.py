@@ -322,18 +322,30 @@ def _ingest_band_numbers(headers: list[Header]) -> list[tuple[int, ...]]:
 
 
 def _ingest_mask(ref: SceneRef, headers: list[Header], options: ScenesSection) -> MaskFile | None:
-    """Mask of a scene with the values and bits of its source or of the job; or that of its product."""
+    """Mask of an ingested scene, or of its product, as its source, the job or the product describes it."""
     if ref.mask is None:
         files = headers[0].files
         if files is None or files.mask is None:
             return None
         path, meaning = files.mask
+        if _job_describes_masks(options):
+            return _mask_of_job(path, options)
         return MaskFile(path, file_version(path), meaning.values, meaning.bits, meaning.fields)
+    if not _describes_mask(ref):
+        return _mask_of_job(ref.mask, options)
     if ref.mask_kind != "plain":
         return MaskFile(ref.mask, file_version(ref.mask), kind=ref.mask_kind)
-    if ref.mask_values or ref.mask_bits or ref.mask_fields:
-        return MaskFile(ref.mask, file_version(ref.mask), ref.mask_values, ref.mask_bits, ref.mask_fields)
-    return _mask_of_job(ref.mask, options)
+    return MaskFile(ref.mask, file_version(ref.mask), ref.mask_values, ref.mask_bits, ref.mask_fields)
+
+
+def _describes_mask(ref: SceneRef) -> bool:
+    """True if the source of an ingested scene describes its mask, so that the job's options do not count."""
+    return ref.mask_kind != "plain" or bool(ref.mask_values or ref.mask_bits or ref.mask_fields)
+
+
+def _job_describes_masks(options: ScenesSection) -> bool:
+    """True if the job describes masks, those of ingested products too."""
+    return bool(options.mask_values or options.mask_bits) or options.mask_kind != "auto"
 
 
 def _mask_of_job(path: str, options: ScenesSection) -> MaskFile:
@@ -345,8 +357,10 @@ def _mask_of_job(path: str, options: ScenesSection) -> MaskFile:
 
 def _needs_ingest_copy(ref: SceneRef, options: ScenesSection, tile: _IngestTile) -> bool:
     """True if a scene cannot be compared in place and must be copied."""
-    own_mask = ref.mask is not None and _ingest_mask(ref, tile.headers, options) != _mask_of_job(
-        ref.mask, options
+    own_mask = (
+        ref.mask is not None
+        and _describes_mask(ref)
+        and tile.scenes[0].mask != _mask_of_job(ref.mask, options)
     )
     elsewhere = any(file_version(path) is None for path in (*ref.files, *([ref.mask] if ref.mask else ())))
     header = tile.headers[0]
@@ -365,6 +379,7 @@ def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> st
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude", "registered", "normalise"})
     how |= {"mask_fields": ref.mask_fields} if ref.mask_fields else {}
+    how |= {"product_mask": "of the job"} if ref.mask is None and _job_describes_masks(options) else {}
     parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
     several = any(len(tile.files) > 1 for tile in ref.tiles or (ref,))
     reading = _READING_SEVERAL if several else _READING
