@@ -84,20 +84,16 @@ def choose_bands(
             names=tuple(wanted.names[slot] for slot in slots),
             slots=slots,
         )
+    unnamed = [header for header, found in zip((before, after), named, strict=True) if found is None]
     if wanted.by_name:
-        nameless = [
-            header.path for header, found in zip((before, after), named, strict=True) if found is None
-        ]
-        raise InputError(
-            f"{' and '.join(nameless)} {'has' if len(nameless) == 1 else 'have'} no bands named "
-            f"{', '.join(wanted.names)}; give their numbers as `bands`, in this order."
-        )
+        raise InputError(_nameless(unnamed, wanted))
     count = wanted.required
     for header in (before, after):
         if len(header.usable) < count:
             raise InputError(_too_few(header, wanted))
+    if others := [header for header in unnamed if any(_known(header))]:
+        raise InputError(_nameless(others, wanted))
     names = wanted.names[:count]
-    unnamed = [header for header, found in zip((before, after), named, strict=True) if found is None]
     first = dict.fromkeys(_shown(header, header.usable[:count]) for header in (before, after))
     note = (
         f"no band is named {', '.join(names)} in {' and '.join(header.path for header in unnamed)}: the "
@@ -270,6 +266,18 @@ def _by_names(header: Header, wanted: WantedBands) -> dict[int, int] | None:
                 found[slot] = names.index(name) + 1
                 break
     return found if set(range(wanted.required)) <= found.keys() else None
+
+
+def _nameless(headers: Sequence[Header], wanted: WantedBands) -> str:
+    """Refusal of scenes without required bands; those that none of them names are listed."""
+    required = wanted.names[: wanted.required]
+    known = [{*header.names, *_known(header)} for header in headers]
+    missing = [name for name in required if not any(name in names for names in known)] or required
+    return (
+        f"{' and '.join(header.path for header in headers)} {'has' if len(headers) == 1 else 'have'} no "
+        f"band{'s' if len(missing) > 1 else ''} named {', '.join(missing)}; give the numbers of "
+        f"{', '.join(required)} as `bands`, in this order."
+    )
 
 
 def _too_few(header: Header, wanted: WantedBands) -> str:

@@ -105,7 +105,7 @@ def test_unnamed_bands_are_refused_for_an_index_and_taken_by_number(tmp_path):
     command = ("detect", *paths, "--out", tmp_path / "out", "--detector", "difference", "--quiet")
     command += ("--detector-options", "index=ndvi,sign=loss,level=kittler")
     told = run_here(*command)
-    assert told.status == 2 and "no bands named nir, red; give their numbers as --bands" in told.err
+    assert told.status == 2 and "no bands named nir, red; give the numbers of nir, red as --bands" in told.err
     told = run_here(*command, "--bands", "4,3")
     assert told.status == 0, told.err
 

@@ -95,6 +95,28 @@ def test_bands_that_help_are_taken_where_both_files_have_them(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("names", "wanted", "words"),
+    [
+        (
+            ("red", "green", "blue"),
+            ("red", "nir"),
+            "(?:has|have) no band named nir; give the numbers of red, nir as",
+        ),
+        (("B02", "B03", "B04", "B08"), ("red", "swir1"), "(?:has|have) no band named swir1; give"),
+        (("nir", "red", "green"), RGB, "(?:has|have) no band named blue; give"),
+        (BGRN, ("thermal",), "(?:has|have) no band named thermal; give the numbers of thermal as `bands`"),
+    ],
+)
+def test_a_band_that_known_bands_are_not_is_not_taken_from_another_place(tmp_path, names, wanted, words):
+    wanted = WantedBands(wanted, len(wanted))
+    with pytest.raises(InputError, match=words):
+        chosen(tmp_path, names, names, wanted=wanted)
+    with pytest.raises(InputError, match=words):
+        chosen(tmp_path, ("",) * 4, names, wanted=wanted)
+    assert chosen(tmp_path, names, names, (2,) * wanted.required, wanted)[1].before.bands[0] == 2
+
+
+@pytest.mark.parametrize(
     ("bands", "slots"),
     [
         ((3, 2, 1), (0, 1, 2)),
@@ -117,7 +139,7 @@ def test_chosen_bands_go_to_the_slots_of_the_model(tmp_path, bands, slots):
         (5, 5, (6,), None, "has bands 1 to 5, and `bands` asks for 6"),
         (5, 3, (4,), None, "after.tif has bands 1 to 3, and `bands` asks for 4"),
         (5, 5, (0,), None, "has bands 1 to 5, and `bands` asks for 0"),
-        (5, 5, ("nir",), None, "has no band named 'nir' .named: none of them.; give band numbers"),
+        (5, 5, ("nir",), None, "(?:has|have) no band named 'nir' .named: none of them.; give band numbers"),
         (5, 5, (1, 2), THREE, "`bands` names 2 bands and the model takes 3"),
         (5, 5, (1,) * 7, SIX, r"`bands` names 7 bands and the model takes 3 to 6 \(red, .*, in this order\)"),
         (4, 3, None, None, "has 4 bands and .* has 3; choose with `bands` those that both have"),
