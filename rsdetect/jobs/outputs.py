@@ -187,11 +187,11 @@ class Outputs:
             finished = publish / name
             if not finished.exists():
                 continue
-            if finished.stat().st_size:
-                replace(finished, self.folder / name)
-            else:  # in place of a project that is not wanted: an older one goes
+            if name == self.PROJECT and not finished.stat().st_size:  # none is wanted: an older one goes
                 (self.folder / name).unlink(missing_ok=True)
                 finished.unlink()
+            else:
+                replace(finished, self.folder / name)
         sync_entries(self.folder)
         remove_folder(publish)
 

@@ -27,7 +27,6 @@ from rsdetect.secrets import without_signatures
 from rsdetect.tiles import TilePlan
 
 _PACKAGES = ("rsdetect", "numpy", "scipy", "dask", "rasterio", "torch", "shapely", "geopandas")
-# Required by `vectorize`.
 _MISSING = object()
 _NUMBER = (int, float)
 # What other commands read of a record: types, or what is inside.

@@ -99,7 +99,7 @@ def vectorize_run(
             if pair is not None:
                 aoi = record["options"]["pair"]["aoi"]
                 read = (*pair.local_files, *([aoi] if isinstance(aoi, str) else []))
-                refuse_inputs(folder, read, (Outputs.POLYGONS, Outputs.RECORD))
+                refuse_inputs(folder, read, (Outputs.POLYGONS, Outputs.PROJECT, Outputs.RECORD))
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
                 counts = write_polygons(folder / Outputs.RASTER, results / Outputs.POLYGONS, asked, pair)
             wanted = record["options"].get("run", {}).get("qgis_project", True)
