@@ -8,10 +8,12 @@ its errors do not affect the scheduler, and the job's lock excludes other runs.
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 
 from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
+from rsdetect.interruption import SECONDS_TO_CLEAR_UP
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
@@ -155,7 +158,7 @@ def _last_scheduled_run(job_file: Path) -> dict[str, Any] | None:
         return journal.last_run()
 
 
-_SECONDS_TO_STOP = 60.0  # time that a run has to stop cleanly
+_SECONDS_TO_STOP = SECONDS_TO_CLEAR_UP + 1  # a run ends itself by then
 Printer = Callable[[str], None]
 
 
@@ -168,28 +171,46 @@ def serve(job_files: Sequence[Path], schedule: Schedule, output: Printer) -> Non
         A job file is invalid, or is given twice.
     """
     from apscheduler.executors.pool import ThreadPoolExecutor
-    from apscheduler.schedulers.blocking import BlockingScheduler
+    from apscheduler.schedulers.background import BackgroundScheduler
 
     paths = [path.absolute() for path in job_files]
     if len(set(paths)) < len(paths):
         raise InputError("a job is given twice; give each once.")
     runs = _ScheduledRuns(output)
     # One thread per job, so that a long run delays no other. Late runs are started, several missed ones once.
-    scheduler = BlockingScheduler(
+    scheduler = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(len(paths))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
-    now = datetime.now(UTC)
-    try:
+    with _interruption() as interrupted:
+        now = datetime.now(UTC)
         for path in paths:
             due = schedule.due(path, now)
             scheduler.add_job(runs.run, schedule.trigger(), args=[path], id=str(path), next_run_time=due)
             output(f"{path}: due {'now' if due == now else f'{due:%Y-%m-%d %H:%M %Z}'}")
         scheduler.start()
-    except KeyboardInterrupt:
+        interrupted.wait()
         runs.stop()
-        if scheduler.running:
-            scheduler.shutdown(wait=True)
+        scheduler.shutdown(wait=True)
+
+
+@contextmanager
+def _interruption() -> Iterator[threading.Event]:
+    """Event of a signal to stop. An exception at any place of a library could be lost or break its state.
+
+    The guard of the command does not learn of the signal: it would end the process while a run clears up.
+    """
+    interrupted = threading.Event()
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    guard = signal.set_wakeup_fd(-1)
+    for each in handlers:
+        signal.signal(each, lambda *_: interrupted.set())
+    try:
+        yield interrupted
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        signal.set_wakeup_fd(guard)
 
 
 class _ScheduledRuns:

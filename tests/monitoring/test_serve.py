@@ -195,8 +195,8 @@ def test_a_scheduler_that_is_killed_makes_good_what_it_broke_off_and_runs_nothin
         line = server.stderr.readline()
         assert "due now" not in line and "due 20" in line
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=60)
-        assert server.returncode == 0
+        _, said = server.communicate(timeout=60)
+        assert server.returncode == 0, said
     assert last_run(tmp_path)["number"] <= first["number"] + 1
     told = run_here("monitor", "run", job)
     assert (told.status, told.err.count("nothing new")) == (0, 1)
@@ -219,7 +219,7 @@ def test_a_scheduler_that_is_stopped_stops_its_run_which_resumes_later(tmp_path)
 
 def test_a_scheduler_that_is_stopped_before_it_has_begun_ends_in_peace(tmp_path):
     def interrupted(_):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     serve([write_job(tmp_path)], Schedule(every="1d"), interrupted)
     assert last_run(tmp_path) is None
