@@ -37,7 +37,7 @@ FLOORS = (
     {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions"},
     {"scenes", "geopackage", "backends", "pages", "simulation"},
     {"checks", "labelled"},
-    {"detectors"},
+    {"detectors", "feeds", "ingestion"},
     {"scoring"},
     {"jobs", "training"},
     {"batches", "evaluation", "monitoring"},

@@ -8,7 +8,7 @@ import pytest
 
 import rsdetect
 from rsdetect.errors import InputError
-from rsdetect.monitoring.sources.table import TableOfScenes
+from rsdetect.feeds.table import TableOfScenes
 from rsdetect.secrets import name_of_address, without_secrets, without_signatures
 from support.file_server import ServerApart
 from support.forked import forked_commands

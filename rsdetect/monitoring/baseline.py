@@ -18,25 +18,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rsdetect.arraytypes import Float32Array
 from rsdetect.files import hash_json, move
-from rsdetect.grid import Window
-from rsdetect.monitoring.ingest import IngestedScene, open_ingested
+from rsdetect.ingestion.composite import composite_median
+from rsdetect.ingestion.ingest import IngestedScene, open_ingested
+from rsdetect.ingestion.rasters import write_raster
+from rsdetect.ingestion.scenes_section import ScenesSection
+from rsdetect.ingestion.site import Site
 from rsdetect.monitoring.job import (
     BaselineSection,
     CompositeBaseline,
     FixedBaseline,
     PreviousBaseline,
-    ScenesSection,
     SeasonBaseline,
 )
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.rasters import write_raster
-from rsdetect.monitoring.site import Site
 from rsdetect.scenes.band_files import file_version
-from rsdetect.scenes.scene import Scene, read_scene
 
 _DAYS_A_YEAR = 365.2425
 # Number of scenes that are searched for a pixel's observations, for a median of n.
@@ -202,40 +198,7 @@ class Baselines:
         # A scene that was removed since then is skipped, as if it were clouded.
         scenes = [open_ingested(each, self._site, self._options) for each in choice.scenes if each.is_on_disk]
         path = self._folder / "unnamed.tif"
-        pieces = ((window, _composite_median(scenes, window, choice.count)) for window in self._site.blocks())
+        pieces = ((window, composite_median(scenes, window, choice.count)) for window in self._site.blocks())
         key = write_raster(path, self._site.grid, self._site.names, pieces)
         move(path, path.with_name(f"{key}.tif"))
         return {"key": key}
-
-
-def _composite_median(scenes: Sequence[Scene], window: Window, count: int) -> Float32Array:
-    """Baseline values: per pixel and band, the median of the last `count` valid observations; NaN without.
-
-    It is taken of fewer where a pixel has fewer. `scenes` come latest first; only those needed are read.
-    """
-    found: Float32Array | None = None
-    filled = np.zeros(window.shape, dtype=np.intp)
-    for scene in scenes:
-        values, valid = read_scene(scene, window)
-        if found is None:
-            found = np.full((count, *values.shape), np.nan, dtype=np.float32)
-        rows, cols = np.nonzero(valid & (filled < count))
-        found[filled[rows, cols], :, rows, cols] = values[:, rows, cols].T
-        filled[rows, cols] += 1
-        if (filled == count).all():
-            break
-    assert found is not None
-    found = found[: max(1, int(filled.max()))]
-    if len(found) == 1:
-        return np.asarray(found[0])
-    return _packed_nanmedian(found, filled)
-
-
-def _packed_nanmedian(found: Float32Array, filled: np.ndarray[Any, np.dtype[np.intp]]) -> Float32Array:
-    """Median of a baseline's observations packed at the start of the first axis, like NumPy's nanmedian."""
-    ordered = np.sort(found, axis=0)  # NaN last
-    low = np.maximum(filled - 1, 0) // 2
-    high = np.minimum(filled // 2, len(found) - 1)
-    below = np.take_along_axis(ordered, low[None, None], axis=0)[0]
-    above = np.take_along_axis(ordered, high[None, None], axis=0)[0]
-    return np.asarray((below + above) / 2, dtype=np.float32)

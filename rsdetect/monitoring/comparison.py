@@ -22,15 +22,15 @@ from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import ReadError, RsdetectError
 from rsdetect.files import hash_json
 from rsdetect.geopackage.changes import CHANGES
+from rsdetect.ingestion.ingest import IngestedScene
+from rsdetect.ingestion.site import Site
 from rsdetect.jobs.detect import run_detect
 from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.record import read_record
 from rsdetect.monitoring.baseline import Baseline, Baselines
-from rsdetect.monitoring.ingest import IngestedScene
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.site import Site
 from rsdetect.scenes.pair import PairOptions
 
 _OUTLINES = ("opening", "fill_holes", "min_width", "merge_gap")  # options of polygons beside `min_area`

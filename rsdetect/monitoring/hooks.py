@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.extras import missing_extra
+from rsdetect.feeds.retries import http_retries, in_time
 from rsdetect.monitoring.job import CommandHook, NewsSection, WebhookHook
-from rsdetect.monitoring.retries import http_retries, in_time
 
 _COMMAND_S = 600.0  # timeout of a command
 _SECONDS_TO_ANSWER = (10.0, 30.0)  # timeouts of a webhook: to connect, to respond

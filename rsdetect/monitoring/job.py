@@ -6,71 +6,14 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rsdetect.errors import InputError
+from rsdetect.feeds.sections import Section, SourceSection
+from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.jobs.options import MOST_OPENING_PX
 from rsdetect.memory import parse_memory
 from rsdetect.paths import layer_from_folder
-from rsdetect.scenes.quality import MaskKind
-
-
-class Section(BaseModel):
-    """Base of the sections of a job file: frozen, and without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class FolderSource(Section):
-    """Job section for a folder of scenes whose file names contain the date."""
-
-    kind: Literal["folder"] = Field(
-        default="folder", description="A folder of files whose names contain the date."
-    )
-    path: str = Field(description="The folder; relative paths start at the job file.")
-    pattern: str = Field(description="Pattern of the scenes' file names, e.g. {date:%Y%m%d}_*.tif.")
-    mask_pattern: str | None = Field(
-        default=None, description="Pattern of the masks' file names, e.g. {date:%Y%m%d}_mask.tif."
-    )
-    bands: tuple[str, ...] = Field(
-        default=(),
-        description="One file per band: the values of {band} in the pattern, in the order of the bands.",
-    )
-
-
-class ListSource(Section):
-    """Job section for a table of scenes."""
-
-    kind: Literal["list"] = Field(default="list", description="A CSV or GeoParquet table of scenes.")
-    path: str = Field(description="The table; relative paths start at the job file.")
-
-
-class StacSource(Section):
-    """Job section for a STAC catalogue: static, or an API with search."""
-
-    kind: Literal["stac"] = Field(default="stac", description="A STAC catalogue (static) or API.")
-    url: str = Field(description="URL or path of the catalogue.")
-    collections: tuple[str, ...] = Field(default=(), description="Collections to take; all when empty.")
-    assets: tuple[str, ...] = Field(
-        description="Keys of the assets with the bands, in the order of the bands."
-    )
-    mask_asset: str | None = Field(default=None, description="Key of the asset with the quality mask.")
-    mask_kind: MaskKind = Field(
-        default="auto",
-        description="Encoding of the mask; auto: by its key or classes; plain: as in scenes.",
-    )
-    max_cloud: float | None = Field(
-        default=None, ge=0, le=100, description="Maximum cloud cover of a scene in percent."
-    )
-    since: date | None = Field(default=None, description="First day: 2024-05-03.")
-    until: date | None = Field(default=None, description="Last day.")
-    where: dict[str, str | int | float | bool] = Field(
-        default_factory=dict,
-        description="Required item properties, e.g. grid:code: MGRS-32UPU, where several tiles meet.",
-    )
-
-
-SourceSection = Annotated[FolderSource | ListSource | StacSource, Field(discriminator="kind")]
 
 
 class CommandHook(Section):
@@ -257,49 +200,6 @@ class ConfirmSection(Section):
         if self.seen > self.of:
             raise ValueError(f"seen {self.seen} of {self.of} is impossible; seen must be at most of")
         return self
-
-
-class ScenesSection(Section):
-    """Job section on reading and selecting scenes."""
-
-    bands: tuple[int | str, ...] | None = Field(
-        default=None, description="Bands to compare, by number or name; default: those of the detector."
-    )
-    mask_values: tuple[int, ...] = Field(default=(), description="Mask values of unusable pixels.")
-    mask_bits: tuple[int, ...] = Field(default=(), description="Mask bits of unusable pixels, 0 = lowest.")
-    mask_kind: MaskKind = Field(
-        default="auto",
-        description="Encoding of the masks; auto: by names, values and bands; plain: all but 0 hides.",
-    )
-    nodata: float | Literal["auto", "none"] = Field(
-        default="auto",
-        description="Nodata value; auto: as declared by files and catalogue; none: all pixels are data.",
-    )
-    min_valid: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Minimum share of valid pixels in the area; scenes with less count as clouded.",
-    )
-    align: bool = Field(
-        default=False,
-        description="Warp scenes on other grids to the job's grid; otherwise they are set aside.",
-    )
-    resampling: Literal["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"] = Field(
-        default="bilinear", description="Resampling method for align."
-    )
-    registered: bool = Field(  # `register` is a method of every class of pydantic's
-        default=False,
-        alias="register",
-        description="Measure and undo the displacement of each scene from its baseline.",
-    )
-    normalise: Literal["percentile", "none", "robust", "irmad", "histogram"] = Field(
-        default="percentile", description="How the values of both dates are made comparable."
-    )
-    accept: tuple[str, ...] = Field(
-        default=(), description="Doubts about place, validity or units with which scenes are accepted."
-    )
-    exclude: tuple[str, ...] = Field(default=(), description="Ids of scenes to ignore.")
 
 
 class Job(Section):

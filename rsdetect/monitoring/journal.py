@@ -18,22 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.errors import JobInterrupted
+from rsdetect.ingestion.scene_row import SceneRow
 from rsdetect.monitoring.journal_file import open_journal
 from rsdetect.secrets import all_without_secrets
-
-
-@dataclass(frozen=True)
-class SceneRow:
-    """Scene in the journal."""
-
-    id: str
-    taken: datetime
-    fingerprint: str  # hash of the files and of the options they are read with
-    state: str  # "usable", "clouded", "set aside" or "failed"
-    reason: str  # why it is not usable
-    content: dict[str, Any]  # results of its ingestion: path, mask, valid share, ...
-    attempts: int  # number of failed attempts
-    listed: bool  # the source listed it in the last run
 
 
 @dataclass(frozen=True)

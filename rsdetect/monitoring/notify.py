@@ -16,6 +16,7 @@ from pyproj import Transformer
 
 from rsdetect.errors import JobInterrupted, RsdetectError
 from rsdetect.files import as_json, write_text
+from rsdetect.ingestion.site import site_from_journal
 from rsdetect.jsontypes import JsonObject
 from rsdetect.monitoring.events import Event
 from rsdetect.monitoring.history_store import load_events
@@ -25,7 +26,6 @@ from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.news import MILESTONES, News, NewsItem, event_milestone, find_event_news
 from rsdetect.monitoring.report import render_report
-from rsdetect.monitoring.site import site_from_journal
 
 SUMMARY, REPORT, REPORTS = "summary.json", "report.html", "reports"
 _VERSION = 1

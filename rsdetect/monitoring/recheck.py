@@ -21,10 +21,10 @@ from rsdetect.detectors import Scorer
 from rsdetect.devices import usable_cores
 from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
+from rsdetect.ingestion.ingest import IngestedScene
 from rsdetect.jobs.detect import fit_pair
 from rsdetect.monitoring.baseline import Baseline, Baselines
 from rsdetect.monitoring.comparison import Comparer
-from rsdetect.monitoring.ingest import IngestedScene
 from rsdetect.monitoring.journal import Journal
 from rsdetect.percent import NOT_OBSERVED, to_percent
 from rsdetect.regions.areas import measure

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rsdetect.ingestion.scenes_section import ScenesSection
+from rsdetect.ingestion.site import Site
 from rsdetect.monitoring.events import Event, Observation, Status
 from rsdetect.monitoring.history_store import load_observations
-from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.news import News, NewsItem
-from rsdetect.monitoring.site import Site
 from rsdetect.monitoring.thumbnails import Cutout, Thumbnails
 from rsdetect.pages.templates import day, render
 

@@ -12,6 +12,10 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.detectors.own_file import full_name
 from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError, JobInterrupted, OutputError
+from rsdetect.feeds import make_feed
+from rsdetect.feeds.passes import merge_passes
+from rsdetect.feeds.scene_refs import SceneListing
+from rsdetect.ingestion.site import Site, choose_site, require_site_bands, site_from_journal
 from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
@@ -23,10 +27,6 @@ from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.notify import deliver_news
-from rsdetect.monitoring.passes import merge_passes
-from rsdetect.monitoring.scene_refs import SceneListing
-from rsdetect.monitoring.site import Site, choose_site, require_site_bands, site_from_journal
-from rsdetect.monitoring.sources import make_feed
 from rsdetect.monitoring.tracking import History
 from rsdetect.monitoring.update import JobUpdate
 from rsdetect.paths import named_or_from_folder

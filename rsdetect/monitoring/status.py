@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.errors import JobInterrupted, OutputError
+from rsdetect.feeds.scene_refs import SceneListing
+from rsdetect.ingestion.ingest import FAILED, USABLE
+from rsdetect.ingestion.scene_row import SceneRow, current_rows
 from rsdetect.monitoring.events import Status
 from rsdetect.monitoring.history_store import load_events
-from rsdetect.monitoring.ingest import FAILED, USABLE
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
-from rsdetect.monitoring.journal import Journal, SceneRow, StepRow
-from rsdetect.monitoring.passes import current_rows
+from rsdetect.monitoring.journal import Journal, StepRow
 from rsdetect.monitoring.run import list_scenes
-from rsdetect.monitoring.scene_refs import SceneListing
 
 DONE, WAITS = "done", "waits"
 

@@ -14,11 +14,11 @@ import shapely
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.errors import RsdetectError
 from rsdetect.grid import Window
-from rsdetect.monitoring.ingest import CLOUDED, USABLE, IngestedScene, open_ingested
-from rsdetect.monitoring.job import ScenesSection
-from rsdetect.monitoring.journal import SceneRow
+from rsdetect.ingestion.ingest import CLOUDED, USABLE, IngestedScene, open_ingested
+from rsdetect.ingestion.scene_row import SceneRow
+from rsdetect.ingestion.scenes_section import ScenesSection
+from rsdetect.ingestion.site import Site
 from rsdetect.monitoring.recheck import window_around
-from rsdetect.monitoring.site import Site
 from rsdetect.pages.pictures import colour_bands, data_uri, stretch_limits, stretched
 from rsdetect.scenes.scene import read_scene
 

@@ -16,17 +16,17 @@ from rasterio.features import rasterize
 
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid, Window
+from rsdetect.ingestion.ingest import IngestedScene
+from rsdetect.ingestion.site import Site, site_from_journal
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.band_indices import band_indices
 from rsdetect.monitoring.events import Event, Observation
 from rsdetect.monitoring.history_store import load_events, load_observations
-from rsdetect.monitoring.ingest import IngestedScene
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.recheck import window_around
-from rsdetect.monitoring.site import Site, site_from_journal
 from rsdetect.monitoring.thumbnails import Cutout, Thumbnail, Thumbnails
 from rsdetect.percent import NOT_OBSERVED
 from rsdetect.scenes.alignment import offset_between

@@ -12,17 +12,17 @@ from typing import Any
 
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
+from rsdetect.feeds.scene_refs import SceneRef
+from rsdetect.ingestion.coverage import uncovered_share
+from rsdetect.ingestion.ingest import CLOUDED, FAILED, SET_ASIDE, USABLE, IngestedScene, ingest_scene
+from rsdetect.ingestion.scene_row import current_rows
+from rsdetect.ingestion.site import Site
 from rsdetect.monitoring.baseline import Baselines
 from rsdetect.monitoring.comparison import Comparer, Step
-from rsdetect.monitoring.coverage import uncovered_share
-from rsdetect.monitoring.ingest import CLOUDED, FAILED, SET_ASIDE, USABLE, IngestedScene, ingest_scene
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.passes import current_rows
 from rsdetect.monitoring.recheck import Evidence, Rechecker, event_area
-from rsdetect.monitoring.scene_refs import SceneRef
-from rsdetect.monitoring.site import Site
 from rsdetect.monitoring.tracking import EventTracker, History
 
 

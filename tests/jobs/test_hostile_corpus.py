@@ -16,10 +16,10 @@ import pytest
 import rsdetect
 from rsdetect.batches.pairs import read_pairs
 from rsdetect.errors import RsdetectError
+from rsdetect.feeds.table import TableOfScenes
 from rsdetect.grid import Grid
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.monitoring.job_file import EXAMPLE, read_job
-from rsdetect.monitoring.sources.table import TableOfScenes
 from rsdetect.nets.checkpoint import load_weights
 from rsdetect.scenes.aoi import read_aoi
 from rsdetect.scenes.header import read_header

@@ -15,7 +15,7 @@ from rsdetect.monitoring.job import CommandHook, NewsSection, WebhookHook
 from support.stac_server import item, serving
 
 pytest.importorskip("pystac_client")
-from rsdetect.monitoring.sources.stac_client import StacCatalogue, _once
+from rsdetect.feeds.stac_client import StacCatalogue, _once
 
 NEWS = {"files": {"report": "r.html", "events": "e.gpkg"}, "site": "s", "news_id": "1"}
 
@@ -95,7 +95,7 @@ class _Dripping(BaseHTTPRequestHandler):
 
 
 def test_a_webhook_whose_answer_has_no_end_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("rsdetect.monitoring.retries._MOST_S", 1.0)
+    monkeypatch.setattr("rsdetect.feeds.retries._MOST_S", 1.0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Dripping)
     server.daemon_threads, server.over = True, threading.Event()
     with serving(server):

@@ -11,8 +11,10 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsdetect.feeds.scene_refs import SceneRef
+from rsdetect.ingestion.ingest import IngestedScene, ingest_scene, open_ingested
+from rsdetect.ingestion.site import choose_site
 from rsdetect.monitoring.baseline import Baselines, choose_baseline_scenes
-from rsdetect.monitoring.ingest import IngestedScene, ingest_scene, open_ingested
 from rsdetect.monitoring.job import (
     CompositeBaseline,
     FixedBaseline,
@@ -21,8 +23,6 @@ from rsdetect.monitoring.job import (
     SeasonBaseline,
 )
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.scene_refs import SceneRef
-from rsdetect.monitoring.site import choose_site
 from rsdetect.scenes.scene import read_scene
 from support.scenes import TEN_METRES, UTM, write_scene
 
@@ -227,7 +227,7 @@ def test_a_file_that_changes_is_taken_in_again_and_one_that_does_not_is_not(tmp_
 
 
 def test_the_key_in_an_address_is_no_part_of_a_scene(tmp_path):
-    from rsdetect.monitoring.ingest import _ingest_fingerprint
+    from rsdetect.ingestion.ingest import _ingest_fingerprint
 
     path = write_scene(tmp_path / "a.tif", np.ones((1, 8, 9), np.uint8))
     site = choose_site([SceneRef("a", datetime.now(UTC), (path,))], None, None)

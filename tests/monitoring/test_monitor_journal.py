@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import pytest
 
 from rsdetect.errors import JobInterrupted, OutputError
-from rsdetect.monitoring.journal import Journal, SceneRow
+from rsdetect.ingestion.scene_row import SceneRow
+from rsdetect.monitoring.journal import Journal
 
 TAKEN = datetime(2024, 5, 3, 10, 20, 30, 123456, tzinfo=UTC)
 SCENE = SceneRow("a", TAKEN, "f1", "usable", "", {"path": "a.tif", "valid_share": 0.5}, 0, True)

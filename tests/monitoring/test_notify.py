@@ -20,13 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.grid import Window
+from rsdetect.ingestion.scenes_section import ScenesSection
+from rsdetect.ingestion.site import site_from_journal
 from rsdetect.monitoring.events import Event, Status
-from rsdetect.monitoring.job import ScenesSection
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.news import MILESTONES, event_milestone, find_event_news
 from rsdetect.monitoring.run import run_job
-from rsdetect.monitoring.site import site_from_journal
 from rsdetect.monitoring.thumbnails import Cutout, Thumbnails
 from support.jobs import run_here
 from support.stac_server import free_port, serving
@@ -287,7 +287,7 @@ class _Receiving(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver(monkeypatch):
-    monkeypatch.setattr("rsdetect.monitoring.retries._BACKOFF_S", 0.01)
+    monkeypatch.setattr("rsdetect.feeds.retries._BACKOFF_S", 0.01)
     monkeypatch.setenv("HOOK_TOKEN", f"Bearer {TOKEN}")
     with serving(Receiver()) as server:
         monkeypatch.setenv("HOOK_URL", server.url)

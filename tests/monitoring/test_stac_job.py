@@ -64,7 +64,7 @@ def bucket(folder, monkeypatch):
         "NO_PROXY": "127.0.0.1",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("rsdetect.monitoring.retries._BACKOFF_S", 0.01)
+    monkeypatch.setattr("rsdetect.feeds.retries._BACKOFF_S", 0.01)
     with ServerApart(folder) as server:
         yield server
 

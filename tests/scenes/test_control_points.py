@@ -16,8 +16,8 @@ from scipy.ndimage import binary_erosion
 from rsdetect import open_pair
 from rsdetect.checks.settle import open_settled
 from rsdetect.errors import DoubtError, SceneError
-from rsdetect.monitoring.scene_refs import SceneRef
-from rsdetect.monitoring.site import choose_site
+from rsdetect.feeds.scene_refs import SceneRef
+from rsdetect.ingestion.site import choose_site
 from rsdetect.scenes.control_points import outliers_of
 from rsdetect.scenes.pair import PairOptions
 from rsdetect.scenes.scene import read_scene

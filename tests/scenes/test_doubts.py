@@ -11,7 +11,7 @@ from affine import Affine
 
 from rsdetect import InputError, check, detect
 from rsdetect.errors import DoubtError
-from rsdetect.monitoring.job import ScenesSection
+from rsdetect.ingestion.scenes_section import ScenesSection
 from support.jobs import run_here
 from support.scenes import UTM, random_scene, write_scene
 from support.watched_jobs import DAYS, deliver, series, write_job

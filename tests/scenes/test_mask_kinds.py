@@ -9,8 +9,9 @@ import pystac
 import pytest
 
 from rsdetect import InputError, check
-from rsdetect.monitoring.job import ScenesSection, StacSource
-from rsdetect.monitoring.sources import make_feed
+from rsdetect.feeds import make_feed
+from rsdetect.feeds.sections import StacSource
+from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.paths import from_folder, split_paths
 from rsdetect.scenes.mask_classes import classified_meaning, kind_by_content
 from rsdetect.scenes.pair import PairOptions, open_pair, read_tile

@@ -11,9 +11,9 @@ from affine import Affine
 from rasterio.features import shapes
 
 from rsdetect.grid import Grid
+from rsdetect.ingestion.ingest import IngestedScene
 from rsdetect.monitoring.baseline import Baseline, BaselineScenes
 from rsdetect.monitoring.comparison import Region, Step
-from rsdetect.monitoring.ingest import IngestedScene
 from rsdetect.monitoring.job import ConfirmSection
 from rsdetect.monitoring.recheck import event_area, recheck_pixels
 from rsdetect.monitoring.tracking import EventTracker

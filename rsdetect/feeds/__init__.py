@@ -1,14 +1,14 @@
-"""Sources of scenes: a folder, a table or a STAC catalogue. A source lists scenes and opens none."""
+"""Feeds of scenes: a folder, a table or a STAC catalogue. A feed lists scenes and opens none."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import assert_never
 
-from rsdetect.monitoring.job import FolderSource, ListSource, SourceSection, StacSource
-from rsdetect.monitoring.scene_refs import SceneFeed
-from rsdetect.monitoring.sources.folder import FolderOfScenes
-from rsdetect.monitoring.sources.table import TableOfScenes
+from rsdetect.feeds.folder import FolderOfScenes
+from rsdetect.feeds.scene_refs import SceneFeed
+from rsdetect.feeds.sections import FolderSource, ListSource, SourceSection, StacSource
+from rsdetect.feeds.table import TableOfScenes
 from rsdetect.paths import from_folder
 
 __all__ = ["make_feed"]
@@ -34,7 +34,7 @@ def make_feed(section: SourceSection, folder: Path, aoi: str | None = None) -> S
     if isinstance(section, ListSource):
         return TableOfScenes(Path(from_folder(section.path, folder)))
     if isinstance(section, StacSource):
-        from rsdetect.monitoring.sources.stac import StacScenes
+        from rsdetect.feeds.stac import StacScenes
 
         return StacScenes(section, from_folder(section.url, folder), aoi)
     assert_never(section)

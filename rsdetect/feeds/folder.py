@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from rsdetect.errors import InputError
-from rsdetect.monitoring.job import FolderSource
-from rsdetect.monitoring.scene_refs import SceneListing, SceneRef
-from rsdetect.monitoring.sources.pattern import NameMatch, NamePattern
+from rsdetect.feeds.pattern import NameMatch, NamePattern
+from rsdetect.feeds.scene_refs import SceneListing, SceneRef
+from rsdetect.feeds.sections import FolderSource
 from rsdetect.paths import from_folder
 
 # Sentinel-2 has the resolution in the names of its files and folders: _10m, R20m.

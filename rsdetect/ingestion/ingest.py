@@ -20,14 +20,14 @@ from rsdetect.checks.fill import probable_fill, without_fill
 from rsdetect.devices import usable_cores
 from rsdetect.doubts import settle_doubts
 from rsdetect.errors import DoubtError, RsdetectError
+from rsdetect.feeds.scene_refs import SceneRef
 from rsdetect.files import hash_json
 from rsdetect.grid import Grid, Window
-from rsdetect.monitoring.coverage import footprint_on
-from rsdetect.monitoring.job import ScenesSection
-from rsdetect.monitoring.journal import SceneRow
-from rsdetect.monitoring.rasters import write_raster
-from rsdetect.monitoring.scene_refs import SceneRef
-from rsdetect.monitoring.site import Site, scene_band_names, scene_headers
+from rsdetect.ingestion.coverage import footprint_on
+from rsdetect.ingestion.rasters import write_raster
+from rsdetect.ingestion.scene_row import SceneRow
+from rsdetect.ingestion.scenes_section import ScenesSection
+from rsdetect.ingestion.site import Site, scene_band_names, scene_headers
 from rsdetect.scenes.alignment import describe_mismatch, offset_between, same_crs
 from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.errors import InputError, JobInterrupted
-from rsdetect.monitoring.job import FolderSource, ListSource, StacSource
-from rsdetect.monitoring.sources import make_feed
-from rsdetect.monitoring.sources.pattern import NamePattern
+from rsdetect.feeds import make_feed
+from rsdetect.feeds.pattern import NamePattern
+from rsdetect.feeds.sections import FolderSource, ListSource, StacSource
 from rsdetect.scenes.quality import LANDSAT_QA, SENTINEL2_SCL
 
 pytest.importorskip("pystac_client")
@@ -245,7 +245,7 @@ def api(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _no_waiting_and_a_fresh_door(monkeypatch, request):
-    monkeypatch.setattr("rsdetect.monitoring.retries._BACKOFF_S", 0.01)
+    monkeypatch.setattr("rsdetect.feeds.retries._BACKOFF_S", 0.01)
     if "api" in request.fixturenames:
         door = request.getfixturevalue("api")
         door.failures, door.fails_after, door.status = 0, None, 503
@@ -273,7 +273,7 @@ def test_an_api_gives_the_scenes_of_place_time_and_little_cloud(api, tmp_path):
 
 
 def test_pages_are_turned(api, tmp_path, monkeypatch):
-    monkeypatch.setattr("rsdetect.monitoring.sources.stac_client._ITEMS_A_PAGE", 2)
+    monkeypatch.setattr("rsdetect.feeds.stac_client._ITEMS_A_PAGE", 2)
     scenes = in_catalogue(api.url, site(tmp_path), collections=("s2",))
     assert [scene.id for scene in scenes] == [f"S2_{month:02d}" for month in range(1, 10)]
     assert sum(path.startswith("/search") for _, path, _ in api.requests) >= 5
@@ -305,7 +305,7 @@ def test_a_server_that_stumbles_is_asked_again(api, tmp_path, status):
 def test_a_server_that_breaks_off_in_the_middle_gives_nothing_and_may_be_asked_later(
     api, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("rsdetect.monitoring.sources.stac_client._ITEMS_A_PAGE", 2)
+    monkeypatch.setattr("rsdetect.feeds.stac_client._ITEMS_A_PAGE", 2)
     api.fails_after = 4
     with pytest.raises(JobInterrupted, match=r"cannot be reached now \(status 503\)"):
         in_catalogue(api.url, site(tmp_path), collections=("s2",))

@@ -11,8 +11,7 @@ from datetime import timedelta
 from rasterio.warp import transform_bounds
 
 from rsdetect.errors import RsdetectError
-from rsdetect.monitoring.journal import SceneRow
-from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.feeds.scene_refs import SceneRef
 from rsdetect.scenes.handles import GDAL_ERRORS
 from rsdetect.scenes.opening import header_of, open_source
 
@@ -55,12 +54,6 @@ def merge_passes(refs: Sequence[SceneRef]) -> list[SceneRef]:
     for sensor, members in groups.items():
         found += _merge(sensor, sorted(members, key=lambda ref: (ref.taken, ref.id)))
     return sorted(found, key=lambda ref: (ref.taken, ref.id))
-
-
-def current_rows(rows: Sequence[SceneRow]) -> list[SceneRow]:
-    """Rows of the journal without tiles that joined a pass later, and without older processings."""
-    replaced = {each for row in rows for each in row.content.get("replaces", ())}
-    return [row for row in rows if row.id not in replaced]
 
 
 def _newest(refs: Sequence[SceneRef]) -> list[SceneRef]:

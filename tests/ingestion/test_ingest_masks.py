@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from rsdetect.monitoring.ingest import ingest_scene
-from rsdetect.monitoring.job import ScenesSection
-from rsdetect.monitoring.scene_refs import SceneRef
-from rsdetect.monitoring.site import choose_site
+from rsdetect.feeds.scene_refs import SceneRef
+from rsdetect.ingestion.ingest import ingest_scene
+from rsdetect.ingestion.scenes_section import ScenesSection
+from rsdetect.ingestion.site import choose_site
 from rsdetect.scenes import masks
 from support.products import write_safe
 from support.scenes import write_scene

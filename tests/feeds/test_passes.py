@@ -15,8 +15,8 @@ import yaml
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
 
-from rsdetect.monitoring.passes import merge_passes
-from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.feeds.passes import merge_passes
+from rsdetect.feeds.scene_refs import SceneRef
 from support.jobs import run_here
 from support.products import write_landsat, write_safe
 from support.scenes import write_scene

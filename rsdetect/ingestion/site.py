@@ -15,10 +15,10 @@ from affine import Affine
 
 from rsdetect.doubts import settle_doubts
 from rsdetect.errors import DoubtError, InputError, NothingToCompare, RsdetectError, SceneError
+from rsdetect.feeds.scene_refs import SceneRef
 from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
-from rsdetect.monitoring.coverage import covering_grid
-from rsdetect.monitoring.scene_refs import SceneRef
+from rsdetect.ingestion.coverage import covering_grid
 from rsdetect.scenes.alignment import offset_between
 from rsdetect.scenes.aoi import read_aoi, touches_window
 from rsdetect.scenes.bands import WantedBands, choose_bands

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
-from rsdetect.monitoring.scene_refs import SceneListing, SceneRef
+from rsdetect.feeds.scene_refs import SceneListing, SceneRef
 from rsdetect.paths import from_folder
 from rsdetect.reading import read_text, refuse_endless
 from rsdetect.scenes.dates import date_in_name

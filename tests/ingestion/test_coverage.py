@@ -14,15 +14,16 @@ import rasterio
 import shapely
 from affine import Affine
 
+from rsdetect.feeds import make_feed
+from rsdetect.feeds.passes import merge_passes
+from rsdetect.feeds.scene_refs import SceneRef
+from rsdetect.feeds.sections import StacSource
+from rsdetect.feeds.stac import search_boxes
 from rsdetect.grid import Grid
-from rsdetect.monitoring.coverage import covering_grid, footprint_on, uncovered_share
-from rsdetect.monitoring.ingest import ingest_scene
-from rsdetect.monitoring.job import ScenesSection, StacSource
-from rsdetect.monitoring.passes import merge_passes
-from rsdetect.monitoring.scene_refs import SceneRef
-from rsdetect.monitoring.site import choose_site
-from rsdetect.monitoring.sources import make_feed
-from rsdetect.monitoring.sources.stac import search_boxes
+from rsdetect.ingestion.coverage import covering_grid, footprint_on, uncovered_share
+from rsdetect.ingestion.ingest import ingest_scene
+from rsdetect.ingestion.scenes_section import ScenesSection
+from rsdetect.ingestion.site import choose_site
 from rsdetect.scenes.projecting import in_degrees
 from support.scenes import write_scene
 from support.stac_server import item

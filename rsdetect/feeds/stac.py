@@ -13,9 +13,9 @@ import shapely
 from shapely.geometry import shape
 
 from rsdetect.errors import InputError
-from rsdetect.monitoring.job import StacSource
-from rsdetect.monitoring.scene_refs import SceneListing, SceneRef
-from rsdetect.monitoring.sources.stac_client import StacCatalogue, require_stac
+from rsdetect.feeds.scene_refs import SceneListing, SceneRef
+from rsdetect.feeds.sections import StacSource
+from rsdetect.feeds.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.aoi_layers import read_layer
 from rsdetect.scenes.mask_classes import classified_meaning

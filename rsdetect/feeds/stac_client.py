@@ -12,7 +12,7 @@ from typing import Any
 
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.extras import missing_extra
-from rsdetect.monitoring.retries import TRANSIENT_STATUSES, http_retries, in_time
+from rsdetect.feeds.retries import TRANSIENT_STATUSES, http_retries, in_time
 from rsdetect.reading import refuse_endless
 from rsdetect.scenes.handles import one_line
 
