@@ -124,7 +124,7 @@ def _scene_mixture(job: TrainingRun, use: str, places: Sequence[str]) -> Mixture
         )
         folder = job.data / "scenes" / f"{number}-{source.kind}"
         if use == "train":
-            growth = (source.first, source.per_step, source.kept)
+            growth = (source.first, source.per_step, source.kept, source.fresh)
             sources.append(EndlessScenes(make, folder, use, source.size_px, *growth))
         else:
             sources.append(EndlessScenes(make, folder, use, recipe.validation.size_px))

@@ -41,6 +41,7 @@ class Supply(_RecipePart):
     sensors: tuple[str, ...] = ()  # of simulated scenes, drawn uniformly; empty = the simulator's mixture
     counted: tuple[str, ...] = ()  # kinds of change in the truth of simulated scenes; empty = all
     weight: _Positive = 1.0
+    fresh: _Share = 0.0  # share of its chips from fresh pairs: one date twice, with regions exchanged
     size_px: _Count = 384  # edge of a scene, from which chips are cropped
     first: _Count = 64  # number of scenes available to the first step
     per_step: _NotNegative = 1.0  # number of scenes added per step
@@ -187,7 +188,8 @@ def read_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
     Parameters
     ----------
     changes
-        Overrides of keys, such as "schedule.steps=500"; values are written as in TOML.
+        Overrides of keys, such as "schedule.steps=500"; values are written as in TOML. Steps replace a
+        length in minutes.
 
     Raises
     ------
@@ -234,6 +236,8 @@ def _apply_change(given: dict[str, Any], change: str) -> None:
     except tomllib.TOMLDecodeError:
         parsed = value.strip()  # a string may be given without quotes
     *tables, last = key.strip().split(".")
+    if (*tables, last) == ("schedule", "steps"):  # a length in steps replaces one in minutes
+        given.get("schedule", {}).pop("minutes", None)
     if not equals or not last:
         raise InputError(f"`changes` {change!r} is not KEY=VALUE, as in `changes='schedule.steps=500'`.")
     for table in tables:

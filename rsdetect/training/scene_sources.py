@@ -127,6 +127,7 @@ class EndlessScenes:
     first: int = 64
     per_step: float = 0.0
     kept: int = 1_000_000
+    fresh: float = 0.0  # share of draws that are fresh pairs, new on each draw
 
     def numbers(self, step: int) -> range:
         """Range of scene numbers available to step `step`: grows with the step, limited to the newest."""
@@ -134,13 +135,24 @@ class EndlessScenes:
         return range(max(0, end - self.kept), end)
 
     def draw(self, step: int, rng: np.random.Generator) -> int:
-        """Draw one of `numbers(step)`."""
+        """Draw one of `numbers(step)`, or a fresh pair of it: a multiple of `SEEDS` above."""
         numbers = self.numbers(step)
-        return int(rng.integers(numbers.start, numbers.stop))
+        assert numbers.stop <= SEEDS, "scene numbers of one use must not overlap those of the next"
+        drawn = int(rng.integers(numbers.start, numbers.stop))
+        if self.fresh and rng.random() < self.fresh:
+            drawn += SEEDS * int(rng.integers(1, 2**31))
+        return drawn
 
     def load(self, number: int) -> TrainingScene:
         """Load scene `number`, generated on first use."""
-        assert number < SEEDS, "scene numbers of one use must not overlap those of the next"
+        variant, base = divmod(number, SEEDS)
+        if variant:
+            from rsdetect.training.compositing.fresh_pairs import fresh_pair
+
+            return fresh_pair(self._whole(base), np.random.default_rng(number))
+        return self._whole(number)
+
+    def _whole(self, number: int) -> TrainingScene:
         path = self._path(number)
         if path.exists():
             return read_scene(path)

@@ -36,6 +36,8 @@ def test_keys_can_be_given_other_values():
     ]
     recipe = read_recipe("siamese", changes)
     assert (recipe.schedule.steps, recipe.loss.auxiliary, recipe.seed) == (7, "triplet", 5)
+    assert recipe.schedule.minutes is None, "steps replace the recipe's minutes"
+    assert read_recipe("siamese", ["schedule.steps=7", "schedule.minutes=3"]).schedule.minutes == 3
     assert recipe.architecture.widths == (4, 8, 8)
     assert recipe.architecture.bands == 3
 
@@ -84,7 +86,8 @@ def test_recipes_come_from_files_too(tmp_path):
         read_recipe(str(path))
     for unknown in ("nobody", str(tmp_path / "none.toml")):
         with pytest.raises(
-            InputError, match="rsdetect knows buildings, coarse, fine-tune, further, labelled, mean, siamese"
+            InputError,
+            match="rsdetect knows buildings, coarse, fine-tune, fresh, further, labelled, mean, siamese",
         ):
             read_recipe(unknown)
 

@@ -21,6 +21,7 @@ from rsdetect.training.loop import fit
 from rsdetect.training.machine import Machine
 from rsdetect.training.scene_sources import EndlessScenes, Mixture
 from rsdetect.training.task import ChangeTask
+from rsdetect.training.training_scenes import SEEDS
 from support.toy_training import RGB, toy_feed, toy_recipe, toy_scene, toy_source
 
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
@@ -218,6 +219,23 @@ def test_the_window_of_scenes_moves_and_old_files_go(tmp_path):
     source.remove_stale(10)
     left = sorted(int(path.stem.rpartition("-")[2]) for path in source.folder.iterdir())
     assert left == [4, 5, 6, 7, 8]
+
+
+def test_fresh_pairs_are_new_on_each_draw_and_follow_from_their_number(tmp_path):
+    source, rng = toy_source(tmp_path, first=2, fresh=1.0), np.random.default_rng(0)
+    numbers = [source.draw(0, rng) for _ in range(8)]
+    assert len(set(numbers)) == 8 and {number % SEEDS for number in numbers} == {0, 1}
+    pairs = [source.load(number) for number in numbers]
+    for number, pair in zip(numbers, pairs, strict=True):
+        np.testing.assert_array_equal(source.load(number).after, pair.after)
+        assert np.array_equal(pair.before, source.load(number % SEEDS).before) or np.array_equal(
+            pair.before, source.load(number % SEEDS).after
+        )
+        moved = (pair.before != pair.after).any(axis=0)
+        assert not moved[pair.truth == 0].mean() > 0.1, "beside the soft edges of regions"
+        assert not (pair.truth == 1).any() or moved[pair.truth == 1].mean() > 0.9
+    assert any((pair.truth == 1).any() for pair in pairs) and any(not pair.truth.any() for pair in pairs)
+    assert {number for _, number in Mixture((source,), (1.0,)).first(2)} == {0, 1}, "validation has none"
 
 
 def test_a_scene_is_the_same_before_and_after_it_is_kept(tmp_path):
