@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +15,10 @@ from rsdetect.errors import OutputError, RsdetectError
 from rsdetect.files import atomic_path, clear_unfinished, remove_folder
 from rsdetect.statuses import write_error
 
+# A path has lost one of the two slashes of an address. Names of one letter are drives of Windows.
+_ADDRESS = re.compile(
+    r"(https?|ftps?|sftp|s3|gs|az|abfss?|adl|wasbs?|hdfs|oss|swift|file):/|/vsi\w+[/?]", re.I
+)
 LOCK = ".rsdetect.lock"
 MARK = ".rsdetect"  # in a work folder: created by rsdetect, which may remove known files in it
 _MARK_TEXT = "rsdetect keeps unfinished work in this folder and removes it when it is done.\n"
@@ -95,6 +100,31 @@ class HeldFolder:
             self.lock.release()
         if not trace:
             _remove_empty(self.made)
+
+
+def refuse_place(folder: Path, *names: str) -> None:
+    """Refuse a place where no results can appear.
+
+    Parameters
+    ----------
+    folder
+        The output folder.
+    names
+        File names of the results in it.
+
+    Raises
+    ------
+    OutputError
+        The place is an address, or a folder has the name of a result.
+    """
+    if _ADDRESS.match(folder.as_posix()):
+        address = re.sub(r"(?<!file):/+", "://", folder.as_posix())
+        raise OutputError(f"{address} is an address, and results are written to local folders only.")
+    for path in (folder / name for name in names):
+        if path.is_dir() and not path.is_symlink():
+            raise OutputError(
+                f"{path} is a folder, and a result has the same name; move it away, or choose another place."
+            )
 
 
 def _refuse_foreign(within: Path, lock_path: Path, known: bool) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rsdetect.errors import OutputError
-from rsdetect.folders import LOCK, MARK, HeldFolder
-from support.jobs import listing
+from rsdetect.folders import LOCK, MARK, HeldFolder, refuse_place
+from support.jobs import changed_pair, listing, run_here
 
 BUSY = OutputError("another run")
 
@@ -85,3 +87,47 @@ def test_the_lock_of_a_run_that_was_killed_is_noticed(tmp_path):
     held = hold(tmp_path)
     assert not held.was_left
     held.release(trace=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("http://host/out", "HTTPS://host/out", "s3://bucket/out", "file:///data/out", "sftp://host/out"),
+        *("/vsicurl/http://host/out", "/vsimem/out", "/vsizip/out.zip/out"),
+    ],
+)
+def test_an_address_is_no_place_for_results(text):
+    with pytest.raises(OutputError, match="is an address"):
+        refuse_place(Path(text))
+
+
+@pytest.mark.parametrize("text", ["out", "C:/out", "2024-01-01T10:30:00/out", "./http", "/data/vsicurl/out"])
+def test_other_paths_are_places_for_results(text):
+    refuse_place(Path(text), "changes.gpkg")
+
+
+def test_a_folder_with_the_name_of_a_result_is_refused(tmp_path):
+    (tmp_path / "linked").symlink_to(tmp_path)  # which a rename replaces
+    (tmp_path / "changes.gpkg").mkdir()
+    refuse_place(tmp_path, "linked")
+    with pytest.raises(OutputError, match=r"changes\.gpkg is a folder"):
+        refuse_place(tmp_path, "linked", "changes.gpkg")
+
+
+def test_no_command_writes_to_an_address_or_over_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scenes = changed_pair(tmp_path, height=32, width=32)
+    Path("pairs.csv").write_text(f"before,after\n{scenes.before},{scenes.after}\n")
+    Path("in/changes.qgz").mkdir(parents=True)
+    before = listing(tmp_path)
+    pair, cva = (scenes.before, scenes.after), ("--detector", "cva", "--quiet")
+    for command in (
+        ("detect", *pair, "--out", "http://host/out", *cva),
+        ("detect", *pair, "--out", "in", "--overwrite", *cva),
+        ("batch", "pairs.csv", "--out", "s3://bucket/out", *cva),
+        ("simulate", "--out", "file:///out", "--size", 64),
+        ("images", "list.toml", "--out", "http://host/out"),
+    ):
+        told = run_here(*command)
+        assert (told.status, told.err.count("\n")) == (2, 1), told.err
+    assert listing(tmp_path) == before

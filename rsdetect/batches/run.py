@@ -25,6 +25,7 @@ from rsdetect.detectors import choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError, JobInterrupted, OutputError, RsdetectError
 from rsdetect.files import as_json, atomic_path, clear_unfinished, write_text
+from rsdetect.folders import refuse_place
 from rsdetect.jobs.detect import run_detect
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectOptions, ScoreOptions
@@ -138,6 +139,7 @@ def run_batch(
     results = [PairResult(pair.name, State.WAITING, None, "", pair.before, pair.after) for pair in pairs]
     read: list[str | Path] = [list_path, *(path for pair in pairs for path in _inputs(pair))]
     refuse_inputs(out, read, (TABLE, REPORT, POLYGONS))
+    refuse_place(out, TABLE, REPORT)
     # GDAL's cache is common to the process and all pairs.
     with Outputs.hold(out), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         clear_unfinished(out, TABLE, REPORT, POLYGONS)

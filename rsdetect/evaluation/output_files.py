@@ -11,6 +11,7 @@ from rsdetect.errors import OutputError
 from rsdetect.evaluation.html_page import render_page
 from rsdetect.evaluation.results import Evaluation
 from rsdetect.files import move, scratch_folder
+from rsdetect.folders import refuse_place
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.record import write_record
 
@@ -43,6 +44,7 @@ def claim_comparison(out: Path, *, overwrite: bool) -> Iterator[Path]:
 @contextmanager
 def _claimed(out: Path, names: tuple[str, ...], overwrite: bool) -> Iterator[Path]:
     """Lock a folder for output files of these names."""
+    refuse_place(out, *names)
     for name in names:
         if (out / name).exists() and not overwrite:
             raise OutputError(f"{out / name} exists; add `overwrite=True` to replace it.")

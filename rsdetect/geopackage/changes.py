@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -46,6 +46,8 @@ def write_changes(
     crs: str | None,
     description: ChangeDescription,
     attributes: Columns | None = None,
+    *,
+    finish: Callable[[Path], None] | None = None,
 ) -> None:
     """Write the layers `changes` and `footprint` with default styles into a new GeoPackage at `path`.
 
@@ -55,6 +57,8 @@ def write_changes(
         WKT of the CRS of both; None = undefined.
     attributes
         Further columns of the changes, from their shapes and their detector.
+    finish
+        As of `write_geopackage`.
     """
     difference_columns = _difference_columns(changes.differences)
     columns = {
@@ -80,7 +84,7 @@ def write_changes(
         Layer(CHANGES, changes.geometry, columns, style, kind),
         Layer(FOOTPRINT, footprint.geometry, observed, footprint_style()),
     )
-    write_geopackage(path, layers, crs)
+    write_geopackage(path, layers, crs, finish)
 
 
 def _description_columns(description: ChangeDescription, count: int) -> Columns:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,13 +147,17 @@ class Layer:
     geometry_type: str = "Polygon"  # or MultiPolygon
 
 
-def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> None:
+def write_geopackage(
+    path: Path, layers: tuple[Layer, ...], crs: str | None, finish: Callable[[Path], None] | None = None
+) -> None:
     """Write `layers` into a new GeoPackage file at `path`.
 
     Parameters
     ----------
     crs
         WKT of the CRS of all layers, or any other input of pyproj; None = undefined.
+    finish
+        Adds to the file, given its path, what rests on the layers; they are read back after that.
 
     Raises
     ------
@@ -178,6 +182,8 @@ def write_geopackage(path: Path, layers: tuple[Layer, ...], crs: str | None) -> 
         _add_styles(database, layers)
         _add_schema_version(database)
         database.execute("COMMIT")
+    if finish is not None:
+        finish(path)
     _require_same(path, written)
 
 

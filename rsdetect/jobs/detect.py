@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
@@ -218,9 +219,10 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 counts, reading = _score(job, store, tiles, options, asked.level)
             return_free_memory()
             results = outputs.results_folder(work)
-            made = _write_files(job, store, tiles, asked, results, watch)
-            with watch.stage("polygons"):
-                write_qgis_project(results, out, pair, dates, wanted=options.run.qgis_project)
+            project = partial(
+                write_qgis_project, out=out, pair=pair, dates=dates, wanted=options.run.qgis_project
+            )
+            made = _write_files(job, store, tiles, asked, results, watch, project)
             implausible = _logged((*model_warnings(pair, provenance), *result_warnings(made)))
             record = plain(
                 _describe(job, options, asked, report, provenance)
@@ -261,6 +263,7 @@ def _write_files(
     asked: PolygonRequest,
     results: Path,
     watch: Stopwatch,
+    project: Callable[[Path], None],
 ) -> dict[str, Any]:
     """Write raster and polygons of a scored job into `results`; counts for the record."""
     raster = results / Outputs.RASTER
@@ -269,7 +272,8 @@ def _write_files(
         finished = watch_files([str(raster)])
     with watch.stage("polygons"):
         stored = StoredDifferences(store, job.pair, job.plan, asked.level, asked.direction)
-        made = write_polygons(raster, results / Outputs.POLYGONS, asked, job.pair, stored, scored=scored)
+        polygons = results / Outputs.POLYGONS
+        made = write_polygons(raster, polygons, asked, job.pair, stored, scored=scored, finish=project)
         require_kept(finished)
     return made
 

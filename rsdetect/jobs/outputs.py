@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from rsdetect.errors import InputError, JobInterrupted, OutputError, RsdetectError
 from rsdetect.files import clear_unfinished, move, remove_folder, replace, sync_entries
-from rsdetect.folders import LOCK, HeldFolder
+from rsdetect.folders import LOCK, HeldFolder, refuse_place
 from rsdetect.reading import refuse_endless
 from rsdetect.scenes.handles import close_handles
 
@@ -76,10 +76,11 @@ class Outputs:
         Raises
         ------
         OutputError
-            It cannot be written.
+            It cannot be written, or a folder has the name of a result.
         JobInterrupted
             Another run is active in it, or the disk fails.
         """
+        refuse_place(folder, *cls.RESULTS)
         busy = JobInterrupted(f"another run is active in {folder}; wait for it or choose another.")
         held = HeldFolder.hold(folder, cls.WORK, busy=busy)
         outputs = cls(folder, held, held.was_left or cls.is_publishing(folder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -83,6 +83,7 @@ def write_polygons(
     kept: StoredDifferences | None = None,
     *,
     scored: RasterTally | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> dict[str, Any]:
     """Trace a raster and write its regions and footprint as the GeoPackage `path`.
 
@@ -95,6 +96,8 @@ def write_polygons(
         Differences stored while the pair was scored; the scenes are read where they are missing.
     scored
         Tally of the tiles of the raster; None = it was scored by an earlier run.
+    finish
+        As of `write_geopackage`.
 
     Returns
     -------
@@ -130,7 +133,7 @@ def write_polygons(
     for leftover in path.parent.glob(path.name + "*"):  # of a killed run; layers would be appended
         leftover.unlink()
     try:
-        write_changes(path, changes, footprint, raster.grid.crs, asked.description, attributes)
+        write_changes(path, changes, footprint, raster.grid.crs, asked.description, attributes, finish=finish)
     except sqlite3.Error as error:
         raise JobInterrupted(
             f"{path.name} could not be written: {one_line(error)}; fix this and run the same "

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.errors import NodataShadowWarning
 
-from rsdetect.errors import JobInterrupted, RsdetectError
+from rsdetect.errors import RsdetectError
 from rsdetect.geopackage.changes import CHANGES, FOOTPRINT
 from rsdetect.geopackage.project import (
     Bookmark,
@@ -31,7 +31,7 @@ from rsdetect.geopackage.styles import read_style
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.pages.templates import render
 from rsdetect.paths import as_gdal_path
-from rsdetect.scenes.handles import GDAL_ERRORS, one_line, open_raster, with_gdal_environment
+from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, with_gdal_environment
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene
@@ -48,9 +48,9 @@ _LARGEST = 10  # changes with a bookmark
 
 
 def write_qgis_project(
-    results: Path, out: Path, pair: Pair | None, dates: Sequence[str | None], *, wanted: bool
+    geopackage: Path, out: Path, pair: Pair | None, dates: Sequence[str | None], *, wanted: bool
 ) -> None:
-    """Write the QGIS project of a finished job, and add it to its GeoPackage; if not `wanted`, an empty file.
+    """Write the QGIS project of a job beside its GeoPackage and into it; if not `wanted`, an empty file.
 
     `Outputs` takes an empty file for the wish to have no project, and removes an older one.
 
@@ -59,8 +59,8 @@ def write_qgis_project(
 
     Parameters
     ----------
-    results
-        Folder with the new GeoPackage; the project is written into it.
+    geopackage
+        The new GeoPackage, with its layers.
     out
         Folder in which all results will lie. Paths in the project are relative to it.
     pair
@@ -69,9 +69,8 @@ def write_qgis_project(
         ISO dates of both, or None.
     """
     if not wanted:
-        (results / Outputs.PROJECT).touch()
+        geopackage.with_name(Outputs.PROJECT).touch()
         return
-    geopackage = results / Outputs.POLYGONS
     crs, extent, styles, largest = _content(geopackage)
     before, after = (date or "" for date in dates)
     span = f", {before} to {after}" if before and after else ""
@@ -109,14 +108,8 @@ def write_qgis_project(
         places=largest,
     )
     archive = project_archive(text)
-    write_project(results / Outputs.PROJECT, archive)
-    try:
-        add_project(geopackage, Path(Outputs.PROJECT).stem, archive)
-    except sqlite3.Error as error:  # a full disk
-        raise JobInterrupted(
-            f"{geopackage.name} could not be written: {one_line(error)}; fix this and run the same "
-            "command to resume."
-        ) from error
+    write_project(geopackage.with_name(Outputs.PROJECT), archive)
+    add_project(geopackage, Path(Outputs.PROJECT).stem, archive)
 
 
 def _key(name: str) -> str:

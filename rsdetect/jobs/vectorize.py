@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -100,11 +101,12 @@ def vectorize_run(
                 aoi = record["options"]["pair"]["aoi"]
                 read = (*pair.local_files, *([aoi] if isinstance(aoi, str) else []))
                 refuse_inputs(folder, read, (Outputs.POLYGONS, Outputs.PROJECT, Outputs.RECORD))
-            with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
-                counts = write_polygons(folder / Outputs.RASTER, results / Outputs.POLYGONS, asked, pair)
             wanted = record["options"].get("run", {}).get("qgis_project", True)
             dates = check["before"]["date"], check["after"]["date"]
-            write_qgis_project(results, folder, pair, dates, wanted=wanted)
+            project = partial(write_qgis_project, out=folder, pair=pair, dates=dates, wanted=wanted)
+            with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
+                raster, polygons = folder / Outputs.RASTER, results / Outputs.POLYGONS
+                counts = write_polygons(raster, polygons, asked, pair, finish=project)
             if pair is not None:
                 pair.require_unchanged()
             record |= {"schema": RUN, **asked.as_record()}

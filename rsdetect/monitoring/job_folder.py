@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.files import clear_unfinished
-from rsdetect.folders import HeldFolder
+from rsdetect.folders import HeldFolder, refuse_place
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class JobFolder:
         OutputError
             The folder cannot be written, or contains files of something else.
         """
+        results = (self.events, self.report, self.summary)
+        refuse_place(self.out, *(path.name for path in results))
         if not self.journal.exists():
             for path in (self.events, self.steps, self.out / "run.json"):
                 if path.exists():
@@ -85,7 +87,7 @@ class JobFolder:
             self.out, self.inner.name, busy=busy, wait_s=wait_s, known=self.journal.is_file()
         )
         try:
-            clear_unfinished(self.out, *(path.name for path in (self.events, self.report, self.summary)))
+            clear_unfinished(self.out, *(path.name for path in results))
             for folder in (self.scenes, self.baselines, self.reports):
                 clear_unfinished(folder)
             yield

@@ -9,6 +9,7 @@ from typing import Any
 
 from rsdetect.extras import missing_extra
 from rsdetect.files import atomic_path
+from rsdetect.folders import refuse_place
 from rsdetect.monitoring.timeline import Timeline
 from rsdetect.pages.templates import render
 from rsdetect.statuses import write_error
@@ -33,6 +34,7 @@ def write_timeline(timeline: Timeline, folder: Path) -> tuple[Path, Path]:
     OutputError
         The folder cannot be written.
     """
+    refuse_place(folder)
     figure = _draw_timeline(timeline)
     name = re.sub("[^A-Za-z0-9._-]+", "_", timeline.title)
     picture, page = folder / f"{name}.png", folder / f"{name}.html"

@@ -21,6 +21,7 @@ from rasterio.errors import RasterioError
 
 from rsdetect.errors import InputError, JobInterrupted, OutputError
 from rsdetect.files import SCRATCH, clear_unfinished, move, scratch_folder
+from rsdetect.folders import refuse_place
 from rsdetect.grid import Grid, Window
 from rsdetect.scenes.extent import MOST_PIXELS
 from rsdetect.scenes.geotiff import checked_writing, geotiff_profile
@@ -95,6 +96,7 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
     if spec.height * spec.width > MOST_PIXELS:
         raise InputError(f"{spec.width:,} x {spec.height:,} pixels are more than {MOST_PIXELS:,}.")
     names = (*_RASTERS, _POLYGONS)
+    refuse_place(out, *names)
     there = [name for name in names if (out / name).exists()]
     if there and not overwrite:
         raise OutputError(f"{out / there[0]} exists already; choose another folder or allow overwriting.")

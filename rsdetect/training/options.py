@@ -13,6 +13,7 @@ from typing import TypedDict, Unpack
 from rsdetect.deprecation import replace_deprecated
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import clear_unfinished, write_text
+from rsdetect.folders import refuse_place
 from rsdetect.nets.checkpoint import SUFFIX, model_hash
 from rsdetect.reading import refuse_endless
 from rsdetect.statuses import write_error
@@ -107,6 +108,7 @@ def claim_work_folder(options: TrainOptions, recipe: Recipe) -> Iterator[Path]:
         The model file exists, its folder does not, or the work folder belongs to another run.
     """
     out = options.out
+    refuse_place(out.parent, out.name)
     if out.suffix != SUFFIX:
         raise InputError(f"`out` {out} does not end in {SUFFIX}, as model files do.")
     if out.exists() and not options.overwrite:

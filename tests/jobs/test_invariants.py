@@ -6,6 +6,7 @@ docs/reliability.md has the same list as a table.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage import file as geopackage_file
 from rsdetect.grid import Grid
 from rsdetect.jobs import polygons as polygons_of_jobs
+from rsdetect.jobs import qgis_project
 from rsdetect.scoring import engine, raster
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.tally import require_complete
@@ -273,6 +275,20 @@ def test_polygons_that_are_changed_after_they_were_written(scenes, tmp_path, mon
 
     monkeypatch.setattr(geopackage_file, "_require_same", change_and_check)
     caught(scenes, tmp_path / "out", r"polygons, layer (changes|footprint) of changes\.gpkg")
+
+
+def test_polygons_that_are_changed_as_the_project_is_added(scenes, tmp_path, monkeypatch):
+    genuine = qgis_project.add_project
+
+    def add_and_change(path, *args):
+        genuine(path, *args)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("DROP TRIGGER rtree_changes_geom_update3")
+            database.execute("DROP TRIGGER rtree_changes_geom_update4")
+            database.execute("UPDATE changes SET pixels = pixels + 1 WHERE fid = 3")
+
+    monkeypatch.setattr(qgis_project, "add_project", add_and_change)
+    caught(scenes, tmp_path / "out", r"polygons, layer changes of changes\.gpkg")
 
 
 def test_the_command_ends_with_status_3(scenes, tmp_path, monkeypatch):

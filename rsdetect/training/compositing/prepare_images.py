@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rsdetect.arraytypes import BoolArray
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import atomic_path
+from rsdetect.folders import refuse_place
 from rsdetect.grid import Grid
 from rsdetect.reading import read_text
 from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, read_failure
@@ -76,6 +77,7 @@ def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
     OutputError
         The folder is not empty, or cannot be written.
     """
+    refuse_place(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} exists already; give a new folder.")
     places: dict[tuple[object, tuple[str, ...]], list[_Date]] = {}
