@@ -9,6 +9,7 @@ about newer ones.
 from __future__ import annotations
 
 import json
+import marshal
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,7 @@ Columns = dict[str, NDArray[Any]]
 
 _APPLICATION, _VERSION = 0x47504B47, 10200
 _ROWS = 2**13  # converted at a time
+_PLAIN = 2  # version of marshal in which equal values are equal bytes, seven times as fast as `repr`
 _UNDEFINED, _OWN = -1, 100_000  # srs_id without a CRS, and of a CRS without an EPSG code
 
 _TABLES = """
@@ -196,9 +198,7 @@ class _Digest:
 
     def through(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         for row in rows:
-            fid, blob, *columns = row
-            plain = [None if value != value else value for value in columns]  # NaN is stored as NULL
-            self.checksum = zlib.crc32(repr((fid, plain)).encode(), zlib.crc32(blob, self.checksum))
+            self.checksum = zlib.crc32(marshal.dumps(row, _PLAIN), self.checksum)
             self.rows += 1
             yield row
 
@@ -354,7 +354,7 @@ def _sql_type(dtype: np.dtype[Any]) -> str:
 
 
 def _sqlite_values(values: NDArray[Any]) -> list[Any]:
-    """Values of a column in the GeoPackage file for sqlite3; NaT becomes NULL, as None and NaN do anyway."""
+    """Values of a GeoPackage column as sqlite3 returns them: None for NaT and NaN, 0.0 for -0.0."""
     if values.dtype.kind == "M":
         zone: Any = "UTC" if values.dtype == np.dtype("M8[ms]") else "naive"
         text = np.datetime_as_string(values, timezone=zone).astype(np.object_)
@@ -362,7 +362,11 @@ def _sqlite_values(values: NDArray[Any]) -> list[Any]:
         return list(text)
     if values.dtype.kind in "OU":
         return [without_secrets(value) if isinstance(value, str) else value for value in values.tolist()]
-    return list(values.tolist())
+    plain = values.tolist()
+    if values.dtype.kind == "f":
+        for place in np.flatnonzero(np.isnan(values) | (values == 0)).tolist():
+            plain[place] = 0.0 if values[place] == 0 else None
+    return list(plain)
 
 
 def _add_styles(database: sqlite3.Connection, layers: tuple[Layer, ...]) -> None:

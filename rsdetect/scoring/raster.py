@@ -185,6 +185,11 @@ def _require_same(path: Path, tallies: dict[TileWindow, TileTally]) -> None:
                     "same command to write it again."
                 )
             above.add(tile.core, values)
+    _require_same_overviews(path, levels, above)
+
+
+def _require_same_overviews(path: Path, levels: int, above: CellSums) -> None:
+    """Compare each overview of the raster with the level below it, of which the first is `above`."""
     for level in range(levels):
         with rasterio.open(path, overview_level=level) as raster:
             sums, below = CellSums(raster.shape, CELL), CellSums(raster.shape, 2 * CELL)

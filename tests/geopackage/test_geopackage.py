@@ -238,6 +238,14 @@ def test_every_search_through_the_index_finds_what_meets_the_window(tmp_path, co
         assert sorted(fids) == expected.tolist()
 
 
+def test_numbers_that_sqlite_stores_as_others_are_no_mismatch(tmp_path):
+    path, numbers = tmp_path / "boxes.gpkg", np.array([-0.0, np.nan, np.inf, 5e-324, -1.5])
+    write_geopackage(path, (Layer("boxes", scattered(5), {"number": numbers}, ""),), UTM)
+    with closing(sqlite3.connect(path)) as database:
+        found = [number for (number,) in database.execute("SELECT number FROM boxes")]
+    assert found == [0.0, None, np.inf, 5e-324, -1.5]
+
+
 class Defensive(sqlite3.Connection):
     """Refuses statements that name a table behind a virtual table, as a SQLite in defensive mode does."""
 
