@@ -1,9 +1,9 @@
 """Journal of a monitoring job: what it has done and found, in one SQLite file.
 
 There is one writer at a time, which the folder's lock ensures, and SQLite's plain rollback journal:
-write-ahead logging needs shared memory, which network drives lack. Every change is one transaction. A step
-(one comparison) is recorded as begun before it starts, and as done once its results have their final names;
-steps that are not done are repeated. Values that can be computed from others are not stored, so that no two
+write-ahead logging needs shared memory, which network drives lack. Every change is one transaction, except
+that rechecks share one. A step (one comparison) is recorded as begun before it starts, and as done once its
+results have their final names; steps that are not done are repeated. Values that can be computed from others are not stored, so that no two
 entries can disagree.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from rsdetect.errors import JobInterrupted
 from rsdetect.ingestion.scene_row import SceneRow
 from rsdetect.monitoring.journal_file import open_journal
 from rsdetect.secrets import all_without_secrets
+
+_SECONDS_UNCOMMITTED = 5.0  # of rechecks
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Journal:
         """
         self.path = path
         self._db = open_journal(path, write=write)
+        self._committed = time.monotonic()
 
     def __enter__(self) -> Journal:
         return self
@@ -186,11 +190,17 @@ class Journal:
         return None if row is None else (json.loads(row[0]), row[1])
 
     def put_recheck(self, key: str, content: dict[str, Any], geometry: bytes | None) -> None:
-        """Store the result of rechecking an event in the journal."""
-        with self._db:
-            self._db.execute(
-                "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)", (key, _content_as_text(content), geometry)
-            )
+        """Store the result of rechecking an event in the journal, within seconds.
+
+        A step rechecks thousands of events, and a transaction for each would take longer than the recheck.
+        What a killed run loses by this is rechecked by the next.
+        """
+        self._db.execute(
+            "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)", (key, _content_as_text(content), geometry)
+        )
+        if time.monotonic() - self._committed > _SECONDS_UNCOMMITTED:
+            self._db.commit()
+            self._committed = time.monotonic()
 
     def events(self) -> list[tuple[str, dict[str, Any], bytes]]:
         """(id, content, WKB) of the events in the journal, as of the last run."""

@@ -7,6 +7,7 @@ events costs one fit for each date on which events began.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +32,8 @@ from rsdetect.regions.areas import measure
 from rsdetect.scenes.pair import Pair
 from rsdetect.scoring.raster import ProbabilityRaster
 from rsdetect.scoring.windows import plan_windows, score_windows
+
+_OPEN_PAIRS = 8
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,8 @@ class Rechecker:
         self._comparer = comparer
         self._baselines = baselines
         self._min_area = min_area
-        self._open_pair: tuple[str, PercentRaster, int] | None = (
-            None  # last pair: its events come in sequence
-        )
+        # The last pairs, by key: the events of a scene alternate between the baselines they began with.
+        self._open_pairs: OrderedDict[str, tuple[PercentRaster, int]] = OrderedDict()
 
     def recheck(
         self, baseline: Baseline, scene: IngestedScene, raster: Path | None, core: Any, extent: Any
@@ -180,16 +182,19 @@ class Rechecker:
         self, pair: str, baseline: Baseline, scene: IngestedScene, raster: Path | None
     ) -> tuple[PercentRaster, int]:
         """Percent raster and threshold for a recheck: the finished raster, or a pair scored on demand."""
-        if self._open_pair is None or self._open_pair[0] != pair:
+        if pair not in self._open_pairs:
             level = self._comparer.level(pair) if raster is not None else None
             if raster is not None and level is not None:
-                self._open_pair = pair, ProbabilityRaster(raster), level
+                self._open_pairs[pair] = ProbabilityRaster(raster), level
             else:
                 options = self._comparer.options(baseline, scene)
                 fitted, scorer = fit_pair(baseline.path, scene.path, options)
                 level = options.polygons.level(scorer.threshold)
-                self._open_pair = pair, ScoredWindows(fitted, scorer), level
-        return self._open_pair[1], self._open_pair[2]
+                self._open_pairs[pair] = ScoredWindows(fitted, scorer), level
+            if len(self._open_pairs) > _OPEN_PAIRS:
+                self._open_pairs.popitem(last=False)
+        self._open_pairs.move_to_end(pair)
+        return self._open_pairs[pair]
 
 
 class ScoredWindows:

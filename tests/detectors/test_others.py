@@ -28,7 +28,7 @@ from rsdetect.tiles import TileWindow, plan_tiles
 from support import toy_detector
 from support.jobs import OUTPUTS, changed_pair, listing, read_raster, run_apart, run_here
 from support.labelled_sets import write_set
-from support.monitored import small_series, write_job
+from support.monitored import TEN_DAYS, small_series, write_job
 
 TOY = f"{toy_detector.__file__}:Greenness"
 
@@ -122,8 +122,8 @@ def test_a_batch_runs_it_and_scores_again_when_the_file_changed(scenes, own, tmp
 
 
 def test_a_site_is_monitored_and_compared_again_when_the_file_changed(own, tmp_path):
-    small_series(tmp_path / "site")
-    job = write_job(tmp_path / "job.yaml", tmp_path / "site", detector={"name": "own.py:Greenness"})
+    small_series(tmp_path / "site", dates=TEN_DAYS[:4])
+    job = write_job(tmp_path / "job.yaml", tmp_path / "site", detector={"name": "own.py:Greenness", "min_area": 1000})
 
     def compared():
         told = run_here("monitor", "run", job, "--json")
