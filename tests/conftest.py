@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import platform
@@ -35,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = f"this processor ({_processor()}) sums products of 8 bits in 16, which overflow: no VNNI, no AMX"
     for item in marked:
         item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    """Everything is imported now. Each job collects garbage twice, and need not go through all of this."""
+    gc.collect()
+    gc.freeze()
 
 
 def _processor() -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
@@ -212,6 +213,7 @@ def write_record(path: Path, content: dict[str, Any]) -> None:
     write_text(path, as_json(content))
 
 
+@cache
 def _version(package: str) -> str | None:
     """Version of a package for the record; None if not installed, as torch may be for int8 jobs."""
     try:

@@ -3,8 +3,8 @@
 There is one writer at a time, which the folder's lock ensures, and SQLite's plain rollback journal:
 write-ahead logging needs shared memory, which network drives lack. Every change is one transaction, except
 that rechecks share one. A step (one comparison) is recorded as begun before it starts, and as done once its
-results have their final names; steps that are not done are repeated. Values that can be computed from others are not stored, so that no two
-entries can disagree.
+results have their final names; steps that are not done are repeated. Values that can be computed from others
+are not stored, so that no two entries can disagree.
 """
 
 from __future__ import annotations

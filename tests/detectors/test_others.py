@@ -123,7 +123,8 @@ def test_a_batch_runs_it_and_scores_again_when_the_file_changed(scenes, own, tmp
 
 def test_a_site_is_monitored_and_compared_again_when_the_file_changed(own, tmp_path):
     small_series(tmp_path / "site", dates=TEN_DAYS[:4])
-    job = write_job(tmp_path / "job.yaml", tmp_path / "site", detector={"name": "own.py:Greenness", "min_area": 1000})
+    detector = {"name": "own.py:Greenness", "min_area": 1000}
+    job = write_job(tmp_path / "job.yaml", tmp_path / "site", detector=detector)
 
     def compared():
         told = run_here("monitor", "run", job, "--json")
