@@ -28,6 +28,7 @@ def batch(
     pairs: str | Path,
     *,
     out: str | Path,
+    join: bool = True,
     stop_at_defects: bool = False,
     **options: Unpack[DetectKeywords],
 ) -> BatchReport:
@@ -39,6 +40,8 @@ def batch(
         A CSV with the columns name, before, after, as `rsdetect batch` reads it.
     out
         Folder for the results.
+    join
+        Join the changes of neighbouring pairs in `changes.gpkg`, so that ground counts once.
     stop_at_defects
         Raise defects of rsdetect instead of continuing with the next pair.
     **options
@@ -55,7 +58,7 @@ def batch(
     from rsdetect.jobs.options import DetectOptions
 
     chosen = DetectOptions.from_keywords(**options)
-    return run_batch(Path(pairs), Path(out), chosen, stop_at_defects=stop_at_defects)
+    return run_batch(Path(pairs), Path(out), chosen, join=join, stop_at_defects=stop_at_defects)
 
 
 def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> NotifiedRun:

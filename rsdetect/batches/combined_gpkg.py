@@ -1,4 +1,4 @@
-"""Combined GeoPackage of a batch: the changes and footprints of all pairs.
+"""Combined GeoPackage of a batch: the changes and footprints of all pairs, joined or one after another.
 
 Its CRS is that of the pairs if they share one; else longitude and latitude (EPSG:4326). Areas and perimeters
 are kept as measured, each in its pair's CRS. Pairs without a CRS are left out.
@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
+from rsdetect.batches.joining import PairFiles, join_pairs
 from rsdetect.batches.overlap import PlacedChanges, area_counted_twice
+from rsdetect.batches.pair_layers import DATES, PairLayer, read_pair_layer, stacked_layers
+from rsdetect.batches.reprojecting import reprojected, transformer
 from rsdetect.geopackage.changes import (
     CHANGES,
     FOOTPRINT,
@@ -26,22 +28,10 @@ from rsdetect.geopackage.changes import (
     footprint_style,
 )
 from rsdetect.geopackage.file import Layer, write_geopackage
-from rsdetect.scenes.projecting import cut_at_180
+from rsdetect.jobs.outputs import Outputs
 
-_FALLBACK_CRS = "EPSG:4326"
-_LONGEST_EDGE_M = 1000.0  # of a reprojected outline; at 1 km the deviation is centimetres
-_METRES_A_DEGREE = 111_000.0
-_DATES = ("before_date", "after_date")
-
-
-@dataclass(frozen=True)
-class _PairLayer:
-    """One layer of one pair, read for the combined GeoPackage."""
-
-    pair: str
-    crs: CRS
-    geometry: NDArray[np.object_]
-    columns: dict[str, NDArray[Any]]
+_FALLBACK_CRS = CRS.from_epsg(4326)
+_FIRST = ("change_id", "pair", "pairs", "pair_change_id")  # columns in this order, then all others
 
 
 @dataclass(frozen=True)
@@ -51,132 +41,103 @@ class CombinedChanges:
     crs: str  # name of the CRS of the file
     unplaced: list[str]  # names of pairs without a CRS, left out
     twice_m2: dict[str, float]  # pair -> changed area already counted by earlier pairs
+    regions: int  # features of the file
+    changed_area_m2: float  # of these
 
 
-def write_combined_gpkg(path: Path, folders: Sequence[tuple[str, Path]]) -> CombinedChanges:
+def write_combined_gpkg(
+    path: Path, folders: Sequence[tuple[str, Path]], *, join: bool = False
+) -> CombinedChanges:
     """Write the combined GeoPackage of all pairs into a new file at `path`.
 
     Parameters
     ----------
     folders
-        Name of each finished pair, and its `changes.gpkg`.
+        Name of each finished pair, and its folder, in the order of the list.
+    join
+        Join the changes of neighbouring pairs, so that ground counts once.
+
+    Raises
+    ------
+    InputError
+        The record or the raster of a pair to join is damaged.
     """
-    layers = {
-        name: [_read_pair_layer(pair, file, name) for pair, file in folders] for name in (CHANGES, FOOTPRINT)
-    }
-    placed = {name: [part for part in parts if part is not None] for name, parts in layers.items()}
-    unplaced = [pair for (pair, _), part in zip(folders, layers[CHANGES], strict=True) if part is None]
-    crs = _combined_crs([part.crs for part in placed[CHANGES]])
-    changes = _stack_layers(placed[CHANGES], crs, "change_id")
-    styled = [column for column in changes[1] if column in SHAPE_TITLES or column.startswith("difference_")]
-    footprint = _stack_layers(placed[FOOTPRINT], crs, None)
+    pairs, unplaced = _read_pairs(folders)
+    crs = _combined_crs([pair.changes.crs for pair in pairs])
+    if join:
+        changes, footprints = join_pairs(pairs, crs)
+    else:
+        changes, footprints = [pair.changes for pair in pairs], [pair.footprint for pair in pairs]
+    stacked = _in_common_crs(changes, crs, key=True)
+    styled = [
+        column for column in stacked.columns if column in SHAPE_TITLES or column.startswith("difference_")
+    ]
     write_geopackage(
         path,
         (
-            _layer(CHANGES, *changes, changes_style(styled)),
-            _layer(FOOTPRINT, *footprint, footprint_style()),
+            _layer(CHANGES, stacked, changes_style(styled)),
+            _layer(FOOTPRINT, _in_common_crs(footprints, crs), footprint_style()),
         ),
         crs.to_wkt(),
     )
-    geometries = np.split(changes[0], np.cumsum([len(part.geometry) for part in placed[CHANGES]])[:-1])
-    twice = area_counted_twice(
-        [_pair_changes(part, each, crs) for part, each in zip(placed[CHANGES], geometries, strict=True)]
-        if placed[CHANGES]
-        else []
+    twice = area_counted_twice([_placed_changes(pair.changes, crs) for pair in pairs])
+    return CombinedChanges(
+        crs=crs.name,
+        unplaced=unplaced,
+        twice_m2=dict(zip([pair.name for pair in pairs], twice, strict=True)),
+        regions=len(stacked),
+        changed_area_m2=float(np.sum(stacked.columns.get("area_m2", 0.0))),
     )
-    names = [part.pair for part in placed[CHANGES]]
-    return CombinedChanges(crs.name, unplaced, dict(zip(names, twice, strict=True)))
 
 
-def _pair_changes(part: _PairLayer, geometry: NDArray[np.object_], crs: CRS) -> PlacedChanges:
-    """Changes of a pair for the overlap, with `geometry` in the combined `crs`."""
-    back = Transformer.from_crs(crs, part.crs, always_xy=True)
+def _read_pairs(folders: Sequence[tuple[str, Path]]) -> tuple[list[PairFiles], list[str]]:
+    """Pairs to combine, and the names of those without a CRS."""
+    pairs, unplaced = [], []
+    for name, folder in folders:
+        changes, footprint = (
+            read_pair_layer(name, folder / Outputs.POLYGONS, layer) for layer in (CHANGES, FOOTPRINT)
+        )
+        if changes is None or footprint is None:
+            unplaced.append(name)
+        else:
+            pairs.append(PairFiles(name, folder, changes, footprint))
+    return pairs, unplaced
+
+
+def _placed_changes(changes: PairLayer, crs: CRS) -> PlacedChanges:
+    """Changes of a pair for the overlap, in the combined `crs`."""
+    back = transformer(crs, changes.crs)
 
     def to_own(xy: NDArray[Any]) -> NDArray[Any]:
-        return xy if part.crs == crs else np.column_stack(back.transform(xy[:, 0], xy[:, 1]))
+        return xy if changes.crs == crs else np.column_stack(back.transform(xy[:, 0], xy[:, 1]))
 
-    dates = [_date_column(part, name)[:1] for name in _DATES]
-    before, after = (day[0] if day.size else np.datetime64("NaT", "D") for day in dates)
-    return PlacedChanges(geometry, part.crs.to_wkt(), to_own, (before, after))
-
-
-def _read_pair_layer(pair: str, file: Path, layer: str) -> _PairLayer | None:
-    """Read a layer of a pair for the combined GeoPackage; None without a CRS."""
-    meta, _, geometry, values = pyogrio.raw.read(file, layer=layer)
-    crs = None if meta["crs"] is None else CRS.from_user_input(meta["crs"])
-    if crs is None or crs.is_engineering:  # the format's "undefined"
-        return None
-    return _PairLayer(pair, crs, shapely.from_wkb(geometry), dict(zip(meta["fields"], values, strict=True)))
+    days = [changes.dates(name)[:1] for name in DATES]
+    before, after = (day[0] if day.size else np.datetime64("NaT", "D") for day in days)
+    geometry = reprojected(changes.geometry, changes.crs, crs)
+    return PlacedChanges(geometry, changes.crs.to_wkt(), to_own, (before, after))
 
 
 def _combined_crs(found: list[CRS]) -> CRS:
     """CRS of the combined GeoPackage: that of all pairs, or longitude and latitude."""
-    return found[0] if found and all(crs == found[0] for crs in found) else CRS.from_user_input(_FALLBACK_CRS)
+    return found[0] if found and all(crs == found[0] for crs in found) else _FALLBACK_CRS
 
 
-def _stack_layers(
-    parts: list[_PairLayer], crs: CRS, key: str | None
-) -> tuple[NDArray[np.object_], dict[str, NDArray[Any]]]:
-    """Stack one layer of all pairs for the combined GeoPackage, with all columns, and renumber `key`."""
-    geometry = np.concatenate(
-        [np.empty(0, dtype=object), *(_reprojected_outlines(part, crs) for part in parts)]
-    )
-    columns: dict[str, NDArray[Any]] = {}
-    if key is not None:
-        columns[key] = np.arange(1, len(geometry) + 1, dtype=np.int64)
-    columns["pair"] = np.concatenate(
-        [np.empty(0, dtype=object), *(np.full(len(part.geometry), part.pair, dtype=object) for part in parts)]
-    )
-    names = list(dict.fromkeys(name for part in parts for name in part.columns))
-    for name in names:
-        columns["pair_change_id" if name == key else name] = _stacked_column(parts, name)
-    return geometry, columns
+def _in_common_crs(parts: list[PairLayer], crs: CRS, *, key: bool = False) -> PairLayer:
+    """Layers of all pairs in the combined CRS as one; with `key`, changes numbered again."""
+    moved = [PairLayer(crs, reprojected(part.geometry, part.crs, crs), part.columns) for part in parts]
+    stacked = stacked_layers(moved, crs)
+    if not key:
+        return stacked
+    columns = dict(stacked.columns)
+    own = columns.pop("change_id", np.empty(0, np.int64))
+    columns = {"change_id": np.arange(1, len(stacked) + 1, dtype=np.int64), "pair_change_id": own} | columns
+    order = [name for name in _FIRST if name in columns]
+    return PairLayer(crs, stacked.geometry, {name: columns[name] for name in (*order, *columns)})
 
 
-def _stacked_column(parts: list[_PairLayer], name: str) -> NDArray[Any]:
-    """Column of the combined layer; NaN, or None of text, where a pair lacks it."""
-    if name in _DATES:
-        # A column without any date is read with another dtype.
-        return np.concatenate([_date_column(part, name) for part in parts])
-    is_text = any(part.columns[name].dtype == np.object_ for part in parts if name in part.columns)
-    missing = None if is_text else np.nan
-    return np.concatenate([part.columns.get(name, np.full(len(part.geometry), missing)) for part in parts])
-
-
-def _date_column(part: _PairLayer, name: str) -> NDArray[np.datetime64]:
-    """Dates of a pair's layer for the combined GeoPackage; NaT where it has none."""
-    values = part.columns[name]
-    if values.dtype.kind != "M":
-        return np.full(len(part.geometry), np.datetime64("NaT", "D"))
-    return values.astype("datetime64[D]")
-
-
-def _reprojected_outlines(part: _PairLayer, crs: CRS) -> NDArray[np.object_]:
-    """Outlines of a pair in the combined CRS.
-
-    Long edges get vertices, because straight lines do not stay straight.
-    """
-    if part.crs == crs:
-        return part.geometry
-    longest = _LONGEST_EDGE_M
-    longest /= _METRES_A_DEGREE if part.crs.is_geographic else part.crs.axis_info[0].unit_conversion_factor
-    transformer = Transformer.from_crs(part.crs, crs, always_xy=True)
-    dense = shapely.segmentize(part.geometry, longest)
-    moved: NDArray[np.object_] = shapely.transform(
-        dense, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
-    )
-    if crs.is_geographic:
-        across = np.ptp(shapely.bounds(moved)[:, ::2], axis=1) > 180
-        moved[across] = cut_at_180(
-            shapely.transform(
-                moved[across], lambda xy: xy + np.column_stack([360 * (xy[:, 0] < 0), 0 * xy[:, 0]])
-            )
-        )
-    return moved
-
-
-def _layer(name: str, geometry: NDArray[np.object_], columns: dict[str, NDArray[Any]], style: str) -> Layer:
+def _layer(name: str, stacked: PairLayer, style: str) -> Layer:
     """Layer of the combined GeoPackage; with several parts if merged, or cut at 180 degrees."""
+    geometry, columns = stacked.geometry, stacked.columns
     several = shapely.get_type_id(geometry) == shapely.GeometryType.MULTIPOLYGON
     if not several.any():
         return Layer(name, geometry, columns, style)

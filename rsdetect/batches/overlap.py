@@ -19,6 +19,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from rsdetect.batches.finished_pairs import spans_overlap
 from rsdetect.regions.areas import measure
 
 _MOST_VERTICES = 256  # per piece; larger polygons are cut, which bounds the cost of an intersection
@@ -44,16 +45,15 @@ def area_counted_twice(pairs: Sequence[PlacedChanges]) -> list[float]:
     cut = [_cut_polygons(pair.geometry) for pair in pairs]
     pieces = np.concatenate([np.empty(0, dtype=object), *cut])
     owner = np.repeat(np.arange(len(pairs)), [len(each) for each in cut])
-    spans_overlap = np.array(
-        [[_spans_overlap(one.span, other.span) for other in pairs] for one in pairs], dtype=bool
-    )
+    spans = np.array([pair.span for pair in pairs], "datetime64[D]").reshape(-1, 2)
     tree = shapely.STRtree(pieces)
     twice = np.zeros(len(pairs))
     for start in range(0, len(pieces), _CHUNK):
         later, earlier = tree.query(pieces[start : start + _CHUNK], predicate="intersects")
         later = later + start
         wanted = owner[earlier] < owner[later]
-        wanted &= spans_overlap[owner[later], owner[earlier]] if len(pairs) else False
+        later, earlier = later[wanted], earlier[wanted]
+        wanted = spans_overlap(spans[owner[later]], spans[owner[earlier]])
         later, earlier = later[wanted], earlier[wanted]
         shared = shapely.intersection(pieces[later], pieces[earlier])
         for number, area in _shared_areas(shared, later, owner, pairs):
@@ -78,13 +78,6 @@ def _shared_areas(
         own = _polygon_parts(shapely.transform(once[owners == number], pairs[number].to_own))
         found.append((int(number), float(measure(own, pairs[number].crs)[0].sum())))
     return found
-
-
-def _spans_overlap(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    """True if one change can be in both time spans; a common end day is not an overlap."""
-    if np.isnat(np.array([*one, *other])).any():
-        return True
-    return bool(max(min(one), min(other)) < min(max(one), max(other)))
 
 
 def _cut_polygons(polygons: Geometries) -> Geometries:

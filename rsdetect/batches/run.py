@@ -52,6 +52,9 @@ class BatchReport:
     polygons: Path | None  # combined GeoPackage; None if no pair is finished
     crs: str | None  # name of its CRS
     unplaced: list[str]  # pairs without a CRS, not in it
+    join: bool = True  # neighbouring pairs are joined in it
+    regions: int | None = None  # features of it
+    changed_area_m2: float | None = None  # of these
 
     @property
     def exit_status(self) -> int:
@@ -82,9 +85,10 @@ class BatchReport:
         area = self.counted_twice_m2
         if area < _LEAST_REPORTED_M2:
             return []
+        once = f" {POLYGONS} counts it once." if self.join else ""
         return [
             f"Counted twice: {area:,.0f} m² ({area / 1e4:,.2f} ha) of the changed area, where pairs overlap. "
-            f"{TABLE} has the part of each pair that earlier pairs count (counted_twice_m2)."
+            f"{TABLE} has the part of each pair that earlier pairs count (counted_twice_m2).{once}"
         ]
 
     def as_content(self) -> JsonObject:
@@ -95,6 +99,9 @@ class BatchReport:
             "counts": counts,
             "polygons": None if self.polygons is None else self.polygons.name,
             "crs": self.crs,
+            "join": self.join,
+            "regions": self.regions,
+            "changed_area_m2": self.changed_area_m2,
             "counted_twice_m2": self.counted_twice_m2,
             "pairs_without_crs": self.unplaced,
             "pairs": [asdict(row) for row in self.results],
@@ -107,6 +114,7 @@ def run_batch(
     options: DetectOptions,
     output: Printer = lambda _: None,
     *,
+    join: bool = True,
     stop_at_defects: bool = False,
 ) -> BatchReport:
     """Run a batch: find the changes of every pair in a list.
@@ -122,6 +130,8 @@ def run_batch(
         earlier run of the batch.
     output
         Called with a line on each pair.
+    join
+        Join the changes of neighbouring pairs in the GeoPackage for all, so that ground counts once.
     stop_at_defects
         Raise unexpected exceptions, instead of continuing with the next pair.
 
@@ -155,7 +165,7 @@ def run_batch(
                 batch_record.write(BatchReport(results, None, None, []))
                 output(f"[{number + 1}/{len(pairs)}] {results[number]}")
         finally:
-            report = _write_batch_outputs(out, results)
+            report = _write_batch_outputs(out, results, join=join)
             batch_record.write(report, finished=True)
     return report
 
@@ -241,15 +251,15 @@ def _stop_if_batch_is_affected(error: RsdetectError, scheduler: str | None) -> N
         ) from error
 
 
-def _write_batch_outputs(out: Path, results: list[PairResult]) -> BatchReport:
+def _write_batch_outputs(out: Path, results: list[PairResult], *, join: bool) -> BatchReport:
     """Write the table and the combined GeoPackage of a batch run."""
     write_text(out / TABLE, results_as_csv(results))
-    finished = [(row.name, out / row.name / Outputs.POLYGONS) for row in results if row.state in FINISHED]
+    finished = [(row.name, out / row.name) for row in results if row.state in FINISHED]
     if not finished:
-        return BatchReport(results, None, None, [])
+        return BatchReport(results, None, None, [], join)
     try:
         with atomic_path(out / POLYGONS) as unfinished:
-            collected = write_combined_gpkg(unfinished, finished)
+            collected = write_combined_gpkg(unfinished, finished, join=join)
     except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:
         raise JobInterrupted(
             f"{out / POLYGONS} could not be written: {one_line(error)}; fix that and run the same command "
@@ -261,7 +271,15 @@ def _write_batch_outputs(out: Path, results: list[PairResult]) -> BatchReport:
         for row in results
     ]
     write_text(out / TABLE, results_as_csv(results))
-    return BatchReport(results, out / POLYGONS, collected.crs, collected.unplaced)
+    return BatchReport(
+        results,
+        out / POLYGONS,
+        collected.crs,
+        collected.unplaced,
+        join,
+        collected.regions,
+        round(collected.changed_area_m2, 3),
+    )
 
 
 @dataclass

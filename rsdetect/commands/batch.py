@@ -34,6 +34,12 @@ def batch(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are not of this batch.")
     ] = False,
+    no_join: Annotated[
+        bool,
+        typer.Option(
+            "--no-join", help="Do not join neighbouring pairs in changes.gpkg: ground may count twice."
+        ),
+    ] = False,
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
     quiet: Quiet = False,
@@ -57,7 +63,7 @@ def batch(
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
     log_to_stderr(quiet=quiet)
     tell = (lambda _: None) if quiet or as_json else print_message
-    report = run_batch(pairs, out, options, tell, stop_at_defects=debug)
+    report = run_batch(pairs, out, options, tell, join=not no_join, stop_at_defects=debug)
     if as_json:
         print_json(report.as_content())
     else:

@@ -46,7 +46,7 @@ def stamps(folder):
 
 def test_a_batch_of_one_crs_is_its_pairs_one_after_another(scenes, tmp_path):
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"), row_of(scenes, "south"))
-    told, rows = batch(pairs, tmp_path / "out")
+    told, rows = batch(pairs, tmp_path / "out", "--no-join")
     assert told.status == 0, told.err
     assert states(rows) == {"north": "done", "south": "done"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -100,7 +100,7 @@ def test_the_file_over_all_opens_with_its_styles_and_knows_its_dates(scenes, tmp
         + row_of(scenes, "south").replace(",", ";")
         + ";;;\n"
     )
-    told, rows = batch(pairs, tmp_path / "out")
+    told, rows = batch(pairs, tmp_path / "out", "--no-join")
     assert told.status == 0, told.err
     assert rows["north"]["after_date"] == "2021-06-03" and rows["south"]["after_date"] == ""
     meta, _, _, columns = pyogrio.raw.read(tmp_path / "out" / "changes.gpkg", layer="changes")

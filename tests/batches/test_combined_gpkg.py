@@ -11,23 +11,24 @@ import shapely
 from rsdetect.batches.combined_gpkg import write_combined_gpkg
 
 
-def write_pair_gpkg(path, crs, lon):
+def write_pair_gpkg(folder, crs, lon):
     """Changes and footprint of a pair: a square of 4 km with its middle at a longitude, 52 degrees north."""
     x, y = pyproj.Transformer.from_crs(4326, crs, always_xy=True).transform(lon, 52.0)
     square = shapely.box(x - 2000, y - 2000, x + 2000, y + 2000)
+    folder.mkdir()
     days = np.array(["2024-01-01"], "datetime64[D]")
     columns = {"before_date": days, "after_date": days + 9}
     for layer in ("changes", "footprint"):
-        geopandas.GeoDataFrame(columns | {"change_id": [1]}, geometry=[square], crs=crs).to_file(
-            path, layer=layer
-        )
+        geopandas.GeoDataFrame(
+            columns | {"change_id": [1], "area_m2": [16e6]}, geometry=[square], crs=crs
+        ).to_file(folder / "changes.gpkg", layer=layer)
     return square
 
 
 def test_outlines_across_180_degrees_are_cut_there_and_counted_once(tmp_path):
-    squares = [write_pair_gpkg(tmp_path / f"{crs}.gpkg", crs, 180.0) for crs in (32660, 32601)]
-    write_pair_gpkg(tmp_path / "far.gpkg", 32632, 9.0)
-    files = [(name, tmp_path / f"{name}.gpkg") for name in ("32660", "32601", "far")]
+    squares = [write_pair_gpkg(tmp_path / f"{crs}", crs, 180.0) for crs in (32660, 32601)]
+    write_pair_gpkg(tmp_path / "far", 32632, 9.0)
+    files = [(name, tmp_path / name) for name in ("32660", "32601", "far")]
     combined = write_combined_gpkg(tmp_path / "all.gpkg", files)
     for layer in ("changes", "footprint"):
         found = geopandas.read_file(tmp_path / "all.gpkg", layer=layer)
