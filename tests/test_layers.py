@@ -34,7 +34,7 @@ FLOORS = (
     }
     | {"deprecation", "extras", "schema", "validation", "interruption", "reading", "secrets"}
     | {"geodata", "limited_memory", "statuses", "stderr"},
-    {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions"},
+    {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions", "kinds"},
     {"scenes", "geopackage", "backends", "pages", "simulation"},
     {"checks", "labelled"},
     {"detectors", "feeds", "ingestion"},

@@ -23,6 +23,7 @@ from rsdetect.batches.reprojecting import reprojected, transformer
 from rsdetect.geopackage.changes import (
     CHANGES,
     FOOTPRINT,
+    KIND_TITLES,
     SHAPE_TITLES,
     changes_style,
     footprint_style,
@@ -69,9 +70,8 @@ def write_combined_gpkg(
     else:
         changes, footprints = [pair.changes for pair in pairs], [pair.footprint for pair in pairs]
     stacked = _in_common_crs(changes, crs, key=True)
-    styled = [
-        column for column in stacked.columns if column in SHAPE_TITLES or column.startswith("difference_")
-    ]
+    titled = SHAPE_TITLES | KIND_TITLES
+    styled = [column for column in stacked.columns if column in titled or column.startswith("difference_")]
     write_geopackage(
         path,
         (

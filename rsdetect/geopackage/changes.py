@@ -27,6 +27,14 @@ SHAPE_TITLES = {
     "orientation_deg": "Orientation (°)",
     "holes": "Holes",
 }
+KIND_TITLES = {
+    "kind": "Kind of change",
+    "kind_probability": "Probability of the kind",
+    "from_class": "Land before",
+    "from_probability": "Probability of the land before",
+    "to_class": "Land after",
+    "to_probability": "Probability of the land after",
+}
 _LONGEST_NAME = 40  # maximum characters of a band's name in a column's name
 
 
@@ -77,8 +85,8 @@ def write_changes(
         "pixels": footprint.pixels,
         **_description_columns(description, len(footprint)),
     }
-    shapes = [name for name in SHAPE_TITLES if name in columns]
-    style = changes_style((*difference_columns.values(), *shapes))
+    titled = [name for name in (*KIND_TITLES, *SHAPE_TITLES) if name in columns]
+    style = changes_style((*difference_columns.values(), *titled))
     kind = "MultiPolygon" if changes.is_merged else "Polygon"
     layers = (
         Layer(CHANGES, changes.geometry, columns, style, kind),
@@ -121,14 +129,18 @@ def _difference_columns(bands: Iterable[str]) -> dict[str, str]:
 
 def changes_style(columns: Iterable[str]) -> str:
     """QGIS style of the layer `changes` with these columns on shapes and differences."""
-    titles = {column: SHAPE_TITLES.get(column, column.replace("_", " ").capitalize()) for column in columns}
+    named = SHAPE_TITLES | KIND_TITLES
+    titles = {column: named.get(column, column.replace("_", " ").capitalize()) for column in columns}
     aliases = [f'    <alias field="{column}" name="{title}"/>' for column, title in titles.items()]
-    rows = [
-        f'<tr><td>{title}</td><td>[% round("{column}", 2) %]</td></tr>' for column, title in titles.items()
-    ]
+    rows = [f"<tr><td>{title}</td><td>[% {_shown(column)} %]</td></tr>" for column, title in titles.items()]
     return Template(read_style("changes.qml")).substitute(
         difference_aliases="\n".join(aliases), difference_rows="\n".join(rows)
     )
+
+
+def _shown(column: str) -> str:
+    """Expression of a column in the map tip of the layer `changes`."""
+    return f'"{column}"' if column in ("kind", "from_class", "to_class") else f'round("{column}", 2)'
 
 
 def footprint_style() -> str:

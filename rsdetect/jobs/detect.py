@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import rasterio
 
+from rsdetect.checks.land import fit_land_rules
 from rsdetect.checks.plausibility import model_warnings, result_warnings
 from rsdetect.checks.report import CheckReport, check_pair
 from rsdetect.checks.scan import Scan
@@ -39,6 +40,7 @@ from rsdetect.jobs.record import (
     plain,
     write_record,
 )
+from rsdetect.kinds.rules import LandRules
 from rsdetect.memory import (
     GDAL_CACHE_BYTES,
     MIB,
@@ -57,7 +59,7 @@ from rsdetect.scenes.verify import verify_scenes
 from rsdetect.scenes.watched import watch as watch_files
 from rsdetect.schema import RUN
 from rsdetect.scoring.decoding_cost import costly_layouts
-from rsdetect.scoring.differences import StoredDifferences
+from rsdetect.scoring.differences import PixelContent, StoredDifferences
 from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.lazy import lazy_scores
 from rsdetect.scoring.planning import plan_for
@@ -83,6 +85,7 @@ class _Job:
     plan: TilePlan
     workers: int  # tiles in flight
     memory: MemoryBudget
+    land: LandRules | None = None
 
 
 def detect(
@@ -193,15 +196,16 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 scorer = fit_detector(detector, scan, outputs.fit_file(fit_key, resume=resume))
                 if options.score.scheduler is None:
                     require_repeatable(pair, scorer)
+                land = fit_land_rules(scan)
                 del scan  # releases its sample of pixels
                 if loading is not None:
                     loading.result()
                 return_free_memory()
-                job = _plan(pair, scorer, options.score, memory)
+                job = replace(_plan(pair, scorer, options.score, memory), land=land)
                 costly = _logged(costly_layouts(pair, job.plan, memory))
             provenance = describe(detector, scorer)
             dates = report.before["date"], report.after["date"]
-            asked = PolygonRequest.of(options.polygons, provenance, dates)
+            asked = PolygonRequest.of(options.polygons, provenance, dates, land)
             # Tiles that depend on the memory may have any size; the work store has their plan.
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
@@ -271,7 +275,8 @@ def _write_files(
         scored = finish_raster(store, job.pair.grid, tiles, raster)
         finished = watch_files([str(raster)])
     with watch.stage("polygons"):
-        stored = StoredDifferences(store, job.pair, job.plan, asked.level, asked.direction)
+        content = PixelContent(len(job.pair.bands), asked.direction, asked.land)
+        stored = StoredDifferences(store, job.pair, job.plan, asked.level, content)
         polygons = results / Outputs.POLYGONS
         made = write_polygons(raster, polygons, asked, job.pair, stored, scored=scored, finish=project)
         require_kept(finished)
@@ -351,7 +356,7 @@ def _score(
     # One thread per operator: parallel tiles scale better than parallel operators. The number of cores per
     # remote worker is unknown.
     threads = max(1, usable_cores() // job.workers) if options.score.scheduler is None else 1
-    context = Context(job.pair, job.scorer, job.plan, store, threads, job.memory, level)
+    context = Context(job.pair, job.scorer, job.plan, store, threads, job.memory, level, job.land)
     with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
         reading = run_tiles(
             context, missing, progress, workers=job.workers, scheduler=options.score.scheduler
@@ -377,6 +382,7 @@ def _describe(
         "bands": list(job.pair.bands),
         "normalisation": asdict(job.pair.normalisation),
         "detector": provenance,
+        "land_classes": None if job.land is None else job.land.as_record(),
         **asked.as_record(),
         "check": report.as_json(),
     }

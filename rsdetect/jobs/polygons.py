@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsdetect.detectors.direction import Direction, direction_columns
 from rsdetect.devices import usable_cores
@@ -19,7 +18,10 @@ from rsdetect.geopackage.changes import ChangeDescription, write_changes
 from rsdetect.geopackage.file import Columns
 from rsdetect.grid import Window
 from rsdetect.jobs.options import OutlineKeywords, PolygonOptions
+from rsdetect.kinds.columns import kind_columns, kind_summary
+from rsdetect.kinds.rules import LandRules
 from rsdetect.regions.collected import Regions, TraceOptions
+from rsdetect.regions.pieces import Layers
 from rsdetect.regions.shape import shapes_of
 from rsdetect.regions.trace import trace_changes_and_footprint
 from rsdetect.scenes.handles import one_line
@@ -39,10 +41,15 @@ class PolygonRequest:
     options: PolygonOptions
     description: ChangeDescription
     direction: Direction | None = None  # of the scorer
+    land: LandRules | None = None  # of the pair; None = kinds of change are unknown
 
     @classmethod
     def of(
-        cls, options: PolygonOptions, detector: dict[str, Any], dates: tuple[str | None, str | None]
+        cls,
+        options: PolygonOptions,
+        detector: dict[str, Any],
+        dates: tuple[str | None, str | None],
+        land: LandRules | None = None,
     ) -> PolygonRequest:
         """Polygon request from `options` for a pair of these dates.
 
@@ -50,6 +57,8 @@ class PolygonRequest:
         ----------
         detector
             The provenance of its scorer: name, and own threshold.
+        land
+            Rules by which the kinds of change are named.
         """
         own = detector["threshold"]
         return cls(
@@ -58,6 +67,7 @@ class PolygonRequest:
             options=options,
             description=ChangeDescription(*dates, detector["name"]),
             direction=Direction.of_record(detector),
+            land=land,
         )
 
     def as_record(self) -> dict[str, Any]:
@@ -121,7 +131,7 @@ def write_polygons(
         simplify=chosen.simplify,
         # Reading scenes scales with threads; tracing alone does not, because of the interpreter lock.
         workers=1 if pair is None else usable_cores(),
-        difference=None if pair is None else partial(_layers, pair, kept, asked.direction),
+        difference=None if pair is None else partial(_layers, pair, kept, asked),
     )
     changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
     _require_all_pixels(changes, footprint, scored)
@@ -130,6 +140,8 @@ def write_polygons(
     changes, attributes = _with_direction(changes, asked.direction)
     if chosen.shape_attributes:
         attributes = vars(shapes_of(changes.geometry, raster.grid)) | attributes
+    kinds = kind_columns(changes.codes, changes.pixels)
+    attributes = attributes | kinds
     for leftover in path.parent.glob(path.name + "*"):  # of a killed run; layers would be appended
         leftover.unlink()
     try:
@@ -145,22 +157,25 @@ def write_polygons(
         "changed_pixels": int(changes.pixels.sum()),
         "changed_area_m2": None if np.isnan(area) else area,
         "observed_pixels": int(footprint.pixels.sum()),
+        "kinds": kind_summary(kinds, changes.area_m2, changes.pixels),
         "polygon_steps": list(changes.steps),
     }
 
 
-def _layers(
-    pair: Pair, kept: StoredDifferences | None, direction: Direction | None, window: Window
-) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """Layers that polygons average: their names, and their values in `window`, NaN where not valid."""
-    known = None if kept is None else kept.read(window)
+def _layers(pair: Pair, kept: StoredDifferences | None, asked: PolygonRequest, window: Window) -> Layers:
+    """Layers that polygons average in `window`, NaN where not valid, and the codes of land classes."""
+    codes = None if asked.land is None else np.zeros(window.shape, np.uint8)
+    known = None if kept is None else kept.read(window, codes)
     if known is None:
         tile = read_tile(pair, TileWindow(0, 0, window, window))
         layers = tile.after - tile.before
-        if direction is not None:
-            layers = np.concatenate([layers, direction.vectors(tile.before, tile.after)])
+        if asked.direction is not None:
+            layers = np.concatenate([layers, asked.direction.vectors(tile.before, tile.after)])
         known = np.where(tile.valid, layers, np.float32(np.nan))
-    return _layer_names(pair.bands, direction), known
+        if asked.land is not None:
+            flat = (date.reshape(len(date), -1) for date in (tile.before, tile.after))
+            codes = asked.land.codes(*flat).reshape(window.shape)
+    return Layers(_layer_names(pair.bands, asked.direction), known, codes)
 
 
 def _layer_names(bands: tuple[str, ...], direction: Direction | None) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import Any, TypedDict
 from rsdetect.errors import InputError
 from rsdetect.files import as_json, hash_json, write_text
 from rsdetect.grid import Window
+from rsdetect.kinds.columns import KindCounts
 from rsdetect.memory import peak_memory
 from rsdetect.reading import refuse_endless
 from rsdetect.regions.generalise import PolygonStep
@@ -57,6 +58,7 @@ class Counts(TypedDict):
     changed_pixels: int  # in these regions
     changed_area_m2: float | None  # None = the scenes have no CRS
     observed_pixels: int
+    kinds: dict[str, KindCounts]  # changes by kind, those with most pixels first
     polygon_steps: list[PolygonStep]  # from the pixels above the threshold to the regions, in order
 
 
@@ -87,6 +89,7 @@ class Record(TypedDict):
     registration: dict[str, object] | None  # the displacement of after; None = not requested
     normalisation: dict[str, object]  # method, and the map of the values of after
     detector: dict[str, object]
+    land_classes: dict[str, object] | None  # rules of land classes; None = the bands give none
     threshold: float
     level_percent: int
     opening: int

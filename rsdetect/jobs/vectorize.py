@@ -20,6 +20,7 @@ from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_polygons
 from rsdetect.jobs.qgis_project import write_qgis_project
 from rsdetect.jobs.record import describe_input, read_record, reading_record, write_record
+from rsdetect.kinds.rules import LandRules
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
@@ -85,10 +86,11 @@ def vectorize_run(
     refuse_unknown(outlines, OutlineKeywords)
     with reading_record(folder):
         options = polygon_options_of(record)
+        land = LandRules.of_record(record.get("land_classes"))
     options = replace(options, **outlines)
     if threshold is not None:
         options = replace(options, threshold=detector["threshold"] if threshold == "auto" else threshold)
-    asked = PolygonRequest.of(options, detector, (check["before"]["date"], check["after"]["date"]))
+    asked = PolygonRequest.of(options, detector, (check["before"]["date"], check["after"]["date"]), land)
     if not (folder / Outputs.RASTER).exists():
         raise InputError(f"{folder} holds no {Outputs.RASTER}; run detect again.")
     with Outputs.hold(folder) as outputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.grid import Grid
 from rsdetect.percent import PERCENT
 from rsdetect.regions.areas import exact_pixel_m2
+from rsdetect.regions.code_counts import CodeCounts
 from rsdetect.regions.generalise import GeneraliseOptions, MeasuredRegions, PolygonStep, generalise
 from rsdetect.regions.outlines import Outlines, transform_points
 from rsdetect.regions.pieces import Difference, PieceSums
@@ -40,6 +41,7 @@ class Regions:
     probability_mean: Float64Array  # (n,) in [0, 1]
     probability_max: Float64Array  # (n,) in [0, 1]
     differences: dict[str, Float64Array]  # per band, (n,) mean of after - before in raw units; NaN = unknown
+    codes: CodeCounts = field(default_factory=CodeCounts.nothing)  # of the changed pixels of each region
     counted: int = 0  # pixels of the raster that belong to the layer, counted as they were read
     opened: int = 0  # of them, those that the opening took
     left_out: int = 0  # of them, those in regions under the minimum area
@@ -118,6 +120,7 @@ def collected_regions(
         regions.area_m2,
         regions.perimeter_m,
         **_region_means(regions.sums),
+        codes=regions.sums.codes,
         counted=count.counted,
         opened=count.opened,
         left_out=count.left_out,

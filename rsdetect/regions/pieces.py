@@ -8,21 +8,29 @@ along the four edges show which pieces form one region.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsdetect.arraytypes import BoolArray, Float64Array, Int64Array
+from rsdetect.arraytypes import BoolArray, Float64Array, Int64Array, UInt8Array
 from rsdetect.grid import Window
+from rsdetect.regions.code_counts import CodeCounts
 from rsdetect.regions.connected import connected_components
 from rsdetect.regions.outlines import LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT, UPPER_RIGHT, Corners
 
-# window -> names of the bands, and their differences (bands, height, width), averaged over each piece;
-# NaN = unknown, ignored.
-Difference = Callable[[Window], tuple[tuple[str, ...], NDArray[np.float32]]]
 
+class Layers(NamedTuple):
+    """Layers of a window that pieces summarise."""
+
+    names: tuple[str, ...]  # of the bands
+    values: NDArray[np.float32]  # (bands, height, width), averaged over each piece; NaN = unknown, ignored
+    codes: UInt8Array | None = None  # (height, width), counted over each piece; None = not known
+
+
+Difference = Callable[[Window], Layers]
 
 _STRIP_PIXELS = 2**17
 _CELL = 512  # edge in pixels of the windows that differences are read in
@@ -51,6 +59,7 @@ class PieceSums:
     bands: tuple[str, ...]  # names of the bands of the differences
     band_sum: Float64Array  # (bands, n) sum of the known differences
     band_pixels: Int64Array  # (bands, n) number of pixels with a known difference
+    codes: CodeCounts = field(default_factory=CodeCounts.nothing)
 
     def __getitem__(self, chosen: BoolArray | Int64Array) -> PieceSums:
         return PieceSums(
@@ -60,6 +69,7 @@ class PieceSums:
             bands=self.bands,
             band_sum=self.band_sum[:, chosen],
             band_pixels=self.band_pixels[:, chosen],
+            codes=self.codes.chosen(chosen, self.pixels.size),
         )
 
     def grouped(self, group: Int64Array, count: int) -> PieceSums:
@@ -73,6 +83,7 @@ class PieceSums:
             bands=self.bands,
             band_sum=_grouped_row_sums(group, self.band_sum, count),
             band_pixels=_grouped_row_sums(group, self.band_pixels, count).astype(np.int64),
+            codes=self.codes.grouped(group),
         )
 
     @staticmethod
@@ -91,6 +102,7 @@ class PieceSums:
             bands=parts[0].bands,
             band_sum=np.concatenate([part.band_sum for part in parts], axis=1),
             band_pixels=np.concatenate([part.band_pixels for part in parts], axis=1),
+            codes=CodeCounts.joined([part.codes for part in parts], [part.pixels.size for part in parts]),
         )
 
 
@@ -280,8 +292,8 @@ def _sum_runs(
     first = np.cumsum(length) - length
     row, col = np.divmod(runs.start, runs.stride)
     held = values.ravel()[_run_indices(row * window.width + col, length)]
-    bands, band_sum, band_pixels = (
-        ((), np.empty((0, length.size)), np.empty((0, length.size), np.int64))
+    bands, band_sum, band_pixels, codes = (
+        ((), np.empty((0, length.size)), np.empty((0, length.size), np.int64), CodeCounts.nothing())
         if difference is None
         else _sum_differences(row, col, length, window, difference)
     )
@@ -292,13 +304,14 @@ def _sum_runs(
         bands=bands,
         band_sum=band_sum,
         band_pixels=band_pixels,
+        codes=codes,
     )
 
 
 def _sum_differences(
     row: Int64Array, col: Int64Array, length: Int64Array, window: Window, difference: Difference
-) -> tuple[tuple[str, ...], Float64Array, Int64Array]:
-    """Bands of the differences, and (bands, n) sum and number of the known ones in every run of a piece.
+) -> tuple[tuple[str, ...], Float64Array, Int64Array, CodeCounts]:
+    """Bands of the differences, (bands, n) sum and number of the known ones in each run, and its codes.
 
     They are read per cell, for the bounding rectangle of the runs that start there: little is read of a scene
     with little change, and little at a time of one with much.
@@ -307,21 +320,25 @@ def _sum_differences(
     cell = row // _CELL * across + col // _CELL
     by_cell = np.argsort(cell, kind="stable")
     bounds = np.flatnonzero(np.diff(cell[by_cell], prepend=-1, append=-1))
-    sums, counts = [], []
+    sums, counts, owners, codes = [], [], [], []
     bands: tuple[str, ...] = ()
     for low, high in pairwise(bounds):
         here = by_cell[low:high]
         top, left = int(row[here[0]]), int(col[here].min())
         height, width = int(row[here[-1]]) + 1 - top, int((col + length)[here].max()) - left
-        bands, change = difference(Window(window.row_off + top, window.col_off + left, height, width))
+        bands, change, coded = difference(Window(window.row_off + top, window.col_off + left, height, width))
         pixels = _run_indices((row[here] - top) * width + col[here] - left, length[here])
         held = change.reshape(len(bands), height * width)[:, pixels]
         known = ~np.isnan(held)
         first = np.cumsum(length[here]) - length[here]
         sums.append(np.add.reduceat(np.where(known, held, 0), first, axis=1, dtype=np.float64))
         counts.append(np.add.reduceat(known, first, axis=1, dtype=np.int64))
+        if coded is not None:
+            owners.append(np.repeat(here, length[here]))
+            codes.append(coded.reshape(-1)[pixels])
     back = np.argsort(by_cell)
-    return bands, np.concatenate(sums, axis=1)[:, back], np.concatenate(counts, axis=1)[:, back]
+    counted = CodeCounts.of(np.concatenate(owners), np.concatenate(codes)) if codes else CodeCounts.nothing()
+    return bands, np.concatenate(sums, axis=1)[:, back], np.concatenate(counts, axis=1)[:, back], counted
 
 
 def _edge_pieces(runs: _Runs, piece: Int64Array, shape: tuple[int, int]) -> list[Int64Array]:

@@ -28,7 +28,7 @@ from rsdetect.regions.collected import (
 )
 from rsdetect.regions.opening import opening_halo, take_off_narrow_parts
 from rsdetect.regions.outlines import trace_outlines
-from rsdetect.regions.pieces import BlockPieces, Difference, ValueRange, find_pieces
+from rsdetect.regions.pieces import BlockPieces, Difference, Layers, ValueRange, find_pieces
 from rsdetect.regions.seams import Seams, map_blocks_in_order
 
 _OBSERVED = ValueRange(0, NOT_OBSERVED - 1)
@@ -148,7 +148,7 @@ def _unlocked_difference(lock: Lock, difference: Difference | None) -> Differenc
     if difference is None:
         return None
 
-    def reading(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    def reading(window: Window) -> Layers:
         lock.release()
         try:
             return difference(window)

@@ -22,6 +22,7 @@ from rsdetect.detectors.base import Scorer
 from rsdetect.devices import worker_limits
 from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError, SourceUnavailable
 from rsdetect.extras import missing_extra
+from rsdetect.kinds.rules import LandRules
 from rsdetect.memory import MemoryBudget
 from rsdetect.percent import to_percent
 from rsdetect.progress import Progress
@@ -29,7 +30,7 @@ from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import Scene, sharing_blocks
 from rsdetect.scoring.check_worker import check_worker, ready_scorer
 from rsdetect.scoring.core import score_core
-from rsdetect.scoring.differences import storing_differences
+from rsdetect.scoring.differences import PixelContent, storing_differences
 from rsdetect.scoring.planning import planned_windows
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.tally import tally_of_scores
@@ -52,6 +53,7 @@ class Context:
     torch_threads: int  # threads inside one operator of the network
     memory: MemoryBudget = USUAL_MEMORY
     level: int | None = None  # lowest percent of pixels whose differences are stored; None = none
+    land: LandRules | None = None  # by which their land classes are stored
 
 
 def run_tiles(
@@ -127,8 +129,8 @@ def _score(context: Context, tile: TileWindow) -> Float32Array:
     """Engine's scoring of a tile; if requested, its differences are stored first."""
     if context.level is None:
         return score_core(context.pair, context.scorer, tile)
-    bands = len(context.pair.bands)
-    with storing_differences(context.store, tile, bands, context.level, context.scorer.direction) as sink:
+    content = PixelContent(len(context.pair.bands), context.scorer.direction, context.land)
+    with storing_differences(context.store, tile, context.level, content) as sink:
         return score_core(context.pair, context.scorer, tile, sink)
 
 

@@ -52,9 +52,9 @@ def _assemble_scene(spec: SceneSpec, rows: tuple[int, int], cols: tuple[int, int
     """Assemble the half-open range of rows and columns of a scene from its blocks."""
     shape = rows[1] - rows[0], cols[1] - cols[0]
     images = [np.zeros((len(spec.bands), *shape), spec.dtype) for _ in range(2)]
-    codes = [np.zeros(shape, np.uint8) for _ in range(2)]
+    codes = [np.zeros(shape, np.uint8) for _ in range(4)]
     masks = [np.zeros(shape, np.bool_) for _ in range(4)]
-    out = Rendered(images[0], images[1], codes[0], codes[1], masks[0], masks[1], masks[2], masks[3])
+    out = Rendered(*images, *codes[:2], *masks, *codes[2:])
     block_rows, block_cols = block_shape(spec)
     for row in range(rows[0] // block_rows, -(-rows[1] // block_rows)):
         for col in range(cols[0] // block_cols, -(-cols[1] // block_cols)):
@@ -91,8 +91,10 @@ def margin_px(spec: SceneSpec) -> int:
     return kernel + max(shadow, ceil(CROWN_REACH_M / spec.ground_m))
 
 
-def _expose_block(spec: SceneSpec, row: int, col: int) -> tuple[Frame, tuple[Exposure, ...], UInt8Array]:
-    """Frame of a scene block, the exposures of both dates, and the kind of change."""
+def _expose_block(
+    spec: SceneSpec, row: int, col: int
+) -> tuple[Frame, tuple[Exposure, ...], tuple[UInt8Array, ...]]:
+    """Frame of a scene block, the exposures of both dates, and the kind of change with both land classes."""
     world = build_world(spec)
     rows, cols = block_shape(spec)
     frame = Frame(row * rows, col * cols, rows, cols, spec.ground_m, world.seed)
@@ -109,7 +111,8 @@ def _expose_block(spec: SceneSpec, row: int, col: int) -> tuple[Frame, tuple[Exp
     sensed = tuple(
         expose(spec, world, canvas, frame, margin, date) for date, canvas in enumerate(landscape.canvases)
     )
-    return frame, sensed, landscape.kind[margin:-margin, margin:-margin].copy()
+    truth = (each[margin:-margin, margin:-margin].copy() for each in (landscape.kind, *landscape.land))
+    return frame, sensed, tuple(truth)
 
 
 def _middle_block(spec: SceneSpec) -> tuple[int, int]:
@@ -129,7 +132,7 @@ def _scene_limits(spec: SceneSpec) -> tuple[tuple[Limits, ...], ...]:
 def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
     """Render one block of the scene pair, of `block_shape`; it may extend beyond the scene's edge."""
     world = build_world(spec)
-    frame, sensed, kind = _expose_block(spec, row, col)
+    frame, sensed, (kind, *land) = _expose_block(spec, row, col)
     days = [day for each in sensed for day in (each.view, each.view.beyond) if day]
     if (row, col) == _middle_block(spec) or all(day.tone.stretch is Stretch.FIXED for day in days):
         limits = tuple(stretch_limits(spec, each) for each in sensed)
@@ -147,6 +150,8 @@ def render_block(spec: SceneSpec, row: int, col: int) -> Rendered:
         cloud_after=sensed[1].clouded,
         shadow_before=sensed[0].shadowed,
         shadow_after=sensed[1].shadowed,
+        land_before=land[0],
+        land_after=land[1],
     )
     for name in Rendered.__dataclass_fields__:
         getattr(done, name).flags.writeable = False  # the cache returns the same arrays

@@ -128,3 +128,5 @@ class Rendered:
     cloud_after: BoolArray  # (height, width), likewise
     shadow_before: BoolArray  # (height, width); True = cloud shadow in cloud_before
     shadow_after: BoolArray  # (height, width), likewise
+    land_before: UInt8Array  # (height, width); true classes of `rsdetect.kinds.classes.Land`
+    land_after: UInt8Array  # (height, width), likewise

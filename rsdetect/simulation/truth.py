@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rsdetect.grid import Grid, Window
 from rsdetect.regions.collected import TraceOptions
+from rsdetect.regions.pieces import Layers
 from rsdetect.regions.trace import trace_regions
 from rsdetect.scenes.handles import gdal_window
 from rsdetect.simulation.spec import ChangeKind
@@ -104,9 +105,9 @@ def _closed_truth_regions(truth: Any, kinds: Any, grid: Grid, band_rows: int) ->
 
 
 def _trace_truth(truth: _TruthStrip, kinds: _TruthStrip) -> TruthPieces:
-    def shares(window: Window) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    def shares(window: Window) -> Layers:
         code = kinds.read(window)
-        return tuple(_NAMES), np.stack([code == kind for kind in _KINDS]).astype(np.float32)
+        return Layers(tuple(_NAMES), np.stack([code == kind for kind in _KINDS]).astype(np.float32))
 
     regions = trace_regions(truth, 1, options=TraceOptions(block_size=_BLOCK, difference=shares))
     if not len(regions):

@@ -20,6 +20,7 @@ from rsdetect.geopackage.changes import ChangeDescription, write_changes
 from rsdetect.geopackage.file import Layer, write_geopackage
 from rsdetect.grid import Grid
 from rsdetect.regions.areas import measure
+from rsdetect.regions.pieces import Layers
 from rsdetect.regions.trace import TraceOptions, trace_footprint, trace_regions
 from rsdetect.scoring.raster import write_raster_style
 
@@ -52,7 +53,7 @@ def write(path, values, crs=UTM, description=JUNE, bands=()):
     raster = ArrayRaster(values, crs)
 
     def difference(window):
-        return tuple(bands), np.full((len(bands), *window.shape), 12.5, np.float32)
+        return Layers(tuple(bands), np.full((len(bands), *window.shape), 12.5, np.float32))
 
     regions = trace_regions(raster, 50, options=TraceOptions(difference=difference))
     footprint = trace_footprint(raster)

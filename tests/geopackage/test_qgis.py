@@ -11,6 +11,7 @@ from rasterio.shutil import copy as copy_raster
 
 from rsdetect.geopackage.changes import ChangeDescription, write_changes
 from rsdetect.grid import Grid
+from rsdetect.regions.pieces import Layers
 from rsdetect.regions.trace import TraceOptions, trace_footprint, trace_regions
 from rsdetect.scoring.raster import write_raster_style
 from support.pyqgis import ask_qgis, require_qgis
@@ -80,7 +81,7 @@ def write_geopackage(path, values):
     raster = ArrayRaster(values)
 
     def difference(window):
-        return ("Red",), np.full((1, *window.shape), 2.5, np.float32)
+        return Layers(("Red",), np.full((1, *window.shape), 2.5, np.float32))
 
     regions = trace_regions(raster, 25, options=TraceOptions(difference=difference))
     described = ChangeDescription("2020-06-01", None, "cva")

@@ -203,7 +203,8 @@ def test_the_record_counts_what_the_files_hold(done):
         "changed_pixels": int(((percent >= 50) & (percent != 255)).sum()),
         "changed_area_m2": found.area_m2.sum(),
         "observed_pixels": int((percent != 255).sum()),
-        "polygon_steps": counts["polygon_steps"],  # of tests of their own
+        "kinds": counts["kinds"],  # of tests of their own
+        "polygon_steps": counts["polygon_steps"],
     }
 
 

@@ -13,6 +13,7 @@ import shapely
 from affine import Affine
 
 from rsdetect.grid import Grid, Window
+from rsdetect.regions.pieces import Layers
 from rsdetect.regions.trace import TraceOptions, trace_footprint, trace_regions
 
 UTM = pyproj.CRS(32633).to_wkt()
@@ -109,7 +110,7 @@ def test_differences_are_means_over_the_known_pixels(workers):
     def difference(window):
         asked.append(window)
         rows, cols = window.slices_in(Window(0, 0, 1, 5))
-        return ("red", "nir"), change[:, rows, cols]
+        return Layers(("red", "nir"), change[:, rows, cols])
 
     raster = ArrayRaster([[100, 100, 100, 0, 0]])
     options = TraceOptions(block_size=2, workers=workers, difference=difference)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from rsdetect.grid import Grid
+from rsdetect.regions.pieces import Layers
 from rsdetect.regions.trace import TraceOptions, trace_footprint, trace_regions
 
 PLAIN = Affine.identity()
@@ -111,7 +112,7 @@ def test_the_cut_changes_nothing_not_even_the_order(values, options):
     grid = Grid(None, PLAIN, *values.shape)
 
     def difference(window):
-        return ("b1", "b2"), change[(slice(None), *window.slices_in(grid.window))]
+        return Layers(("b1", "b2"), change[(slice(None), *window.slices_in(grid.window))])
 
     cut = TraceOptions(block_size=options.block_size, workers=options.workers, difference=difference)
     one = trace_regions(ArrayRaster(values), 50, options=TraceOptions(difference=difference))

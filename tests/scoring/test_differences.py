@@ -20,7 +20,7 @@ from rsdetect.percent import NOT_OBSERVED, to_percent
 from rsdetect.scenes.pair import open_pair, read_tile
 from rsdetect.scoring import differences
 from rsdetect.scoring.core import score_core
-from rsdetect.scoring.differences import StoredDifferences, storing_differences
+from rsdetect.scoring.differences import PixelContent, StoredDifferences, storing_differences
 from rsdetect.scoring.store import WorkStore
 from rsdetect.tiles import Tile, TileWindow, plan_tiles
 from support.interruption import interrupt
@@ -40,7 +40,7 @@ def scored(folder, pair, scorer, tile_size, level):
     percent = np.full(pair.grid.shape, NOT_OBSERVED, np.uint8)
     for tile in plan:
         if pair.intersects_aoi(tile.core):
-            with storing_differences(store, tile, len(pair.bands), level) as sink:
+            with storing_differences(store, tile, level, PixelContent(len(pair.bands))) as sink:
                 probability = score_core(pair, scorer, tile, sink)
             percent[tile.core.slices_in(pair.grid.window)] = to_percent(probability)
     return store, plan, percent
@@ -84,7 +84,7 @@ def test_every_changed_pixel_of_any_window_has_the_difference_that_the_scenes_sa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(differences, "_AT_ONCE", at_once)
         store, plan, percent = scored(folder, pair, scorer, tile_size, level)
-        kept = StoredDifferences(store, pair, plan, level)
+        kept = StoredDifferences(store, pair, plan, level, PixelContent(len(pair.bands)))
         assert_known(kept, pair, percent, level, pair.grid.window)
         for window in windows_in(pair.grid, rng, 5):
             assert_known(kept, pair, percent, level, window)
@@ -107,7 +107,7 @@ def test_down_a_strip_they_wait_for_the_probability_and_skip_what_is_still(tmp_p
     scorer = make_detector("siamese").fit(Scan(pair))
     assert scorer.strips
     store, plan, percent = scored(tmp_path, pair, scorer, tile_size, 30)
-    kept = StoredDifferences(store, pair, plan, 30)
+    kept = StoredDifferences(store, pair, plan, 30, PixelContent(len(pair.bands)))
     changed = assert_known(kept, pair, percent, 30, pair.grid.window)
     assert changed > 5000
     for window in windows_in(pair.grid, rng, 20):
@@ -125,7 +125,8 @@ class Kept:
     percent: np.ndarray
 
     def read(self, level=50, window=None):
-        return StoredDifferences(self.store, self.pair, self.plan, level).read(
+        content = PixelContent(len(self.pair.bands))
+        return StoredDifferences(self.store, self.pair, self.plan, level, content).read(
             window or self.pair.grid.window
         )
 
@@ -190,7 +191,7 @@ def test_what_was_stored_for_a_level_serves_for_higher_ones_only(kept):
 def test_a_tile_that_cannot_be_scored_leaves_nothing(kept):
     tile = kept.plan.tile(0, 0)
     kept.file().unlink()
-    with pytest.raises(ZeroDivisionError), storing_differences(kept.store, tile, 3, 50):
+    with pytest.raises(ZeroDivisionError), storing_differences(kept.store, tile, 50, PixelContent(3)):
         raise ZeroDivisionError
     assert not kept.file().exists()
     assert not list(kept.store.folder.rglob("*.part"))
@@ -227,13 +228,15 @@ def test_memory_does_not_grow_with_the_tile_where_everything_changed(tmp_path):
         plan = plan_tiles(Grid(None, TEN_METRES, rows * count, width), (rows * count, width), 0, 1)
         tile = plan.tile(0, 0)
         tracemalloc.start()
-        with storing_differences(store, tile, bands, 50) as sink:
+        with storing_differences(store, tile, 50, PixelContent(bands)) as sink:
             for band in range(count):
                 window = Window(band * rows, 0, rows, width)
                 sink(Tile(tile.core, window, *dates, everything, everything), window, certain)
         put_down = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
-        read = StoredDifferences(store, Everywhere(), plan, 50).read(Window(100, 300, 128, 512))
+        read = StoredDifferences(store, Everywhere(), plan, 50, PixelContent(bands)).read(
+            Window(100, 300, 128, 512)
+        )
         peaks.append((put_down, tracemalloc.get_traced_memory()[1]))
         tracemalloc.stop()
         assert not np.isnan(read).any()

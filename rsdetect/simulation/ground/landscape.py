@@ -12,6 +12,7 @@ from rsdetect.simulation.canvas import Canvas, Cover, Texture
 from rsdetect.simulation.ground.buildings import paint_buildings
 from rsdetect.simulation.ground.districts import map_districts
 from rsdetect.simulation.ground.land import URBAN, Land
+from rsdetect.simulation.ground.land_classes import land_classes
 from rsdetect.simulation.ground.painting import paint_ground
 from rsdetect.simulation.ground.plots import Plots, map_plots
 from rsdetect.simulation.ground.relief import shade_hills
@@ -30,6 +31,7 @@ class Landscape:
 
     canvases: tuple[Canvas, Canvas]
     kind: UInt8Array  # (height, width) ChangeKind
+    land: tuple[UInt8Array, UInt8Array]  # (height, width) classes of `rsdetect.kinds.classes.Land`
 
 
 def draw_landscape(world: World, frame: Frame) -> Landscape:
@@ -69,7 +71,8 @@ def draw_landscape(world: World, frame: Frame) -> Landscape:
     kind[shores.lying[0] != shores.lying[1]] = ChangeKind.WATER
     roads.mark(kind)
     _mark_tree_changes(kind, canvases, converted)
-    return Landscape((canvases[0], canvases[1]), kind.astype(np.uint8))
+    land = land_classes(canvases[0]), land_classes(canvases[1])
+    return Landscape((canvases[0], canvases[1]), kind.astype(np.uint8), land)
 
 
 def _mark_tree_changes(
