@@ -31,18 +31,19 @@ def refuse_endless(path: str | os.PathLike[str], error: type[InputError] = Input
 def refuse_endless_beside(path: str | os.PathLike[str], error: type[InputError] = InputError) -> None:
     """Raise `error` as `refuse_endless`, also for files that begin with the name of a file up to its suffix.
 
-    GDAL opens some of these with the file: masks, overviews, world files, metadata.
+    GDAL opens some of these with the file: masks, overviews, world files, metadata. In a folder it opens any.
     """
     refuse_endless(path, error)
     try:
         file = Path(path)
-        if not file.is_file():
+        if not file.exists():
             return
-        with os.scandir(file.parent) as entries:
+        folder, start = (file, "") if file.is_dir() else (file.parent, file.stem)
+        with os.scandir(folder) as entries:
             odd = [
                 each.path
                 for each in entries
-                if each.name.startswith(file.stem) and not each.is_file() and not each.is_dir()
+                if each.name.startswith(start) and not each.is_file() and not each.is_dir()
             ]
     except (OSError, ValueError):
         return

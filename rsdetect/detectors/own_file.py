@@ -21,6 +21,7 @@ from typing import Any
 
 from rsdetect.detectors.base import Detector, Scorer
 from rsdetect.errors import DetectorError, JobInterrupted, RsdetectError
+from rsdetect.reading import refuse_endless
 
 _loading = threading.RLock()  # a file may load another
 
@@ -74,6 +75,7 @@ def load_own(name: str) -> type[Detector]:
 
 
 def _read(path: Path) -> bytes:
+    refuse_endless(path, DetectorError)
     try:
         return path.read_bytes()
     except OSError as error:

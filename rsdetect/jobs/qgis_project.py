@@ -31,6 +31,7 @@ from rsdetect.geopackage.styles import read_style
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.pages.templates import render
 from rsdetect.paths import as_gdal_path
+from rsdetect.scenes.band_files import absolute_path, archive_of
 from rsdetect.scenes.handles import GDAL_ERRORS, open_raster, with_gdal_environment
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.pair import Pair
@@ -204,6 +205,8 @@ class _Picture:
         """Source as QGIS opens it, relative to the folder `out` and without secrets."""
         if not self.is_local:
             return as_gdal_path(without_secrets(self.path))
+        if archive_of(self.path):
+            return absolute_path(self.path)
         try:
             return Path(os.path.relpath(self.path, out)).as_posix()
         except ValueError:  # on another drive

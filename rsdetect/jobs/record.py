@@ -21,7 +21,7 @@ from rsdetect.kinds.columns import KindCounts
 from rsdetect.memory import peak_memory
 from rsdetect.reading import refuse_endless
 from rsdetect.regions.generalise import PolygonStep
-from rsdetect.scenes.band_files import BandFiles, without_query
+from rsdetect.scenes.band_files import BandFiles, absolute_path, archive_of, without_query
 from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.scene import MaskFile, Scene, read_scene
 from rsdetect.schema import RUN, require_known
@@ -136,7 +136,7 @@ def describe_input(scene: Scene, pair: Pair) -> dict[str, Any]:
     modified = datetime.fromtimestamp(modified_ns / 1e9, UTC).isoformat() if modified_ns else None
     is_file = scene.version is not None and scene.files is None
     return {
-        "path": str(Path(scene.path).absolute()) if is_file else scene.path,
+        "path": absolute_path(scene.path) if is_file else scene.path,
         "bytes": size,
         "modified": modified,
         "header_sha256": _header_hash(scene.path) if is_file else None,
@@ -226,7 +226,7 @@ def _version(package: str) -> str | None:
 
 
 def _header_hash(path: str) -> str:
-    with Path(path).open("rb") as file:
+    with Path(archive_of(path) or path).open("rb") as file:
         return hashlib.sha256(file.read(_HEADER_BYTES)).hexdigest()
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from rsdetect.errors import InputError, NothingToCompare
 from rsdetect.grid import Grid, Window
 from rsdetect.labelled.label_coding import CHANGED, NOT_LABELLED, UNCHANGED
-from rsdetect.reading import refuse_endless
 from rsdetect.scenes.aoi import inside_aoi, polygons_on, touches_window
 from rsdetect.scenes.handles import one_line
+from rsdetect.scenes.named_files import refuse_endless_named
 from rsdetect.scenes.vectors import read_polygons
 
 LAYER = "labels"
@@ -80,7 +80,7 @@ def _require_overlap(path: str, frames: list[Any], grid: Grid) -> None:
 
 
 def _label_layers(path: str) -> list[str]:
-    refuse_endless(path)
+    refuse_endless_named(path)
     try:
         found = pyogrio.list_layers(path)
     except Exception as error:

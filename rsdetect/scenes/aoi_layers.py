@@ -7,9 +7,9 @@ from typing import Any
 
 from rsdetect.errors import InputError, RsdetectError
 from rsdetect.paths import as_gdal_path, split_layer
-from rsdetect.reading import refuse_endless
 from rsdetect.scenes.failing_servers import GoneAway
 from rsdetect.scenes.handles import gone_away, one_line
+from rsdetect.scenes.named_files import refuse_endless_named
 from rsdetect.scenes.remote import gdal_name, patiently
 from rsdetect.scenes.vectors import read_polygons
 
@@ -61,7 +61,7 @@ def _layer_names(path: str) -> list[str]:
     """Names of the layers that may hold an area of interest."""
     import pyogrio
 
-    refuse_endless(path)
+    refuse_endless_named(path)
     place = as_gdal_path(path)
     try:
         listed = patiently(place, lambda: pyogrio.list_layers(gdal_name(place)), (Exception,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -10,8 +11,8 @@ from rsdetect.paths import file_name
 from rsdetect.scenes.quality import MaskMeaning
 from rsdetect.scenes.validity import Nodata
 
-_ARCHIVES = ("/vsizip/", "/vsitar/")
-_SUFFIXES = (".zip", ".tar")
+# Of GDAL's virtual file systems those that read a local file: an archive, a packed file, a part of a file.
+_WITHIN = re.compile(r"/vsi(?:zip|tar|gzip|7z|rar)/|/vsisubfile/[0-9_]+,", re.I)
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,21 @@ def file_version(path: str) -> tuple[int, int] | None:
 
 
 def archive_of(path: str) -> str | None:
-    """Archive in the file system that contains a file of `/vsizip/` or `/vsitar/`; None for other files."""
-    for start in _ARCHIVES:
-        if path.startswith(start):
-            inner = PurePath(path.removeprefix(start))
-            return next((str(each) for each in inner.parents if each.suffix.lower() in _SUFFIXES), None)
-    return None
+    """Local file from which GDAL reads a path such as `/vsizip/a.zip/b.tif`; None for other paths."""
+    rest = path
+    while found := _WITHIN.match(rest):
+        rest = rest[found.end() :]
+        if rest.startswith("{"):  # around an archive whose name has no suffix of archives
+            rest = rest[1:].rpartition("}")[0]
+    if rest == path:
+        return None
+    inner = PurePath(rest)
+    return next((str(each) for each in (inner, *inner.parents) if Path(each).is_file()), None)
+
+
+def absolute_path(path: str) -> str:
+    """Path of a local file, perhaps in an archive, from the root on."""
+    archive = archive_of(path)
+    if archive is None:
+        return str(Path(path).absolute())
+    return path.replace(archive, str(Path(archive).absolute()), 1)

@@ -17,8 +17,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rsdetect.errors import ReadError, SceneError, SourceUnavailable
 from rsdetect.grid import Window
-from rsdetect.reading import refuse_endless_beside
 from rsdetect.scenes.failing_servers import GoneAway
+from rsdetect.scenes.named_files import refuse_endless_named
 from rsdetect.scenes.remote import gdal_name, patiently, require_hope
 
 # A pair without georeference is reported once, by rsdetect.scenes.pair.
@@ -44,7 +44,7 @@ def open_raster(path: str, *, of: str | None = None) -> Any:
     SourceUnavailable
         It lies on another machine, which does not answer.
     """
-    refuse_endless_beside(path, SceneError)
+    refuse_endless_named(path, SceneError)
     os.environ.pop("GTIFF_IGNORE_READ_ERRORS", None)  # with it, GDAL reads damaged blocks as pixels
     try:
         return patiently(path, lambda: rasterio.open(gdal_name(path)), GDAL_ERRORS)

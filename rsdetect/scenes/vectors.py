@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rsdetect.errors import InputError, RsdetectError
 from rsdetect.paths import as_gdal_path
-from rsdetect.reading import refuse_endless
 from rsdetect.scenes.failing_servers import GoneAway
 from rsdetect.scenes.handles import gone_away, one_line
+from rsdetect.scenes.named_files import refuse_endless_named
 from rsdetect.scenes.remote import gdal_name, patiently
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def read_polygons(path: str, what: str = "polygons", **options: Any) -> GeoDataF
     """
     import geopandas  # half a second that a job without an area of interest need not wait
 
-    refuse_endless(path)
+    refuse_endless_named(path)
     # By GDAL's own name: geopandas would download an address itself, and wait for ever.
     place = as_gdal_path(path)
     try:

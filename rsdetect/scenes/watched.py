@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from rsdetect.errors import SourceChanged
 from rsdetect.scenes.band_files import archive_of
+from rsdetect.scenes.named_files import is_virtual_raster
 from rsdetect.scenes.remote import addresses_in
 from rsdetect.scenes.remote_files import RemoteFile
 
@@ -84,8 +85,22 @@ def files_of(dataset: Any) -> list[str]:
         An open rasterio dataset.
     """
     found: list[str] = []
+    if dataset.driver == "GTI":
+        found += _tiles_of_index(dataset.name.removeprefix("GTI:"))
     _add_files(dataset, found, _MOST_LEVELS)
     return found
+
+
+def _tiles_of_index(index: str) -> list[str]:
+    """A tile index of GDAL's driver GTI, which lists none of them, and its tiles."""
+    import pyogrio
+
+    try:
+        names, tiles = pyogrio.raw.read(index, read_geometry=False)[::3]
+        places = tiles[list(names["fields"]).index("location")]
+    except (pyogrio.errors.DataSourceError, ValueError, IndexError):  # a description in XML, say
+        return [index]
+    return [index, *(str(Path(index).parent / place) for place in places)]
 
 
 def _add_files(dataset: Any, found: list[str], levels: int) -> None:
@@ -95,8 +110,7 @@ def _add_files(dataset: Any, found: list[str], levels: int) -> None:
         if path in found:
             continue
         found.append(path)
-        inner = Path(path).suffix.lower() == ".vrt" and path != dataset.name
-        if inner and levels and Path(path).is_file():
+        if levels and path != dataset.name and is_virtual_raster(path):
             with rasterio.open(path) as below:
                 _add_files(below, found, levels - 1)
 
