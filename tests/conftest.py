@@ -73,6 +73,12 @@ def _logging_as_python_has_it():
     ours.setLevel(logging.NOTSET)
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Servers that do not answer are given up after a second."""
+    monkeypatch.setattr("rsdetect.scenes.remote._PATIENCE_S", 1.0)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real scenes; the test is skipped without it."""

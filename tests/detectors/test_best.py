@@ -71,7 +71,7 @@ def test_the_probability_is_the_logistic_function_of_the_mean_evidence_of_the_pa
 
 @pytest.mark.parametrize("half", [0, 1, 8])
 def test_strips_and_tiles_of_any_size_give_the_whole(half):
-    pair = memory_pair(height=320, width=300)
+    pair = memory_pair(height=232, width=168)
     scorer = replace(BestDetector().fit(Scan(pair)), half_width=half)
     whole = in_one_call(pair, scorer)
     assert scorer.strips

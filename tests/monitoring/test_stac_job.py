@@ -56,7 +56,7 @@ def site(folder):
 
 
 @pytest.fixture
-def bucket(folder, monkeypatch):
+def bucket(folder, monkeypatch, impatient):
     for name, value in {
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
         "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",  # each run in a process of its own would begin again

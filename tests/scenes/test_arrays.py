@@ -220,9 +220,8 @@ def test_a_lazy_array_is_computed_chunk_by_chunk(tmp_path):
 
     alive = CountedChunks()
     before, after = alive.scene(2048, 128, 1), alive.scene(2048, 128, 2)
-    made = rsdetect.detect(
-        before, after, out=tmp_path, detector="cva", tile_size=200, workers=2, memory="1GB", quiet=True
-    )
+    how = {"detector": "cva", "threshold": 1, "tile_size": 200, "workers": 2, "memory": "1GB", "quiet": True}
+    made = rsdetect.detect(before, after, out=tmp_path, **how)
     assert made.record["plan"]["reading"] == {"blocks": 128, "decoded_again": 0}
     assert 512 <= alive.ever <= 6 * 512, "the check, the shift, the fit, the sample and the tiles"
     assert alive.most <= 64

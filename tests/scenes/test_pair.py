@@ -245,7 +245,7 @@ def test_what_is_no_raster_is_refused_in_one_sentence_with_its_name(tmp_path, co
 
 
 @pytest.mark.parametrize("name", ["missing.tif", "", "folder", "/vsicurl/http://127.0.0.1:9/none.tif", "\0"])
-def test_a_path_that_leads_nowhere_is_refused(tmp_path, name):
+def test_a_path_that_leads_nowhere_is_refused(impatient, tmp_path, name):
     (tmp_path / "folder").mkdir()
     path = name if name.startswith("/vsi") or not name else f"{tmp_path}/{name}"
     # A server that does not answer may answer later.

@@ -116,7 +116,7 @@ def test_a_server_that_fails_for_long_is_given_up(folder, tmp_path, mood):
 def test_no_server_listens(folder, tmp_path):
     with MoodyServer(folder, "well") as server:
         pass
-    result = run(*job(server, tmp_path / "out"))
+    result = run(*job(server, tmp_path / "out"), prepare=IMPATIENT)
     assert result.status == 3
     assert "does not answer" in one_error(result)
 

@@ -57,7 +57,7 @@ def test_what_an_address_is_signed_with_is_in_no_record():
     assert "secret" not in BandFile("red", "/vsicurl/https://host/B04.tif?sig=secret", None).shown
 
 
-def test_what_an_address_is_signed_with_is_in_no_message():
+def test_what_an_address_is_signed_with_is_in_no_message(impatient):
     item = make_item(B04=("http://127.0.0.1:9/B04.tif?sig=secret", {"eo:bands": [{"common_name": "red"}]}))
     with pytest.raises(SourceUnavailable, match=r"B04\.tif cannot be read") as refused:
         open_pair(item, item)
