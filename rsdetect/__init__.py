@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rsdetect.api import batch, monitor, simulate, train, vectorize
+    from rsdetect.catalogue.detect import detect_periods, list_periods
     from rsdetect.errors import (
         GridMismatch,
         InputError,
@@ -52,7 +53,9 @@ _HOMES = {
     "check": "rsdetect.jobs.detect",
     "compare": "rsdetect.evaluation.detector_comparison",
     "detect": "rsdetect.jobs.detect",
+    "detect_periods": "rsdetect.catalogue.detect",
     "evaluate": "rsdetect.evaluation.run",
+    "list_periods": "rsdetect.catalogue.detect",
     "monitor": "rsdetect.api",
     "open_pair": "rsdetect.scenes.pair",
     "score": "rsdetect.jobs.detect",
@@ -79,7 +82,9 @@ __all__ = [
     "check",
     "compare",
     "detect",
+    "detect_periods",
     "evaluate",
+    "list_periods",
     "monitor",
     "open_pair",
     "score",

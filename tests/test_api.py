@@ -18,6 +18,7 @@ import pytest
 
 import rsdetect
 from rsdetect.batches.pair_results import State
+from rsdetect.catalogue.options import PeriodKeywords, PeriodOptions
 from rsdetect.checks.described import SceneDescription
 from rsdetect.checks.report import CheckReport
 from rsdetect.evaluation.options import EvaluateKeywords, EvaluateOptions
@@ -54,6 +55,7 @@ def scenes(tmp_path_factory):
         (ScoreKeywords, ScoreOptions, set()),
         (PolygonKeywords, PolygonOptions, set()),
         (RunKeywords, RunOptions, set()),
+        (PeriodKeywords, PeriodOptions, set()),
         (EvaluateKeywords, EvaluateOptions, set()),
         (SceneKeywords, SceneSpec, set()),
         (TrainKeywords, TrainOptions, {"out", "folders"}),

@@ -40,7 +40,7 @@ FLOORS = (
     {"detectors", "feeds", "ingestion"},
     {"scoring"},
     {"jobs", "training"},
-    {"batches", "evaluation", "monitoring"},
+    {"batches", "evaluation", "monitoring", "catalogue"},
     {"commands", "api"},
     {"cli"},
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message, result_message
-from rsdetect.commands.option_groups import PAIR, POLYGONS, SCORING, with_options
+from rsdetect.commands.option_groups import PAIR, PERIODS, POLYGONS, SCORING, with_options
 from rsdetect.commands.parameters import (
     After,
     AfterBand,
@@ -20,21 +20,28 @@ from rsdetect.commands.parameters import (
     Quiet,
     Verify,
 )
+from rsdetect.errors import InputError
 from rsdetect.jobs.parse import parse_scenes
 
 if TYPE_CHECKING:
-    from rsdetect.jobs.options import PolygonOptions, ScoreOptions
+    from rsdetect.catalogue.options import PeriodOptions
+    from rsdetect.jobs.options import DetectOptions, PolygonOptions, ScoreOptions
     from rsdetect.scenes.pair import PairOptions
 
 
-@with_options(scoring=SCORING, pair=PAIR, polygons=POLYGONS)
+@with_options(periods=PERIODS, scoring=SCORING, pair=PAIR, polygons=POLYGONS)
 def detect(
     before: Before = None,
     after: After = None,
     *,
     before_band: BeforeBand = None,
     after_band: AfterBand = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    periods: PeriodOptions | None,
+    list_scenes: Annotated[
+        bool,
+        typer.Option("--list", help="List the scenes of both periods, and which are taken; write nothing."),
+    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the results.")] = None,
     scoring: ScoreOptions,
     pair: PairOptions,
     polygons: PolygonOptions,
@@ -48,11 +55,13 @@ def detect(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Find what changed between BEFORE and AFTER; write raster, polygons and record into DIR."""
+    """Find what changed between BEFORE and AFTER; write raster, polygons and record into DIR.
+
+    With --stac or --scenes, BEFORE and AFTER are composed from the scenes of two periods.
+    """
     from rsdetect.jobs.detect import run_detect
     from rsdetect.jobs.options import DetectOptions, RunOptions
 
-    scenes = parse_scenes(before, after, before_band, after_band)
     run = RunOptions(
         overwrite=overwrite,
         resume=not no_resume,
@@ -62,8 +71,34 @@ def detect(
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
     log_to_stderr(quiet=quiet)
-    changes = run_detect(*scenes, out, options)
+    if periods is not None and any(each for each in (before, after, before_band, after_band)):
+        raise InputError("scenes are given and periods to search; give BEFORE and AFTER, or the periods.")
+    if list_scenes:
+        _list(periods, options, as_json=as_json)
+        return
+    if out is None:
+        raise InputError("`out` is missing; give a folder for the results.")
+    if periods is None:
+        changes = run_detect(*parse_scenes(before, after, before_band, after_band), out, options)
+    else:
+        from rsdetect.catalogue.detect import run_detect_periods
+
+        changes = run_detect_periods(periods, out, options)
     if as_json:
         print_json(changes.record)
         return
     print_message(result_message(changes.record["counts"], changes.polygons))
+
+
+def _list(periods: PeriodOptions | None, options: DetectOptions, *, as_json: bool) -> None:
+    """List the scenes of both periods on stdout."""
+    from rsdetect.catalogue.detect import run_list_periods
+    from rsdetect.commands.periods_text import show_periods
+
+    if periods is None:
+        raise InputError("`list` is of scenes of two periods; give `stac` or `scenes`, and both periods.")
+    found = run_list_periods(periods, options)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        show_periods(found)

@@ -12,10 +12,13 @@ import typer
 
 from rsdetect.commands.parameters import (
     Accept,
+    AfterPeriod,
     Align,
     Aoi,
     Backend,
     Bands,
+    BeforePeriod,
+    Collection,
     Dates,
     DetectorName,
     DetectorOptions,
@@ -31,10 +34,13 @@ from rsdetect.commands.parameters import (
     NodataOption,
     Normalise,
     Opening,
+    Pick,
     Register,
     Resampling,
+    Scenes,
     ShapeAttributes,
     Simplify,
+    Stac,
     Threshold,
     TileSize,
     Workers,
@@ -42,6 +48,7 @@ from rsdetect.commands.parameters import (
 from rsdetect.jobs.parse import parse_pair_options, parse_threshold
 
 if TYPE_CHECKING:
+    from rsdetect.catalogue.options import PeriodOptions
     from rsdetect.jobs.options import PolygonOptions, ScoreOptions
 
 _Model = Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")]
@@ -68,6 +75,15 @@ def _scoring(detector_options: list[str] | None, **given: Any) -> ScoreOptions:
     return ScoreOptions(detector_options=as_settings(detector_options or ()), **given)
 
 
+def _periods(**given: Any) -> PeriodOptions | None:
+    named = {name: value for name, value in given.items() if value is not None}
+    if not named.keys() - {"pick"}:
+        return None
+    from rsdetect.catalogue.options import PeriodOptions
+
+    return PeriodOptions(**named)
+
+
 def _polygons(threshold: str, **given: Any) -> PolygonOptions:
     from rsdetect.jobs.options import PolygonOptions
 
@@ -91,6 +107,17 @@ PAIR = OptionGroup(
         "accept": (Accept, None),
     },
     parse_pair_options,
+)
+PERIODS = OptionGroup(
+    {
+        "stac": (Stac, None),
+        "collection": (Collection, None),
+        "scenes": (Scenes, None),
+        "before_period": (BeforePeriod, None),
+        "after_period": (AfterPeriod, None),
+        "pick": (Pick, "composite"),
+    },
+    _periods,
 )
 SCORING = OptionGroup(
     {
@@ -124,12 +151,13 @@ POLYGONS = OptionGroup(
 def with_options(**groups: OptionGroup) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorator of a command: each parameter named here becomes the options of its group.
 
-    The command gets each group parsed: `PairOptions`, `ScoreOptions`, `PolygonOptions`.
+    The command gets each group parsed: `PairOptions`, `ScoreOptions`, `PolygonOptions`, `PeriodOptions`.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         # The types of parsed groups are imported for mypy only, because they take time to load.
-        parsed = dict.fromkeys(("PairOptions", "ScoreOptions", "PolygonOptions"), object)
+        names = ("PairOptions", "ScoreOptions", "PolygonOptions", "PeriodOptions")
+        parsed = dict.fromkeys(names, Any)
         hints = get_type_hints(command, localns=parsed, include_extras=True)
         parameters: list[inspect.Parameter] = []
         kind: Any = None

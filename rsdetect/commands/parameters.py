@@ -112,6 +112,28 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warning
 Threshold = Annotated[
     str, typer.Option(metavar="P|auto", help="Change probability above 0, up to 1; auto = the detector's.")
 ]
+Stac = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Instead of BEFORE and AFTER: a STAC catalogue (URL or path)."),
+]
+Collection = Annotated[str | None, typer.Option(metavar="NAME", help="Collection of the catalogue.")]
+Scenes = Annotated[
+    str | None,
+    typer.Option(metavar="PATTERN", help="Instead of BEFORE and AFTER: local scenes, 'DIR/**/*.SAFE'."),
+]
+BeforePeriod = Annotated[
+    str | None, typer.Option(metavar="FROM/TO", help="Days or months of the earlier scenes: 2023-05/2023-09.")
+]
+AfterPeriod = Annotated[
+    str | None, typer.Option(metavar="FROM/TO", help="Days or months of the later scenes: 2024-05/2024-09.")
+]
+Pick = Annotated[
+    str,
+    typer.Option(
+        help="What is taken of a period: composite (median of the clear observations) or least-cloud (the "
+        "scene that shows most of the area)."
+    ),
+]
 MinArea = Annotated[float, typer.Option(help="Drop smaller regions; in m² (pixels without a CRS).")]
 Opening = Annotated[
     int, typer.Option(metavar="PX", help="First take off what is narrower than 2 PX + 1 pixels.")

@@ -47,7 +47,9 @@ class StacSource(Section):
     url: str = Field(description="URL or path of the catalogue.")
     collections: tuple[str, ...] = Field(default=(), description="Collections to take; all when empty.")
     assets: tuple[str, ...] = Field(
-        description="Keys of the assets with the bands, in the order of the bands."
+        default=(),
+        description="Keys of the assets with the bands, in the order of the bands; default: by their "
+        "common names, red, green, blue, nir, swir16, swir22 as far as there are, with the quality mask.",
     )
     mask_asset: str | None = Field(default=None, description="Key of the asset with the quality mask.")
     mask_kind: MaskKind = Field(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
 
-import geopandas
 import numpy as np
 import shapely
 from shapely.geometry import shape
@@ -17,14 +16,15 @@ from rsdetect.feeds.scene_refs import SceneListing, SceneRef
 from rsdetect.feeds.sections import StacSource
 from rsdetect.feeds.stac_client import StacCatalogue, require_stac
 from rsdetect.paths import as_gdal_path
-from rsdetect.scenes.aoi_layers import read_layer
+from rsdetect.scenes.aoi import Area, area_polygons
 from rsdetect.scenes.mask_classes import classified_meaning
 from rsdetect.scenes.projecting import in_degrees
 from rsdetect.scenes.quality import mask_meaning, settled_kind
 from rsdetect.scenes.radiometry import linear_of_asset
-from rsdetect.scenes.stac_item import declared_nodata
+from rsdetect.scenes.stac_item import assets_of_item, declared_nodata
 
 _DEGREES = "EPSG:4326"
+_USUAL = ("red", "green", "blue", "nir", "swir16", "swir22")
 _WEST, _EAST = (-180, -90, 0, 90), (0, -90, 180, 90)
 
 
@@ -34,7 +34,8 @@ class StacScenes:
 
     section: StacSource
     url: str  # URL or path of the catalogue
-    aoi: str | None = None  # polygons; items that do not touch them are left out
+    aoi: str | Area | None = None  # polygons; items that do not touch them are left out
+    bands: tuple[str, ...] = ()  # common names of the bands, where the section names no assets
 
     def list_scenes(self) -> SceneListing:
         """List the STAC items that match collections, dates, area and cloud cover.
@@ -54,25 +55,25 @@ class StacScenes:
         items = [item for item in found if self._is_wanted(item, area)]
         if not items:
             raise InputError(f"{self.url} has no item{self._filter_text()}.")
-        missing = {id(item): self._missing_assets(item) for item in items}
-        whole = [item for item in items if not missing[id(item)]]
+        taken = [(item, self._assets(item)) for item in items]
+        whole = [(item, assets) for item, assets in taken if not assets.missing]
         if not whole:
-            keys = ", ".join(sorted(items[0].assets))
-            raise InputError(
-                f"no item in {self.url} has the assets {', '.join(self._keys())}; {items[0].id} has {keys}."
-            )
-        clear = [item for item in whole if not self._is_too_cloudy(item)]
+            item, assets = taken[0]
+            what, has = assets.described(item)
+            raise InputError(f"no item in {self.url} has the {what}; {item.id} has {has}.")
+        clear = [(item, assets) for item, assets in whole if not self._is_too_cloudy(item)]
         left_out = [
-            f"{item.id} is left out: it has no asset {', '.join(lacking)}."
-            for item in items
-            if (lacking := missing[id(item)])
+            f"{item.id} is left out: it has no {'asset' if wanted.assets else 'band'} "
+            f"{', '.join(assets.missing)}."
+            for item, assets in taken
+            if assets.missing
         ]
         if len(clear) < len(whole):
             left_out.append(
                 f"{len(whole) - len(clear)} of {len(whole)} items are left out: their cloud cover exceeds "
                 f"max_cloud {wanted.max_cloud:g}."
             )
-        return SceneListing(tuple(self._scene(item) for item in clear), tuple(left_out))
+        return SceneListing(tuple(self._scene(item, assets) for item, assets in clear), tuple(left_out))
 
     def _dates(self) -> tuple[datetime | None, datetime | None]:
         """First and last moment of the STAC search; None = open."""
@@ -97,14 +98,20 @@ class StacScenes:
         footprint = in_degrees(np.array([shape(item.geometry)], dtype=object), _DEGREES)
         return bool(shapely.intersects(footprint, area).any())
 
-    def _keys(self) -> tuple[str, ...]:
-        """Keys of the STAC assets that a scene needs: bands and mask."""
-        mask = self.section.mask_asset
-        return (*self.section.assets, *((mask,) if mask else ()))
-
-    def _missing_assets(self, item: Any) -> list[str]:
-        """Keys of assets that a STAC item lacks."""
-        return [key for key in self._keys() if key not in item.assets]
+    def _assets(self, item: Any) -> _WantedAssets:
+        """Assets of a STAC item that the scene is read from: those of the section, else by common names."""
+        keys, mask = self.section.assets, self.section.mask_asset
+        if keys:
+            wanted = (*keys, *((mask,) if mask else ()))
+            return _WantedAssets(keys, (), mask, wanted, tuple(k for k in wanted if k not in item.assets))
+        found = assets_of_item(item)
+        if not found.bands and (whole := _asset_of_all_bands(item)):
+            return _WantedAssets((whole,), (), mask or found.mask)
+        names = self.bands or tuple(name for name in _USUAL if name in found.bands) or tuple(found.bands)
+        missing = tuple(name for name in names if name not in found.bands)
+        if missing or not names:
+            return _WantedAssets((), tuple(found.bands), None, names, missing or ("with a common name",))
+        return _WantedAssets(tuple(found.bands[name] for name in names), names, mask or found.mask)
 
     def _is_too_cloudy(self, item: Any) -> bool:
         """True if a STAC item's cloud cover exceeds the maximum."""
@@ -112,11 +119,11 @@ class StacScenes:
         most = self.section.max_cloud
         return most is not None and cover is not None and float(cover) > most
 
-    def _scene(self, item: Any) -> SceneRef:
+    def _scene(self, item: Any, assets: _WantedAssets) -> SceneRef:
         """Scene reference for a STAC item."""
         taken = _item_datetime(item)
         assert taken is not None, item.id
-        mask = self.section.mask_asset
+        mask = assets.mask
         kind = settled_kind(self.section.mask_kind, mask or "")
         meaning = mask_meaning(kind, "")
         if mask and self.section.mask_kind == "auto" and kind == "plain":
@@ -125,18 +132,17 @@ class StacScenes:
             # Two collections may contain a scene at two processing levels under one id.
             id=f"{item.collection_id}/{item.id}" if len(self.section.collections) != 1 else item.id,
             taken=taken,
-            files=tuple(_asset_path(item, key) for key in self.section.assets),
-            band_names=_asset_band_names(item, self.section.assets),
+            files=tuple(_asset_path(item, key) for key in assets.keys),
+            band_names=assets.names or _asset_band_names(item, assets.keys),
             mask=_asset_path(item, mask) if mask else None,
             mask_values=meaning.values,
             mask_bits=meaning.bits,
             mask_fields=meaning.fields if kind == "plain" else (),
             mask_kind=kind,
-            nodata=_asset_nodata(item, self.section.assets),
+            nodata=_asset_nodata(item, assets.keys),
             source=str(item.get_self_href() or f"{self.url}#{item.id}"),
             linear=tuple(
-                linear_of_asset(item.properties, str(item.id), item.assets[key])
-                for key in self.section.assets
+                linear_of_asset(item.properties, str(item.id), item.assets[key]) for key in assets.keys
             ),
             sensor=_item_sensor(item),
             tile=_item_tile(item),
@@ -148,11 +154,36 @@ class StacScenes:
         """Filters of the STAC section as text for messages."""
         wanted = self.section
         parts = [f" of {', '.join(wanted.collections)}"] if wanted.collections else []
-        parts += [f" in {self.aoi}"] if self.aoi else []
+        parts += [f" in {self.aoi}"] if self.aoi is not None else []
         parts += [f" since {wanted.since}"] if wanted.since else []
         parts += [f" until {wanted.until}"] if wanted.until else []
         parts += [f" with {key} {value}" for key, value in wanted.where.items()]
         return "".join(parts)
+
+
+@dataclass(frozen=True)
+class _WantedAssets:
+    """Assets of a STAC item that a scene is read from, or those that it lacks."""
+
+    keys: tuple[str, ...]
+    names: tuple[str, ...]  # of the bands; () = as the assets name them. Of a lacking item, those it has
+    mask: str | None
+    wanted: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def described(self, item: Any) -> tuple[str, str]:
+        """What a STAC item should have, and what it has, as text."""
+        if self.keys:
+            return f"assets {', '.join(self.wanted)}", ", ".join(sorted(item.assets))
+        if self.wanted:
+            return f"bands {', '.join(self.wanted)}", ", ".join(self.names)
+        return "common name of a band", f"the assets {', '.join(sorted(item.assets))}"
+
+
+def _asset_of_all_bands(item: Any) -> str | None:
+    """Key of the STAC asset with all bands in one file, each with a common name; None without one."""
+    described = ((key, _asset_common_names(asset)) for key, asset in item.assets.items())
+    return next((key for key, names in described if len(names) > 1 and all(names)), None)
 
 
 def _item_datetime(item: Any) -> datetime | None:
@@ -244,9 +275,9 @@ def search_boxes(area: shapely.Geometry) -> list[tuple[float, float, float, floa
     return [half.bounds for half in halves if not half.is_empty]
 
 
-def _aoi_in_degrees(path: str) -> shapely.Geometry:
+def _aoi_in_degrees(aoi: str | Area) -> shapely.Geometry:
     """Read the area of interest for a STAC search, in longitude and latitude, cut at 180 degrees."""
-    frame, _ = read_layer(path)
-    if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
-        raise InputError(f"{path} has no CRS, but a catalogue is searched in longitude and latitude.")
-    return shapely.union_all(in_degrees(frame.geometry.to_numpy(), frame.crs))
+    polygons, crs = area_polygons(aoi)
+    if crs is None:
+        raise InputError(f"{aoi} has no CRS, but a catalogue is searched in longitude and latitude.")
+    return shapely.union_all(in_degrees(polygons, crs))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.extras import missing_extra
@@ -18,6 +19,7 @@ from rsdetect.scenes.handles import one_line
 
 _SECONDS_TO_ANSWER = (10.0, 60.0)  # timeouts: to connect, to respond
 _ITEMS_A_PAGE = 100
+_SIGNED_HOSTS = ("planetarycomputer.microsoft.com",)  # whose assets are read with a signature
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class StacCatalogue:
         if not isinstance(content, dict) or content.get("type") not in ("Catalog", "Collection"):
             raise InputError(f"{self.url} is not a STAC catalogue: {_json_kind(content)}.")
         if "conformsTo" in content:
-            return Client.from_file(self.url, stac_io=io)
+            return Client.from_file(self.url, stac_io=io, modifier=_signing(self.url))
         return pystac.read_file(self.url, stac_io=io)
 
     def _search_items(
@@ -157,6 +159,18 @@ def _stac_io() -> Any:
 
     # Searches are safe to repeat, by POST too.
     return InTime(max_retries=http_retries(), timeout=_SECONDS_TO_ANSWER)
+
+
+def _signing(url: str) -> Callable[[Any], Any] | None:
+    """What signs the assets of a STAC item for their store; None where none is needed, or not installed."""
+    if not (urlsplit(url).hostname or "").endswith(_SIGNED_HOSTS):
+        return None
+    try:
+        import planetary_computer
+    except ImportError:
+        return None
+    sign: Callable[[Any], Any] = planetary_computer.sign_inplace
+    return sign
 
 
 def _static_catalogue_items(root: Any, collections: Sequence[str], url: str) -> Iterator[Any]:

@@ -15,8 +15,7 @@ from rsdetect.grid import Grid, Window
 from rsdetect.regions.areas import measure
 from rsdetect.regions.outlines import transform_points
 from rsdetect.scenes.alignment import moved_places, same_crs, window_of
-from rsdetect.scenes.aoi import read_aoi
-from rsdetect.scenes.aoi_layers import read_layer
+from rsdetect.scenes.aoi import Area, area_polygons, read_aoi
 from rsdetect.scenes.projecting import in_degrees
 
 Ring = list[tuple[float, float]]  # (column, row) on the grid of a site
@@ -24,7 +23,7 @@ _POINTS = 21  # per edge of a footprint
 _DEGREES = pyproj.CRS.from_epsg(4326).to_wkt()
 
 
-def covering_grid(grid: Grid, others: Sequence[Grid], aoi: str | None) -> Grid:
+def covering_grid(grid: Grid, others: Sequence[Grid], aoi: str | Area | None) -> Grid:
     """`grid` extended over what `others` cover, within the area of interest where there is one.
 
     Its pixels stay where they are.
@@ -71,21 +70,20 @@ def footprint_on(other: Grid, grid: Grid) -> Ring:
     return [(float(col), float(row)) for col, row in places]
 
 
-def uncovered_share(aoi: str | None, grid: Grid, rings: Sequence[Ring]) -> float | None:
+def uncovered_share(aoi: str | Area | None, grid: Grid, rings: Sequence[Ring]) -> float | None:
     """Share of the area of interest that no footprint covers; None without an area, or if unknown."""
     if aoi is None or not rings:
         return None
-    frame, _ = read_layer(aoi)
-    polygons = frame[frame.geom_type.isin(["Polygon", "MultiPolygon"])].geometry.to_numpy()
+    polygons, crs = area_polygons(aoi)
     ground = [
         shapely.transform(shapely.Polygon(ring), lambda xy: transform_points(xy, grid.transform))
         for ring in rings
     ]
-    if grid.crs is None or frame.crs is None:
+    if grid.crs is None or crs is None:
         wanted, covered = shapely.union_all(shapely.make_valid(polygons)), shapely.union_all(ground)
         area, common = wanted.area, shapely.intersection(wanted, covered).area
     else:
-        wanted = shapely.union_all(in_degrees(polygons, frame.crs))
+        wanted = shapely.union_all(in_degrees(polygons, crs))
         covered = shapely.union_all(in_degrees(np.array(ground, dtype=object), grid.crs))
         area, common = _square_metres(wanted), _square_metres(shapely.intersection(wanted, covered))
     if not area > 0:
@@ -101,7 +99,7 @@ def _square_metres(area: shapely.Geometry) -> float:
     return float(measure(found, _DEGREES)[0].sum())
 
 
-def _area_bounds(aoi: str, grid: Grid) -> NDArray[np.float64] | None:
+def _area_bounds(aoi: str | Area, grid: Grid) -> NDArray[np.float64] | None:
     """First column and row of the area of interest on `grid`, and its last; None if it lies elsewhere."""
     try:
         return np.array(shapely.from_wkb(read_aoi(aoi, grid)).bounds)

@@ -68,7 +68,7 @@ class IngestedScene:
     @property
     def is_copy(self) -> bool:
         """True when the job copied it onto its grid."""
-        return Path(self.path).name == _copy_name(self.fingerprint)
+        return Path(self.path).name == copy_name(self.fingerprint)
 
     @property
     def is_complete(self) -> bool:
@@ -89,7 +89,7 @@ def ingest_scene(
     ref: SceneRef, known: SceneRow | None, site: Site, options: ScenesSection, copies: Path
 ) -> SceneRow:
     """Ingest a scene, unless `known` is its row and still up to date."""
-    fingerprint = _ingest_fingerprint(ref, site, options)
+    fingerprint = ingest_fingerprint(ref, site, options)
     if known is not None and known.fingerprint != fingerprint:
         known = None
     if known is not None and (known.state == SET_ASIDE or _is_ingested(known)):
@@ -97,7 +97,7 @@ def ingest_scene(
     attempts = 0 if known is None else known.attempts
     state, reason, content = USABLE, "", {}
     try:
-        content = _ingest_content(ref, site, options, copies / _copy_name(fingerprint))
+        content = ingest_content(ref, site, options, copies / copy_name(fingerprint))
         if content["valid_share"] < options.min_valid or content["valid_share"] == 0:
             state, reason = CLOUDED, f"{content['valid_share']:.1%} of its pixels are valid"
     except (SetAside, DoubtError) as error:
@@ -107,7 +107,8 @@ def ingest_scene(
     return SceneRow(ref.id, ref.taken, fingerprint, state, reason, content, attempts, listed=True)
 
 
-def _copy_name(fingerprint: str) -> str:
+def copy_name(fingerprint: str) -> str:
+    """File name of the copy of an ingested scene."""
     return f"{fingerprint}.tif"
 
 
@@ -116,8 +117,16 @@ def _is_ingested(row: SceneRow) -> bool:
     return row.state != FAILED and IngestedScene.of(row).is_on_disk
 
 
-def _ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> dict[str, Any]:
-    """Examine a scene, copy it where needed, and return its journal content."""
+def ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> dict[str, Any]:
+    """Examine a scene, copy it where needed, and return its journal content.
+
+    Raises
+    ------
+    SetAside, DoubtError
+        It cannot be compared.
+    RsdetectError
+        It cannot be read now, or its copy cannot be written.
+    """
     if ref.problem:
         raise SetAside(ref.problem)
     tiles = [_ingest_tile(tile, site, options) for tile in ref.tiles or (ref,)]
@@ -163,9 +172,9 @@ def _ingest_tile(ref: SceneRef, site: Site, options: ScenesSection) -> _IngestTi
         raise SetAside(f"its bands are {_band_list(names)}, those of the job {_band_list(site.names)}")
     _require_units(headers, site, options)
     warp = _ingest_resampling(headers, site, options)
-    mask = _ingest_mask(ref, headers, options)
+    mask = mask_of_scene(ref, headers, options)
     scenes = [
-        _ingest_view(header, bands, site.grid, how, mask, options.nodata)
+        ingest_view(header, bands, site.grid, how, mask, options.nodata)
         for header, how, bands in zip(headers, warp, _ingest_band_numbers(headers), strict=True)
     ]
     if len(scenes) == 1:
@@ -277,7 +286,7 @@ def _ingest_resampling(headers: list[Header], site: Site, options: ScenesSection
     return how
 
 
-def _ingest_view(
+def ingest_view(
     header: Header,
     bands: tuple[int, ...],
     grid: Grid,
@@ -313,7 +322,7 @@ def open_ingested(scene: IngestedScene, site: Site, options: ScenesSection) -> S
     mask = None
     if scene.mask is not None:
         mask = _mask_of_job(scene.mask, options)
-    return _ingest_view(header, header.usable, site.grid, None, mask, options.nodata)
+    return ingest_view(header, header.usable, site.grid, None, mask, options.nodata)
 
 
 def _ingest_band_numbers(headers: list[Header]) -> list[tuple[int, ...]]:
@@ -321,7 +330,7 @@ def _ingest_band_numbers(headers: list[Header]) -> list[tuple[int, ...]]:
     return [header.usable for header in headers] if len(headers) == 1 else [(1,)] * len(headers)
 
 
-def _ingest_mask(ref: SceneRef, headers: list[Header], options: ScenesSection) -> MaskFile | None:
+def mask_of_scene(ref: SceneRef, headers: list[Header], options: ScenesSection) -> MaskFile | None:
     """Mask of an ingested scene, or of its product, as its source, the job or the product describes it."""
     if ref.mask is None:
         files = headers[0].files
@@ -370,7 +379,7 @@ def _needs_ingest_copy(ref: SceneRef, options: ScenesSection, tile: _IngestTile)
     return several or any(tile.warp) or own_mask or elsewhere or renamed or declared
 
 
-def _ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str:
+def ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str:
     """Fingerprint of an ingested scene: 16 hex digits that change with its files and with how they are read.
 
     The query of an address is left out, because the signatures of object stores change from hour to hour.

@@ -20,7 +20,7 @@ from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
 from rsdetect.ingestion.coverage import covering_grid
 from rsdetect.scenes.alignment import offset_between
-from rsdetect.scenes.aoi import read_aoi, touches_window
+from rsdetect.scenes.aoi import Area, read_aoi, touches_window
 from rsdetect.scenes.bands import WantedBands, choose_bands
 from rsdetect.scenes.header import Header
 from rsdetect.scenes.opening import header_of, open_source
@@ -36,7 +36,7 @@ class Site:
     grid: Grid
     names: tuple[str, ...]  # band names, in order; "" where a band has no name
     aoi: bytes | None  # WKB polygons in (column, row) of `grid`; None = the whole grid
-    aoi_path: str | None  # the file with these polygons
+    aoi_given: str | Area | None  # the file with these polygons, or the polygons as given
     aoi_hash: str  # hash of the WKB; "" without an area
     scaled: bool | None = None  # the scenes have a known scale and offset; None = unknown
 
@@ -47,9 +47,9 @@ class Site:
         size = {"height": grid.height, "width": grid.width, "names": list(self.names)}
         return place | size | {"scaled": self.scaled}
 
-    def blocks(self) -> Iterator[Window]:
+    def blocks(self, edge: int = _BLOCK) -> Iterator[Window]:
         """Iterate over the windows of the site's grid that touch its area of interest."""
-        for block in self.grid.window.blocks(_BLOCK):
+        for block in self.grid.window.blocks(edge):
             if self.aoi is None or touches_window(self.aoi, block):
                 yield block
 
@@ -93,16 +93,16 @@ def require_site_bands(site: Site, bands: Sequence[int | str] | None, wanted: Wa
     choose_bands(scene, scene, bands, wanted)
 
 
-def site_from_journal(fact: dict[str, Any], aoi: str | None) -> Site:
+def site_from_journal(fact: dict[str, Any], aoi: str | Area | None) -> Site:
     """Site as stored in the journal; its area of interest is read again from `aoi`."""
     grid = Grid(fact["crs"], Affine(*fact["transform"]), fact["height"], fact["width"])
-    return replace(_site_within_aoi(grid, tuple(fact["names"]), aoi), scaled=fact.get("scaled"))
+    return replace(site_within_aoi(grid, tuple(fact["names"]), aoi), scaled=fact.get("scaled"))
 
 
 def choose_site(
     refs: Sequence[SceneRef],
     fixed: str | None,
-    aoi: str | None,
+    aoi: str | Area | None,
     accept: Sequence[str] = (),
     *,
     align: bool = False,
@@ -139,16 +139,17 @@ def choose_site(
                 headers = scene_headers(tile, align=align)
                 settle_doubts([doubt for header in headers for doubt in header.doubts], accept)
                 names = scene_band_names(tile, headers)
-                _site_within_aoi(headers[0].grid, names, aoi)  # which refuses a tile beside the area
+                site_within_aoi(headers[0].grid, names, aoi)  # which refuses a tile beside the area
                 grid = _grid_of_all(headers[0].grid, ref, refs, aoi)
                 scaled = any(header.scales for header in headers)
-                return replace(_site_within_aoi(grid, names, aoi), scaled=scaled)
+                return replace(site_within_aoi(grid, names, aoi), scaled=scaled)
             except NothingToCompare as error:
                 outside = error
             except (SceneError, DoubtError):
                 continue  # reported when the scenes are ingested
     if outside is not None:
-        raise NothingToCompare(f"the area of interest in {aoi} lies outside all {len(refs)} scenes.")
+        where = aoi if isinstance(aoi, Area) else f"the area of interest in {aoi}"
+        raise NothingToCompare(f"{where} lies outside all {len(refs)} scenes.")
     return None
 
 
@@ -173,7 +174,7 @@ def scene_headers(ref: SceneRef, nodata: Nodata = "auto", *, align: bool = False
     return found
 
 
-def _grid_of_all(grid: Grid, ref: SceneRef, refs: Sequence[SceneRef], aoi: str | None) -> Grid:
+def _grid_of_all(grid: Grid, ref: SceneRef, refs: Sequence[SceneRef], aoi: str | Area | None) -> Grid:
     """The site's grid extended over the tiles of its first pass, or over its area of interest."""
     tiles = [tile for each in (refs if aoi is not None else [ref]) for tile in each.tiles or (each,)]
     grids = []
@@ -187,7 +188,7 @@ def _grid_of_all(grid: Grid, ref: SceneRef, refs: Sequence[SceneRef], aoi: str |
     return covering_grid(grid, grids, aoi)
 
 
-def _site_within_aoi(grid: Grid, names: tuple[str, ...], aoi: str | None) -> Site:
+def site_within_aoi(grid: Grid, names: tuple[str, ...], aoi: str | Area | None) -> Site:
     """Site of a grid, with its area of interest converted to pixel coordinates."""
     if aoi is None:
         return Site(grid, names, None, None, "")

@@ -40,6 +40,7 @@ from rsdetect.jobs.record import (
     plain,
     write_record,
 )
+from rsdetect.jsontypes import JsonObject
 from rsdetect.kinds.rules import LandRules
 from rsdetect.memory import (
     GDAL_CACHE_BYTES,
@@ -169,8 +170,15 @@ def _verify(pair: Pair) -> None:
             _log.warning(found.doubt)
 
 
-def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOptions) -> ChangeMap:
-    """Run `detect` with its options in groups."""
+def run_detect(
+    before: SceneLike,
+    after: SceneLike,
+    out: Path,
+    options: DetectOptions,
+    *,
+    periods: JsonObject | None = None,
+) -> ChangeMap:
+    """Run `detect` with its options in groups; `periods` describes composed scenes in the record."""
     watch = Stopwatch()
     memory = _memory(options.score)
     with rasterio.Env(GDAL_CACHEMAX=memory.gdal_cache):
@@ -232,6 +240,7 @@ def run_detect(before: SceneLike, after: SceneLike, out: Path, options: DetectOp
                 _describe(job, options, asked, report, provenance)
                 | {
                     "inputs": inputs,
+                    "periods": periods,
                     "registration": None if registration is None else asdict(registration),
                     "fingerprint": key,
                     "plan": _describe_plan(job) | {"reading": reading},

@@ -84,6 +84,7 @@ class Record(TypedDict):
     rsdetect: str
     schema: int
     inputs: dict[str, dict[str, object]]  # "before" and "after"
+    periods: dict[str, object] | None  # sources of composed scenes; None = the scenes were given
     options: dict[str, dict[str, object]]  # by group
     bands: list[str]
     registration: dict[str, object] | None  # the displacement of after; None = not requested

@@ -89,7 +89,7 @@ class Comparer:
                 mask_bits=scenes.mask_bits if masked else (),
                 mask_kind=(scenes.mask_kind,) if masked else (),
                 nodata=(scenes.nodata,),
-                aoi=self._site.aoi_path,
+                aoi=self._site.aoi_given,
                 register=scenes.registered,
                 normalise=scenes.normalise,
                 accept=scenes.accept,

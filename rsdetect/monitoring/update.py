@@ -67,7 +67,7 @@ class JobUpdate:
                 self.set_aside[row.id] = row.reason
         self._journal.set_listed(ref.id for ref in refs)
         ground = [ring for row in self._journal.scenes() for ring in row.content.get("ground", ())]
-        self.unreached = uncovered_share(site.aoi_path, site.grid, ground)
+        self.unreached = uncovered_share(site.aoi_given, site.grid, ground)
 
     def track_events(self, site: Site) -> None:
         """Compare scenes that are not compared yet, and track events from the first date to the last."""

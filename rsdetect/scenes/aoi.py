@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import numpy as np
 import shapely
 import shapely.geometry
+from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from rsdetect.arraytypes import BoolArray
@@ -149,6 +150,20 @@ def _geometries(given: Mapping[str, Any]) -> Iterator[Any]:
             yield shapely.geometry.shape(given["geometry"])
     else:
         yield shapely.geometry.shape(given)
+
+
+def area_polygons(area: str | Area) -> tuple[NDArray[np.object_], str | None]:
+    """Polygons of an area of interest and their CRS, which is None where it names none.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    if isinstance(area, Area):
+        return np.array([shapely.from_wkt(area.wkt)], dtype=object), area.crs
+    frame, _ = read_layer(area)
+    return _polygons(frame.geometry).to_numpy(), frame.crs
 
 
 def polygons_on(geometry: Any, grid: Grid, path: str) -> bytes:

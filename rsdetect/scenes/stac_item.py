@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from rsdetect.errors import InputError
@@ -9,7 +10,7 @@ from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.band_files import BandFiles, Known
 from rsdetect.scenes.band_names import common_name
 from rsdetect.scenes.mask_classes import classified_meaning
-from rsdetect.scenes.quality import known_mask
+from rsdetect.scenes.quality import MaskMeaning, known_mask
 from rsdetect.scenes.radiometry import Linear, linear_of_asset
 from rsdetect.scenes.stacking import stack_files
 
@@ -30,21 +31,14 @@ def stack_item(item: Any) -> BandFiles:
     InputError
         No asset is a band.
     """
+    found = assets_of_item(item)
     bands: dict[str, str] = {}
     linear: dict[str, Linear] = {}
-    mask, nodata = None, set[float | None]()
-    for key, asset in item.assets.items():
-        href = asset.get_absolute_href() or asset.href
-        name = _band(asset) or _polarisation(item, key, asset)
-        # Classes of a band (of vegetation, say) do not make it a mask.
-        meaning = known_mask(key) or (None if name else classified_meaning(asset.extra_fields))
-        if meaning is not None and mask is None:
-            mask = as_gdal_path(href), meaning
-        if name is None or name.startswith(_LEFT_OUT) or key.lower().endswith("-jp2"):
-            continue
+    nodata = set[float | None]()
+    for name, key in found.bands.items():
+        asset = item.assets[key]
+        bands[name] = _href(asset)
         nodata.add(declared_nodata(asset))
-        name = key.lower() if name in bands else name
-        bands[name] = href
         if told := linear_of_asset(item.properties, str(item.id), asset):
             linear[name] = told
     if not bands:
@@ -52,13 +46,44 @@ def stack_item(item: Any) -> BandFiles:
             f"the STAC item {item.id} has no asset with one band and its common name; give its bands by "
             "name: {'red': item.assets['B04'].href, ...}."
         )
-    if "nir" not in bands and "nir08" in bands:  # Landsat's
-        bands = {"nir" if name == "nir08" else name: href for name, href in bands.items()}
-        linear = {"nir" if name == "nir08" else name: told for name, told in linear.items()}
+    mask = None
+    if found.mask is not None and found.meaning is not None:
+        mask = as_gdal_path(_href(item.assets[found.mask])), found.meaning
     taken = item.datetime or item.common_metadata.start_datetime
     date = None if taken is None else taken.date().isoformat()
     fill = nodata.pop() if len(nodata) == 1 else None
     return stack_files(bands, Known(name=str(item.id), date=date, nodata=fill, mask=mask, linear=linear))
+
+
+@dataclass(frozen=True)
+class ItemAssets:
+    """Assets of a STAC item that are bands, and the one that is its quality mask."""
+
+    bands: dict[str, str]  # key of the asset by the common name of its band, in the order of the item
+    mask: str | None  # key of the asset; None without one
+    meaning: MaskMeaning | None
+
+
+def assets_of_item(item: Any) -> ItemAssets:
+    """Bands and quality mask among the assets of a STAC item, as `stack_item` describes them."""
+    bands: dict[str, str] = {}
+    mask: tuple[str | None, MaskMeaning | None] = None, None
+    for key, asset in item.assets.items():
+        name = _band(asset) or _polarisation(item, key, asset)
+        # Classes of a band (of vegetation, say) do not make it a mask.
+        meaning = known_mask(key) or (None if name else classified_meaning(asset.extra_fields))
+        if meaning is not None and mask[0] is None:
+            mask = key, meaning
+        if name is None or name.startswith(_LEFT_OUT) or key.lower().endswith("-jp2"):
+            continue
+        bands[key.lower() if name in bands else name] = key
+    if "nir" not in bands and "nir08" in bands:  # Landsat's
+        bands = {"nir" if name == "nir08" else name: key for name, key in bands.items()}
+    return ItemAssets(bands, *mask)
+
+
+def _href(asset: Any) -> str:
+    return str(asset.get_absolute_href() or asset.href)
 
 
 def declared_nodata(asset: Any) -> float | None:

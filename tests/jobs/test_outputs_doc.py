@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from fnmatch import fnmatchcase
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rsdetect import compare, detect
+from rsdetect import compare, detect, detect_periods
 from support import toy_detector
 from support.batches import batch, write_list
 from support.jobs import changed_pair, run_here
@@ -21,6 +22,7 @@ from support.scenes import write_scene
 from support.watched_jobs import deliver, series, write_job
 
 DOC = Path(__file__).parents[2] / "docs" / "outputs.md"
+RUNS = ("cva", "siamese", "memory", "toy", "periods")
 JSON_TYPES = {
     "text": str,
     "integer": int,
@@ -124,6 +126,10 @@ def runs(tmp_path_factory):
     mask = write_scene(folder / "larger.tif", 0 * arrays[0][:1])
     options = {"detector": "cva", "register": True, "masks": (mask, mask), "quiet": True}
     detect(*(memory_scene(array, nodata=0) for array in arrays), out=folder / "memory", **options)
+    for day, date in (("20230503", "before"), ("20240503", "after")):
+        shutil.copy(folder / "scenes" / f"{date}.tif", folder / f"{day}.tif")
+    periods = {"before_period": "2023", "after_period": "2024", "scenes": folder / "20*.tif"}
+    detect_periods(**periods, detector="cva", quiet=True, out=folder / "periods")
     return folder
 
 
@@ -148,7 +154,7 @@ def events(tmp_path_factory):
 
 
 def test_every_key_of_run_json_is_described(runs):
-    require_json("`run.json`", [runs / name / "run.json" for name in ("cva", "siamese", "memory", "toy")])
+    require_json("`run.json`", [runs / name / "run.json" for name in RUNS])
 
 
 def test_a_run_without_masks_has_null_for_them(batch_folder):

@@ -51,6 +51,7 @@ class Door(ThreadingHTTPServer):
     def __init__(self, port):
         super().__init__(("127.0.0.1", 0), _Passing)
         self.behind, self.failures, self.status, self.requests = port, 0, 503, []
+        self.retry_after = None  # in s, with a refusal
         self.fails_after = None  # so many more requests are answered, and none after them
 
 
@@ -86,6 +87,8 @@ class _Passing(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
+        if status == self.server.status and self.server.retry_after is not None:
+            self.send_header("Retry-After", str(self.server.retry_after))
         self.end_headers()
         self.wfile.write(content)
 
