@@ -300,10 +300,12 @@ for line in sys.stdin:
 def _ours(folder: Path) -> None:
     from rsdetect.jobs.options import PolygonOptions
     from rsdetect.jobs.polygons import PolygonRequest, write_polygons
+    from rsdetect.scoring.raster import ProbabilityRaster
 
     record = json.loads((folder / Outputs.RECORD).read_text())
     options = PolygonOptions(threshold=record["threshold"], min_area=record["min_area"])
-    asked = PolygonRequest.of(options, record["detector"], (None, None))
+    grid = ProbabilityRaster(folder / Outputs.RASTER).grid
+    asked = PolygonRequest.of(options, record["detector"], (None, None), grid)
     with rasterio.Env(GDAL_CACHEMAX=16 * 2**20):
         write_polygons(folder / Outputs.RASTER, folder / "warm-ours.gpkg", asked, None)
 

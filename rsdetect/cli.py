@@ -16,10 +16,12 @@ import typer
 import rsdetect
 from rsdetect.commands.batch import batch
 from rsdetect.commands.check import check
+from rsdetect.commands.command_help import GroupedCommand
 from rsdetect.commands.compare import compare
 from rsdetect.commands.detect import detect
 from rsdetect.commands.detectors import check_detector, detectors
 from rsdetect.commands.evaluate import evaluate
+from rsdetect.commands.examples import EXAMPLES
 from rsdetect.commands.images import images
 from rsdetect.commands.info import info
 from rsdetect.commands.messages import print_message, print_warnings
@@ -44,7 +46,6 @@ app = typer.Typer(
     name="rsdetect",
     help="What changed between two satellite scenes, as polygons for QGIS.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -52,7 +53,8 @@ for command in (
     *(detect, batch, check, vectorize, simulate, images, train, evaluate, compare, quantise, info),
     *(detectors, check_detector),
 ):
-    app.command()(command)
+    name = command.__name__.replace("_", "-")
+    app.command(name, cls=GroupedCommand, epilog=EXAMPLES[name])(command)
 app.add_typer(monitor)
 
 

@@ -190,3 +190,13 @@ def _tag(model: type[BaseModel]) -> str | None:
     """Discriminator value of a union member."""
     tags = [model.model_fields[key].default for key in ("kind", "policy") if key in model.model_fields]
     return str(tags[0]) if tags else None
+
+
+def settle_case(options: object, *names: str) -> None:
+    """Make the named choices of a frozen dataclass lower case, text or texts, after validation of types."""
+    for name in names:
+        given = getattr(options, name)
+        settled = given.lower() if isinstance(given, str) else given
+        if isinstance(given, tuple):
+            settled = tuple(each.lower() if isinstance(each, str) else each for each in given)
+        object.__setattr__(options, name, settled)

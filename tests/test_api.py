@@ -159,7 +159,7 @@ def test_a_users_script_passes_mypy_strict(tmp_path):
         (*command[:-1], wrong), env=os.environ | {"MYPYPATH": str(ROOT)}, capture_output=True, text=True
     )
     assert 'Unexpected keyword argument "treshold"' in done.stdout
-    assert 'Argument "min_area" to "detect" has incompatible type "str"' in done.stdout
+    assert 'Argument "min_area" to "detect" has incompatible type "Literal[' in done.stdout
 
 
 def test_the_wheel_says_that_it_is_typed(tmp_path):

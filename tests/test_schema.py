@@ -70,7 +70,7 @@ def test_gdal_shows_the_number_of_a_geopackage_and_writes_nothing_beside_it(fini
 def test_a_record_of_0_1_0_is_read(finished, scenes):
     make_older(finished, scenes)
     assert "schema" not in read(finished / "run.json")
-    told = run_here("info", finished)
+    told = run_here("info", finished, "--json")
     assert told.status == 0, told.err
     assert json.loads(told.out)["detector"]["name"] == "cva"
 
@@ -132,6 +132,6 @@ def test_an_evaluation_of_a_newer_version_is_refused(tmp_path):
 @pytest.mark.parametrize("number", ["1", None, 1.5, True])
 def test_a_number_that_is_none_makes_no_record(finished, number):
     change(finished / "run.json", schema=number)
-    told = run_here("info", finished)
+    told = run_here("info", finished, "--json")
     assert told.status == 2
     assert "holds no finished run" in told.err

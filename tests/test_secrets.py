@@ -71,6 +71,7 @@ def test_no_command_lets_a_secret_out(here):
         ),
         (0, ("vectorize", "out", "--threshold", "0.9")),
         (0, ("info", "out")),
+        (0, ("info", "out", "--json")),
         (0, ("batch", "pairs.csv", *cva, "--out", "batch")),
         (0, ("monitor", "run", "job.yaml")),
         (0, ("monitor", "status", "job.yaml", "--json")),

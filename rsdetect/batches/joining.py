@@ -120,9 +120,11 @@ def _own_ground(
 def _traced_changes(mosaic: Mosaic, layers: list[PairLayer]) -> PairLayer:
     """Changes of a mosaic of several pairs to join, traced from its pixels."""
     chosen = mosaic.tiles[0].pair.outlines
+    min_area, min_pixels = chosen.least
     options = TraceOptions(
         opening=chosen.opening,
-        min_area=chosen.min_area,
+        min_area=min_area,
+        min_pixels=min_pixels,
         fill_holes=chosen.fill_holes,
         min_width=chosen.min_width,
         merge_gap=chosen.merge_gap,

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
+from rsdetect.amounts import area_text, count_text
 from rsdetect.batches.pairs import BatchPair
 from rsdetect.secrets import all_without_secrets
 
@@ -53,7 +54,7 @@ class PairResult:
         """Line on the pair's result for the terminal."""
         if self.regions is None:
             return f"{self.name}: {self.state}" + (f": {self.why}" if self.why else "")
-        found = f"{self.regions:,} region{'s' if self.regions != 1 else ''}"
+        found = count_text(self.regions, "region")
         return f"{self.name}: {self.state}, {found}, {_changed_text(self)}"
 
     @classmethod
@@ -107,5 +108,5 @@ def results_as_table(results: list[PairResult]) -> Table:
 def _changed_text(row: PairResult) -> str:
     """Changed area of a pair's result as text, in pixels without a CRS."""
     if row.changed_area_m2 is not None:
-        return f"{row.changed_area_m2 / 1e4:,.2f} ha"
+        return area_text(row.changed_area_m2)
     return "" if row.changed_pixels is None else f"{row.changed_pixels:,} px"

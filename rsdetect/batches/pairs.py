@@ -22,7 +22,7 @@ from rsdetect.detectors.own_file import full_name
 from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
 from rsdetect.jobs.options import DetectOptions
-from rsdetect.jobs.parse import parse_integers, parse_nodata_list, parse_threshold
+from rsdetect.jobs.parse import parse_integers, parse_min_area, parse_nodata_list, parse_threshold
 from rsdetect.paths import from_folder, layer_from_folder, named_or_from_folder, split_paths
 from rsdetect.reading import read_text
 from rsdetect.scenes.bands import parse_bands
@@ -164,7 +164,7 @@ _OPTION_COLUMNS: dict[str, tuple[str, str, Callable[[str, Path], Any]]] = {
     "model": ("score", "model", named_or_from_folder),
     "detector_options": ("score", "detector_options", lambda text, _: as_settings(text)),
     "threshold": ("polygons", "threshold", lambda text, _: parse_threshold(text)),
-    "min_area": ("polygons", "min_area", lambda text, _: float(text)),
+    "min_area": ("polygons", "min_area", lambda text, _: parse_min_area(text)),
     "opening": ("polygons", "opening", lambda text, _: int(text)),
     "fill_holes": ("polygons", "fill_holes", lambda text, _: float(text)),
     "min_width": ("polygons", "min_width", lambda text, _: float(text)),

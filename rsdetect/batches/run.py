@@ -17,6 +17,7 @@ from pathlib import Path
 import rasterio
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
+from rsdetect.amounts import area_text
 from rsdetect.batches.combined_gpkg import write_combined_gpkg
 from rsdetect.batches.pair_results import FINISHED, PairResult, State, results_as_csv
 from rsdetect.batches.pairs import POLYGONS, REPORT, TABLE, BatchPair, read_pairs
@@ -87,7 +88,7 @@ class BatchReport:
             return []
         once = f" {POLYGONS} counts it once." if self.join else ""
         return [
-            f"Counted twice: {area:,.0f} m² ({area / 1e4:,.2f} ha) of the changed area, where pairs overlap. "
+            f"Counted twice: {area_text(area)} of the changed area, where pairs overlap. "
             f"{TABLE} has the part of each pair that earlier pairs count (counted_twice_m2).{once}"
         ]
 

@@ -10,7 +10,7 @@ import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
 from rsdetect.commands.option_groups import PAIR, POLYGONS, SCORING, with_options
-from rsdetect.commands.parameters import Debug, Json, NoQgisProject, Quiet, Verify
+from rsdetect.commands.parameters import Debug, Json, LogFile, NoQgisProject, Quiet, Verify
 
 if TYPE_CHECKING:
     from rsdetect.jobs.options import PolygonOptions, ScoreOptions
@@ -43,6 +43,7 @@ def batch(
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
     quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -61,7 +62,7 @@ def batch(
         overwrite=overwrite, quiet=quiet or as_json, verify=verify, qgis_project=not no_qgis_project
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
-    log_to_stderr(quiet=quiet)
+    log_to_stderr(quiet=quiet, log_file=log_file)
     tell = (lambda _: None) if quiet or as_json else print_message
     report = run_batch(pairs, out, options, tell, join=not no_join, stop_at_defects=debug)
     if as_json:

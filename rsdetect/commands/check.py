@@ -15,6 +15,8 @@ from rsdetect.commands.parameters import (
     BeforeBand,
     Debug,
     Json,
+    LogFile,
+    Quiet,
 )
 from rsdetect.jobs.parse import parse_scenes
 
@@ -33,6 +35,8 @@ def check(
     deep: Annotated[
         bool, typer.Option("--deep", help="Verify checksums or lengths of all blocks of the scenes too.")
     ] = False,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -40,7 +44,7 @@ def check(
     from rsdetect.commands.tables import print_check
     from rsdetect.jobs.detect import run_check
 
-    log_to_stderr(quiet=False)
+    log_to_stderr(quiet=quiet, log_file=log_file)
     report = run_check(
         *parse_scenes(before, after, before_band, after_band),
         pair,
@@ -50,4 +54,5 @@ def check(
         print_json(report.as_json())
         return
     print_check(report)
-    print_warnings(report.warnings)
+    if not quiet:
+        print_warnings(report.warnings)

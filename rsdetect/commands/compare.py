@@ -14,6 +14,7 @@ from rsdetect.commands.parameters import (
     Backend,
     Debug,
     Json,
+    LogFile,
     Quiet,
 )
 from rsdetect.errors import InputError
@@ -53,6 +54,7 @@ def compare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing comparison.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap, for evaluations.")] = 0,
     quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -61,7 +63,7 @@ def compare(
     Status 0: all detectors have results; else that of those that failed, as rsdetect detect has it. The
     results of the others are written all the same.
     """
-    log_to_stderr(quiet=quiet)
+    log_to_stderr(quiet=quiet, log_file=log_file)
     if detectors is None:
         if truth is not None or out is not None:
             raise InputError("`truth` and `out` are for scenes; name the `detectors` to compare on them.")

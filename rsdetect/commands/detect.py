@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, print_message, result_message
+from rsdetect.commands.messages import log_to_stderr, print_json, print_summary
 from rsdetect.commands.option_groups import PAIR, PERIODS, POLYGONS, SCORING, with_options
 from rsdetect.commands.parameters import (
     After,
@@ -16,6 +16,7 @@ from rsdetect.commands.parameters import (
     BeforeBand,
     Debug,
     Json,
+    LogFile,
     NoQgisProject,
     Quiet,
     Verify,
@@ -52,6 +53,7 @@ def detect(
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
     quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -70,7 +72,7 @@ def detect(
         qgis_project=not no_qgis_project,
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
-    log_to_stderr(quiet=quiet)
+    log_to_stderr(quiet=quiet, log_file=log_file)
     if periods is not None and any(each for each in (before, after, before_band, after_band)):
         raise InputError("scenes are given and periods to search; give BEFORE and AFTER, or the periods.")
     if list_scenes:
@@ -87,7 +89,7 @@ def detect(
     if as_json:
         print_json(changes.record)
         return
-    print_message(result_message(changes.record["counts"], changes.polygons))
+    print_summary(changes.record, out, quiet=quiet)
 
 
 def _list(periods: PeriodOptions | None, options: DetectOptions, *, as_json: bool) -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsdetect.commands.messages import print_json, print_message
-from rsdetect.commands.parameters import Debug, DetectorOptions, Json
+from rsdetect.commands.parameters import Debug, DetectorOptions, Json, Quiet
 
 if TYPE_CHECKING:
     from rsdetect.detectors.base import Detector
 
 
-def detectors(as_json: Json = False, debug: Debug = False) -> None:
+def detectors(quiet: Quiet = False, as_json: Json = False, debug: Debug = False) -> None:
     """List the detectors for --detector: bands, passes over the pair, core-seconds per megapixel.
 
     Measured on one core of a server, four bands of 16 bits; blank = not measured.
@@ -30,7 +30,8 @@ def detectors(as_json: Json = False, debug: Debug = False) -> None:
         try:
             rows.append(_row(name, DETECTORS[name].configure(None, "cpu", "auto")))
         except RsdetectError as error:  # a broken package does not hide the others
-            print_message(f"Warning: {error}")
+            if not quiet:
+                print_message(f"Warning: {error}")
     if as_json:
         print_json({"detectors": rows})
         return
@@ -47,6 +48,7 @@ def check_detector(
         str, typer.Argument(metavar="NAME|FILE.py:Class", help="As --detector of rsdetect detect.")
     ],
     detector_options: DetectorOptions = None,
+    quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -59,7 +61,7 @@ def check_detector(
     from rsdetect.jobs.check_detector import check_contract
 
     checked = make_detector(detector, settings=as_settings(detector_options or ()))
-    done = check_contract(checked, (lambda _: None) if as_json else print_message)
+    done = check_contract(checked, (lambda _: None) if quiet or as_json else print_message)
     if as_json:
         print_json({"detector": checked.name, "passed": done})
 

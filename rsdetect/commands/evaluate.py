@@ -17,6 +17,7 @@ from rsdetect.commands.parameters import (
     DetectorOptions,
     GroupBy,
     Json,
+    LogFile,
     Quiet,
 )
 from rsdetect.jobs.parse import parse_shifts
@@ -62,6 +63,7 @@ def evaluate(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing evaluation.")] = False,
     quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -91,7 +93,7 @@ def evaluate(
         part=part,
         log_look=log_look,
     )
-    log_to_stderr(quiet=quiet)
+    log_to_stderr(quiet=quiet, log_file=log_file)
     model_file = writable_model_card(model) if into_card else None
     evaluation = run_evaluate(folders, out, options, overwrite=overwrite, quiet=quiet or as_json)
     if model_file is not None:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rsdetect.amounts import count_text
 from rsdetect.commands.messages import print_json, print_message
-from rsdetect.commands.parameters import Debug, Json
+from rsdetect.commands.parameters import Debug, Json, Quiet
 
 
 def images(
@@ -20,6 +21,7 @@ def images(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="New folder, for --images of rsdetect train.")],
+    quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -33,4 +35,5 @@ def images(
     if as_json:
         print_json({"images": [str(path) for path in written]})
         return
-    print_message(f"{len(written)} place{'s' if len(written) != 1 else ''} prepared: {out}")
+    if not quiet:
+        print_message(f"{count_text(len(written), 'place')} prepared: {out}")

@@ -7,22 +7,37 @@ from typing import Annotated
 
 import typer
 
-from rsdetect.commands.messages import print_json
-from rsdetect.commands.parameters import Debug
+from rsdetect.commands.messages import print_json, print_lines
+from rsdetect.commands.parameters import Debug, Json, Quiet
 
 
 def info(
     what: Annotated[
         str, typer.Argument(metavar="MODEL|DIR", help="A model's name or file, or a result folder.")
     ],
+    quiet: Quiet = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Print the card of a model, or the record of a run, as JSON."""
+    """Show the card of a model, or the record of a run; with --json as they are stored."""
+    from rsdetect.commands.info_text import aligned, card_rows, run_rows
+
     if Path(what).is_dir():
+        from rsdetect.jobs.record import reading_record
         from rsdetect.jobs.vectorize import read_run
 
-        print_json(read_run(Path(what)))
+        record = read_run(Path(what))
+        if as_json:
+            print_json(record)
+            return
+        with reading_record(Path(what)):
+            lines = list(aligned(run_rows(record, Path(what))))
+        print_lines(lines)
         return
     from rsdetect.nets.checkpoint import model_hash, read_card
 
-    print_json(read_card(what).model_dump(mode="json") | {"sha256": model_hash(what)})
+    card, sha256 = read_card(what), model_hash(what)
+    if as_json:
+        print_json(card.model_dump(mode="json") | {"sha256": sha256})
+    else:
+        print_lines(aligned(card_rows(card, sha256)))

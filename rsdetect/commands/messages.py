@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,41 +15,25 @@ from rsdetect.deprecation import replace_deprecated
 from rsdetect.errors import JobInterrupted
 
 if TYPE_CHECKING:
-    import logging
-
-    from rsdetect.regions.generalise import PolygonStep
-
-
-def result_message(counts: Mapping[str, Any], polygons: Path) -> str:
-    """Message with a summary of the found changes in one line."""
-    regions, area = counts["regions"], counts["changed_area_m2"]
-    size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
-    steps = _steps_text(counts.get("polygon_steps", ()))
-    if not regions:
-        nothing = "Nothing changed above the threshold" if not steps else f"No region is left{steps}"
-        return f"{nothing}; {polygons} has the observed area."
-    return f"{regions:,} region{'s' if regions != 1 else ''} changed, {size}{steps}: {polygons}"
-
-
-def _steps_text(steps: Iterable[PolygonStep]) -> str:
-    """What the options of polygons added and took, for the message on a result; "" if nothing."""
-    told = []
-    for step in steps:
-        numbers = (step["regions"], "regions"), (step["pixels"], "px"), (step["filled_pixels"], "px filled")
-        parts = [f"{number:+,} {unit}" for number, unit in numbers if number]
-        if step["step"] == "simplify" and step["area_m2"]:
-            parts.append(f"{step['area_m2']:+,.0f} m²")
-        if parts and step["step"] != "threshold":
-            told.append(f"`{step['step']}` {', '.join(parts)}")
-    return f" ({'; '.join(told)})" if told else ""
+    pass
 
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one strict JSON object on stdout, instead of messages."""
     from rsdetect.files import as_json
 
+    _write_result(as_json(content))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines for people on stdout, without secrets."""
+    _write_result("".join(f"{for_the_terminal(line)}\n" for line in lines))
+
+
+def _write_result(text: str) -> None:
+    """Write a result on stdout; a message of a command where this fails."""
     try:
-        sys.stdout.write(as_json(content))
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -56,14 +42,30 @@ def print_json(content: Mapping[str, Any]) -> None:
         raise JobInterrupted(f"stdout cannot be written: {told}; what was computed is kept.") from error
 
 
-def log_to_stderr(*, quiet: bool) -> None:
-    """Log warnings of the package as messages on stderr, one line each."""
+def log_to_stderr(*, quiet: bool, log_file: Path | None = None) -> None:
+    """Log warnings of the package as messages on stderr, one line each.
+
+    Without a terminal they have time stamps, and a long job logs its progress.
+
+    Parameters
+    ----------
+    log_file
+        File that all lines and messages are appended to, with time stamps.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written, or is no log.
+    """
     import logging
 
+    from rsdetect.commands.log_lines import FileLog, StderrLog
+
     log = logging.getLogger("rsdetect")
-    log.handlers = [logging.StreamHandler(sys.stderr)]
-    log.handlers[0].setFormatter(_formatter())
-    log.setLevel(logging.ERROR if quiet else logging.WARNING)
+    log.handlers = [StderrLog(quiet=quiet, is_terminal=terminal_columns() is not None)]
+    if log_file is not None:
+        log.handlers.append(FileLog(log_file))
+    log.setLevel(min(handler.level for handler in log.handlers))
     log.propagate = False
     # Warnings of libraries are suppressed; rsdetect reports what is relevant to users.
     logging.getLogger().handlers = [logging.NullHandler()]
@@ -88,20 +90,31 @@ def current_options(*, quiet: bool, **given: Any) -> dict[str, Any]:
 def print_message(text: str) -> None:
     """Print a message of one line on stderr, if it can be written: stdout is for results."""
     with suppress(OSError, ValueError, AttributeError):
-        print(_for_the_terminal(text), file=sys.stderr, flush=True)
+        print(for_the_terminal(text), file=sys.stderr, flush=True)
+    if "rsdetect.commands.log_lines" in sys.modules:
+        from rsdetect.commands.log_lines import note_in_file
+
+        note_in_file(text)
 
 
-def _formatter() -> logging.Formatter:
-    import logging
+def print_summary(record: Mapping[str, Any], folder: Path, *, quiet: bool) -> None:
+    """Print what a job found on stderr: in one line if `quiet`, else with the files and how to open them."""
+    from rsdetect.commands.summary import summary_lines
 
-    class _AsOptions(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return _for_the_terminal(super().format(record))
-
-    return _AsOptions("Warning: %(message)s")
+    for line in islice(summary_lines(record, folder, terminal_columns()), 1 if quiet else None):
+        print_message(line)
 
 
-def _for_the_terminal(text: str) -> str:
+def terminal_columns() -> int | None:
+    """Width of the terminal that stderr writes to; None = it is none."""
+    try:
+        return shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def for_the_terminal(text: str) -> str:
+    """Message as it is printed: arguments as options, without secrets."""
     # Imported with the first message: `--help` has none, and their patterns take time to compile.
     from rsdetect.commands.wording import as_options
     from rsdetect.secrets import without_secrets

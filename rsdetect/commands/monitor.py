@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rsdetect.commands.command_help import GroupedCommand
+from rsdetect.commands.examples import EXAMPLES
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
-from rsdetect.commands.parameters import Debug, Json, Quiet
+from rsdetect.commands.parameters import Debug, Json, LogFile, Quiet
 
 JobFile = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="The job file.")]
 
@@ -17,30 +20,42 @@ app = typer.Typer(
     help="Monitor a site: changes in new scenes become events.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    add_completion=False,
 )
 
 
-@app.command()
+def _command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator of a subcommand of `monitor`."""
+    return app.command(name, cls=GroupedCommand, epilog=EXAMPLES[f"monitor {name}"])
+
+
+@_command("init")
 def init(
     job_file: Annotated[
         Path, typer.Argument(metavar="JOB.yaml", help="Path of the example; it must not exist yet.")
     ] = Path("job.yaml"),
+    quiet: Quiet = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Write a commented example of a job file."""
     from rsdetect.monitoring.job_file import write_example
 
     write_example(job_file)
-    print_message(f"{job_file} is an example: change it, then rsdetect monitor run {job_file}")
+    if as_json:
+        print_json({"job_file": str(job_file)})
+    elif not quiet:
+        print_message(f"{job_file} is an example: change it, then rsdetect monitor run {job_file}")
 
 
-@app.command()
+@_command("run")
 def run(
     job_file: JobFile,
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", help="Wait for another run of the job to end; default: fail.")
     ] = 0.0,
     quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -49,7 +64,8 @@ def run(
     from rsdetect.monitoring.notify import report_of
     from rsdetect.monitoring.run import run_and_notify
 
-    log_to_stderr(quiet=True)  # warnings are stored with each comparison, and those on its result are notes
+    # Warnings are stored with each comparison, and those on its result are notes.
+    log_to_stderr(quiet=True, log_file=log_file)
     done = run_and_notify(job_file, wait_s=wait)
     if as_json:
         print_json(done.summary or {"has_news": None, "run": done.result.summary()})
@@ -66,12 +82,13 @@ def run(
         raise typer.Exit(done.status)
 
 
-@app.command()
-def status(job_file: JobFile, as_json: Json = False, debug: Debug = False) -> None:
+@_command("status")
+def status(job_file: JobFile, quiet: Quiet = False, as_json: Json = False, debug: Debug = False) -> None:
     """Show finished, pending and failed steps, with reasons."""
     from rsdetect.commands.monitor_text import show_status
     from rsdetect.monitoring.status import job_status
 
+    log_to_stderr(quiet=quiet)
     found = job_status(job_file)
     if as_json:
         print_json(found.as_json())
@@ -79,7 +96,7 @@ def status(job_file: JobFile, as_json: Json = False, debug: Debug = False) -> No
         show_status(found)
 
 
-@app.command()
+@_command("timeline")
 def timeline(
     job_file: JobFile,
     event: Annotated[
@@ -93,6 +110,8 @@ def timeline(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the output; default: timelines in the job's folder."),
     ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Plot a point over the dates: change probability, band indices, pictures; as PNG and HTML."""
@@ -101,11 +120,15 @@ def timeline(
     from rsdetect.monitoring.timeline_plot import write_timeline
 
     drawn = make_timeline(job_file, event=event, at=parse_point(at))
-    for path in write_timeline(drawn, out or timelines_folder(job_file)):
-        print_message(str(path))
+    paths = [str(path) for path in write_timeline(drawn, out or timelines_folder(job_file))]
+    if as_json:
+        print_json({"files": paths})
+    else:
+        for path in paths:
+            print_message(path)
 
 
-@app.command()
+@_command("serve")
 def serve(
     job_files: Annotated[list[Path], typer.Argument(metavar="JOB.yaml...", help="One job file or several.")],
     cron: Annotated[
@@ -113,10 +136,16 @@ def serve(
         typer.Option(metavar="FIELDS", help='Schedule in cron syntax, in local time: "0 6 * * MON".'),
     ] = None,
     every: Annotated[str | None, typer.Option(metavar="TIME", help="Interval: 30m, 6h, 7d.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Run jobs on a schedule until stopped; a missed run is made up for at the start."""
     from rsdetect.monitoring.serve import Schedule
     from rsdetect.monitoring.serve import serve as serve_jobs
 
-    serve_jobs(job_files, Schedule(cron, every), print_message)
+    is_silent = quiet or as_json
+    output = (lambda _: None) if is_silent else print_message
+    ended = serve_jobs(job_files, Schedule(cron, every), output, ["--quiet"] if is_silent else [])
+    if as_json:
+        print_json({"runs": ended})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
+from rsdetect.amounts import area_text
 from rsdetect.commands.tables import print_table
 from rsdetect.monitoring.events import Event, Status
 from rsdetect.monitoring.run import RunResult
@@ -59,7 +60,7 @@ def _why_nothing(result: RunResult) -> str:
 
 
 def _words(event: Event) -> str:
-    size = "" if event.area_m2 is None else f", {event.area_m2 / 1e4:,.2f} ha"
+    size = "" if event.area_m2 is None else f", {area_text(event.area_m2)}"
     when = f"first seen {event.first_seen.date().isoformat()}"
     if event.status is Status.MERGED:
         return f"merged into {event.merged_into}"

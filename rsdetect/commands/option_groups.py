@@ -45,7 +45,7 @@ from rsdetect.commands.parameters import (
     TileSize,
     Workers,
 )
-from rsdetect.jobs.parse import parse_pair_options, parse_threshold
+from rsdetect.jobs.parse import parse_min_area, parse_pair_options, parse_threshold
 
 if TYPE_CHECKING:
     from rsdetect.catalogue.options import PeriodOptions
@@ -84,10 +84,10 @@ def _periods(**given: Any) -> PeriodOptions | None:
     return PeriodOptions(**named)
 
 
-def _polygons(threshold: str, **given: Any) -> PolygonOptions:
+def _polygons(threshold: str, min_area: str, **given: Any) -> PolygonOptions:
     from rsdetect.jobs.options import PolygonOptions
 
-    return PolygonOptions(threshold=parse_threshold(threshold), **given)
+    return PolygonOptions(threshold=parse_threshold(threshold), min_area=parse_min_area(min_area), **given)
 
 
 PAIR = OptionGroup(
@@ -137,7 +137,7 @@ POLYGONS = OptionGroup(
     {
         "threshold": (Threshold, "auto"),
         "opening": (Opening, 0),
-        "min_area": (MinArea, 0.0),
+        "min_area": (MinArea, "auto"),
         "fill_holes": (FillHoles, 0.0),
         "min_width": (MinWidth, 0.0),
         "merge_gap": (MergeGap, 0.0),

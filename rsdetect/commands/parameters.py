@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 Before = Annotated[
-    str | None, typer.Argument(metavar="[BEFORE]", help="The earlier scene: anything GDAL opens.")
+    str | None, typer.Argument(metavar="BEFORE", help="The earlier scene: anything GDAL opens.")
 ]
-After = Annotated[str | None, typer.Argument(metavar="[AFTER]", help="The later scene, of the same place.")]
+After = Annotated[str | None, typer.Argument(metavar="AFTER", help="The later scene, of the same place.")]
 BeforeBand = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=FILE", help="A band of the earlier scene, once for each, instead of BEFORE."),
@@ -109,6 +110,10 @@ Verify = Annotated[
     bool, typer.Option("--verify", help="Verify checksums or lengths of all blocks of the scenes first.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Append stages, warnings and results to FILE, with time stamps."),
+]
 Threshold = Annotated[
     str, typer.Option(metavar="P|auto", help="Change probability above 0, up to 1; auto = the detector's.")
 ]
@@ -134,7 +139,13 @@ Pick = Annotated[
         "scene that shows most of the area)."
     ),
 ]
-MinArea = Annotated[float, typer.Option(help="Drop smaller regions; in m² (pixels without a CRS).")]
+MinArea = Annotated[
+    str,
+    typer.Option(
+        metavar="M2|auto",
+        help="Leave out smaller regions; in m² (pixels without a CRS); auto = nine pixels, 0 = none.",
+    ),
+]
 Opening = Annotated[
     int, typer.Option(metavar="PX", help="First take off what is narrower than 2 PX + 1 pixels.")
 ]

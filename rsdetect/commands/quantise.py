@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json
-from rsdetect.commands.parameters import Debug, Json, Quiet
+from rsdetect.commands.parameters import Debug, Json, LogFile, Quiet
 from rsdetect.extras import missing_torch
 
 
@@ -21,6 +21,7 @@ def quantise(
         ),
     ] = None,
     quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -35,7 +36,7 @@ def quantise(
         raise missing_torch("rsdetect quantise")
     from rsdetect.evaluation.quantise import quantise as measure
 
-    log_to_stderr(quiet=quiet)
+    log_to_stderr(quiet=quiet, log_file=log_file)
     found = measure(model, folders or (), quiet=quiet or as_json)
     if as_json:
         print_json(found.model_dump(mode="json"))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rsdetect.commands.messages import print_json, print_message
-from rsdetect.commands.parameters import Debug, Json
+from rsdetect.commands.parameters import Debug, Json, Quiet
 from rsdetect.errors import InputError
 from rsdetect.jobs.parse import parse_shift, parse_size
 
@@ -38,6 +38,7 @@ def simulate(
     nodata_edge: Annotated[bool, typer.Option(help="Slanted swath edges without data.")] = True,
     workers: Annotated[int | None, typer.Option(help="Number of processes; default: one per core.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing scenes.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -66,4 +67,5 @@ def simulate(
     if as_json:
         print_json(made)
         return
-    print_message(f"Scenes, masks and truth: {out}")
+    if not quiet:
+        print_message(f"Scenes, masks and truth: {out}")

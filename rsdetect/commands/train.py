@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsdetect.commands.messages import current_options, log_to_stderr, print_json, print_message
-from rsdetect.commands.parameters import Bands, Debug, GroupBy, Json, Quiet
+from rsdetect.commands.parameters import Bands, Debug, GroupBy, Json, LogFile, Quiet
 from rsdetect.extras import require_training
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def train(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model file.")] = False,
     quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -84,7 +85,7 @@ def train(
     from rsdetect.training.options import TrainOptions
     from rsdetect.training.run import train as train_model
 
-    log_to_stderr(quiet=quiet)
+    log_to_stderr(quiet=quiet, log_file=log_file)
     renamed = current_options(quiet=quiet, unlabelled=unlabelled, pseudo_labels=pseudo_labels)
     card = train_model(
         TrainOptions(

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from rsdetect.commands.messages import log_to_stderr, print_json, print_message, result_message
-from rsdetect.commands.parameters import Debug, Json
-from rsdetect.jobs.parse import parse_threshold
+from rsdetect.commands.messages import log_to_stderr, print_json, print_summary
+from rsdetect.commands.parameters import Debug, Json, LogFile, Quiet
+from rsdetect.jobs.parse import parse_min_area, parse_threshold
 
 
 def vectorize(
@@ -20,7 +20,9 @@ def vectorize(
     opening: Annotated[
         int | None, typer.Option(metavar="PX", help="Take off what is narrower than 2 PX + 1 pixels.")
     ] = None,
-    min_area: Annotated[float | None, typer.Option(help="Another minimum area in m².")] = None,
+    min_area: Annotated[
+        str | None, typer.Option(metavar="M2|auto", help="Another minimum area in m²; auto = nine pixels.")
+    ] = None,
     fill_holes: Annotated[
         float | None, typer.Option(metavar="M2", help="Fill holes of less area in m².")
     ] = None,
@@ -39,17 +41,19 @@ def vectorize(
             help="Columns: compactness, length, width, orientation, number of holes.",
         ),
     ] = None,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Polygonize the raster in DIR again; options that are not given stay as before, 0 takes one back."""
     from rsdetect.jobs.vectorize import vectorize_run
 
-    log_to_stderr(quiet=False)
+    log_to_stderr(quiet=quiet, log_file=log_file)
     chosen: Any = threshold if threshold in (None, "auto") else parse_threshold(str(threshold))
     asked: Any = {
         "opening": opening,
-        "min_area": min_area,
+        "min_area": None if min_area is None else parse_min_area(min_area),
         "fill_holes": fill_holes,
         "min_width": min_width,
         "merge_gap": merge_gap,
@@ -61,4 +65,4 @@ def vectorize(
     if as_json:
         print_json(changes)
         return
-    print_message(result_message(changes["counts"], directory / "changes.gpkg"))
+    print_summary(changes, directory, quiet=quiet)

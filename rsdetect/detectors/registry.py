@@ -78,7 +78,7 @@ DETECTORS = Registry()
 
 
 def find_detector(name: str) -> type[Detector]:
-    """Find the class of `--detector` in the registry `DETECTORS`, or as FILE.py:Class.
+    """Find the class of `--detector` in the registry `DETECTORS`, in any case, or as FILE.py:Class.
 
     Raises
     ------
@@ -89,8 +89,9 @@ def find_detector(name: str) -> type[Detector]:
     """
     if is_own_file(name):
         return load_own(name)
+    same = [known for known in DETECTORS if known.casefold() == name.casefold()]
     try:
-        return DETECTORS[name]
+        return DETECTORS[name if name in DETECTORS or len(same) != 1 else same[0]]
     except KeyError:
         raise InputError(
             f"`detector` {name!r} is unknown; choose one of {', '.join(DETECTORS)}, or name a file of your "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from affine import Affine
 
+from rsdetect.amounts import count_text, size_text
 from rsdetect.arraytypes import Float32Array
 from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
@@ -155,11 +156,9 @@ class ChangeMap:
 
     def _facts(self) -> list[tuple[str, str]]:
         counts = self.record["counts"]
-        regions, area = counts["regions"], counts["changed_area_m2"]
-        size = f"{counts['changed_pixels']:,} pixels" if area is None else f"{area / 1e4:,.2f} ha"
         return [
-            ("regions", f"{regions:,} region{'s' if regions != 1 else ''}"),
-            ("changed", size),
+            ("regions", count_text(counts["regions"], "region")),
+            ("changed", size_text(counts["changed_area_m2"], counts["changed_pixels"])),
             ("threshold", f"threshold {self.threshold:g}"),
             ("detector", str(self.record["detector"]["name"])),
         ]

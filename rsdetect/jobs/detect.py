@@ -24,6 +24,7 @@ from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import ScoringIdentity, describe
 from rsdetect.detectors.normalise import normalise
 from rsdetect.devices import usable_cores
+from rsdetect.errors import InputError
 from rsdetect.jobs.change_map import ChangeMap
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
@@ -38,6 +39,7 @@ from rsdetect.jobs.record import (
     describe_machine,
     fingerprint,
     plain,
+    read_record,
     write_record,
 )
 from rsdetect.jsontypes import JsonObject
@@ -179,7 +181,7 @@ def run_detect(
     periods: JsonObject | None = None,
 ) -> ChangeMap:
     """Run `detect` with its options in groups; `periods` describes composed scenes in the record."""
-    watch = Stopwatch()
+    watch = Stopwatch(quiet=options.run.quiet)
     memory = _memory(options.score)
     with rasterio.Env(GDAL_CACHEMAX=memory.gdal_cache):
         with watch.stage("check"):
@@ -213,7 +215,7 @@ def run_detect(
                 costly = _logged(costly_layouts(pair, job.plan, memory))
             provenance = describe(detector, scorer)
             dates = report.before["date"], report.after["date"]
-            asked = PolygonRequest.of(options.polygons, provenance, dates, land)
+            asked = PolygonRequest.of(options.polygons, provenance, dates, pair.grid, land)
             # Tiles that depend on the memory may have any size; the work store has their plan.
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
@@ -222,6 +224,8 @@ def run_detect(
                 if done is not None:  # stopped after its last file
                     outputs.clear()
                     return done
+            if options.run.overwrite:
+                _name_vectorize(out, key, asked)
             work = outputs.work_folder(key, resume=options.run.resume)
             store = WorkStore(work)
             store.create()
@@ -256,6 +260,19 @@ def run_detect(
             outputs.publish(work)
             outputs.clear()
     return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, cast(Record, record))
+
+
+def _name_vectorize(out: Path, key: str, asked: PolygonRequest) -> None:
+    """Log that `vectorize` suffices, if the results in `out` have the scores of this detect job."""
+    try:
+        record = read_record(out / Outputs.RECORD)
+    except (OSError, ValueError, InputError):
+        return
+    if record.get("fingerprint") == key and record | asked.as_record() != record:
+        _log.warning(
+            f"only options of polygons differ from the results in {out}: rsdetect vectorize {out} draws them "
+            "without scoring."
+        )
 
 
 def _claim(pair: Pair, out: Path, options: DetectOptions) -> Outputs:
@@ -366,7 +383,7 @@ def _score(
     # remote worker is unknown.
     threads = max(1, usable_cores() // job.workers) if options.score.scheduler is None else 1
     context = Context(job.pair, job.scorer, job.plan, store, threads, job.memory, level, job.land)
-    with show_progress("scoring", pixels, quiet=options.run.quiet) as progress:
+    with show_progress("3/5 scoring", pixels, quiet=options.run.quiet) as progress:
         reading = run_tiles(
             context, missing, progress, workers=job.workers, scheduler=options.score.scheduler
         )

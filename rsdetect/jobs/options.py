@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypedDict, TypeVar, Unpack
+from typing import Literal, TypedDict, TypeVar, Unpack
 
 from rsdetect.backends.select import require_known
 from rsdetect.detectors.base import Detector
@@ -16,9 +16,11 @@ from rsdetect.jsontypes import JsonValue
 from rsdetect.memory import parse_memory
 from rsdetect.percent import level_of
 from rsdetect.scenes.pair import PairKeywords, PairOptions
-from rsdetect.validation import integer, refuse_unknown, require_number
+from rsdetect.validation import integer, refuse_unknown, require_number, settle_case
 
 MOST_OPENING_PX = 256
+MinArea = float | Literal["auto"]
+AUTO_MIN_PIXELS = 9  # of a region, with `min_area="auto"`
 _MEASURES = {
     "min_area": "an area in m²",
     "fill_holes": "an area in m²",
@@ -31,7 +33,7 @@ _MEASURES = {
 class OutlineKeywords(TypedDict, total=False):
     """Keywords of `PolygonOptions` without the threshold, for typed calls."""
 
-    min_area: float
+    min_area: MinArea
     opening: int
     fill_holes: float
     min_width: float
@@ -55,7 +57,7 @@ class PolygonOptions:
 
     threshold: float | None = None  # change probability in (0, 1]; None = the detector's own
     opening: int = 0  # parts narrower than 2 opening + 1 pixels are taken off; 0 = none
-    min_area: float = 0.0  # smaller regions are dropped
+    min_area: MinArea = "auto"  # smaller regions are dropped; auto = nine pixels
     fill_holes: float = 0.0  # holes of a smaller area are filled
     min_width: float = 0.0  # regions in which no circle of this diameter fits are dropped
     merge_gap: float = 0.0  # regions nearer than this are one feature
@@ -63,12 +65,13 @@ class PolygonOptions:
     shape_attributes: bool = False  # columns on the shape of each region
 
     def __post_init__(self) -> None:
-        for name in ("threshold", *_MEASURES):
+        measures = {name: what for name, what in _MEASURES.items() if getattr(self, name) != "auto"}
+        for name in ("threshold", *measures):
             if getattr(self, name) is not None:
                 require_number(name, getattr(self, name))
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise InputError(f"`threshold` {self.threshold} is not a probability above 0 and up to 1.")
-        for name, what in _MEASURES.items():
+        for name, what in measures.items():
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"`{name}` {getattr(self, name)} is not {what}; give 0 or more.")
         if not isinstance(self.opening, int) or not 0 <= self.opening <= MOST_OPENING_PX:
@@ -89,6 +92,15 @@ class PolygonOptions:
             simplify=self.simplify,
             shape_attributes=self.shape_attributes,
         )
+
+    @property
+    def least(self) -> tuple[float, int]:
+        """Minimum area and minimum pixels of polygons, of which one decides.
+
+        >>> PolygonOptions().least, PolygonOptions(min_area=400.0).least
+        ((0.0, 9), (400.0, 1))
+        """
+        return (0.0, AUTO_MIN_PIXELS) if self.min_area == "auto" else (self.min_area, 1)
 
     def level(self, own_threshold: float) -> int:
         """Lowest percent value that is change; the raster has integer percent.
@@ -131,6 +143,7 @@ class ScoreOptions:
     memory: str | None = None  # memory of the job, like "2GB"; None = a share of free memory
 
     def __post_init__(self) -> None:
+        settle_case(self, "backend", "device")
         require_known(self.backend)
         require_detector(self.detector)
         for name in ("tile_size", "workers"):

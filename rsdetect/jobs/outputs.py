@@ -220,7 +220,8 @@ class Outputs:
     def refusal(folder: Path) -> OutputError:
         """Error for an output folder with the results of another run."""
         return OutputError(
-            f"{folder} holds the results of an earlier run; add `overwrite=True` to replace them."
+            f"{folder} holds the results of an earlier run; add `overwrite=True` to replace them. For "
+            f"another threshold or minimum area nothing is scored again: rsdetect vectorize {folder}"
         )
 
     def _interruption(self, error: OSError) -> JobInterrupted:

@@ -12,6 +12,7 @@ from rsdetect.paths import split_paths
 from rsdetect.validation import as_items
 
 if TYPE_CHECKING:
+    from rsdetect.jobs.options import MinArea
     from rsdetect.scenes.source import SceneLike
     from rsdetect.scenes.validity import Nodata
 
@@ -180,9 +181,23 @@ def parse_point(text: str | None) -> tuple[float, float] | None:
 
 def parse_threshold(text: str) -> float | None:
     """Parse `--threshold`; None = the detector's own."""
-    if text == "auto":
+    if text.lower() == "auto":
         return None
     try:
         return float(text)
     except ValueError:
         raise InputError(f"`threshold` {text!r} is neither a number nor 'auto'.") from None
+
+
+def parse_min_area(text: str) -> MinArea:
+    """Parse `--min-area`.
+
+    >>> parse_min_area("400"), parse_min_area("Auto")
+    (400.0, 'auto')
+    """
+    if text.lower() == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"`min_area` {text!r} is neither a number nor 'auto'.") from None

@@ -16,10 +16,11 @@ from rsdetect.devices import usable_cores
 from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage.changes import ChangeDescription, write_changes
 from rsdetect.geopackage.file import Columns
-from rsdetect.grid import Window
-from rsdetect.jobs.options import OutlineKeywords, PolygonOptions
+from rsdetect.grid import Grid, Window
+from rsdetect.jobs.options import AUTO_MIN_PIXELS, OutlineKeywords, PolygonOptions
 from rsdetect.kinds.columns import kind_columns, kind_summary
 from rsdetect.kinds.rules import LandRules
+from rsdetect.regions.areas import central_pixel_m2
 from rsdetect.regions.collected import Regions, TraceOptions
 from rsdetect.regions.pieces import Layers
 from rsdetect.regions.shape import shapes_of
@@ -39,6 +40,8 @@ class PolygonRequest:
     threshold: float  # change probability in (0, 1]
     level: int  # percent; the threshold as a value of the raster
     options: PolygonOptions
+    min_area: float  # in m2, or pixels without a CRS
+    min_pixels: int | None  # pixels that decide instead of the area; None = the area decides
     description: ChangeDescription
     direction: Direction | None = None  # of the scorer
     land: LandRules | None = None  # of the pair; None = kinds of change are unknown
@@ -49,6 +52,7 @@ class PolygonRequest:
         options: PolygonOptions,
         detector: dict[str, Any],
         dates: tuple[str | None, str | None],
+        grid: Grid,
         land: LandRules | None = None,
     ) -> PolygonRequest:
         """Polygon request from `options` for a pair of these dates.
@@ -57,14 +61,22 @@ class PolygonRequest:
         ----------
         detector
             The provenance of its scorer: name, and own threshold.
+        grid
+            The pixels of the raster. Their area varies, so that a minimum area of `auto` counts them.
         land
             Rules by which the kinds of change are named.
         """
         own = detector["threshold"]
+        min_area, min_pixels = options.min_area, None
+        if min_area == "auto":
+            min_pixels = AUTO_MIN_PIXELS
+            min_area = float(f"{min_pixels * central_pixel_m2(grid):.6g}")
         return cls(
             threshold=own if options.threshold is None else options.threshold,
             level=options.level(own),
             options=options,
+            min_area=min_area,
+            min_pixels=min_pixels,
             description=ChangeDescription(*dates, detector["name"]),
             direction=Direction.of_record(detector),
             land=land,
@@ -76,12 +88,18 @@ class PolygonRequest:
             "threshold": self.threshold,
             "level_percent": self.level,
             **self.options.outlines,
+            "min_area": self.min_area,
+            "min_pixels": self.min_pixels,
         }
 
 
 def polygon_options_of(record: Mapping[str, Any]) -> PolygonOptions:
     """Options of the polygons in a record of a run; those it does not know have their defaults."""
     known = {name: record[name] for name in ("threshold", *OutlineKeywords.__annotations__) if name in record}
+    if record.get("min_pixels") is not None:
+        known["min_area"] = "auto"
+    else:
+        known.setdefault("min_area", 0.0)
     return PolygonOptions(**known)
 
 
@@ -122,9 +140,11 @@ def write_polygons(
     raster = ProbabilityRaster(raster_path)
     layer_names = () if pair is None else _layer_names(pair.bands, asked.direction)
     chosen = asked.options
+    min_area, min_pixels = chosen.least
     options = TraceOptions(
         opening=chosen.opening,
-        min_area=chosen.min_area,
+        min_area=min_area,
+        min_pixels=min_pixels,
         fill_holes=chosen.fill_holes,
         min_width=chosen.min_width,
         merge_gap=chosen.merge_gap,
@@ -204,7 +224,7 @@ def _require_all_pixels(changes: Regions, footprint: Regions, scored: RasterTall
     taken = -sum(step["pixels"] for step in changes.steps if step["step"] == "min_width")
     _require_equal(
         "in regions, with those under `min_area` and those that other steps took",
-        inside + changes.left_out + changes.opened + taken,
+        inside + changes.left_out.pixels + changes.opened + taken,
         changes.counted,
     )
     if scored is None:

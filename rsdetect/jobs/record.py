@@ -7,7 +7,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +19,7 @@ from rsdetect.files import as_json, hash_json, write_text
 from rsdetect.grid import Window
 from rsdetect.kinds.columns import KindCounts
 from rsdetect.memory import peak_memory
+from rsdetect.progress import show_stage
 from rsdetect.reading import refuse_endless
 from rsdetect.regions.generalise import PolygonStep
 from rsdetect.scenes.band_files import BandFiles, absolute_path, archive_of, without_query
@@ -44,6 +45,12 @@ _SHAPE: dict[str, Any] = {
     "counts": {},
 }
 _HEADER_BYTES = 65_536
+_STAGES = {  # as shown to people
+    "check": "1/5 checking the pair",
+    "fit": "2/5 fitting the detector",
+    "raster": "4/5 writing the raster",
+    "polygons": "5/5 tracing polygons",
+}
 _SAMPLE_EDGE = 64  # pixels
 _SAMPLES = 3  # in each direction
 
@@ -95,6 +102,7 @@ class Record(TypedDict):
     level_percent: int
     opening: int
     min_area: float
+    min_pixels: int | None  # of a region, where min_area is auto; missing before 0.5.0
     fill_holes: float
     min_width: float
     merge_gap: float
@@ -113,15 +121,20 @@ class Record(TypedDict):
 class Stopwatch:
     """Seconds spent in each stage of a job."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = True) -> None:
+        """Start without any stage; if not `quiet`, stages are shown on the terminal."""
         self.seconds: dict[str, float] = {}
+        self._quiet = quiet
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure the time of a stage of the job for the record."""
         started = time.perf_counter()
+        # Scoring has a bar of its own.
+        shown = nullcontext() if name == "score" else show_stage(_STAGES[name], quiet=self._quiet)
         try:
-            yield
+            with shown:
+                yield
         finally:
             spent = time.perf_counter() - started
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)

@@ -30,6 +30,7 @@ from rsdetect.scenes.quality import MaskMeaning
 from rsdetect.scenes.source import SceneLike
 from rsdetect.scenes.stacking import stack_files
 from rsdetect.schema import RUN
+from rsdetect.scoring.raster import ProbabilityRaster
 from rsdetect.validation import refuse_unknown
 
 _log = logging.getLogger(__name__)
@@ -90,9 +91,11 @@ def vectorize_run(
     options = replace(options, **outlines)
     if threshold is not None:
         options = replace(options, threshold=detector["threshold"] if threshold == "auto" else threshold)
-    asked = PolygonRequest.of(options, detector, (check["before"]["date"], check["after"]["date"]), land)
     if not (folder / Outputs.RASTER).exists():
         raise InputError(f"{folder} holds no {Outputs.RASTER}; run detect again.")
+    dates = check["before"]["date"], check["after"]["date"]
+    grid = ProbabilityRaster(folder / Outputs.RASTER).grid
+    asked = PolygonRequest.of(options, detector, dates, grid, land)
     with Outputs.hold(folder) as outputs:
         work = outputs.work_folder("vectorize", resume=False, alone=False)
         try:
@@ -104,7 +107,6 @@ def vectorize_run(
                 read = (*pair.local_files, *([aoi] if isinstance(aoi, str) else []))
                 refuse_inputs(folder, read, (Outputs.POLYGONS, Outputs.PROJECT, Outputs.RECORD))
             wanted = record["options"].get("run", {}).get("qgis_project", True)
-            dates = check["before"]["date"], check["after"]["date"]
             project = partial(write_qgis_project, out=folder, pair=pair, dates=dates, wanted=wanted)
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
                 raster, polygons = folder / Outputs.RASTER, results / Outputs.POLYGONS

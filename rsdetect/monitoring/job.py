@@ -138,8 +138,9 @@ class DetectorSection(Section):
         description="Minimum change probability of a changed pixel; auto = the detector's own.",
         json_schema_extra={"anyOf": [{"type": "number"}, {"const": "auto"}, {"type": "null"}]},
     )
-    min_area: float = Field(
-        default=0.0, ge=0, description="Minimum area of a region in m², or in pixels without a CRS."
+    min_area: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
+        default="auto",
+        description="Minimum area of a region in m², or in pixels without a CRS; auto = nine pixels.",
     )
     opening: int = Field(
         default=0,

@@ -24,6 +24,7 @@ from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
 from rsdetect.ingestion.ingest import IngestedScene
 from rsdetect.jobs.detect import fit_pair
+from rsdetect.jobs.options import AUTO_MIN_PIXELS, MinArea
 from rsdetect.monitoring.baseline import Baseline, Baselines
 from rsdetect.monitoring.comparison import Comparer
 from rsdetect.monitoring.journal import Journal
@@ -62,7 +63,7 @@ class PercentRaster(Protocol):
         """Percent (height, width) of a window for a recheck; 255 = not observed."""
 
 
-def recheck_pixels(percent: PercentRaster, level: int, core: Any, extent: Any, min_area: float) -> Evidence:
+def recheck_pixels(percent: PercentRaster, level: int, core: Any, extent: Any, min_area: MinArea) -> Evidence:
     """Count the observed and changed pixels of an event for a recheck.
 
     Parameters
@@ -109,12 +110,15 @@ def _rasterized_area(area: Any, window: Window, grid: Grid) -> BoolArray:
     return np.asarray(burnt, dtype=bool)
 
 
-def _polygonized(chosen: BoolArray, window: Window, grid: Grid, min_area: float) -> Any:
+def _polygonized(chosen: BoolArray, window: Window, grid: Grid, min_area: MinArea) -> Any:
     """MultiPolygon of the changed pixels in a recheck, without small parts."""
     transform = grid.crop(window).transform
     found = shapes(chosen.astype(np.uint8), mask=chosen, connectivity=4, transform=transform)
     parts = [shapely.geometry.shape(outline) for outline, _ in found]
-    large = [part for part in parts if event_area(part, grid) >= min_area]
+    if min_area == "auto":
+        large = [part for part in parts if round(part.area / grid.pixel_area) >= AUTO_MIN_PIXELS]
+    else:
+        large = [part for part in parts if event_area(part, grid) >= min_area]
     return shapely.MultiPolygon(large or parts)
 
 
@@ -128,7 +132,7 @@ def event_area(area: Any, grid: Grid) -> float:
 class Rechecker:
     """Rechecks of events, at most one per event and scene; results are stored in the journal."""
 
-    def __init__(self, journal: Journal, comparer: Comparer, baselines: Baselines, min_area: float) -> None:
+    def __init__(self, journal: Journal, comparer: Comparer, baselines: Baselines, min_area: MinArea) -> None:
         self._journal = journal
         self._comparer = comparer
         self._baselines = baselines

@@ -22,6 +22,7 @@ from typing import Any
 from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
 from rsdetect.interruption import SECONDS_TO_CLEAR_UP
+from rsdetect.jsontypes import JsonObject
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
@@ -162,8 +163,22 @@ _SECONDS_TO_STOP = SECONDS_TO_CLEAR_UP + 1  # a run ends itself by then
 Printer = Callable[[str], None]
 
 
-def serve(job_files: Sequence[Path], schedule: Schedule, output: Printer) -> None:
+def serve(
+    job_files: Sequence[Path], schedule: Schedule, output: Printer, run_options: Sequence[str] = ()
+) -> list[JsonObject]:
     """Run jobs on a schedule until this process is interrupted (Ctrl-C, SIGTERM).
+
+    Parameters
+    ----------
+    output
+        Called with a line on each job and each run.
+    run_options
+        Options of the command that runs a job.
+
+    Returns
+    -------
+    list of dict
+        The runs that ended: job file, exit status, and time.
 
     Raises
     ------
@@ -176,7 +191,7 @@ def serve(job_files: Sequence[Path], schedule: Schedule, output: Printer) -> Non
     paths = [path.absolute() for path in job_files]
     if len(set(paths)) < len(paths):
         raise InputError("a job is given twice; give each once.")
-    runs = _ScheduledRuns(output)
+    runs = _ScheduledRuns(output, run_options)
     # One thread per job, so that a long run delays no other. Late runs are started, several missed ones once.
     scheduler = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(len(paths))},
@@ -192,6 +207,7 @@ def serve(job_files: Sequence[Path], schedule: Schedule, output: Printer) -> Non
         interrupted.wait()
         runs.stop()
         scheduler.shutdown(wait=True)
+    return runs.ended
 
 
 @contextmanager
@@ -216,15 +232,17 @@ def _interruption() -> Iterator[threading.Event]:
 class _ScheduledRuns:
     """Scheduled runs in progress."""
 
-    def __init__(self, output: Printer) -> None:
+    def __init__(self, output: Printer, options: Sequence[str]) -> None:
         self._output = output
+        self._options = options
+        self.ended: list[JsonObject] = []
         self._lock = threading.Lock()
         self._under_way: set[subprocess.Popen[bytes]] = set()
         self._is_stopping = False
 
     def run(self, job_file: Path) -> None:
         """Serve a job once: run it in a process, and wait for it."""
-        command = [sys.executable, "-m", "rsdetect.cli", "monitor", "run", str(job_file)]
+        command = [sys.executable, "-m", "rsdetect.cli", "monitor", "run", str(job_file), *self._options]
         with self._lock:
             if self._is_stopping:
                 return
@@ -234,7 +252,10 @@ class _ScheduledRuns:
         status = process.wait()
         with self._lock:
             self._under_way.discard(process)
-        self._output(f"{job_file}: ended with status {status}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        now = datetime.now(UTC)
+        end = now.isoformat(timespec="seconds")
+        self.ended.append({"job_file": str(job_file), "status": status, "ended": end})
+        self._output(f"{job_file}: ended with status {status}, {now:%Y-%m-%d %H:%M} UTC")
 
     def stop(self) -> None:
         """Stop all runs that `serve` started as by Ctrl-C; later runs resume them."""

@@ -42,7 +42,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
         return path
     if path.suffix == SUFFIX or len(path.parts) != 1:
         raise ModelError(f"There is no model file at {path}.")
-    shipped = _SHIPPED / f"{model}{SUFFIX}"
+    shipped = _SHIPPED / f"{str(model).lower()}{SUFFIX}"
     if shipped.is_file():
         return shipped
     names = ", ".join(shipped_models()) or "none"

@@ -6,12 +6,11 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from rsdetect.amounts import area_text
 from rsdetect.secrets import without_secrets
 
 if TYPE_CHECKING:  # slow to import, and needed by few commands
     from jinja2 import Environment
-
-_HECTARE_M2 = 10_000
 
 
 def render(template: str, **content: Any) -> str:
@@ -25,14 +24,12 @@ def day(moment: datetime | None) -> str:
 
 
 def area(area_m2: float | None) -> str:
-    """Template filter: area in square metres, or in hectares from one hectare; "" for None.
+    """Template filter: area in m², ha or km² with three digits; "" for None.
 
-    >>> area(9_999), area(25_000)
-    ('9,999 m²', '2.5 ha')
+    >>> area(9_123), area(25_000)
+    ('9,123 m²', '2.5 ha')
     """
-    if area_m2 is None:
-        return ""
-    return f"{area_m2:,.0f} m²" if area_m2 < _HECTARE_M2 else f"{area_m2 / _HECTARE_M2:,.1f} ha"
+    return "" if area_m2 is None else area_text(area_m2)
 
 
 def percent(share: float | None) -> str:

@@ -87,6 +87,16 @@ def largest_pixel_m2(grid: Grid) -> float | None:
     return grid.pixel_area * float(Scales.at(np.stack([xs, ys], axis=1), ground).area.max()) * 1.001
 
 
+def central_pixel_m2(grid: Grid) -> float:
+    """Area of the pixel in the middle of a grid in m2; 1, a pixel, without a CRS."""
+    if grid.crs is None:
+        return 1.0
+    row, col = grid.height // 2, grid.width // 2
+    corners = [grid.transform @ (col + right, row + down) for right, down in ((0, 0), (1, 0), (1, 1), (0, 1))]
+    area = float(measure(np.array([shapely.Polygon(corners)]), grid.crs)[0][0])
+    return area if np.isfinite(area) else grid.pixel_area * Ground.of(grid.crs).unit ** 2
+
+
 def exact_pixel_m2(grid: Grid) -> float | None:
     """Area of every pixel of a grid in m2; 1, a pixel, without a CRS; None where it varies."""
     if grid.crs is None:

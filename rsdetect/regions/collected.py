@@ -15,7 +15,7 @@ from rsdetect.regions.areas import exact_pixel_m2
 from rsdetect.regions.code_counts import CodeCounts
 from rsdetect.regions.generalise import GeneraliseOptions, MeasuredRegions, PolygonStep, generalise
 from rsdetect.regions.outlines import Outlines, transform_points
-from rsdetect.regions.pieces import Difference, PieceSums
+from rsdetect.regions.pieces import NOTHING_LEFT_OUT, Difference, LeftOut, PieceSums
 from rsdetect.regions.simplify import Polygons
 
 
@@ -24,6 +24,7 @@ class TraceOptions(GeneraliseOptions):
     """Options of tracing; the defaults give every region as its pixel outline."""
 
     min_area: float = 0.0  # m2, or pixels without a CRS; applied after joining
+    min_pixels: int = 1  # likewise, in pixels
     opening: int = 0  # narrower parts than a square of 2 opening + 1 pixels are taken off first
     block_size: int = 2048  # block edge in pixels; does not change the result
     workers: int = 1  # threads that read and trace blocks
@@ -44,7 +45,7 @@ class Regions:
     codes: CodeCounts = field(default_factory=CodeCounts.nothing)  # of the changed pixels of each region
     counted: int = 0  # pixels of the raster that belong to the layer, counted as they were read
     opened: int = 0  # of them, those that the opening took
-    left_out: int = 0  # of them, those in regions under the minimum area
+    left_out: LeftOut = NOTHING_LEFT_OUT  # regions under the minimum area, and the pixels in them
     percent: int = 0  # sum of the values over the regions
     steps: tuple[PolygonStep, ...] = ()  # from the counted pixels to the regions
 
@@ -79,9 +80,9 @@ class LayerCounts:
 
     counted: int = 0
     opened: int = 0
-    left_out: int = 0
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
-    def add(self, counted: int, opened: int, left_out: int) -> None:
+    def add(self, counted: int, opened: int, left_out: LeftOut) -> None:
         """Add the counts of a block to those of the layer."""
         self.counted += counted
         self.opened += opened
@@ -89,11 +90,14 @@ class LayerCounts:
 
     def steps(self, options: TraceOptions) -> tuple[PolygonStep, ...]:
         """Steps from the counted pixels to the traced regions."""
-        taken = ((options.opening, "opening", self.opened), (options.min_area, "min_area", self.left_out))
-        pixels = [("threshold", self.counted), *((name, -number) for asked, name, number in taken if asked)]
+        steps: list[tuple[str, int | None, int]] = [("threshold", None, self.counted)]
+        if options.opening:
+            steps.append(("opening", None, -self.opened))
+        if options.min_area or options.min_pixels > 1:
+            steps.append(("min_area", -self.left_out.regions, -self.left_out.pixels))
         return tuple(
-            PolygonStep(step=name, regions=None, pixels=number, filled_pixels=0, area_m2=None)
-            for name, number in pixels
+            PolygonStep(step=name, regions=regions, pixels=pixels, filled_pixels=0, area_m2=None)
+            for name, regions, pixels in steps
         )
 
 
@@ -110,7 +114,7 @@ def collected_regions(
     )
     if exact_pixel_m2(grid) is None:
         large = regions.area_m2 >= options.min_area
-        count.left_out += int(sums.pixels[~large].sum())
+        count.left_out += LeftOut.of(sums.pixels[~large])
         regions = regions[large]
     percent = int(regions.sums.value_sum.sum())
     regions, steps = generalise(regions, grid, options)

@@ -107,6 +107,25 @@ class PieceSums:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Pieces that are left out, because they are too small."""
+
+    regions: int = 0
+    pixels: int = 0
+
+    @staticmethod
+    def of(pixels: Int64Array | Float64Array) -> LeftOut:
+        """Left out pieces, from the pixels of each (n,)."""
+        return LeftOut(pixels.size, int(pixels.sum()))
+
+    def __add__(self, other: LeftOut) -> LeftOut:
+        return LeftOut(self.regions + other.regions, self.pixels + other.pixels)
+
+
+NOTHING_LEFT_OUT = LeftOut()
+
+
+@dataclass(frozen=True)
 class BlockPieces:
     """Pieces of one block, numbered from 0. Along an edge, -1 is a pixel outside all pieces."""
 
@@ -163,10 +182,10 @@ def find_pieces(
     window: Window,
     difference: Difference | None = None,
     fewest: int = 1,
-) -> tuple[BlockPieces | None, int, int]:
+) -> tuple[BlockPieces | None, int, LeftOut]:
     """Find the 4-connected pieces of one block; None if there are none.
 
-    Followed by the number of pixels that form pieces, and of those in the pieces that are left out.
+    Followed by the number of pixels that form pieces, and the pieces that are left out.
 
     Parameters
     ----------
@@ -183,21 +202,21 @@ def find_pieces(
     """
     least, largest = values.min(), values.max()
     if least > inside.last or largest < inside.first:
-        return None, 0, 0
+        return None, 0, NOTHING_LEFT_OUT
     if difference is None and inside.first <= least and largest <= inside.last:
-        return _full_block(values, window), values.size, 0
+        return _full_block(values, window), values.size, NOTHING_LEFT_OUT
     runs = _find_runs(values, inside)
     if runs.start.size == 0:
-        return None, 0, 0
+        return None, 0, NOTHING_LEFT_OUT
     counted = int(np.count_nonzero(inside.contains(values)))
     count, piece = _label_runs(runs)
     edges = _edge_pieces(runs, piece, window.shape)
     pixels = np.bincount(piece, weights=runs.end - runs.start, minlength=count)
-    keep, left_out = pixels >= fewest, 0
+    keep, left_out = pixels >= fewest, NOTHING_LEFT_OUT
     if not keep.all():
         for edge in edges:
             keep[edge[edge >= 0]] = True
-        left_out = int(pixels[~keep].sum())
+        left_out = LeftOut.of(pixels[~keep])
         if not keep.any():
             return None, counted, left_out
         number, kept = np.cumsum(keep) - 1, keep[piece]

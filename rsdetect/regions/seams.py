@@ -17,7 +17,7 @@ from rsdetect.arraytypes import Int64Array
 from rsdetect.grid import Window
 from rsdetect.regions.connected import connected_components
 from rsdetect.regions.outlines import Corners
-from rsdetect.regions.pieces import BlockPieces, PieceSums
+from rsdetect.regions.pieces import NOTHING_LEFT_OUT, BlockPieces, LeftOut, PieceSums
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Seams:
         self._pairs: list[Int64Array] = []  # (2, n)
         self._corners: list[Corners] = []
         self._sums: list[PieceSums] = []
-        self.left_out = 0  # pixels of the regions that were too small once joined
+        self.left_out = NOTHING_LEFT_OUT  # regions that were too small once joined
 
     def add(self, window: Window, block: BlockPieces | None) -> None:
         """Add the pieces at the edges of the next block; None where it has none."""
@@ -71,7 +71,7 @@ class Seams:
         count, region = connected_components(self._count, one, other)
         sums = PieceSums.joined(self._sums).grouped(region, count)
         large = sums.pixels >= fewest
-        self.left_out = int(sums.pixels[~large].sum())
+        self.left_out = LeftOut.of(sums.pixels[~large])
         if not large.any():
             return None
         corners = Corners.joined(self._corners)

@@ -28,7 +28,7 @@ from rsdetect.regions.collected import (
 )
 from rsdetect.regions.opening import opening_halo, take_off_narrow_parts
 from rsdetect.regions.outlines import trace_outlines
-from rsdetect.regions.pieces import BlockPieces, Difference, Layers, ValueRange, find_pieces
+from rsdetect.regions.pieces import BlockPieces, Difference, Layers, LeftOut, ValueRange, find_pieces
 from rsdetect.regions.seams import Seams, map_blocks_in_order
 
 _OBSERVED = ValueRange(0, NOT_OBSERVED - 1)
@@ -80,8 +80,8 @@ def _level_range(level: int) -> ValueRange:
     return ValueRange(level, NOT_OBSERVED - 1)
 
 
-# Complete regions, and pieces at block edges; then the pixels that were counted, opened, and left out.
-_BlockRegions = tuple[list[TracedRegions], BlockPieces | None, tuple[int, int, int]]
+# Complete regions, and pieces at block edges; then the pixels counted and opened, and what is left out.
+_BlockRegions = tuple[list[TracedRegions], BlockPieces | None, tuple[int, int, LeftOut]]
 
 
 def _trace_layers(
@@ -89,7 +89,7 @@ def _trace_layers(
 ) -> list[Regions]:
     """Trace several layers of regions in one pass, with the blocks and workers of the first options."""
     grid = raster.grid
-    fewest = [_fewest_pixels(grid, each.min_area) for each in options]
+    fewest = [max(each.min_pixels, _fewest_pixels(grid, each.min_area)) for each in options]
     # NumPy releases the interpreter's lock at every step, and threads that trace concurrently pass it back
     # and forth: two are slower than one. So one traces while the others read, or make polygons.
     tracing = Lock()

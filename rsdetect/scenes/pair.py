@@ -33,7 +33,7 @@ from rsdetect.scenes.source import SceneLike, Source
 from rsdetect.scenes.validity import Nodata, Validity, parse_nodata
 from rsdetect.scenes.watched import Watched, WatchedFile, require_unchanged
 from rsdetect.tiles import Tile, TileWindow
-from rsdetect.validation import integer, number_or_name, settle_sequences, text
+from rsdetect.validation import integer, number_or_name, settle_case, settle_sequences, text
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")
 
@@ -90,6 +90,7 @@ class PairOptions:
             accept=text,
             nodata=parse_nodata,
         )
+        settle_case(self, "mask_kind", "normalise", "resampling", "accept")
         for kind in self.mask_kind:
             if kind not in MASK_KINDS:
                 raise InputError(f"`mask_kind` {kind!r} is unknown; choose one of {', '.join(MASK_KINDS)}.")

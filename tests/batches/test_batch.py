@@ -287,7 +287,10 @@ BAD_LISTS = {
     "too many cells": ("name,before,after,dates\na,b.tif,c.tif,2020-01-01,2021-01-01", "quote cells"),
     "a date": ("name,before,after,dates\na,b.tif,c.tif,yesterday", "line 2: --dates 'yesterday'"),
     "a threshold": ("name,before,after,threshold\na,b.tif,c.tif,7", "line 2: --threshold 7"),
-    "an area": ("name,before,after,min_area\na,b.tif,c.tif,big", "line 2: 'big' is not a valid min_area"),
+    "an area": (
+        "name,before,after,min_area\na,b.tif,c.tif,big",
+        "line 2: --min-area 'big' is neither a number",
+    ),
     "a truth": ("name,before,after,align\na,b.tif,c.tif,maybe", "neither yes nor no"),
     "a detector": ("name,before,after,detector\na,b.tif,c.tif,magic", "--detector 'magic' is unknown"),
     "a detector of a pair": (

@@ -13,6 +13,7 @@ from pyproj import CRS, Transformer
 from rasterio.vrt import WarpedVRT
 
 import rsdetect.batches.overlap as overlap
+from rsdetect.amounts import area_text
 from rsdetect.batches.overlap import PlacedChanges, area_counted_twice
 from rsdetect.regions.areas import measure
 from support.batches import batch, layer, write_list
@@ -153,7 +154,7 @@ def test_the_summary_has_the_area_counted_twice(halves, tmp_path):
         0,
         pytest.approx(surplus, rel=1e-5),
     )
-    assert f"Counted twice: {surplus:,.0f} m²" in told.err
+    assert f"Counted twice: {area_text(surplus)} of the changed area" in told.err
     again = run_here(
         "batch", tmp_path / "pairs.csv", "--out", tmp_path / "out", "--detector", "cva", "--json"
     )

@@ -37,7 +37,14 @@ def strict(text):
 def test_detect_ends_with_0_reports_on_stderr_and_nothing_on_stdout(scenes, tmp_path):
     told = run_apart("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva")
     assert (told.status, told.out) == (0, "")
-    assert re.fullmatch(r"\d+ regions changed, [\d,.]+ ha: .*changes\.gpkg\n", told.err)
+    found, *kinds, largest, files, how = told.err.splitlines()
+    least = r"\(\d+ smaller than 9 pixels left out\)"
+    assert re.fullmatch(rf"\d+ regions changed, [\d.]+ ha {least}: .*changes\.gpkg", found)
+    assert re.fullmatch(r"Largest: change \d+, [\d.]+ ha, at 50\d{4}, 529\d{4}", largest)
+    out = tmp_path / "out"
+    assert files == f"Files in {out}: changes.gpkg, change_probability.tif, changes.qgz, run.json"
+    assert len(kinds) <= 1 and all(line.startswith("Kinds: ") for line in kinds)
+    assert how.startswith(f"Open {out / 'changes.qgz'} in QGIS; another threshold or minimum area: ")
     assert listing(tmp_path / "out") == OUTPUTS
 
 
@@ -53,7 +60,7 @@ def test_json_of_a_pair_without_georeference_warns_on_stderr_only(tmp_path):
     told = run_here("detect", *pair, "--out", tmp_path / "out", "--detector", "cva", "--json")
     assert told.status == 0
     assert strict(told.out)["counts"]["changed_area_m2"] is None
-    assert told.err.startswith("Warning: ")
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d Warning: ", told.err)
 
 
 def test_json_of_scenes_with_nan_and_infinity_is_strict(tmp_path):
@@ -87,14 +94,15 @@ def test_vectorize_and_info_print_the_record(scenes, tmp_path):
     assert told.status == 0
     record = strict(told.out)
     assert (record["threshold"], record["min_area"], record["simplify"]) == (0.7, 100, 15)
-    assert strict(run_here("info", out).out) == record
+    assert strict(run_here("info", out, "--json").out) == record
 
 
 def test_quiet_says_only_what_was_found(tmp_path):
     pair = [write_plain(tmp_path / f"{i}.png", random_scene(i)) for i in range(2)]
     told = run_here("detect", *pair, "--out", tmp_path / "out", "--detector", "cva", "--quiet")
     assert told.status == 0
-    assert re.fullmatch(r"\d+ regions? changed, [\d,]+ pixels: .*changes\.gpkg\n", told.err)
+    least = r"\(\d+ smaller than 9 pixels left out\)"
+    assert re.fullmatch(rf"\d+ regions? changed, [\d,]+ pixels {least}: .*changes\.gpkg\n", told.err)
 
 
 def test_no_change_is_reported_in_a_sentence_with_status_0(tmp_path):

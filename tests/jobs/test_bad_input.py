@@ -36,7 +36,7 @@ def refused(here, *arguments, run=run_here):
         arguments += ("--detector", "cva")
     told = run("detect", *arguments)
     assert (told.status, told.out) == (2, "")
-    assert re.fullmatch(r"(Warning: .+\n)*Error: .+\n", told.err)
+    assert re.fullmatch(r"(\S+ \S+ Warning: .+\n)*Error: .+\n", told.err)
     assert "defect" not in told.err
     assert "Traceback" not in told.err
     assert listing(here) == kept

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import rsdetect
+from rsdetect.amounts import area_text
 from rsdetect.jobs.outputs import Outputs
 from support.jobs import changed_pair, read_raster
 from support.scenes import textured_scene, write_plain
@@ -102,7 +103,7 @@ def test_a_missing_extra_is_named(made, monkeypatch, method, package):
 def test_a_notebook_shows_counts_area_threshold_and_files_escaped(made):
     counts = made.record["counts"]
     text, page = repr(made), made._repr_html_()
-    for words in (f"{counts['regions']} region", f"{counts['changed_area_m2'] / 1e4:,.2f} ha", "cva"):
+    for words in (f"{counts['regions']} region", area_text(counts["changed_area_m2"]), "cva"):
         assert words in text and words in page
     assert f"threshold {made.threshold:g}" in text
     assert Outputs.RASTER in page and Outputs.POLYGONS in page

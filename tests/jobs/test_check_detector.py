@@ -114,7 +114,10 @@ def test_the_detector_of_the_manual_passes(tmp_path, fit):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["detect", "a", "b", "--out", "o", "--min-area", "400m2"], "Error: --min-area takes one number."),
+        (
+            ["detect", "a", "b", "--out", "o", "--min-area", "400m2"],
+            "--min-area '400m2' is neither a number nor 'auto'",
+        ),
         (["detect", "a", "b", "--out", "o", "--opening", "1.5"], "Error: --opening takes one integer."),
         (["detect", "a", "b", "--out", "o", "--nodata", "abc"], "and got 'abc'"),
         (["vectorize", "nowhere"], "no finished run (run.json: No such file or directory)"),

@@ -21,7 +21,7 @@ from support.jobs import OUTPUTS, changed_pair, contents, listing, polygonized, 
 from support.scenes import TEN_METRES, random_scene, write_plain, write_scene
 
 ONE_PIXEL_M2 = 100 / 0.9996**2  # on the ground, at the central meridian of UTM
-CVA = {"detector": "cva", "quiet": True}
+CVA = {"detector": "cva", "quiet": True, "min_area": 0}
 
 
 @pytest.fixture(scope="module")
@@ -218,11 +218,52 @@ def test_dates_given_by_hand_stand_in_every_feature(scenes, tmp_path):
 
 def test_a_minimum_area_leaves_out_regions_below_it_and_nothing_else(scenes, done, tmp_path):
     smallest = layer(done[0]).area_m2.min()
-    rsdetect.detect(scenes.before, scenes.after, out=tmp_path, min_area=smallest + 1, tile_size=64, **CVA)
+    rsdetect.detect(
+        scenes.before, scenes.after, out=tmp_path, **CVA | {"min_area": smallest + 1, "tile_size": 64}
+    )
     wanted = layer(done[0])
     wanted = wanted[wanted.area_m2 >= smallest + 1]
     assert len(wanted) >= 1
     assert_same_polygons(layer(tmp_path).geometry, list(shapely.normalize(wanted.geometry.values)))
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "area_m2"),
+    [
+        ("EPSG:32632", TEN_METRES, 9 * ONE_PIXEL_M2),
+        # The largest pixel of these has four times the area of the smallest.
+        ("EPSG:4326", Affine(0.1, 0, 9, 0, -0.5, 80), None),
+        (None, Affine.identity(), 9),
+    ],
+    ids=["metres", "degrees", "no georeference"],
+)
+def test_regions_of_less_than_nine_pixels_are_left_out_unless_all_are_asked_for(
+    tmp_path, crs, transform, area_m2
+):
+    before = np.full((3, 96, 96), 90, np.uint8)
+    before[:, ::2, ::3] += 20
+    after = before.copy()
+    for row in (4, 50, 86):
+        after[:, row : row + 2, 10:14] += 120  # 8 pixels
+        after[:, row : row + 3, 30:33] += 120  # 9
+    pair = [
+        write_scene(tmp_path / f"{name}.tif", scene, crs=crs, transform=transform)
+        for name, scene in (("before", before), ("after", after))
+    ]
+    options = {"detector": "cva", "quiet": True, "bands": (1, 2, 3)}
+    changes = rsdetect.detect(*pair, out=tmp_path / "out", **options)
+    assert layer(tmp_path / "out").pixels.tolist() == [9, 9, 9]
+    record, left_out = changes.record, changes.record["counts"]["polygon_steps"][1]
+    assert (left_out["step"], left_out["regions"], left_out["pixels"]) == ("min_area", -3, -24)
+    assert record["options"]["polygons"]["min_area"] == "auto"
+    assert record["min_pixels"] == 9
+    if area_m2 is not None:
+        assert record["min_area"] == pytest.approx(area_m2, rel=1e-3)
+    # Again as before, with all of them, and with the default again.
+    for asked, pixels in (({}, [9]), ({"min_area": 0}, [8, 9]), ({"min_area": "auto"}, [9])):
+        again = rsdetect.vectorize(tmp_path / "out", **asked)
+        assert sorted(set(layer(tmp_path / "out").pixels)) == pixels
+        assert again.record["min_pixels"] == (None if asked == {"min_area": 0} else 9)
 
 
 def test_a_threshold_chooses_pixels_at_or_above_it(scenes, tmp_path):
@@ -278,7 +319,7 @@ def test_a_minimum_area_on_a_plain_pixel_grid_counts_pixels(tmp_path):
     rsdetect.detect(*pair, out=tmp_path / "all", **CVA)
     everything = layer(tmp_path / "all").pixels
     least = int(everything.min()) + 1
-    rsdetect.detect(*pair, out=tmp_path / "out", min_area=least, **CVA)
+    rsdetect.detect(*pair, out=tmp_path / "out", **CVA | {"min_area": least})
     kept = layer(tmp_path / "out").pixels.tolist()
     assert kept == everything[everything >= least].tolist() != []
 
