@@ -22,7 +22,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("base", "average_with", "folds", "steps", "minutes", "seed", "cron", "every"),
     ),
     "Output": (
-        *("out", "overwrite", "no_qgis_project", "no_report", "into_card", "quiet", "as_json", "log_file"),
+        *(
+            "out",
+            "overwrite",
+            "no_qgis_project",
+            "no_report",
+            "no_join",
+            "into_card",
+            "quiet",
+            "as_json",
+            "log_file",
+        ),
     ),
     "Machine": ("device", "backend", "workers", "memory", "tile_size", "scheduler", "work", "wait"),
     "Advanced": (),
