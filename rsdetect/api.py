@@ -14,7 +14,7 @@ from rsdetect.extras import require_training
 from rsdetect.validation import refuse_unknown
 
 if TYPE_CHECKING:
-    from rsdetect.batches.run import BatchReport
+    from rsdetect.batches.batch_report import BatchReport
     from rsdetect.jobs.change_map import ChangeMap
     from rsdetect.jobs.options import DetectKeywords, OutlineKeywords
     from rsdetect.monitoring.run import NotifiedRun
@@ -28,6 +28,8 @@ def batch(
     pairs: str | Path,
     *,
     out: str | Path,
+    shard: str | None = None,
+    collect: bool = False,
     join: bool = True,
     stop_at_defects: bool = False,
     **options: Unpack[DetectKeywords],
@@ -40,6 +42,10 @@ def batch(
         A CSV with the columns name, before, after, as `rsdetect batch` reads it.
     out
         Folder for the results.
+    shard
+        "1/8" to "8/8": only this part of the list, every eighth pair.
+    collect
+        Run nothing, but collect the results of all shards of the list in `out`, which has no other options.
     join
         Join the changes of neighbouring pairs in `changes.gpkg`, so that ground counts once.
     stop_at_defects
@@ -55,10 +61,19 @@ def batch(
         The batch stopped; the same call resumes it.
     """
     from rsdetect.batches.run import run_batch
+    from rsdetect.batches.shards import Shard, collect_batch
     from rsdetect.jobs.options import DetectOptions
 
-    chosen = DetectOptions.from_keywords(**options)
-    return run_batch(Path(pairs), Path(out), chosen, join=join, stop_at_defects=stop_at_defects)
+    if collect:
+        return collect_batch(Path(pairs), Path(out), join=join)
+    return run_batch(
+        Path(pairs),
+        Path(out),
+        DetectOptions.from_keywords(**options),
+        shard=None if shard is None else Shard.parse(shard),
+        join=join,
+        stop_at_defects=stop_at_defects,
+    )
 
 
 def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> NotifiedRun:

@@ -102,6 +102,22 @@ class HeldFolder:
             _remove_empty(self.made)
 
 
+def is_held(folder: Path) -> bool:
+    """True if a run holds the folder at the moment."""
+    lock_path = folder / LOCK
+    if not lock_path.exists():
+        return False
+    lock = FileLock(lock_path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False  # not ours to lock: of another user, or read-only
+    lock.release()
+    return False
+
+
 def refuse_place(folder: Path, *names: str) -> None:
     """Refuse a place where no results can appear.
 

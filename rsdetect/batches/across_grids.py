@@ -98,9 +98,9 @@ def _measured(changes: PairLayer, geometry: Geometries) -> PairLayer:
 
 def _without_slivers(changes: PairLayer, part: GridChanges) -> PairLayer:
     """Changes across grids without those that have no ground of their own, or less than the minimum area."""
-    least = part.mosaic.tiles[0].pair.outlines.min_area
-    area = changes.columns["area_m2"]
-    return changes[(area >= least) & ~shapely.is_empty(changes.geometry)]
+    least_m2, least_pixels = part.mosaic.tiles[0].pair.outlines.least
+    kept = (changes.columns["area_m2"] >= least_m2) & (changes.columns["pixels"] >= least_pixels)
+    return changes[kept & ~shapely.is_empty(changes.geometry)]
 
 
 def _joined(

@@ -50,6 +50,12 @@ class PairResult:
     seconds: float | None = None  # total of its stages, in any run
     warnings: int | None = None  # number; their text is in `run.json` in the pair's folder
 
+    @classmethod
+    def of_record(cls, row: Mapping[str, Any]) -> PairResult:
+        """Result of a pair from its row in `batch.json`."""
+        known = {name: row[name] for name in cls.__dataclass_fields__ if name in row}
+        return cls(**known | {"state": State(row["state"])})
+
     def __str__(self) -> str:
         """Line on the pair's result for the terminal."""
         if self.regions is None:
@@ -78,6 +84,11 @@ class PairResult:
             seconds=round(sum(record["seconds"].values()), 3),
             warnings=len(record.get("warnings", check["warnings"])),
         )
+
+
+def waiting_result(pair: BatchPair) -> PairResult:
+    """Result of a pair that was not run yet."""
+    return PairResult(pair.name, State.WAITING, None, "", pair.before, pair.after)
 
 
 def results_as_csv(results: list[PairResult]) -> str:

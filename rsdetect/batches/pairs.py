@@ -31,7 +31,8 @@ from rsdetect.scenes.dates import parse_dates
 REQUIRED = ("name", "before", "after")
 # Output files of a batch, beside the folders of its pairs.
 TABLE, REPORT, POLYGONS = "summary.csv", "batch.json", "changes.gpkg"
-RESERVED = (TABLE, REPORT, POLYGONS)
+SHARDS = "shards"  # folder with the records of shards
+RESERVED = (TABLE, REPORT, POLYGONS, SHARDS)
 _TRUE, _FALSE = ("true", "yes", "1", "x"), ("false", "no", "0")
 
 
@@ -59,6 +60,7 @@ def read_pairs(path: Path, options: DetectOptions) -> list[BatchPair]:
     columns = [column.strip().lower().replace("-", "_") for column in next(rows, [])]
     _check_list_columns(path, columns)
     pairs: list[BatchPair] = []
+    seen: dict[tuple[str, ...], str] = {}
     for row in rows:
         if not any(cell.strip() for cell in row):
             continue
@@ -70,6 +72,14 @@ def read_pairs(path: Path, options: DetectOptions) -> list[BatchPair]:
             )
         cells = {column: cell.strip() for column, cell in zip(columns, row, strict=False)}
         pairs.append(_pair_of_row(line, cells, path.absolute().parent, options))
+        same = tuple(
+            f"{column}={cell}" for column, cell in sorted(cells.items()) if cell and column != "name"
+        )
+        if same in seen:
+            raise InputError(
+                f"{line} has the same pair as {seen[same]!r}, with the same options; remove one of the lines."
+            )
+        seen[same] = pairs[-1].name
     if not pairs:
         raise InputError(f"{path} lists no pair.")
     _check_pair_names(path, pairs)
@@ -106,7 +116,7 @@ def _check_pair_names(path: Path, pairs: Iterable[BatchPair]) -> None:
             raise InputError(f"{path} has two pairs named {pair.name!r}; each needs its own folder.")
         if name in RESERVED:
             raise InputError(
-                f"{path} has a pair named {pair.name!r}, which is the name of an output file of the batch."
+                f"{path} has a pair named {pair.name!r}, which is the name of an output of the batch."
             )
         seen.add(name)
 

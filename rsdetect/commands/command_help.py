@@ -34,7 +34,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
             "log_file",
         ),
     ),
-    "Machine": ("device", "backend", "workers", "memory", "tile_size", "scheduler", "work", "wait"),
+    "Machine": (
+        *("device", "backend", "workers", "memory", "tile_size", "scheduler", "work", "wait"),
+        *("shard", "collect", "status"),
+    ),
     "Advanced": (),
 }
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}

@@ -72,14 +72,24 @@ def cut_tile(folder, arrays, row, col, height=90, width=130):
 def run(folder, out, *names, columns="", **options):
     rows = [f"{name},{folder / name}/before.tif,{folder / name}/after.tif" for name in names]
     pairs = write_list(out.parent / f"{out.name}.csv", *rows)
-    settings = {"detector": f"{folder / 'fixed.py'}:Fixed", "normalise": "none", "quiet": True}
-    return rsdetect.batch(pairs, out=out, stop_at_defects=True, **settings, **options)
+    settings = {
+        "detector": f"{folder / 'fixed.py'}:Fixed",
+        "normalise": "none",
+        "quiet": True,
+        "min_area": 0.0,
+    }
+    return rsdetect.batch(pairs, out=out, stop_at_defects=True, **settings | options)
 
 
 def detected(folder, out, **options):
-    settings = {"detector": f"{folder / 'fixed.py'}:Fixed", "normalise": "none", "quiet": True}
+    settings = {
+        "detector": f"{folder / 'fixed.py'}:Fixed",
+        "normalise": "none",
+        "quiet": True,
+        "min_area": 0.0,
+    }
     scenes = folder / "whole" / "before.tif", folder / "whole" / "after.tif"
-    rsdetect.detect(*scenes, out=out, **settings, **options)
+    rsdetect.detect(*scenes, out=out, **settings | options)
     return out / "changes.gpkg"
 
 
@@ -144,7 +154,12 @@ def test_pairs_of_other_thresholds_are_joined_with_each_pixel_by_its_own(country
         for name, threshold in (("nw", 0.5), ("ne", 0.7))
     ]
     pairs = write_list(tmp_path / "pairs.csv", *rows, heading="name,before,after,threshold")
-    settings = {"detector": f"{country / 'fixed.py'}:Fixed", "normalise": "none", "quiet": True}
+    settings = {
+        "detector": f"{country / 'fixed.py'}:Fixed",
+        "normalise": "none",
+        "quiet": True,
+        "min_area": 0.0,
+    }
     report = rsdetect.batch(pairs, out=tmp_path / "out", stop_at_defects=True, **settings)
     assert report.exit_status == 0, report.results
     found = layer(tmp_path / "out" / "changes.gpkg")

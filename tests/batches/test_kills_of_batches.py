@@ -25,7 +25,9 @@ def server():
 def test_a_batch_can_be_killed_before_any_change(server, tmp_path, stress, other):
     scenes = changed_pair(tmp_path, height=96, width=128)
     table, out = tmp_path / "pairs.csv", tmp_path / "out"
-    table.write_text("name,before,after\n" + "".join(f"{n},{scenes.before},{scenes.after}\n" for n in "pq"))
+    table.write_text(
+        "name,before,after\n" + f"p,{scenes.before},{scenes.after}\nq,{scenes.after},{scenes.before}\n"
+    )
     command = ("batch", table, "--out", out, "--detector", "cva", "--quiet")
     assert server.run(*command, *other, folder=out)["status"] == 0
     wanted, files = geopandas.read_file(out / "changes.gpkg", layer="changes"), listing(out)
