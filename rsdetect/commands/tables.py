@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from rsdetect.amounts import shortened_text
 from rsdetect.checks.described import SceneDescription
 from rsdetect.checks.report import CheckReport
 
 _UNBOUNDED = 10_000  # columns
+_LABELS = 17  # columns of the first table that its labels and lines take
 
 
 class _Console(Console):
@@ -20,7 +23,8 @@ class _Console(Console):
 
 def print_check(report: CheckReport) -> None:
     """Print the tables of a report on stdout."""
-    for table in check_tables(report):
+    console = _Console()
+    for table in check_tables(report, console.width if console.is_terminal else _UNBOUNDED):
         print_table(table)
 
 
@@ -32,17 +36,20 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def check_tables(report: CheckReport) -> Iterator[Table]:
-    """Tables of a check report: the scenes side by side, the bands, overlap and shift."""
-    yield _scenes(report)
+def check_tables(report: CheckReport, columns: int = _UNBOUNDED) -> Iterator[Table]:
+    """Tables of a check report: the scenes side by side, the bands, overlap and shift.
+
+    Paths are cut in the middle where the first table would be wider than `columns`.
+    """
+    yield _scenes(report, (columns - _LABELS) // 2)
     yield _bands(report)
     yield _summary(report)
 
 
-def _scenes(report: CheckReport) -> Table:
+def _scenes(report: CheckReport, room: int) -> Table:
     table = Table("", "before", "after", title="Scenes", title_justify="left")
     scenes = report.before, report.after
-    table.add_row("file", *(scene["path"] for scene in scenes))
+    table.add_row("file", *(Text(shortened_text(scene["path"], room)) for scene in scenes))
     table.add_row("date", *(str(scene["date"]) for scene in scenes))
     table.add_row("bands", *(str(scene["band_numbers"]) for scene in scenes))
     table.add_row("type", *(scene["dtype"] for scene in scenes))

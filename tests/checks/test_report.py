@@ -145,3 +145,15 @@ def test_a_report_does_not_depend_on_the_number_of_workers(tmp_path):
     paths = [write_scene(tmp_path / f"{seed}.tif", textured_scene(seed, 2, 600, 500)) for seed in (1, 2)]
     pair = open_pair(*paths)
     assert check_pair(pair) == check_pair(pair, workers=4)
+
+
+def test_paths_are_cut_in_the_middle_on_a_narrow_terminal(tmp_path):
+    folder = tmp_path / "a_folder_with_a_long_name" / "and_another"
+    paths = [
+        write_scene(folder / f"{date}.tif", textured_scene(0, 1, 64, 64)) for date in (20200601, 20210603)
+    ]
+    scenes = next(iter(check_tables(check_pair(open_pair(*paths)), 80)))
+    console = Console(file=io.StringIO(), width=80)
+    console.print(scenes)
+    (line,) = [line for line in console.file.getvalue().splitlines() if "file" in line or ".tif" in line]
+    assert "…" in line and "20200601.tif" in line and "20210603.tif" in line
