@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterable
@@ -137,7 +138,8 @@ def refuse_place(folder: Path, *names: str) -> None:
         address = re.sub(r"(?<!file):/+", "://", folder.as_posix())
         raise OutputError(f"{address} is an address, and results are written to local folders only.")
     for path in (folder / name for name in names):
-        if path.is_dir() and not path.is_symlink():
+        # Unlike Path.is_dir, False for a name that is too long; writing fails on that, with its own message.
+        if os.path.isdir(path) and not path.is_symlink():  # noqa: PTH112
             raise OutputError(
                 f"{path} is a folder, and a result has the same name; move it away, or choose another place."
             )

@@ -47,7 +47,7 @@ def test_polygons_have_the_sector_of_their_mean_change_vector(tmp_path, scenes):
 def test_a_batch_has_no_sector_where_a_pair_s_detector_states_no_direction(tmp_path, scenes):
     for name in ("cva", "difference"):
         rsdetect.detect(*scenes, out=tmp_path / name, detector=name, quiet=True)
-    folders = [(name, tmp_path / name / "changes.gpkg") for name in ("cva", "difference")]
+    folders = [(name, tmp_path / name) for name in ("cva", "difference")]
     write_combined_gpkg(tmp_path / "both.gpkg", folders)
     both = pyogrio.read_dataframe(tmp_path / "both.gpkg", layer="changes")
     has = both.groupby("pair")[["sector", "magnitude"]].count()
