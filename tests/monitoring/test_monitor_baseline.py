@@ -227,14 +227,14 @@ def test_a_file_that_changes_is_taken_in_again_and_one_that_does_not_is_not(tmp_
 
 
 def test_the_key_in_an_address_is_no_part_of_a_scene(tmp_path):
-    from rsdetect.ingestion.ingest import _ingest_fingerprint
+    from rsdetect.ingestion.ingest import ingest_fingerprint
 
     path = write_scene(tmp_path / "a.tif", np.ones((1, 8, 9), np.uint8))
     site = choose_site([SceneRef("a", datetime.now(UTC), (path,))], None, None)
     taken = datetime(2024, 1, 1, tzinfo=UTC)
     refs = [SceneRef("a", taken, (f"https://x.org/a.tif?{key}",)) for key in ("sig=1", "sig=2")]
     refs.append(SceneRef("a", taken, ("https://x.org/b.tif?sig=1",)))
-    one, same, other = (_ingest_fingerprint(ref, site, ScenesSection()) for ref in refs)
+    one, same, other = (ingest_fingerprint(ref, site, ScenesSection()) for ref in refs)
     assert one == same != other
 
 
