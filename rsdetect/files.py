@@ -161,6 +161,14 @@ def replace(source: Path, target: Path) -> None:
     _retry_while_held_open(partial(source.replace, target), target)
 
 
+def append_text(path: Path, content: str) -> None:
+    """Append text to a file and sync it to disk; a kill may leave a part of the text at the file's end."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        _flush(file.fileno())
+
+
 def hash_bytes(content: bytes) -> str:
     """Hash of a file's content for journals and fingerprints: 16 hex digits."""
     return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]

@@ -8,7 +8,6 @@ to which a line is added before the first file of a pair.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from rsdetect.batches.batch_report import BatchReport
 from rsdetect.batches.pair_results import FINISHED, State, results_as_csv
 from rsdetect.batches.pairs import POLYGONS, REPORT, SHARDS, TABLE
 from rsdetect.errors import InputError, OutputError
-from rsdetect.files import as_json, hash_bytes, write_text
+from rsdetect.files import append_text, as_json, hash_bytes, write_text
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jsontypes import JsonObject
 from rsdetect.reading import refuse_endless
@@ -57,10 +56,8 @@ class BatchRecord:
         folder = self.out / name
         if name not in self.own and not any((folder / each).exists() for each in Outputs.RESULTS):
             self.own.add(name)
-            with (self.folder / _CLAIMS).open("a", encoding="utf-8") as claims:
-                claims.write(f"\n{json.dumps(name)}\n")  # a line that a kill cut off is no JSON
-                claims.flush()
-                os.fsync(claims.fileno())
+            # A line that a kill cut off is no JSON.
+            append_text(self.folder / _CLAIMS, f"\n{json.dumps(name)}\n")
 
     def progress(self, report: BatchReport) -> None:
         """Write the state of a running batch, unless it was written a moment ago."""

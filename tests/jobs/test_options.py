@@ -16,6 +16,7 @@ from rsdetect.detectors import Detector
 from rsdetect.errors import InputError
 from rsdetect.evaluation.options import EvaluateOptions
 from rsdetect.evaluation.run import evaluate
+from rsdetect.feeds.sections import Section
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.pair import PairOptions
@@ -127,9 +128,7 @@ def test_a_single_folder_is_one_folder(tmp_path):
 
 def test_sections_of_files_refuse_one_item_instead_of_several():
     """YAML and TOML have lists; `exclude: a.tif` is refused, and not read letter by letter."""
-    models = classes_of_the_package(
-        lambda each: issubclass(each, pydantic.BaseModel) and "monitoring" in each.__module__
-    )
+    models = classes_of_the_package(lambda each: issubclass(each, Section))
     fields = [
         (model, name)
         for model in models.values()

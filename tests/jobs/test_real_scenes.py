@@ -25,7 +25,7 @@ def run(real_data, out, name, **options):
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_cva_finds_polygons_that_every_program_opens(real_data, tmp_path, name, gdal):
-    changes = run(real_data, tmp_path, name, detector="cva", tile_size=256)
+    changes = run(real_data, tmp_path, name, detector="cva", tile_size=256, min_area=0)
     assert listing(tmp_path) == OUTPUTS
     assert cog_validate(changes.raster, quiet=True)[0]
     level = changes.record["level_percent"]

@@ -74,7 +74,8 @@ def test_vectorize(scenes, tmp_path, count):
 def test_batch(tmp_path, count):
     scenes = changed_pair(tmp_path, height=96, width=128)
     table, out = tmp_path / "pairs.csv", tmp_path / "out"
-    table.write_text("name,before,after\n" + "".join(f"{n},{scenes.before},{scenes.after}\n" for n in "pq"))
+    pairs = f"p,{scenes.before},{scenes.after}\nq,{scenes.after},{scenes.before}\n"
+    table.write_text("name,before,after\n" + pairs)
 
     def reset():
         shutil.rmtree(out, ignore_errors=True)

@@ -268,7 +268,7 @@ def test_beyond_a_seam_another_day_is_shown_and_the_truth_stays():
     )
     seam = build_world(spec).views[1].seam
     drawn = render_whole(spec)
-    frame, sensed, kind = _expose_block(spec, 0, 0)
+    frame, sensed, (kind, *_) = _expose_block(spec, 0, 0)
     share = seam.share(frame)
     here, there = (np.stack(bands).mean(axis=0) for bands in (sensed[1].bands, sensed[1].beyond))
     assert np.abs(here - there).mean() > 0.002
