@@ -57,14 +57,17 @@ def run_in_child() -> int | None:
     import ctypes
 
     read_end, write_end = os.pipe()
+    # A signal waits for the parent's handlers: its default action would end the parent without a message.
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     child = os.fork()
     if child:
         os.close(write_end)
-        return _Parent(child, read_end).wait()
+        return _Parent(child, read_end).wait(earlier)
     _end_of_child = write_end
     os.close(read_end)
     os.setpgid(0, 0)  # a signal to the group comes once, from the parent
     ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
     return None
 
 
@@ -96,10 +99,14 @@ class _Parent:
     read_end: int
     signalled_at: float | None = None
 
-    def wait(self) -> int:
-        """Status of the command, which is 3 where the child did not end by itself."""
+    def wait(self, mask: set[int | signal.Signals]) -> int:
+        """Status of the command, which is 3 where the child did not end by itself.
+
+        `mask` holds the signals that stay blocked once the handlers are there.
+        """
         for each in _SIGNALS:
             signal.signal(each, self._pass_on)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         while True:
             found, status = os.waitpid(self.child, os.WNOHANG)
             if found:

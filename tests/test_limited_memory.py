@@ -17,6 +17,7 @@ import ctypes, os, resource, signal, sys, threading, time
 from rsdetect import limited_memory
 limited_memory._SECONDS_TO_END = 0.2
 resource.setrlimit(resource.RLIMIT_{limit}, (2**31, 2**31))
+{before}
 status = limited_memory.run_in_child()
 if status is None:
     try:
@@ -28,9 +29,9 @@ sys.exit(status)
 """
 
 
-def run(command, limit="AS"):
+def run(command, limit="AS", before=""):
     return subprocess.Popen(
-        [sys.executable, "-c", RUN.format(command=command, limit=limit)],
+        [sys.executable, "-c", RUN.format(command=command, limit=limit, before=before)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -72,6 +73,16 @@ def test_a_command_that_ignores_signals_ends_by_the_first(first):
     )
     assert child.stdout.readline() == "1\n"
     child.send_signal(first)
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (3, "Error: interrupted; the same command resumes the job.\n")
+
+
+def test_a_signal_right_after_the_fork_waits_for_the_handlers():
+    child = run(
+        "time.sleep(600)",
+        before="fork = os.fork\n"
+        "os.fork = lambda: (child := fork()) and (os.kill(os.getpid(), signal.SIGTERM), child)[1]",
+    )
     _, said = child.communicate(timeout=60)
     assert (child.returncode, said) == (3, "Error: interrupted; the same command resumes the job.\n")
 
