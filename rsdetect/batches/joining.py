@@ -103,7 +103,7 @@ def _own_ground(
     mosaic: Mosaic, tile: MosaicTile, others: tuple[tuple[Mosaic, MosaicTile], ...], footprint: PairLayer
 ) -> PairLayer:
     """Footprint of a pair without the pixels that are from other pairs to join."""
-    alone = all(other is tile or other.window.intersection(tile.window).is_empty for other in mosaic.tiles)
+    alone = len(mosaic.near(tile.window)) == 1
     if alone and not others:
         return footprint
     traced = trace_footprint(OwnPixels(mosaic, tile, others), TraceOptions(workers=usable_cores()))

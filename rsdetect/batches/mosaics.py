@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import BoolArray, Float64Array
@@ -99,9 +100,22 @@ class Mosaic:
         """True if changed pixels have percent + 101, because the pairs have other thresholds."""
         return len({tile.pair.level for tile in self.tiles}) > 1
 
+    @cached_property
+    def _index(self) -> shapely.STRtree:
+        """Index of the windows of the tiles, of which a country has thousands."""
+        windows = [tile.window for tile in self.tiles]
+        edges = np.array([(each.col_off, each.row_off, each.col_end, each.row_end) for each in windows])
+        return shapely.STRtree(shapely.box(*edges.T))
+
+    def near(self, window: Window) -> list[MosaicTile]:
+        """Tiles with pixels in a window, in the order of the list."""
+        box = shapely.box(window.col_off, window.row_off, window.col_end, window.row_end)
+        found = [self.tiles[number] for number in sorted(self._index.query(box))]
+        return [tile for tile in found if not tile.window.intersection(window).is_empty]
+
     def read(self, window: Window) -> UInt8:
         """Values of the mosaic to trace, (height, width); 255 = not observed."""
-        near = [tile for tile in self.tiles if not tile.window.intersection(window).is_empty]
+        near = self.near(window)
         if len(near) == 1 and not self.is_lifted:
             values = np.full(window.shape, NOT_OBSERVED, np.uint8)
             inside = near[0].window.intersection(window)
@@ -112,10 +126,8 @@ class Mosaic:
     def chosen(self, window: Window, near: list[MosaicTile] | None = None) -> Chosen:
         """Pixels of a window, each from one pair of the mosaic."""
         found = Chosen.nothing(window.shape)
-        for tile in self.tiles if near is None else near:
+        for tile in self.near(window) if near is None else near:
             inside = tile.window.intersection(window)
-            if inside.is_empty:
-                continue
             values = tile.read(inside)
             if self.is_lifted:
                 changed = (values >= tile.pair.level) & (values != NOT_OBSERVED)

@@ -249,26 +249,3 @@ def test_the_timer_fires_on_mondays(systemd_analyze):
     assert done.returncode == 0, done.stderr
     fires = re.findall(r"(?:Next elapse|Iteration #\d|Iter\. #\d): (\w{3}) [\d-]+ (\S+)", done.stdout)
     assert fires == [("Mon", "06:00:00")] * 3
-
-
-@pytest.mark.slow
-def test_the_flow_runs_under_prefect(checkout, tmp_path):
-    """Prefect does not go with what rsdetect needs: RSDETECT_PREFECT names the Python of its environment."""
-    prefect = os.environ.get("RSDETECT_PREFECT")
-    if not prefect:
-        pytest.skip("RSDETECT_PREFECT names no Python with workflows/prefect-requirements.txt")
-    settings = {
-        "RSDETECT": str(Path(sys.executable).with_name("rsdetect")),
-        "RSDETECT_RETRY_S": "0.1",
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-    }
-    flow = checkout / "workflows" / "prefect_flow.py"
-    done = run(prefect, flow, "run", checkout / JOB, **settings)
-    assert done.returncode == 0, done.stderr
-    assert "nothing new" in done.stdout + done.stderr
-    (tmp_path / "broken.yaml").write_text("site: x\n")
-    done = run(prefect, flow, "run", tmp_path / "broken.yaml", checkout / JOB, **settings)
-    assert done.returncode != 0
-    told = done.stdout + done.stderr
-    assert "failed: " in told and "nothing new" in told and "Retry" not in told
