@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rsdetect.api import batch, monitor, simulate, train, vectorize
+    from rsdetect.api import batch, monitor, report, simulate, train, vectorize
     from rsdetect.catalogue.detect import detect_periods, list_periods
     from rsdetect.errors import (
         GridMismatch,
@@ -58,6 +58,7 @@ _HOMES = {
     "list_periods": "rsdetect.catalogue.detect",
     "monitor": "rsdetect.api",
     "open_pair": "rsdetect.scenes.pair",
+    "report": "rsdetect.api",
     "score": "rsdetect.jobs.detect",
     "simulate": "rsdetect.api",
     "train": "rsdetect.api",
@@ -87,6 +88,7 @@ __all__ = [
     "list_periods",
     "monitor",
     "open_pair",
+    "report",
     "score",
     "simulate",
     "train",

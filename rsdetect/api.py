@@ -98,6 +98,24 @@ def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> NotifiedRun:
     return run_and_notify(Path(job_file), wait_s=wait_s)
 
 
+def report(folder: str | Path) -> Path:
+    """Make the report page of a finished job again, and return its path.
+
+    Parameters
+    ----------
+    folder
+        What `detect` wrote. The page lacks the pictures of scenes that are gone, with the reason.
+
+    Raises
+    ------
+    InputError
+        The folder holds no finished job.
+    """
+    from rsdetect.jobs.report.remake import remake_report
+
+    return remake_report(Path(folder))
+
+
 def simulate(
     out: str | Path, *, overwrite: bool = False, workers: int | None = None, **options: Unpack[SceneKeywords]
 ) -> SimulatedPair:

@@ -27,6 +27,7 @@ from rsdetect.commands.info import info
 from rsdetect.commands.messages import print_message, print_warnings
 from rsdetect.commands.monitor import app as monitor
 from rsdetect.commands.quantise import quantise
+from rsdetect.commands.report import report
 from rsdetect.commands.simulate import simulate
 from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
@@ -50,7 +51,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
-    *(detect, batch, check, vectorize, simulate, images, train, evaluate, compare, quantise, info),
+    *(detect, batch, check, vectorize, report, simulate, images, train, evaluate, compare, quantise, info),
     *(detectors, check_detector),
 ):
     name = command.__name__.replace("_", "-")

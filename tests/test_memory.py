@@ -76,11 +76,11 @@ def test_a_job_goes_on_with_the_tiles_of_a_run_with_another_budget(scenes, tmp_p
 
     genuine, seen = engine.score_core, []
 
-    def stopping(pair, scorer, tile, sink=None):
+    def stopping(pair, scorer, tile, *receivers):
         if len(seen) == 3:
             raise JobInterrupted("stopped on purpose")
         seen.append(tile)
-        return genuine(pair, scorer, tile, sink)
+        return genuine(pair, scorer, tile, *receivers)
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:

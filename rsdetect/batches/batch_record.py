@@ -17,7 +17,7 @@ from typing import Any
 
 from rsdetect.batches.batch_report import BatchReport
 from rsdetect.batches.pair_results import FINISHED, State, results_as_csv
-from rsdetect.batches.pairs import POLYGONS, REPORT, SHARDS, TABLE
+from rsdetect.batches.pairs import INDEX, POLYGONS, REPORT, SHARDS, TABLE
 from rsdetect.errors import InputError, OutputError
 from rsdetect.files import append_text, as_json, hash_bytes, write_text
 from rsdetect.jobs.outputs import Outputs
@@ -122,7 +122,7 @@ def pairs_of_earlier_runs(out: Path, *, overwrite: bool) -> set[str]:
         try:
             made |= read_batch(folder)["made"]
         except FileNotFoundError:
-            for name in (TABLE, POLYGONS):
+            for name in (TABLE, POLYGONS, INDEX):
                 if (folder / name).exists() and not overwrite:
                     raise OutputError(
                         f"{folder / name} exists and is of no batch; add `overwrite=True` to replace it, or "

@@ -32,7 +32,8 @@ REQUIRED = ("name", "before", "after")
 # Output files of a batch, beside the folders of its pairs.
 TABLE, REPORT, POLYGONS = "summary.csv", "batch.json", "changes.gpkg"
 SHARDS = "shards"  # folder with the records of shards
-RESERVED = (TABLE, REPORT, POLYGONS, SHARDS)
+INDEX = "index.html"
+RESERVED = (TABLE, REPORT, POLYGONS, SHARDS, INDEX)
 _TRUE, _FALSE = ("true", "yes", "1", "x"), ("false", "no", "0")
 
 

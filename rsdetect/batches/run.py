@@ -16,8 +16,9 @@ import rasterio
 from rsdetect.batches.batch_polygons import write_batch_polygons
 from rsdetect.batches.batch_record import BatchRecord, pairs_of_earlier_runs
 from rsdetect.batches.batch_report import BatchReport
+from rsdetect.batches.index_page import write_index
 from rsdetect.batches.pair_results import PairResult, State, waiting_result
-from rsdetect.batches.pairs import POLYGONS, REPORT, TABLE, BatchPair, read_pairs
+from rsdetect.batches.pairs import INDEX, POLYGONS, REPORT, TABLE, BatchPair, read_pairs
 from rsdetect.batches.pending import Method, PendingWork, pending_work
 from rsdetect.batches.shards import Shard
 from rsdetect.detectors import choose_device, make_detector
@@ -84,11 +85,11 @@ def run_batch(
     results = [waiting_result(pair) for pair in pairs]
     folder = out if shard is None else shard.folder(out)
     read: list[str | Path] = [list_path, *(path for pair in pairs for path in _inputs(pair))]
-    refuse_inputs(folder, read, (TABLE, REPORT, POLYGONS))
-    refuse_place(folder, TABLE, REPORT)
+    refuse_inputs(folder, read, (TABLE, REPORT, POLYGONS, INDEX))
+    refuse_place(folder, TABLE, REPORT, INDEX)
     # GDAL's cache is common to the process and all pairs.
     with Outputs.hold(folder), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        clear_unfinished(folder, TABLE, REPORT, POLYGONS)
+        clear_unfinished(folder, TABLE, REPORT, POLYGONS, INDEX)
         earlier = pairs_of_earlier_runs(out, overwrite=options.run.overwrite)
         name = None if shard is None else str(shard)
         batch_record = BatchRecord(list_path, out, folder, asdict(options), earlier, name)
@@ -108,6 +109,8 @@ def run_batch(
             if shard is None:
                 report = write_batch_polygons(out, results, join=join)
             batch_record.write(report, finished=True)
+            if options.run.report and shard is None:
+                write_index(out, report.results)
     return report
 
 

@@ -10,7 +10,7 @@ import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
 from rsdetect.commands.option_groups import PAIR, POLYGONS, SCORING, with_options
-from rsdetect.commands.parameters import Debug, Json, LogFile, NoQgisProject, Quiet, Verify
+from rsdetect.commands.parameters import Debug, Json, LogFile, NoQgisProject, NoReport, Quiet, Verify
 from rsdetect.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def batch(
     ] = False,
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
+    no_report: NoReport = False,
     quiet: Quiet = False,
     log_file: LogFile = None,
     as_json: Json = False,
@@ -79,7 +80,11 @@ def batch(
     from rsdetect.jobs.options import DetectOptions, RunOptions
 
     run = RunOptions(
-        overwrite=overwrite, quiet=quiet or as_json, verify=verify, qgis_project=not no_qgis_project
+        overwrite=overwrite,
+        quiet=quiet or as_json,
+        verify=verify,
+        qgis_project=not no_qgis_project,
+        report=not no_report,
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
     log_to_stderr(quiet=quiet, log_file=log_file)

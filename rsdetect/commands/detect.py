@@ -18,6 +18,7 @@ from rsdetect.commands.parameters import (
     Json,
     LogFile,
     NoQgisProject,
+    NoReport,
     Quiet,
     Verify,
 )
@@ -52,6 +53,7 @@ def detect(
     ] = False,
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
+    no_report: NoReport = False,
     quiet: Quiet = False,
     log_file: LogFile = None,
     as_json: Json = False,
@@ -70,6 +72,7 @@ def detect(
         quiet=quiet or as_json,
         verify=verify,
         qgis_project=not no_qgis_project,
+        report=not no_report,
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
     log_to_stderr(quiet=quiet, log_file=log_file)

@@ -106,6 +106,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 NoQgisProject = Annotated[
     bool, typer.Option("--no-qgis-project", help="No changes.qgz, and no project in changes.gpkg.")
 ]
+NoReport = Annotated[bool, typer.Option("--no-report", help="No report.html.")]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Verify checksums or lengths of all blocks of the scenes first.")
 ]

@@ -42,6 +42,8 @@ from rsdetect.jobs.record import (
     read_record,
     write_record,
 )
+from rsdetect.jobs.report.page import ReportInput
+from rsdetect.jobs.report.write import try_report
 from rsdetect.jsontypes import JsonObject
 from rsdetect.kinds.rules import LandRules
 from rsdetect.memory import (
@@ -68,6 +70,7 @@ from rsdetect.scoring.lazy import lazy_scores
 from rsdetect.scoring.planning import plan_for
 from rsdetect.scoring.raster import finish_raster, require_kept
 from rsdetect.scoring.repeatable import require_repeatable
+from rsdetect.scoring.scene_overview import Lattice, collect_overview
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.windows import plan_windows
 from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
@@ -255,6 +258,9 @@ def run_detect(
                     "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 }
             )
+            with watch.stage("report"):
+                _write_report(job, store, tiles, results, record, wanted=options.run.report)
+            record["seconds"] = watch.seconds
             write_record(results / Outputs.RECORD, record)
             pair.require_unchanged()
             outputs.publish(work)
@@ -307,6 +313,31 @@ def _write_files(
         made = write_polygons(raster, polygons, asked, job.pair, stored, scored=scored, finish=project)
         require_kept(finished)
     return made
+
+
+def _write_report(
+    job: _Job,
+    store: WorkStore,
+    tiles: Sequence[TileWindow],
+    results: Path,
+    record: dict[str, Any],
+    *,
+    wanted: bool,
+) -> None:
+    """Write the report page of a job into `results`; a failure is one more warning of the record."""
+    if not wanted:
+        (results / Outputs.PAGE).touch()
+        return
+
+    def given() -> ReportInput:
+        overview = collect_overview(job.pair, Lattice.of(job.pair), store, tiles, usable_cores())
+        return ReportInput(
+            results / Outputs.RASTER, results / Outputs.POLYGONS, record, job.pair, overview=overview
+        )
+
+    failure = try_report(results / Outputs.PAGE, given)
+    if failure is not None:
+        record["warnings"].append(failure)
 
 
 def _logged(warnings: Sequence[str]) -> Sequence[str]:
@@ -382,7 +413,8 @@ def _score(
     # One thread per operator: parallel tiles scale better than parallel operators. The number of cores per
     # remote worker is unknown.
     threads = max(1, usable_cores() // job.workers) if options.score.scheduler is None else 1
-    context = Context(job.pair, job.scorer, job.plan, store, threads, job.memory, level, job.land)
+    lattice = Lattice.to_store(job.pair) if options.run.report else None
+    context = Context(job.pair, job.scorer, job.plan, store, threads, job.memory, level, job.land, lattice)
     with show_progress("3/5 scoring", pixels, quiet=options.run.quiet) as progress:
         reading = run_tiles(
             context, missing, progress, workers=job.workers, scheduler=options.score.scheduler

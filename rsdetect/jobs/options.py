@@ -167,6 +167,7 @@ class RunKeywords(TypedDict, total=False):
     quiet: bool
     verify: bool
     qgis_project: bool
+    report: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +179,7 @@ class RunOptions:
     quiet: bool = False  # no progress
     verify: bool = False  # verify the checksums or lengths of all blocks of the scenes first
     qgis_project: bool = True  # a QGIS project beside the results and in the GeoPackage
+    report: bool = True  # a report page beside the results
 
 
 class ScoringKeywords(PairKeywords, ScoreKeywords, total=False):

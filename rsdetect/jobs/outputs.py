@@ -41,8 +41,9 @@ class Outputs:
     RASTER_STYLE: ClassVar[str] = "change_probability.qml"
     POLYGONS: ClassVar[str] = "changes.gpkg"
     PROJECT: ClassVar[str] = "changes.qgz"
+    PAGE: ClassVar[str] = "report.html"
     RECORD: ClassVar[str] = "run.json"  # appears last: a folder with a record is complete
-    RESULTS: ClassVar[tuple[str, ...]] = (RASTER, RASTER_STYLE, POLYGONS, PROJECT, RECORD)
+    RESULTS: ClassVar[tuple[str, ...]] = (RASTER, RASTER_STYLE, POLYGONS, PROJECT, PAGE, RECORD)
     WORK: ClassVar[str] = ".work"
     FIT: ClassVar[str] = ".fit.safetensors"  # in the work folder
     REGISTRATION: ClassVar[str] = ".registration.json"  # as FIT
@@ -188,7 +189,8 @@ class Outputs:
             finished = publish / name
             if not finished.exists():
                 continue
-            if name == self.PROJECT and not finished.stat().st_size:  # none is wanted: an older one goes
+            # None is wanted: an older one goes.
+            if name in (self.PROJECT, self.PAGE) and not finished.stat().st_size:
                 (self.folder / name).unlink(missing_ok=True)
                 finished.unlink()
             else:

@@ -20,6 +20,7 @@ from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_polygons
 from rsdetect.jobs.qgis_project import write_qgis_project
 from rsdetect.jobs.record import describe_input, read_record, reading_record, write_record
+from rsdetect.jobs.report.write import report_of_scenes, try_report
 from rsdetect.kinds.rules import LandRules
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
@@ -101,11 +102,14 @@ def vectorize_run(
         try:
             results = outputs.results_folder(work)
             with reading_record(folder):
-                pair = _open_scenes(record)
+                pair, missing = open_scored(record)
+            if missing:
+                _log.warning(f"{_WITHOUT_DIFFERENCES}: {missing}")
             if pair is not None:
                 aoi = record["options"]["pair"]["aoi"]
                 read = (*pair.local_files, *([aoi] if isinstance(aoi, str) else []))
-                refuse_inputs(folder, read, (Outputs.POLYGONS, Outputs.PROJECT, Outputs.RECORD))
+                outputs_read = (Outputs.POLYGONS, Outputs.PROJECT, Outputs.PAGE, Outputs.RECORD)
+                refuse_inputs(folder, read, outputs_read)
             wanted = record["options"].get("run", {}).get("qgis_project", True)
             project = partial(write_qgis_project, out=folder, pair=pair, dates=dates, wanted=wanted)
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
@@ -115,11 +119,21 @@ def vectorize_run(
                 pair.require_unchanged()
             record |= {"schema": RUN, **asked.as_record()}
             record["counts"] |= counts
+            if (folder / Outputs.PAGE).exists():
+                _write_report(folder, results, record, pair, missing)
             write_record(results / Outputs.RECORD, record)
             outputs.publish(work)
         finally:
             remove_folder(work)
     return record
+
+
+def _write_report(
+    folder: Path, results: Path, record: dict[str, Any], pair: Pair | None, missing: str
+) -> None:
+    """Write the report page of a run that is vectorized again into `results`."""
+    raster, polygons = folder / Outputs.RASTER, results / Outputs.POLYGONS
+    try_report(results / Outputs.PAGE, lambda: report_of_scenes(raster, polygons, record, pair, missing))
 
 
 def _scene(described: dict[str, Any]) -> SceneLike:
@@ -133,18 +147,14 @@ def _scene(described: dict[str, Any]) -> SceneLike:
 
 
 @with_gdal_environment
-def _open_scenes(record: dict[str, Any]) -> Pair | None:
-    """Open the scored pair of a run to vectorize; None if a scene is missing or has changed."""
+def open_scored(record: dict[str, Any]) -> tuple[Pair | None, str]:
+    """Open the scored pair of a finished run again; None, and why, if a scene is missing or has changed."""
     detector = record["detector"]
     wanted = detector.get("bands")
     inputs = record["inputs"]
     arrays = [one["path"] for one in inputs.values() if "token" in one]
     if arrays:
-        _log.warning(
-            f"{_WITHOUT_DIFFERENCES}: {' and '.join(arrays)} came from memory, not from a file, and cannot "
-            "be read again."
-        )
-        return None
+        return None, f"{' and '.join(arrays)} came from memory, not from a file, and cannot be read again."
     try:
         pair = open_settled(
             _scene(inputs["before"]),
@@ -154,12 +164,10 @@ def _open_scenes(record: dict[str, Any]) -> Pair | None:
         )
         found = {date: describe_input(getattr(pair, date), pair) for date in ("before", "after")}
     except (InputError, ReadError, SourceUnavailable) as error:
-        _log.warning(f"{_WITHOUT_DIFFERENCES}: {error}")
-        return None
+        return None, str(error)
     if found != inputs:
         other = next(date for date in found if found[date] != inputs[date])
-        _log.warning(f"{_WITHOUT_DIFFERENCES}: {inputs[other]['path']} has changed since it was scored.")
-        return None
+        return None, f"{inputs[other]['path']} has changed since it was scored."
     pair = replace(pair, normalisation=PairNormalisation.of_record(record.get("normalisation")))
     registration = record.get("registration")
-    return pair if registration is None else Registration.of_record(registration).apply(pair)
+    return (pair if registration is None else Registration.of_record(registration).apply(pair)), ""

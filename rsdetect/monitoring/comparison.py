@@ -110,7 +110,7 @@ class Comparer:
                 threshold=detector.threshold,
                 **{name: getattr(detector, name) for name in ("min_area", *_OUTLINES)},
             ),
-            run=RunOptions(overwrite=True, quiet=True, qgis_project=False),
+            run=RunOptions(overwrite=True, quiet=True, qgis_project=False, report=False),
         )
 
     def key(self, baseline: Baseline, scene: IngestedScene) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ Rgb = NDArray[np.uint8]  # (3, height, width)
 GREY = (128, 128, 128)  # colour of invalid pixels
 
 _LOW, _HIGH = 2, 98  # percentiles of the stretch of a band
+_QUALITIES = (85, 75, 60, 45, 30, 15)  # of JPEG
 
 
 def colour_bands(names: Sequence[str]) -> list[int]:
@@ -39,11 +40,38 @@ def stretched(values: Float32Array, limits: tuple[Float32Array, Float32Array], v
     return picture
 
 
-def data_uri(picture: Rgb, driver: str = "PNG") -> str:
-    """Encode a picture as a data URI for a page; `driver` is PNG or JPEG."""
+def data_uri(picture: Rgb, driver: str = "PNG", **options: int) -> str:
+    """Encode a picture as a data URI for a page; `driver` is PNG or JPEG, with creation options of GDAL."""
     profile = {"driver": driver, "count": 3, "height": picture.shape[1], "width": picture.shape[2]}
     with MemoryFile() as memory:
-        with memory.open(dtype="uint8", **profile) as file:
+        with memory.open(dtype="uint8", **profile, **options) as file:
             file.write(picture)
         content = bytes(memory.getbuffer())
+    return _as_uri(content, driver)
+
+
+def palette_uri(classes: NDArray[np.uint8], colours: Mapping[int, tuple[int, int, int, int]]) -> str:
+    """Encode classes (height, width) as a PNG with a palette of red, green, blue and opacity, all to 255."""
+    with MemoryFile() as memory:
+        height, width = classes.shape
+        with memory.open(driver="PNG", count=1, height=height, width=width, dtype="uint8") as file:
+            file.write(classes, 1)
+            file.write_colormap(1, dict(colours))
+        content = bytes(memory.getbuffer())
+    return _as_uri(content, "PNG")
+
+
+def uris_within(pictures: Sequence[Rgb], most_bytes: int) -> list[str]:
+    """Encode pictures as JPEG, in the best quality in which all data URIs together are small enough.
+
+    The least quality is used if none is.
+    """
+    for quality in _QUALITIES:
+        found = [data_uri(picture, "JPEG", QUALITY=quality) for picture in pictures]
+        if sum(map(len, found)) <= most_bytes:
+            break
+    return found
+
+
+def _as_uri(content: bytes, driver: str) -> str:
     return f"data:image/{driver.lower()};base64,{base64.b64encode(content).decode()}"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from rsdetect.amounts import area_text
@@ -11,11 +15,29 @@ from rsdetect.secrets import without_secrets
 
 if TYPE_CHECKING:  # slow to import, and needed by few commands
     from jinja2 import Environment
+    from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class PageScript:
+    """Script of a page, and the SHA-256 by which the page's policy allows it and no other."""
+
+    text: Markup
+    sha256: str  # base64
 
 
 def render(template: str, **content: Any) -> str:
     """Render a page's template as HTML; `content` is escaped, and a missing name raises."""
     return _template_environment().get_template(template).render(**content)
+
+
+def script(name: str) -> PageScript:
+    """Script of a page, from the folder of the templates."""
+    from markupsafe import Markup
+
+    text = (files("rsdetect.pages") / name).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return PageScript(Markup(text), digest)  # noqa: S704 - our own file
 
 
 def day(moment: datetime | None) -> str:
@@ -50,5 +72,6 @@ def _template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     templates.filters |= {"day": day, "area": area, "percent": percent}
     return templates

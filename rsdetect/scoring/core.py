@@ -20,13 +20,16 @@ from rsdetect.tiles import Tile, TileWindow
 # window, (height, width) float32, undefined where a pixel is not valid. Windows are disjoint and ordered from
 # the top down. Outside of them the probability is 0 or NaN.
 Sink = Callable[[Tile, Window, Float32Array], None]
+Seen = Callable[[Tile], None]  # receives pixels as they are read
 
 _PUSH_ROWS = 128  # of a strip at a time; half as many of a wide one, more where the halo is longer
 _WIDE = 3072  # pixels
 _EQUAL_RADIUS = 2  # pixels
 
 
-def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None = None) -> Float32Array:
+def score_core(
+    pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None = None, seen: Seen | None = None
+) -> Float32Array:
     """Score the core of a tile: change probability, (height, width) float32; NaN if not valid on both dates.
 
     Equal ground is never change: the probability is 0 at a pixel that is bit-identical on both dates, if the
@@ -38,6 +41,8 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None =
     ----------
     sink
         Receives the pixels with their probability while they are in memory.
+    seen
+        Receives all pixels that are read, scored or not; windows are disjoint.
 
     Raises
     ------
@@ -47,8 +52,10 @@ def score_core(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None =
         A file broke while it was read, or its server went away; the message names the file.
     """
     if scorer.strips:
-        return _score_down(pair, scorer, tile, sink)
+        return _score_down(pair, scorer, tile, sink, seen)
     pixels = read_tile(pair, tile)
+    if seen is not None:
+        seen(pixels)
     rows, cols = tile.core.slices_in(tile.read)
     valid = pixels.valid[rows, cols]
     if not valid.any():
@@ -101,7 +108,9 @@ def push_height(scorer: Scorer, width: int) -> int:
     return -(-max(rows, scorer.halo) // scorer.stride) * scorer.stride
 
 
-def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None) -> Float32Array:
+def _score_down(
+    pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None, seen: Seen | None
+) -> Float32Array:
     """Read and score a tile by strips of rows, skipping those without any difference between the dates.
 
     A strip is live if a valid pixel differs between the dates. Pixels within its halo have a probability, and
@@ -119,7 +128,7 @@ def _score_down(pair: Pair, scorer: Scorer, tile: TileWindow, sink: Sink | None)
     top = tile.read.row_off  # of the strip
     above: Tile | None = None  # the band before in the strip, some rows of which come out with this one
     around = -(-2 * scorer.halo // height)  # a strip is not later than the halo
-    for band, wanted in _wanted(_bands(pair, tile, windows, valid, live), around):
+    for band, wanted in _wanted(_bands(pair, tile, windows, valid, live, seen), around):
         if not wanted:
             strip, above = None, None
             continue
@@ -158,7 +167,12 @@ def _settled(
 
 
 def _bands(
-    pair: Pair, tile: TileWindow, windows: list[Window], valid: BoolArray, live: BoolArray
+    pair: Pair,
+    tile: TileWindow,
+    windows: list[Window],
+    valid: BoolArray,
+    live: BoolArray,
+    seen: Seen | None,
 ) -> Iterator[tuple[Tile, bool]]:
     """Pixels of a tile to score, in strips from the top down, and whether a strip is live.
 
@@ -167,6 +181,8 @@ def _bands(
     """
     for number, window in enumerate(windows):
         band = read_tile(pair, TileWindow(tile.row, tile.col, tile.core, window))
+        if seen is not None:
+            seen(band)
         part = window.intersection(tile.core)
         valid[part.slices_in(tile.core)] = band.valid[part.slices_in(window)]
         differs = _live(band)

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -32,6 +32,7 @@ from rsdetect.scoring.check_worker import check_worker, ready_scorer
 from rsdetect.scoring.core import score_core
 from rsdetect.scoring.differences import PixelContent, storing_differences
 from rsdetect.scoring.planning import planned_windows
+from rsdetect.scoring.scene_overview import Lattice, storing_overview
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.tally import tally_of_scores
 from rsdetect.tiles import TilePlan, TileWindow
@@ -54,6 +55,7 @@ class Context:
     memory: MemoryBudget = USUAL_MEMORY
     level: int | None = None  # lowest percent of pixels whose differences are stored; None = none
     land: LandRules | None = None  # by which their land classes are stored
+    lattice: Lattice | None = None  # of the overview that is stored with each tile; None = none
 
 
 def run_tiles(
@@ -126,12 +128,16 @@ def _run_tile(context: Context, row: int, col: int) -> int:
 
 
 def _score(context: Context, tile: TileWindow) -> Float32Array:
-    """Engine's scoring of a tile; if requested, its differences are stored first."""
-    if context.level is None:
-        return score_core(context.pair, context.scorer, tile)
-    content = PixelContent(len(context.pair.bands), context.scorer.direction, context.land)
-    with storing_differences(context.store, tile, context.level, content) as sink:
-        return score_core(context.pair, context.scorer, tile, sink)
+    """Engine's scoring of a tile; if requested, its differences and its overview are stored first."""
+    pair, store = context.pair, context.store
+    sink = seen = None
+    with ExitStack() as stack:
+        if context.level is not None:
+            content = PixelContent(len(pair.bands), context.scorer.direction, context.land)
+            sink = stack.enter_context(storing_differences(store, tile, context.level, content))
+        if context.lattice is not None:
+            seen = stack.enter_context(storing_overview(store, tile, context.lattice))
+        return score_core(pair, context.scorer, tile, sink, seen)
 
 
 def _run_tile_on_worker(context: Context, wanted: str, row: int, col: int) -> int:

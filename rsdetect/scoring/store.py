@@ -21,7 +21,7 @@ from rsdetect.files import atomic_path, clear_unfinished, write_text
 from rsdetect.scoring.tally import TileTally
 from rsdetect.tiles import TilePlan, TileWindow
 
-_SUFFIX, _BESIDE = ".tile", ".differences"
+_SUFFIX, _BESIDE, _OVERVIEW = ".tile", ".differences", ".overview"
 _CHECKSUM_BYTES = 16
 
 
@@ -87,6 +87,10 @@ class WorkStore:
     def beside(self, tile: TileWindow) -> Path:
         """Path of a tile's differences in the store (`scoring.differences`), written before the tile."""
         return self._path(tile).with_suffix(_BESIDE)
+
+    def overview(self, tile: TileWindow) -> Path:
+        """Path of a tile's overview of the scenes in the store (`scoring.scene_overview`)."""
+        return self._path(tile).with_suffix(_OVERVIEW)
 
     def unseen(self, tiles: Iterable[TileWindow]) -> list[TileWindow]:
         """Tiles that the folder of the store does not list.

@@ -50,7 +50,7 @@ def test_a_batch_of_one_crs_is_its_pairs_one_after_another(scenes, tmp_path):
     assert told.status == 0, told.err
     assert states(rows) == {"north": "done", "south": "done"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        *("batch.json", "changes.gpkg", "north", "south", "summary.csv"),
+        *("batch.json", "changes.gpkg", "index.html", "north", "south", "summary.csv"),
     ]
     for name in ("north", "south"):
         alone = tmp_path / f"{name} alone"

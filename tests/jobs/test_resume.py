@@ -240,6 +240,7 @@ RENAMES = [
     "change_probability.qml",
     "changes.gpkg",
     "changes.qgz",
+    "report.html",
     "run.json",
 ]
 

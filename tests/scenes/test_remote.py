@@ -99,12 +99,12 @@ def test_a_server_that_goes_down_in_the_middle_is_named_and_the_same_command_res
     monkeypatch.setenv("CPL_VSIL_CURL_NON_CACHED", f"/vsicurl/{pair[0].rpartition('/')[0]}")
     genuine, seen = engine.score_core, []
 
-    def failing(pair, scorer, tile, sink=None):
+    def failing(pair, scorer, tile, *receivers):
         seen.append(tile)
         if len(seen) == 30:
             server.is_down = True
             close_handles()  # and with them what GDAL has in its cache
-        return genuine(pair, scorer, tile, sink)
+        return genuine(pair, scorer, tile, *receivers)
 
     command = (
         "detect",

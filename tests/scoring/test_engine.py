@@ -42,9 +42,9 @@ def record_calls(monkeypatch):
     seen = []
     genuine = engine.score_core
 
-    def recording(pair, scorer, tile):
+    def recording(pair, scorer, tile, *receivers):
         seen.append((tile.row, tile.col))
-        return genuine(pair, scorer, tile)
+        return genuine(pair, scorer, tile, *receivers)
 
     monkeypatch.setattr(engine, "score_core", recording)
     return seen
@@ -80,10 +80,10 @@ def test_as_many_tiles_are_in_flight_as_there_are_workers(context, monkeypatch):
     together = threading.Barrier(3, timeout=20)
     genuine = engine.score_core
 
-    def meeting(pair, scorer, tile):
+    def meeting(pair, scorer, tile, *receivers):
         if tile.row == 0 and tile.col < 3:
             together.wait()
-        return genuine(pair, scorer, tile)
+        return genuine(pair, scorer, tile, *receivers)
 
     monkeypatch.setattr(engine, "score_core", meeting)
     run_tiles(context, list(context.plan), Silence(), workers=3)  # three wait for each other, or it fails
@@ -93,7 +93,7 @@ def test_as_many_tiles_are_in_flight_as_there_are_workers(context, monkeypatch):
 def break_at(monkeypatch, place, error):
     seen = []
 
-    def breaking(pair, scorer, tile):
+    def breaking(pair, scorer, tile, *receivers):
         seen.append((tile.row, tile.col))
         if (tile.row, tile.col) == place:
             raise error
@@ -147,7 +147,7 @@ def test_gdal_keeps_to_its_cache(context, monkeypatch):
 
     seen = []
 
-    def looking(pair, scorer, tile):
+    def looking(pair, scorer, tile, *receivers):
         seen.append(getenv()["GDAL_CACHEMAX"])
         return np.zeros(tile.core.shape, np.float32)
 

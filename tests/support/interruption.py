@@ -23,9 +23,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 import rsdetect.scoring.engine as engine
 genuine, started = engine.score_core, itertools.count()
 brisk, seconds = int(os.environ["BRISK_TILES"]), float(os.environ["SECONDS_A_TILE"])
-def slow(pair, scorer, tile, sink=None):
+def slow(pair, scorer, tile, *receivers):
     time.sleep(0.01 if next(started) < brisk else seconds)
-    return genuine(pair, scorer, tile, sink)
+    return genuine(pair, scorer, tile, *receivers)
 engine.score_core = slow
 from rsdetect.cli import main
 main()
@@ -46,11 +46,11 @@ def stop_after(monkeypatch, tiles):
 
     genuine, seen = engine.score_core, []
 
-    def counting(pair, scorer, tile, sink=None):
+    def counting(pair, scorer, tile, *receivers):
         if len(seen) == tiles:
             raise JobInterrupted("stopped on purpose")
         seen.append(tile)
-        return genuine(pair, scorer, tile, sink)
+        return genuine(pair, scorer, tile, *receivers)
 
     monkeypatch.setattr(engine, "score_core", counting)
 

@@ -20,7 +20,14 @@ import rsdetect.cli
 from support.scenes import textured_scene, write_scene
 
 COMMAND = (sys.executable, "-m", "rsdetect.cli")
-OUTPUTS = ["change_probability.qml", "change_probability.tif", "changes.gpkg", "changes.qgz", "run.json"]
+OUTPUTS = [
+    "change_probability.qml",
+    "change_probability.tif",
+    "changes.gpkg",
+    "changes.qgz",
+    "report.html",
+    "run.json",
+]
 
 
 @dataclass(frozen=True)
