@@ -50,6 +50,7 @@ _STAGES = {  # as shown to people
     "fit": "2/5 fitting the detector",
     "raster": "4/5 writing the raster",
     "polygons": "5/5 tracing polygons",
+    "report": "5/5 writing the report page",
 }
 _SAMPLE_EDGE = 64  # pixels
 _SAMPLES = 3  # in each direction
