@@ -23,12 +23,11 @@ from rsdetect.batches.reprojecting import reprojected, transformer
 from rsdetect.geopackage.changes import (
     CHANGES,
     FOOTPRINT,
-    KIND_TITLES,
-    SHAPE_TITLES,
-    changes_style,
-    footprint_style,
+    footprint_styles,
 )
 from rsdetect.geopackage.file import Layer, write_geopackage
+from rsdetect.geopackage.styles import NamedStyle
+from rsdetect.geopackage.styles.change_styles import changes_styles
 from rsdetect.jobs.outputs import Outputs
 
 _FALLBACK_CRS = CRS.from_epsg(4326)
@@ -70,13 +69,13 @@ def write_combined_gpkg(
     else:
         changes, footprints = [pair.changes for pair in pairs], [pair.footprint for pair in pairs]
     stacked = _in_common_crs(changes, crs, key=True)
-    titled = SHAPE_TITLES | KIND_TITLES
-    styled = [column for column in stacked.columns if column in titled or column.startswith("difference_")]
+    kinds = stacked.columns["kind"].tolist() if "kind" in stacked.columns else ()
+    styles = changes_styles(stacked.columns, kinds, _lowest_level(stacked))
     write_geopackage(
         path,
         (
-            _layer(CHANGES, stacked, changes_style(styled)),
-            _layer(FOOTPRINT, _in_common_crs(footprints, crs), footprint_style()),
+            _layer(CHANGES, stacked, styles),
+            _layer(FOOTPRINT, _in_common_crs(footprints, crs), footprint_styles()),
         ),
         crs.to_wkt(),
     )
@@ -102,6 +101,12 @@ def _read_pairs(folders: Sequence[tuple[str, Path]]) -> tuple[list[PairFiles], l
         else:
             pairs.append(PairFiles(name, folder, changes, footprint))
     return pairs, unplaced
+
+
+def _lowest_level(changes: PairLayer) -> int:
+    """Percent at which the classes of probability of the combined changes begin: a whole tenth."""
+    probabilities = changes.columns.get("probability_mean", np.empty(0))
+    return max(1, int(10 * np.floor(10 * float(probabilities.min())))) if probabilities.size else 50
 
 
 def _placed_changes(changes: PairLayer, crs: CRS) -> PlacedChanges:
@@ -135,11 +140,11 @@ def _in_common_crs(parts: list[PairLayer], crs: CRS, *, key: bool = False) -> Pa
     return PairLayer(crs, stacked.geometry, {name: columns[name] for name in (*order, *columns)})
 
 
-def _layer(name: str, stacked: PairLayer, style: str) -> Layer:
+def _layer(name: str, stacked: PairLayer, styles: tuple[NamedStyle, ...]) -> Layer:
     """Layer of the combined GeoPackage; with several parts if merged, or cut at 180 degrees."""
     geometry, columns = stacked.geometry, stacked.columns
     several = shapely.get_type_id(geometry) == shapely.GeometryType.MULTIPOLYGON
     if not several.any():
-        return Layer(name, geometry, columns, style)
+        return Layer(name, geometry, columns, styles)
     geometry = np.array([shapely.multipolygons(shapely.get_parts(each)) for each in geometry], dtype=object)
-    return Layer(name, geometry, columns, style, geometry_type="MultiPolygon")
+    return Layer(name, geometry, columns, styles, geometry_type="MultiPolygon")

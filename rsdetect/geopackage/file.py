@@ -24,6 +24,8 @@ import shapely
 from numpy.typing import NDArray
 
 from rsdetect.errors import ResultMismatch
+from rsdetect.geopackage.metadata import LayerDescription, qgis_metadata
+from rsdetect.geopackage.styles import NamedStyle
 from rsdetect.schema import GEOPACKAGE
 from rsdetect.secrets import without_secrets
 
@@ -115,6 +117,7 @@ CREATE TABLE layer_styles (
 """
 
 # Not as GDAL metadata (http://gdal.org), which GDAL would copy into an .aux.xml beside the file.
+_QGIS_STANDARD = "http://mrcc.com/qgis.dtd"  # QGIS reads it as the metadata of a layer
 _STANDARD, _SCHEMA = "urn:rsdetect:schema", json.dumps({"rsdetect": "geopackage", "schema": GEOPACKAGE})
 
 # Triggers that update the spatial index when another program changes the features, verbatim from the
@@ -138,15 +141,16 @@ _TRIGGERS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """Layer of polygons in a GeoPackage, with its default style."""
+    """Layer of polygons in a GeoPackage, with its styles and metadata."""
 
     name: str
     geometry: NDArray[np.object_]  # shapely polygons
     columns: (
         Columns  # as long as `geometry`; datetime64[D] is stored as DATE, datetime64[ms] as DATETIME in UTC
     )
-    style: str  # QML
+    styles: tuple[NamedStyle, ...]  # the default first
     geometry_type: str = "Polygon"  # or MultiPolygon
+    description: LayerDescription | None = None
 
 
 def write_geopackage(
@@ -182,7 +186,7 @@ def write_geopackage(
         for layer in layers:
             written[layer.name] = _add_layer(database, layer, srs_id)
         _add_styles(database, layers)
-        _add_schema_version(database)
+        _add_metadata(database, layers)
         database.execute("COMMIT")
     if finish is not None:
         finish(path)
@@ -222,14 +226,22 @@ def _require_same(path: Path, written: dict[str, _Digest]) -> None:
                 )
 
 
-def _add_schema_version(database: sqlite3.Connection) -> None:
-    """Add the version of the columns to the GeoPackage file, by the metadata extension (F.8)."""
-    database.execute(
-        "INSERT INTO gpkg_metadata VALUES (1, 'dataset', ?, 'application/json', ?)", (_STANDARD, _SCHEMA)
-    )
-    database.execute(
-        "INSERT INTO gpkg_metadata_reference (reference_scope, md_file_id) VALUES ('geopackage', 1)"
-    )
+def _add_metadata(database: sqlite3.Connection, layers: tuple[Layer, ...]) -> None:
+    """Add the schema version and the layers' metadata to the GeoPackage file, by its extension (F.8)."""
+    rows: list[tuple[str | None, str, str, str]] = [(None, _STANDARD, "application/json", _SCHEMA)]
+    rows += [
+        (layer.name, _QGIS_STANDARD, "text/xml", qgis_metadata(layer.description))
+        for layer in layers
+        if layer.description is not None
+    ]
+    for number, (table, standard, mime_type, content) in enumerate(rows, 1):
+        database.execute(
+            "INSERT INTO gpkg_metadata VALUES (?, 'dataset', ?, ?, ?)", (number, standard, mime_type, content)
+        )
+        database.execute(
+            "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id) VALUES (?, ?, ?)",
+            ("geopackage" if table is None else "table", table, number),
+        )
     database.executemany(
         "INSERT INTO gpkg_extensions VALUES (?, NULL, 'gpkg_metadata', ?, 'read-write')",
         [
@@ -277,11 +289,12 @@ def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> _Dige
     database.execute(f'CREATE TABLE "{layer.name}" ({columns})')
     bounds = shapely.bounds(layer.geometry)
     extent = _layer_extent(bounds)
+    described = "" if layer.description is None else layer.description.title
     database.execute(
         "INSERT INTO gpkg_contents"
-        " (table_name, data_type, identifier, min_x, min_y, max_x, max_y, srs_id)"
-        " VALUES (?, 'features', ?, ?, ?, ?, ?, ?)",
-        (layer.name, layer.name, *extent, srs_id),
+        " (table_name, data_type, identifier, description, min_x, min_y, max_x, max_y, srs_id)"
+        " VALUES (?, 'features', ?, ?, ?, ?, ?, ?, ?)",
+        (layer.name, layer.name, described, *extent, srs_id),
     )
     database.execute(
         "INSERT INTO gpkg_geometry_columns VALUES (?, ?, ?, ?, 0, 0)",
@@ -379,6 +392,10 @@ def _add_styles(database: sqlite3.Connection, layers: tuple[Layer, ...]) -> None
     database.executemany(
         "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
         " styleName, styleQML, styleSLD, useAsDefault, description, owner)"
-        " VALUES ('', '', ?, ?, ?, ?, '', 1, '', '')",
-        [(layer.name, GEOMETRY, layer.name, layer.style) for layer in layers],
+        " VALUES ('', '', ?, ?, ?, ?, '', ?, '', '')",
+        [
+            (layer.name, GEOMETRY, style.name, style.qml, number == 0)
+            for layer in layers
+            for number, style in enumerate(layer.styles)
+        ],
     )

@@ -19,6 +19,7 @@ import pyproj
 import shapely
 
 from rsdetect.files import atomic_path
+from rsdetect.geopackage.styles import NamedStyle
 
 Extent = tuple[float, float, float, float]  # west, south, east, north in units of the CRS
 
@@ -48,7 +49,13 @@ class ProjectLayer:
     source
         As QGIS opens it; a path is relative to the folder of the project.
     bands
-        One band for grey, three for red, green and blue; () = `qml` decides.
+        One band for grey, three for red, green and blue; () = the styles decide.
+    gamma
+        Of a picture; above 1 its dark parts are brighter.
+    styles
+        The first is shown, the others may be chosen.
+    metadata
+        Elements of QGIS's metadata, as XML.
     """
 
     id: str
@@ -58,7 +65,9 @@ class ProjectLayer:
     crs: str | None  # WKT
     shown: bool = True
     bands: tuple[PictureBand, ...] = ()
-    qml: str = ""
+    gamma: float = 1.0
+    styles: tuple[NamedStyle, ...] = ()
+    metadata: str = ""
 
     @property
     def authid(self) -> str:
@@ -68,12 +77,12 @@ class ProjectLayer:
     @property
     def style_attributes(self) -> str:
         """Attributes of the root element of the layer's QML style."""
-        return _parts_of_style(self.qml)[0]
+        return root_of(self.styles[0].qml)[0] if self.styles else ""
 
     @property
     def style(self) -> str:
         """Content of the root element of the layer's QML style."""
-        return _parts_of_style(self.qml)[1]
+        return root_of(self.styles[0].qml)[1] if self.styles else ""
 
 
 @dataclass(frozen=True)
@@ -143,9 +152,9 @@ def crs_code(wkt: str | None) -> str:
     return "" if found is None else ":".join(found)
 
 
-def _parts_of_style(qml: str) -> tuple[str, str]:
-    """Attributes and content of the root element of a QML style."""
-    found = re.search(r"<qgis\b([^>]*)>(.*)</qgis>", qml, re.DOTALL)
+def root_of(document: str) -> tuple[str, str]:
+    """Attributes and content of the root element of a style or of metadata of QGIS."""
+    found = re.search(r"<qgis\b([^>]*)>(.*)</qgis>", document, re.DOTALL)
     if found is None:
         return "", ""
     return re.sub(r'\bversion="[^"]*"', "", found[1]).strip(), found[2]

@@ -57,6 +57,7 @@ from rsdetect.memory import (
 from rsdetect.paths import split_layer
 from rsdetect.progress import show_progress
 from rsdetect.scenes.extent import require_room
+from rsdetect.scenes.licences import licence_of
 from rsdetect.scenes.opening import require_sendable
 from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions
 from rsdetect.scenes.source import SceneLike
@@ -68,7 +69,7 @@ from rsdetect.scoring.differences import PixelContent, StoredDifferences
 from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.lazy import lazy_scores
 from rsdetect.scoring.planning import plan_for
-from rsdetect.scoring.raster import finish_raster, require_kept
+from rsdetect.scoring.raster import finish_raster, require_kept, write_raster_style
 from rsdetect.scoring.repeatable import require_repeatable
 from rsdetect.scoring.scene_overview import Lattice, collect_overview
 from rsdetect.scoring.store import WorkStore
@@ -222,6 +223,7 @@ def run_detect(
             # Tiles that depend on the memory may have any size; the work store has their plan.
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
+            asked = asked.of_run(key, inputs, licence_of(raw))
             if outputs.was_left and not options.run.overwrite:
                 done = ChangeMap.of_same_job(out, key, asked.as_record())
                 if done is not None:  # stopped after its last file
@@ -239,7 +241,11 @@ def run_detect(
             return_free_memory()
             results = outputs.results_folder(work)
             project = partial(
-                write_qgis_project, out=out, pair=pair, dates=dates, wanted=options.run.qgis_project
+                write_qgis_project,
+                out=out,
+                pair=pair,
+                described=asked.description,
+                wanted=options.run.qgis_project,
             )
             made = _write_files(job, store, tiles, asked, results, watch, project)
             implausible = _logged((*model_warnings(pair, provenance), *result_warnings(made)))
@@ -304,7 +310,8 @@ def _write_files(
     """Write raster and polygons of a scored job into `results`; counts for the record."""
     raster = results / Outputs.RASTER
     with watch.stage("raster"):
-        scored = finish_raster(store, job.pair.grid, tiles, raster)
+        scored = finish_raster(store, job.pair.grid, tiles, raster, asked.description.raster_tags)
+        write_raster_style(results / Outputs.RASTER_STYLE, asked.level)
         finished = watch_files([str(raster)])
     with watch.stage("polygons"):
         content = PixelContent(len(job.pair.bands), asked.direction, asked.land)

@@ -20,6 +20,7 @@ from rsdetect.grid import Grid, Window
 from rsdetect.jobs.options import AUTO_MIN_PIXELS, OutlineKeywords, PolygonOptions
 from rsdetect.kinds.columns import kind_columns, kind_summary
 from rsdetect.kinds.rules import LandRules
+from rsdetect.paths import file_name
 from rsdetect.regions.areas import central_pixel_m2
 from rsdetect.regions.collected import Regions, TraceOptions
 from rsdetect.regions.pieces import Layers
@@ -30,6 +31,7 @@ from rsdetect.scenes.pair import Pair, read_tile
 from rsdetect.scoring.differences import StoredDifferences
 from rsdetect.scoring.raster import ProbabilityRaster
 from rsdetect.scoring.tally import RasterTally
+from rsdetect.secrets import without_secrets
 from rsdetect.tiles import TileWindow
 
 
@@ -67,20 +69,29 @@ class PolygonRequest:
             Rules by which the kinds of change are named.
         """
         own = detector["threshold"]
+        level = options.level(own)
         min_area, min_pixels = options.min_area, None
         if min_area == "auto":
             min_pixels = AUTO_MIN_PIXELS
             min_area = float(f"{min_pixels * central_pixel_m2(grid):.6g}")
         return cls(
             threshold=own if options.threshold is None else options.threshold,
-            level=options.level(own),
+            level=level,
             options=options,
             min_area=min_area,
             min_pixels=min_pixels,
-            description=ChangeDescription(*dates, detector["name"]),
+            description=ChangeDescription(*dates, detector["name"], level),
             direction=Direction.of_record(detector),
             land=land,
         )
+
+    def of_run(self, run: str, inputs: Mapping[str, Any], licence: str = "") -> PolygonRequest:
+        """The same request for the metadata of a run: its fingerprint, and `inputs` as in its record."""
+        before, after = (
+            file_name(without_secrets(str(inputs[date]["path"]))) for date in ("before", "after")
+        )
+        described = replace(self.description, before=before, after=after, run=run, licence=licence)
+        return replace(self, description=described)
 
     def as_record(self) -> dict[str, Any]:
         """Keys of the polygon request in the record of a run."""

@@ -25,13 +25,14 @@ from rsdetect.kinds.rules import LandRules
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
 from rsdetect.scenes.handles import with_gdal_environment
+from rsdetect.scenes.licences import licence_of
 from rsdetect.scenes.normalisation import PairNormalisation
 from rsdetect.scenes.pair import Pair, PairOptions
 from rsdetect.scenes.quality import MaskMeaning
 from rsdetect.scenes.source import SceneLike
 from rsdetect.scenes.stacking import stack_files
 from rsdetect.schema import RUN
-from rsdetect.scoring.raster import ProbabilityRaster
+from rsdetect.scoring.raster import ProbabilityRaster, write_raster_style
 from rsdetect.validation import refuse_unknown
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,13 @@ _log = logging.getLogger(__name__)
 # A block of the raster is unpacked once. Strips of the scenes are shared by all that changed along them.
 _CACHE_BYTES, _CACHE_BYTES_WITH_SCENES = 16 * 2**20, 256 * 2**20
 
+_REPLACED = (
+    Outputs.RASTER_STYLE,
+    Outputs.POLYGONS,
+    Outputs.PROJECT,
+    Outputs.PAGE,
+    Outputs.RECORD,
+)
 _WITHOUT_DIFFERENCES = "the polygons have no columns for the difference of the bands"
 
 
@@ -103,15 +111,19 @@ def vectorize_run(
             results = outputs.results_folder(work)
             with reading_record(folder):
                 pair, missing = open_scored(record)
+                licence = "" if pair is None else licence_of(pair)
+                asked = asked.of_run(record["fingerprint"], record["inputs"], licence)
             if missing:
                 _log.warning(f"{_WITHOUT_DIFFERENCES}: {missing}")
             if pair is not None:
                 aoi = record["options"]["pair"]["aoi"]
                 read = (*pair.local_files, *([aoi] if isinstance(aoi, str) else []))
-                outputs_read = (Outputs.POLYGONS, Outputs.PROJECT, Outputs.PAGE, Outputs.RECORD)
-                refuse_inputs(folder, read, outputs_read)
+                refuse_inputs(folder, read, _REPLACED)
             wanted = record["options"].get("run", {}).get("qgis_project", True)
-            project = partial(write_qgis_project, out=folder, pair=pair, dates=dates, wanted=wanted)
+            write_raster_style(results / Outputs.RASTER_STYLE, asked.level)
+            project = partial(
+                write_qgis_project, out=folder, pair=pair, described=asked.description, wanted=wanted
+            )
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
                 raster, polygons = folder / Outputs.RASTER, results / Outputs.POLYGONS
                 counts = write_polygons(raster, polygons, asked, pair, finish=project)

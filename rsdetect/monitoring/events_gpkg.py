@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from rsdetect.errors import JobInterrupted
 from rsdetect.files import atomic_path
 from rsdetect.geopackage.file import Columns, Layer, write_geopackage
-from rsdetect.geopackage.styles import read_style
+from rsdetect.geopackage.metadata import LayerDescription
+from rsdetect.geopackage.styles.event_styles import events_styles, observations_styles
 from rsdetect.monitoring.events import Event, Observation
 from rsdetect.monitoring.tracking import History
 from rsdetect.scenes.handles import one_line
@@ -45,15 +46,17 @@ def write_events_gpkg(path: Path, history: History, crs: str | None, site: str) 
         EVENTS,
         _object_column([event.geometry for event in history.events]),
         _event_columns(history.events, site),
-        read_style("events.qml"),
+        events_styles(),
         "MultiPolygon",
+        LayerDescription(f"Events of {site}", "Changes that were tracked over time, as last seen."),
     )
     observations = Layer(
         OBSERVATIONS,
         _object_column([each.geometry for each in history.observations]),
         _observation_columns(history.observations, site),
-        read_style("observations.qml"),
+        observations_styles(),
         "MultiPolygon",
+        LayerDescription(f"Observations of {site}", "Each event on each date."),
     )
     try:
         with atomic_path(path) as unfinished:
@@ -111,8 +114,8 @@ def _object_column(values: list[object]) -> NDArray[np.object_]:
 
 
 def _float_column(values: Iterable[float | None]) -> NDArray[np.float64]:
-    """Column of numbers in events.gpkg, NaN for None."""
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    """Column of numbers in events.gpkg, rounded to four decimals; NaN for None."""
+    return np.array([np.nan if value is None else round(value, 4) for value in values], dtype=np.float64)
 
 
 def _datetime_column(values: Iterable[datetime | None]) -> NDArray[np.datetime64]:

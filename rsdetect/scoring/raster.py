@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.shutil import copy as copy_raster
 
 from rsdetect.errors import JobInterrupted, ResultMismatch
-from rsdetect.geopackage.styles import read_style
+from rsdetect.geopackage.styles.raster_style import raster_style
 from rsdetect.grid import Grid, Window
 from rsdetect.percent import NOT_OBSERVED
 from rsdetect.scenes.band_files import file_version
@@ -64,11 +64,22 @@ class ProbabilityRaster:
         return percent
 
 
-def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], path: Path) -> RasterTally:
-    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path` with its style, and verify it.
+def finish_raster(
+    store: WorkStore,
+    grid: Grid,
+    tiles: Iterable[TileWindow],
+    path: Path,
+    tags: Mapping[str, str] | None = None,
+) -> RasterTally:
+    """Write finished tiles as one Cloud-Optimized GeoTIFF at `path`, and verify it.
 
     Pixels without a tile are nodata. Memory does not grow with the raster: the tiles are first written in
     order to a plain tiled file, which GDAL copies into the final layout with overviews.
+
+    Parameters
+    ----------
+    tags
+        Metadata of the file.
 
     Returns
     -------
@@ -86,7 +97,7 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
     written = _Written()
     try:
         with checked_writing(plain):
-            _write_plain(plain, grid, written.pieces(store, tiles))
+            _write_plain(plain, grid, written.pieces(store, tiles), tags or {})
         with checked_writing(path):
             copy_raster(
                 plain,
@@ -113,7 +124,6 @@ def finish_raster(store: WorkStore, grid: Grid, tiles: Iterable[TileWindow], pat
     finally:
         with suppress(OSError):
             plain.unlink(missing_ok=True)
-    write_raster_style(path.with_suffix(".qml"))
     return written.total()
 
 
@@ -127,15 +137,20 @@ def require_kept(finished: Iterable[Watched]) -> None:
             )
 
 
-def write_raster_style(path: Path) -> None:
-    """Write the style of a probability raster; QGIS applies a `.qml` next to its `.tif`."""
-    path.write_text(read_style("change_probability.qml"), encoding="utf-8")
+def write_raster_style(path: Path, level: int) -> None:
+    """Write the style of a probability raster for a threshold of `level` percent.
+
+    QGIS applies a `.qml` next to its `.tif`.
+    """
+    path.write_text(raster_style(level), encoding="utf-8")
 
 
-def _write_plain(path: Path, grid: Grid, pieces: Iterable[tuple[Window, NDArray[np.uint8]]]) -> None:
+def _write_plain(
+    path: Path, grid: Grid, pieces: Iterable[tuple[Window, NDArray[np.uint8]]], tags: Mapping[str, str]
+) -> None:
     profile = geotiff_profile(grid, "uint8", nodata=NOT_OBSERVED, block=_BLOCK)
     with rasterio.open(path, "w", **profile, **QUICK) as mosaic:
-        _describe(mosaic)
+        _describe(mosaic, tags)
         for core, percent in pieces:
             mosaic.write(percent, 1, window=gdal_window(core))
 
@@ -206,8 +221,8 @@ def _require_same_overviews(path: Path, levels: int, above: CellSums) -> None:
         above = below
 
 
-def _describe(mosaic: Any) -> None:
+def _describe(mosaic: Any, tags: Mapping[str, str]) -> None:
     mosaic.scales = (0.01,)
     mosaic.offsets = (0.0,)
     mosaic.set_band_description(1, "change probability")
-    mosaic.update_tags(AREA_OR_POINT="Area")
+    mosaic.update_tags(AREA_OR_POINT="Area", **tags)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from xml.etree import ElementTree
 
@@ -49,7 +50,7 @@ class ArrayRaster:
         return self.values[window.slices_in(self.grid.window)]
 
 
-def write(path, values, crs=UTM, description=JUNE, bands=()):
+def write(path, values, crs=UTM, description=JUNE, bands=(), attributes=None):
     raster = ArrayRaster(values, crs)
 
     def difference(window):
@@ -57,7 +58,7 @@ def write(path, values, crs=UTM, description=JUNE, bands=()):
 
     regions = trace_regions(raster, 50, options=TraceOptions(difference=difference))
     footprint = trace_footprint(raster)
-    write_changes(path, regions, footprint, crs, description)
+    write_changes(path, regions, footprint, crs, description, attributes)
     return regions, footprint
 
 
@@ -71,8 +72,9 @@ def test_both_layers_come_back_as_they_went_in(tmp_path):
     assert changes.crs == pyproj.CRS(32633)
     assert changes.geometry.tolist() == regions.geometry.tolist()
     assert changes["change_id"].tolist() == [1, 2]
-    for column in ("area_m2", "perimeter_m", "pixels", "probability_mean", "probability_max"):
-        np.testing.assert_array_equal(changes[column], getattr(regions, column))
+    np.testing.assert_array_equal(changes["pixels"], regions.pixels)
+    for column in ("area_m2", "perimeter_m", "probability_mean", "probability_max"):
+        np.testing.assert_allclose(changes[column], getattr(regions, column), atol=5e-4)
     assert changes["before_date"].astype(str).tolist() == ["2020-06-01"] * 2
     assert changes["after_date"].astype(str).tolist() == ["2021-06-30"] * 2
     assert changes["detector"].tolist() == ["cva"] * 2
@@ -80,7 +82,7 @@ def test_both_layers_come_back_as_they_went_in(tmp_path):
     assert changes["difference_b8_nir"].tolist() == [12.5, 12.5]
     observed = geopandas.read_file(path, layer="footprint")
     assert observed.geometry.tolist() == footprint.geometry.tolist()
-    np.testing.assert_allclose(observed["area_m2"], measure(footprint.geometry, UTM)[0])
+    np.testing.assert_allclose(observed["area_m2"], measure(footprint.geometry, UTM)[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,7 @@ def test_bands_of_one_name_keep_their_own_columns(tmp_path):
         [(qml,)] = database.execute("SELECT styleQML FROM layer_styles WHERE f_table_name = 'changes'")
     aliases = {alias.get("field") for alias in ElementTree.fromstring(qml).iter("alias")}
     assert aliases == set(fields)
+    assert all(len(alias.get("name")) < 60 for alias in ElementTree.fromstring(qml).iter("alias"))
 
 
 def test_the_file_says_version_and_extent_and_has_a_spatial_index(tmp_path):
@@ -137,28 +140,84 @@ def test_the_file_says_version_and_extent_and_has_a_spatial_index(tmp_path):
         assert database.execute("SELECT count(*) FROM rtree_changes_geom").fetchone() == (2,)
 
 
+def styles_of(path, layer="changes"):
+    """(name, QML, is the default) of the styles of a layer in a file."""
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(
+            "SELECT styleName, styleQML, useAsDefault FROM layer_styles WHERE f_table_schema = ''"
+            " AND f_geometry_column = 'geom' AND f_table_name = ? ORDER BY id",
+            (layer,),
+        ).fetchall()
+
+
 def test_each_layer_has_one_default_style(tmp_path):
     path = tmp_path / "changes.gpkg"
     write(path, SOME)
+    for layer in ("changes", "footprint"):
+        assert [default for _, _, default in styles_of(path, layer)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names", "legend"),
+    [
+        (["burnt", "other"], ["By kind of change", "By probability"], ["burnt", "other"]),
+        (["unknown", None], ["By probability", "By kind of change"], ["unknown", "not stated"]),
+    ],
+)
+def test_changes_are_coloured_by_kind_where_one_is_known(tmp_path, kinds, names, legend):
+    path = tmp_path / "changes.gpkg"
+    write(path, SOME, attributes={"kind": np.array(kinds, object)})
+    styles = styles_of(path)
+    assert [(name, default) for name, _, default in styles] == [(names[0], 1), (names[1], 0)]
+    by_kind = {name: qml for name, qml, _ in styles}["By kind of change"]
+    rules = [rule.get("label") for rule in ElementTree.fromstring(by_kind).iter("rule")]
+    assert rules == ["Kind of change", *legend]
+
+
+@pytest.mark.parametrize("level", [1, 35, 50, 88, 100])
+def test_classes_of_polygons_and_raster_begin_at_the_threshold(tmp_path, level):
+    write(tmp_path / "changes.gpkg", SOME, description=replace(JUNE, level=level))
+    write_raster_style(tmp_path / "raster.qml", level)
+    [(_, qml, _)] = styles_of(tmp_path / "changes.gpkg")
+    labels = [rule.get("label") for rule in ElementTree.fromstring(qml).iter("rule")][1:]
+    assert labels[0].startswith(f"{level} ")
+    items = list(ElementTree.parse(tmp_path / "raster.qml").iter("item"))
+    assert [item.get("label") for item in items][-len(labels) :] == labels
+    bounds = [float(item.get("value")) for item in items]
+    assert bounds == sorted(bounds) and len(set(bounds)) == len(bounds)
+    assert bounds[-len(labels) - 1] == pytest.approx((level - 0.5) / 100)
+
+
+def test_numbers_are_rounded(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    odd = np.full(2, 28.800000000395812)
+    write(path, SOME, bands=["Red"], attributes={"length_m": odd, "magnitude": odd})
+    changes = geopandas.read_file(path, layer="changes")
+    for column in ("length_m", "magnitude"):
+        assert changes[column].tolist() == [28.8, 28.8]
+    assert all(
+        len(str(value)) < 12 for value in changes[["area_m2", "perimeter_m", "probability_mean"]].values.flat
+    )
+
+
+def test_metadata_name_place_dates_source_licence_and_run(tmp_path):
+    path = tmp_path / "changes.gpkg"
+    said = replace(JUNE, before="a <b>.tif", after="b.tif", run="0123456789abcdef", licence="CC BY 4.0")
+    write(path, SOME, description=said)
     with closing(sqlite3.connect(path)) as database:
-        styles = database.execute(
-            "SELECT f_table_schema, f_table_name, f_geometry_column, useAsDefault FROM layer_styles"
-        ).fetchall()
-    assert styles == [("", "changes", "geom", 1), ("", "footprint", "geom", 1)]
-
-
-def test_classes_of_polygons_and_raster_have_the_same_colours(tmp_path):
-    write(tmp_path / "changes.gpkg", SOME)
-    write_raster_style(tmp_path / "raster.qml")
-    with closing(sqlite3.connect(tmp_path / "changes.gpkg")) as database:
-        [(qml,)] = database.execute("SELECT styleQML FROM layer_styles WHERE f_table_name = 'changes'")
-    lines = [
-        o.get("value") for o in ElementTree.fromstring(qml).iter("Option") if o.get("name") == "line_color"
-    ]
-    polygons = ["#{:02x}{:02x}{:02x}".format(*map(int, line.split(",")[:3])) for line in lines]
-    items = [item.get("color") for item in ElementTree.parse(tmp_path / "raster.qml").iter("item")]
-    assert len(polygons) == 5
-    assert items[-5:] == polygons
+        [(text,)] = database.execute(
+            "SELECT metadata FROM gpkg_metadata JOIN gpkg_metadata_reference ON id = md_file_id"
+            " WHERE table_name = 'changes' AND md_standard_uri = 'http://mrcc.com/qgis.dtd'"
+        )
+        titles = dict(database.execute("SELECT table_name, description FROM gpkg_contents"))
+    root = ElementTree.fromstring(text)
+    assert titles["changes"] == root.findtext("title")
+    assert re.fullmatch(r"Changes, 2020-06-01 to 2021-06-30, \d+\.\d\d° N \d+\.\d\d° E", titles["changes"])
+    assert root.findtext("identifier") == "0123456789abcdef"
+    assert root.findtext("license") == "CC BY 4.0"
+    assert "50 %" in root.findtext("abstract")
+    steps = [step.text for step in root.iter("history")]
+    assert steps[1:] == ["Before: a <b>.tif, 2020-06-01.", "After: b.tif, 2021-06-30."]
 
 
 def test_gdal_finds_nothing_to_complain_of(tmp_path, gdal):
@@ -229,7 +288,7 @@ def scattered(count, seed=0):
 @pytest.mark.parametrize("count", [0, 1, 52, 5000])
 def test_every_search_through_the_index_finds_what_meets_the_window(tmp_path, count):
     path, geometry = tmp_path / "boxes.gpkg", scattered(count)
-    write_geopackage(path, (Layer("boxes", geometry, {}, ""),), UTM)
+    write_geopackage(path, (Layer("boxes", geometry, {}, ()),), UTM)
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT rtreecheck('rtree_boxes_geom')").fetchone() == ("ok",)
         assert database.execute("SELECT count(*) FROM rtree_boxes_geom").fetchone() == (count,)

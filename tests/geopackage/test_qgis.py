@@ -10,6 +10,7 @@ from affine import Affine
 from rasterio.shutil import copy as copy_raster
 
 from rsdetect.geopackage.changes import ChangeDescription, write_changes
+from rsdetect.geopackage.styles.colours import KIND_COLOURS, PROBABILITY_COLOURS, RASTER_COLOURS
 from rsdetect.grid import Grid
 from rsdetect.regions.pieces import Layers
 from rsdetect.regions.trace import TraceOptions, trace_footprint, trace_regions
@@ -20,9 +21,8 @@ UTM = pyproj.CRS(32633).to_wkt()
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 5300000)
 
 # The map is 80 by 60 pixels, with one change for each class in a row; places are fractions of the map.
-PERCENTS = [30, 40, 55, 70, 95]
-CLASSES = ["under 35 %", "35 to 50 %", "50 to 65 %", "65 to 80 %", "80 % and more"]
-COLOURS = [(247, 228, 37), (253, 172, 49), (237, 118, 83), (196, 62, 127), (126, 3, 168)]
+PERCENTS = [30, 45, 60, 75, 95]
+CLASSES = ["25 to 40 %", "40 to 55 %", "55 to 70 %", "70 to 85 %", "85 % and more"]
 MIDDLES = [((16 * k + 8) / 80, 0.5) for k in range(5)]
 BETWEEN = (15 / 80, 0.5)
 UNOBSERVED = (8 / 80, 4 / 60)
@@ -53,12 +53,16 @@ def seen(tmp_path_factory):
     require_qgis()
     folder = tmp_path_factory.mktemp("qgis")
     write_geopackage(folder / "changes.gpkg", percent_values())
+    kinds = ["other", "burnt", "water gain", "unknown", None, "<b>", "built or sealed"]
+    write_geopackage(folder / "kinds.gpkg", percent_values(), {"kind": np.array(kinds, object)})
     write_geopackage(folder / "empty.gpkg", np.zeros((60, 80), np.uint8))
     write_raster(folder / "change_probability.tif", percent_values())
-    write_raster_style(folder / "change_probability.qml")
+    write_raster_style(folder / "change_probability.qml", 25)
     places = [*MIDDLES, BETWEEN, UNOBSERVED]
     requests = {
         "changes": layer(folder / "changes.gpkg", "changes", places),
+        "kinds": layer(folder / "kinds.gpkg", "changes", MIDDLES),
+        "afar": layer(folder / "changes.gpkg", "changes", MIDDLES) | {"scale": 4_000_000},
         "footprint": layer(folder / "changes.gpkg", "footprint", [(0.5, 0.5), (0.0, 0.5)]),
         "no changes": layer(folder / "empty.gpkg", "changes", []),
         "raster": {
@@ -77,15 +81,15 @@ def layer(path, name, probes):
     return {"source": f"{path}|layername={name}", "kind": "vector", "png": str(png), "probes": probes}
 
 
-def write_geopackage(path, values):
+def write_geopackage(path, values, attributes=None):
     raster = ArrayRaster(values)
 
     def difference(window):
         return Layers(("Red",), np.full((1, *window.shape), 2.5, np.float32))
 
     regions = trace_regions(raster, 25, options=TraceOptions(difference=difference))
-    described = ChangeDescription("2020-06-01", None, "cva")
-    write_changes(path, regions, trace_footprint(raster), UTM, described)
+    described = ChangeDescription("2020-06-01", None, "<i>cva</i>", level=25, run="0123456789abcdef")
+    write_changes(path, regions, trace_footprint(raster), UTM, described, attributes)
 
 
 def write_raster(path, values):
@@ -114,16 +118,45 @@ def test_layers_are_valid_and_complete(seen, name, count):
 
 @pytest.mark.parametrize("name", ["changes", "no changes"])
 def test_changes_open_in_classes_of_probability(seen, name):
-    assert seen[name]["renderer"] == "graduatedSymbol"
-    assert seen[name]["legend"] == CLASSES
+    assert seen[name]["legend"] == ["Mean probability of change", *CLASSES]
+    assert seen[name]["styles"] == ["By probability"]
 
 
 def test_changes_are_drawn_in_the_colour_of_their_class(seen):
     *middles, between, unobserved = seen["changes"]["colours"]
-    for drawn, colour in zip(middles, COLOURS, strict=True):
-        np.testing.assert_allclose(drawn[:3], colour, atol=3)
+    for drawn, colour in zip(middles, PROBABILITY_COLOURS, strict=True):
+        np.testing.assert_allclose(drawn[:3], rgb(colour), atol=4)
         assert 40 < drawn[3] < 200  # the image below shows through
     assert between[3] == unobserved[3] == 0
+
+
+def test_known_kinds_decide_the_colour(seen):
+    assert seen["kinds"]["styles"] == ["By kind of change", "By probability"]
+    legend = ["Kind of change", "water gain", "built or sealed", "burnt", "other", "unknown", "not stated"]
+    assert seen["kinds"]["legend"] == legend
+    np.testing.assert_allclose(seen["kinds"]["colours"][0][:3], rgb(KIND_COLOURS["burnt"]), atol=4)
+    assert seen["kinds"]["editors"]["kind"] == "ValueMap"
+
+
+def test_small_on_the_map_a_change_is_a_point(seen):
+    """At 1 : 4 000 000 the changes of 400 m are one spot of a millimetre or more."""
+    with rasterio.open(seen["afar"]["png"]) as picture:
+        drawn = picture.read(4) > 0
+    assert 10 < drawn.sum() < 400
+
+
+def test_metadata_are_those_of_the_run(seen):
+    assert seen["changes"]["metadata"]["identifier"] == "0123456789abcdef"
+    assert seen["changes"]["metadata"]["title"].startswith("Changes, ")
+    assert "25 %" in seen["changes"]["metadata"]["abstract"]
+
+
+def test_the_table_of_styles_is_no_layer(seen):
+    assert seen["changes"]["sublayers"] == ["changes", "footprint"]
+
+
+def rgb(colour):
+    return [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
 
 
 def test_the_footprint_is_an_outline_without_fill(seen):
@@ -137,19 +170,25 @@ def test_the_footprint_is_an_outline_without_fill(seen):
 def test_columns_have_readable_names_and_changes_a_tip(seen):
     aliases = seen["changes"]["aliases"]
     assert aliases["probability_mean"] == "Mean probability"
+    assert aliases["area_m2"] == "Area (m²)"
+    editors = seen["changes"]["editors"]
+    assert (editors["area_m2"], editors["before_date"]) == ("Range", "DateTime")
     assert aliases["difference_red"] == "Difference red"
     assert all(alias for field, alias in aliases.items() if field != "fid")
     tip = next(tip for tip in seen["changes"]["tips"] if "30 %" in tip)
     assert "4.8 ha" in tip  # 12 by 40 pixels of 100 m2
-    assert "2020-06-01 and ?" in tip
+    assert "<td>After</td><td>2020-06-01</td>" in tip
+    assert "?" not in tip
+    assert "&lt;i>cva" in tip
     assert "<td>Difference red</td><td>2.5</td>" in tip
     assert "[%" not in tip
 
 
 def test_the_raster_opens_in_the_same_colours(seen):
     assert seen["raster"]["renderer"] == "singlebandpseudocolor"
-    assert seen["raster"]["legend"] == ["under 15 %", "15 to 25 %", "25 to 35 %", *CLASSES[1:]]
+    assert seen["raster"]["legend"] == ["under 12 %", "12 to 25 %, below the threshold", *CLASSES]
     *middles, between, unobserved = seen["raster"]["colours"]
-    for drawn, colour in zip(middles, COLOURS, strict=True):
-        assert drawn == [*colour, 255]
-    assert between[3] == unobserved[3] == 0
+    for drawn, colour in zip(middles, RASTER_COLOURS, strict=True):
+        assert drawn == [*rgb(colour), 255]
+    assert between[3] == 0
+    assert unobserved[3] > 50, "what was not observed is no unchanged ground"

@@ -15,6 +15,7 @@ import rasterio
 from affine import Affine
 
 import rsdetect
+from rsdetect.pages.templates import area
 from support.jobs import changed_pair
 from support.memory import memory_scene
 from support.pyqgis import ask_qgis, require_qgis
@@ -104,13 +105,17 @@ def test_the_largest_changes_have_bookmarks(seen, results):
     bookmarks = seen["usual"]["bookmarks"]
     assert len(bookmarks) == 10
     with closing(sqlite3.connect(results["usual"] / "changes.gpkg")) as database:
-        rows = database.execute("SELECT change_id FROM changes ORDER BY pixels DESC, change_id LIMIT 10")
-        assert bookmarks == [f"{rank}: change {change}" for rank, (change,) in enumerate(rows, 1)]
+        rows = database.execute(
+            "SELECT change_id, area_m2 FROM changes ORDER BY pixels DESC, change_id LIMIT 10"
+        )
+        assert bookmarks == [
+            f"{rank}: change {change}, {area(size)}" for rank, (change, size) in enumerate(rows, 1)
+        ]
 
 
 def test_named_bands_are_true_colour_with_infrared_hidden_below(seen):
     project = seen["named"]
-    assert project["title"] == "Changes, 2020-05-01 to 2023-06-30"
+    assert project["title"].startswith("Changes, 2020-05-01 to 2023-06-30, ")
     assert "rsdetect_after_infrared" in project["valid"]
     assert project["shown"][2:] == ["rsdetect_after_true_colour", "rsdetect_before_true_colour"]
 

@@ -21,6 +21,8 @@ from rsdetect.monitoring.tracking import History
 from support.pyqgis import ask_qgis, require_qgis
 
 UTM = pyproj.CRS(32633).to_wkt()
+# Left edges of the three observations of one event, and the middle of their map's height.
+LATEST = [((2 * 100 * k + 1) / 500, 0.5) for k in range(3)]
 COLOURS = {"new": (230, 97, 1), "confirmed": (94, 60, 153), "unobserved": (150, 150, 150)}
 
 
@@ -156,7 +158,7 @@ def seen(path):
             "probes": probes,
             "ranges": months,
         }
-        for layer, probes in (("events", places), ("observations", []))
+        for layer, probes in (("events", places), ("observations", LATEST))
     ]
     answers, messages = ask_qgis("qgis_layers", requests)
     assert messages == []
@@ -164,13 +166,18 @@ def seen(path):
 
 
 def test_qgis_shows_new_in_one_colour_and_confirmed_in_another(seen):
-    assert seen["events"]["renderer"] == "categorizedSymbol"
-    assert seen["events"]["legend"][:3] == ["new", "confirmed", "unobserved: cloud since"]
+    assert seen["events"]["legend"][:4] == ["Status", "new", "confirmed", "unobserved: cloud since"]
     colours = dict(zip(map(str, Status), seen["events"]["colours"], strict=True))
     for status, colour in COLOURS.items():
         assert colours[status][:3] == pytest.approx(colour, abs=4)
         assert colours[status][3] > 50
     assert colours["resolved"][3] == colours["merged"][3] == 0
+
+
+def test_of_an_event_the_latest_observation_alone_is_drawn(seen):
+    first, second, latest = seen["observations"]["colours"]
+    assert first[3] == second[3] == 0
+    assert latest[3] > 50
 
 
 def test_the_temporal_controller_is_set_up(seen):

@@ -8,7 +8,7 @@ def answers(requests):
     return [answer(**request) for request in requests]
 
 
-def answer(source, kind, png, probes, ranges=()):
+def answer(source, kind, png, probes, ranges=(), scale=None):
     """All results are plain values, so that no layer outlives this function: exitQgis would crash."""
     from qgis.core import QgsRasterLayer, QgsVectorLayer
 
@@ -18,12 +18,17 @@ def answer(source, kind, png, probes, ranges=()):
     seen = describe_vector(layer) if kind == "vector" else describe_raster(layer)
     if ranges:
         seen["times"] = describe_times(layer, ranges)
-    seen |= {"valid": True, "crs": layer.crs().authid(), "renderer": layer.renderer().type()}
-    return seen | {"colours": render(layer, png, probes)}
+    seen |= {"valid": True, "crs": layer.crs().authid(), "renderer": layer.renderer().type(), "png": png}
+    return seen | {"colours": render(layer, png, probes, scale)}
 
 
 def describe_vector(layer):
-    from qgis.core import QgsExpression, QgsExpressionContext, QgsExpressionContextUtils
+    from qgis.core import (
+        QgsExpression,
+        QgsExpressionContext,
+        QgsExpressionContextUtils,
+        QgsProviderRegistry,
+    )
 
     context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
     tips = []
@@ -36,6 +41,16 @@ def describe_vector(layer):
         "aliases": {field.name(): field.alias() for field in layer.fields()},
         "legend": [item.label() for item in layer.renderer().legendSymbolItems()],
         "tips": tips,
+        "styles": layer.listStylesInDatabase()[2],
+        "editors": {
+            field.name(): layer.editorWidgetSetup(number).type()
+            for number, field in enumerate(layer.fields())
+        },
+        "metadata": {name: getattr(layer.metadata(), name)() for name in ("identifier", "title", "abstract")},
+        "sublayers": [
+            found.name()
+            for found in QgsProviderRegistry.instance().querySublayers(layer.source().split("|")[0])
+        ],
     }
 
 
@@ -65,9 +80,14 @@ def describe_raster(layer):
     }
 
 
-def render(layer, png, probes):
+def render(layer, png, probes, scale):
     """Colours [red, green, blue, alpha] at the fractions (x, y) of the map, from its upper left corner."""
-    from qgis.core import QgsMapRendererParallelJob, QgsMapSettings
+    from qgis.core import (
+        QgsExpressionContext,
+        QgsExpressionContextUtils,
+        QgsMapRendererParallelJob,
+        QgsMapSettings,
+    )
     from qgis.PyQt.QtCore import QSize, Qt
 
     settings = QgsMapSettings()
@@ -76,7 +96,14 @@ def render(layer, png, probes):
     settings.setBackgroundColor(Qt.transparent)
     settings.setOutputSize(QSize(640, 480))
     settings.setOutputDpi(96)
-    settings.setExtent(layer.extent())
+    extent = layer.extent()
+    settings.setExtent(extent)
+    if scale is not None:
+        extent.scale(scale / settings.scale())
+        settings.setExtent(extent)
+    context = QgsExpressionContext()  # as the application does
+    context.appendScope(QgsExpressionContextUtils.mapSettingsScope(settings))
+    settings.setExpressionContext(context)
     job = QgsMapRendererParallelJob(settings)
     job.start()
     job.waitForFinished()

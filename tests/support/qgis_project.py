@@ -37,7 +37,13 @@ def describe(source, folder):
 
 def picture(layers, folder, name):
     """File of the rendered layers in the extent on opening."""
-    from qgis.core import QgsMapRendererParallelJob, QgsMapSettings, QgsProject
+    from qgis.core import (
+        QgsExpressionContext,
+        QgsExpressionContextUtils,
+        QgsMapRendererParallelJob,
+        QgsMapSettings,
+        QgsProject,
+    )
     from qgis.PyQt.QtCore import QSize, Qt
 
     project = QgsProject.instance()
@@ -47,6 +53,9 @@ def picture(layers, folder, name):
     settings.setBackgroundColor(Qt.white)
     settings.setOutputSize(QSize(320, 240))
     settings.setExtent(project.viewSettings().defaultViewExtent())
+    context = QgsExpressionContext()  # as the application does
+    context.appendScope(QgsExpressionContextUtils.mapSettingsScope(settings))
+    settings.setExpressionContext(context)
     job = QgsMapRendererParallelJob(settings)
     job.start()
     job.waitForFinished()

@@ -1,8 +1,22 @@
-"""QGIS styles of GeoPackage layers, as QML files."""
+"""QGIS styles of layers: composed of colours, symbols and renderers in QML templates."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.resources import files
+
+
+@dataclass(frozen=True)
+class NamedStyle:
+    """QGIS style of a layer, with the name under which QGIS lists it."""
+
+    name: str
+    qml: str
+
+    @property
+    def element(self) -> str:
+        """Root element of the style, without the declaration before it."""
+        return self.qml[self.qml.index("<qgis") :]
 
 
 def read_style(name: str) -> str:
