@@ -23,7 +23,7 @@ TRANSFORM = Affine(10, 0, 500000, 0, -10, 5300000)
 # The map is 80 by 60 pixels, with one change for each class in a row; places are fractions of the map.
 PERCENTS = [30, 45, 60, 75, 95]
 CLASSES = ["25 to 40 %", "40 to 55 %", "55 to 70 %", "70 to 85 %", "85 % and more"]
-MIDDLES = [((16 * k + 8) / 80, 0.5) for k in range(5)]
+MIDDLES = [((16 * k + 8) / 80, 0.3) for k in range(5)]  # above the labels
 BETWEEN = (15 / 80, 0.5)
 UNOBSERVED = (8 / 80, 4 / 60)
 

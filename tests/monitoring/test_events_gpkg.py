@@ -148,7 +148,7 @@ def test_a_history_comes_back_from_the_journal(tmp_path):
 @pytest.fixture(scope="module")
 def seen(path):
     require_qgis()
-    places = [((200 * number + 50) / 900, 0.5) for number in range(5)]
+    places = [((200 * number + 10) / 900, 0.5) for number in range(5)]
     months = [(f"2024-{month:02}-01T00:00:00", f"2024-{month:02}-28T00:00:00") for month in (1, 2, 4, 12)]
     requests = [
         {

@@ -41,7 +41,7 @@ def describe_vector(layer):
         "aliases": {field.name(): field.alias() for field in layer.fields()},
         "legend": [item.label() for item in layer.renderer().legendSymbolItems()],
         "tips": tips,
-        "styles": layer.listStylesInDatabase()[2],
+        "styles": own_styles(layer),
         "editors": {
             field.name(): layer.editorWidgetSetup(number).type()
             for number, field in enumerate(layer.fields())
@@ -52,6 +52,12 @@ def describe_vector(layer):
             for found in QgsProviderRegistry.instance().querySublayers(layer.source().split("|")[0])
         ],
     }
+
+
+def own_styles(layer):
+    """Names of the styles in the file, those of other layers left out."""
+    count, _, names, *_ = layer.listStylesInDatabase()
+    return names[:count]
 
 
 def describe_times(layer, ranges):

@@ -37,6 +37,6 @@ def raster_style(level: int) -> str:
 
 
 def _item(end: int | None, colour: str, alpha: int, label: str) -> str:
-    """Class of the raster below `end` percent; the file's values are whole percents, and bounds between."""
+    """Class of the raster below `end` percent; values are integer percent, bounds lie between."""
     value = "inf" if end is None else f"{(end - 0.5) / 100:g}"
     return f'<item value="{value}" color="{colour}" alpha="{alpha}" label="{label}"/>'
