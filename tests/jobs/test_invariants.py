@@ -152,11 +152,11 @@ def test_a_tile_that_another_one_has_replaced(scenes, tmp_path, monkeypatch):
 
     genuine = flow.finish_raster
 
-    def swap_and_finish(store, grid, tiles, path):
+    def swap_and_finish(store, grid, tiles, *rest):
         percent, _ = store.read(tiles[6])
         _, tally = store.read(tiles[7])
         store.put(tiles[6], percent, tally)
-        return genuine(store, grid, tiles, path)
+        return genuine(store, grid, tiles, *rest)
 
     monkeypatch.setattr(flow, "finish_raster", swap_and_finish)
     caught(scenes, tmp_path / "out", "raster, tile at row 1, column 0 ")
@@ -181,7 +181,7 @@ def test_a_tile_that_is_written_twice(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(
         flow,
         "finish_raster",
-        lambda store, grid, tiles, path: genuine(store, grid, [*tiles, tiles[3]], path),
+        lambda store, grid, tiles, *rest: genuine(store, grid, [*tiles, tiles[3]], *rest),
     )
     caught(scenes, tmp_path / "out", "raster, tile at row 0, column 3: it is written twice")
 
