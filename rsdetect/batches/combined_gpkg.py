@@ -24,6 +24,7 @@ from rsdetect.geopackage.changes import (
     CHANGES,
     FOOTPRINT,
     footprint_styles,
+    rounded,
 )
 from rsdetect.geopackage.file import Layer, write_geopackage
 from rsdetect.geopackage.styles import NamedStyle
@@ -142,7 +143,7 @@ def _in_common_crs(parts: list[PairLayer], crs: CRS, *, key: bool = False) -> Pa
 
 def _layer(name: str, stacked: PairLayer, styles: tuple[NamedStyle, ...]) -> Layer:
     """Layer of the combined GeoPackage; with several parts if merged, or cut at 180 degrees."""
-    geometry, columns = stacked.geometry, stacked.columns
+    geometry, columns = stacked.geometry, rounded(stacked.columns)
     several = shapely.get_type_id(geometry) == shapely.GeometryType.MULTIPOLYGON
     if not several.any():
         return Layer(name, geometry, columns, styles)

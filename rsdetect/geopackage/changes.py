@@ -131,7 +131,7 @@ def write_changes(
         "pixels": footprint.pixels,
         **_description_columns(description, len(footprint)),
     }
-    columns = _rounded(columns)
+    columns = rounded(columns)
     place = place_words(shapely.total_bounds(footprint.geometry), crs) if len(footprint) else ""
     styles = changes_styles(columns, columns["kind"].tolist() if "kind" in columns else (), description.level)
     described = description.layer(
@@ -146,7 +146,7 @@ def write_changes(
         Layer(
             FOOTPRINT,
             footprint.geometry,
-            _rounded(observed),
+            rounded(observed),
             footprint_styles(),
             description=description.layer("Observed on both dates", place, _OBSERVED),
         ),
@@ -159,7 +159,7 @@ _OBSERVED = (
 )
 
 
-def _rounded(columns: Columns) -> Columns:
+def rounded(columns: Columns) -> Columns:
     """Columns with numbers rounded to what they mean, so that tables show 28.8 and not 28.800000000395812."""
     return {
         name: np.round(values, _DECIMALS[name])
@@ -187,7 +187,7 @@ def place_words(bounds: Sequence[float] | NDArray[np.float64], crs: str | None) 
     """Centre of bounds for titles; "" without a CRS.
 
     >>> place_words((1e6, 6e6, 1.1e6, 6.2e6), "EPSG:3857")
-    ', 48.02° N 9.43° E'
+    ', 47.96° N 9.43° E'
     """
     if crs is None:
         return ""

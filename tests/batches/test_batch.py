@@ -112,7 +112,7 @@ def test_the_file_over_all_opens_with_its_styles_and_knows_its_dates(scenes, tmp
     assert np.isnat(by_name["after_date"][by_name["pair"] == "south"]).all()
     with closing(sqlite3.connect(tmp_path / "out" / "changes.gpkg")) as database:
         styles = database.execute("SELECT f_table_name, useAsDefault FROM layer_styles").fetchall()
-    assert sorted(styles) == [("changes", 1), ("footprint", 1)]
+    assert sorted(styles) == [("changes", 0), ("changes", 1), ("footprint", 1)]
 
 
 def test_what_is_done_is_not_done_again_until_something_about_it_changes(scenes, tmp_path):

@@ -42,9 +42,11 @@ def test_detect_ends_with_0_reports_on_stderr_and_nothing_on_stdout(scenes, tmp_
     assert re.fullmatch(rf"\d+ regions changed, [\d.]+ ha {least}: .*changes\.gpkg", found)
     assert re.fullmatch(r"Largest: change \d+, [\d.]+ ha, at 50\d{4}, 529\d{4}", largest)
     out = tmp_path / "out"
-    assert files == f"Files in {out}: changes.gpkg, change_probability.tif, changes.qgz, run.json"
+    written = "changes.gpkg, change_probability.tif, changes.qgz, report.html, run.json"
+    assert files == f"Files in {out}: {written}"
     assert len(kinds) <= 1 and all(line.startswith("Kinds: ") for line in kinds)
-    assert how.startswith(f"Open {out / 'changes.qgz'} in QGIS; another threshold or minimum area: ")
+    opening = f"Open {out / 'changes.qgz'} in QGIS, or {out / 'report.html'}"
+    assert how.startswith(opening) and "; another threshold or minimum area: " in how
     assert listing(tmp_path / "out") == OUTPUTS
 
 

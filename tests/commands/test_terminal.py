@@ -186,6 +186,7 @@ def test_the_log_file_has_stages_warnings_results_and_errors_with_time_stamps(tm
         "3/5",
         "4/5",
         "5/5",
+        "5/5",
         "1/5",
     ]
     assert any(text.startswith("Warning: ") for text in texts)

@@ -120,7 +120,7 @@ def test_the_line_moves_between_the_scenes(done, tmp_path):
     probability.checked = true; probability.dispatchEvent(new Event("input")); paintNow(); found.push(red());
     return found;
     """
-    # Frames are drawn at once, because the time in the page stands still while the script runs.
+    # Frames are drawn at once, because the page's clock does not advance while the script runs.
     page = tmp_path / "page.html"
     now = "let paintNow = () => {}; window.requestAnimationFrame = (paint) => { paintNow = paint; paint(); };"
     text = page.read_text(encoding="utf-8")

@@ -55,8 +55,8 @@ def asked_in_chromium(page, folder, script, size=(1200, 2000)):
     asking = (
         "<script>addEventListener('load', () => setTimeout(() => {"
         "let answer; try { answer = (() => {" + script + "})(); } catch (error) { answer = String(error); }"
-        "const told = document.createElement('pre'); told.id = 'answer';"
-        "told.textContent = JSON.stringify(answer); document.documentElement.append(told);"
+        "const said = document.createElement('pre'); said.id = 'answer';"
+        "said.textContent = JSON.stringify(answer); document.documentElement.append(said);"
         "}, 300))</script></body>"
     )
     copy = folder / f"asked_{page.name}"

@@ -22,8 +22,8 @@ AREA_OR_PIXELS = (
 def plain_text(expression: str) -> str:
     """Expression of QGIS whose value a map tip shows as it is, not as HTML.
 
-    >>> plain_text('"pair"')
-    "replace(\"pair\", map('&', '&amp;', '<', '&lt;'))"
+    >>> print(plain_text('"pair"'))
+    replace("pair", map('&', '&amp;', '<', '&lt;'))
     """
     return f"replace({expression}, map('&', '&amp;', '<', '&lt;'))"
 

@@ -27,7 +27,7 @@ _LOW, _MIDDLE, _HIGH = (247, 228, 37), (237, 118, 83), (126, 3, 168)
 
 @dataclass(frozen=True)
 class Stretch:
-    """Stretch of the pictures of both dates: one for both if their values are of one kind."""
+    """Stretch of the pictures of both dates: one for both if they have the same data type and scale."""
 
     limits: tuple[tuple[Float32Array, Float32Array], ...]  # lowest and highest value per band, of each date
 
