@@ -257,5 +257,6 @@
 
   byId("viewer").hidden = false;
   document.documentElement.classList.add("live");
+  resize(); // the observer reports at the next frame
   new ResizeObserver(resize).observe(canvas);
 })();
