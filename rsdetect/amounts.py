@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 _HECTARE_M2, _KM2_M2 = 1e4, 1e6
 _MOST_HECTARES = 1000  # from here on in km²
@@ -58,6 +59,16 @@ def count_text(count: int, noun: str, plural: str = "") -> str:
     ('1 region', '1,200 regions', '0 boxes')
     """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def names_text(names: Sequence[str], most: int = 5) -> str:
+    """First names of a list, and the number of the others.
+
+    >>> names_text(["a.tif", "b.tif"]), names_text(["a.tif", "b.tif", "c.tif"], 1)
+    ('a.tif, b.tif', 'a.tif and 2 more')
+    """
+    listed = ", ".join(names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most:,} more"
 
 
 def duration_text(seconds: float) -> str:

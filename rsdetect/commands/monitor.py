@@ -60,7 +60,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Compare new scenes, update the events, and send notifications."""
-    from rsdetect.commands.monitor_text import run_lines
+    from rsdetect.commands.monitor_text import failure_lines, run_lines
     from rsdetect.monitoring.notify import report_of
     from rsdetect.monitoring.run import run_and_notify
 
@@ -74,8 +74,8 @@ def run(
             print_message(line)
         if done.summary is not None and done.summary["has_news"]:
             print_message(f"Report: {report_of(done.summary)}")
-    for scene, reason in done.result.failed:
-        print_message(f"Error: {scene} failed; the next run tries it again: {reason}")
+    for line in failure_lines(done.result):
+        print_message(line)
     if done.notify_error:
         print_message(f"Error: {done.notify_error}")
     if done.status:

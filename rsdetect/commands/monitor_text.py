@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
 from rsdetect.amounts import area_text
 from rsdetect.commands.tables import print_table
+from rsdetect.feeds.scene_refs import unmatched_text
 from rsdetect.monitoring.events import Event, Status
 from rsdetect.monitoring.run import RunResult
 from rsdetect.monitoring.status import JobStatus
 
 _MOST_LEFT_OUT = 5  # scenes that are named
+_MOST_LISTED = 10  # lines of one kind
+_SHOWN_FIRST = (Status.CONFIRMED, Status.NEW, Status.UNOBSERVED, Status.RESOLVED, Status.MERGED)
 
 
 def run_lines(result: RunResult) -> Iterator[str]:
@@ -23,19 +26,42 @@ def run_lines(result: RunResult) -> Iterator[str]:
     else:
         scenes = f"{compared} scene{'s' if compared != 1 else ''}"
         yield f"{result.job.site}: {scenes} compared; {result.folder.events}"
-    for scene, reason in result.set_aside:
-        yield f"Warning: {scene} is set aside: {reason}"
+    set_aside = [f"{scene} is set aside: {reason}" for scene, reason in result.set_aside]
+    yield from _first_lines("Warning: ", set_aside, "scenes are set aside")
     if result.unreached:
         yield f"Warning: {result.unreached:.0%} of the area of interest is not covered by any scene"
-    for note in result.notes:
-        yield f"Note: {note}"
+    if result.unmatched:
+        yield f"Warning: {unmatched_text(result.unmatched)}"
+    yield from _first_lines("Note: ", result.notes, "notes")
     for left_out in result.left_out[-_MOST_LEFT_OUT:]:
         yield f"Warning: {left_out}"
     if len(result.left_out) > _MOST_LEFT_OUT:
         yield f"Warning: {len(result.left_out) - _MOST_LEFT_OUT} earlier scenes are left out, too"
-    for status in Status:
-        for event in result.became(status):
-            yield f"  {event.id} {_words(event)}"
+    changed = [event for status in _SHOWN_FIRST for event in _largest_first(result.became(status))]
+    if len(changed) > _MOST_LISTED:
+        counts = {status: len(result.became(status)) for status in _SHOWN_FIRST}
+        named = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
+        yield f"{len(changed):,} events changed: {named}"
+    yield from _first_lines("  ", [f"{event.id} {_words(event)}" for event in changed], "events")
+
+
+def failure_lines(result: RunResult) -> Iterator[str]:
+    """Lines of text on the scenes on which a monitoring run failed."""
+    failed = [f"{scene} failed; the next run tries it again: {reason}" for scene, reason in result.failed]
+    return _first_lines("Error: ", failed, "scenes failed")
+
+
+def _first_lines(prefix: str, lines: Sequence[str], what: str) -> Iterator[str]:
+    """First lines of a monitoring run's list, and how many more there are."""
+    for line in lines[:_MOST_LISTED]:
+        yield f"{prefix}{line}"
+    if len(lines) > _MOST_LISTED:
+        yield f"{prefix}and {len(lines) - _MOST_LISTED:,} more {what}"
+
+
+def _largest_first(events: Sequence[Event]) -> list[Event]:
+    """Events of a monitoring run by size."""
+    return sorted(events, key=lambda event: -event.geometry.area)
 
 
 def _why_nothing(result: RunResult) -> str:

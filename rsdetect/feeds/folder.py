@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from rsdetect.amounts import names_text
 from rsdetect.errors import InputError
 from rsdetect.feeds.pattern import NameMatch, NamePattern
 from rsdetect.feeds.scene_refs import SceneListing, SceneRef
@@ -18,6 +19,9 @@ from rsdetect.paths import from_folder
 
 # Sentinel-2 has the resolution in the names of its files and folders: _10m, R20m.
 _RESOLUTION = re.compile(r"(?<![A-Za-z0-9])R?(\d{2})m(?![A-Za-z0-9])")
+
+# Beside rasters: statistics, overviews, masks, world files, colour tables.
+_BESIDE = (".aux.xml", ".ovr", ".msk", ".tfw", ".wld", ".prj", ".clr")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class FolderOfScenes:
         files: dict[tuple[datetime, str], dict[str | None, NameMatch]] = defaultdict(dict)
         names: dict[NameMatch, str] = {}
         masks: dict[datetime, list[str]] = defaultdict(list)
+        unmatched: list[str] = []
         for name in self._file_names():
             if self.mask_pattern is not None and (mask := self.mask_pattern.match(name)):
                 masks[mask.taken].append(name)
@@ -64,8 +69,11 @@ class FolderOfScenes:
                 bands = files[found.taken, _RESOLUTION.sub("*m", found.rest)]
                 # A band at several resolutions is taken at the finest.
                 bands[found.band] = min(bands.get(found.band, found), found, key=_resolution)
+            elif not _is_beside(name):
+                unmatched.append(name)
         if not files:
-            raise InputError(f"no file in {self.folder} matches {self.pattern.text}.")
+            others = f"; it holds {names_text(unmatched)}" if unmatched else ""
+            raise InputError(f"no file in {self.folder} matches {self.pattern.text}{others}.")
         scenes: list[SceneRef] = []
         left_out = []
         for (taken, rest), listed in sorted(files.items()):
@@ -77,7 +85,7 @@ class FolderOfScenes:
                 left_out.append(f"{self.folder / own} is left out: {found_scene}.")
             else:
                 scenes.append(found_scene)
-        return SceneListing(tuple(scenes), tuple(left_out))
+        return SceneListing(tuple(scenes), tuple(left_out), tuple(unmatched))
 
     def _file_names(self) -> Iterator[str]:
         """Names of the folder's visible files, relative to it, in subfolders if a pattern has any."""
@@ -128,6 +136,11 @@ class FolderOfScenes:
             mask=mask,
             source=str(self.folder / rest),
         )
+
+
+def _is_beside(name: str) -> bool:
+    """True for a file beside a scene of the folder that is no scene: of GDAL, or hidden."""
+    return name.rpartition("/")[2].startswith(".") or name.lower().endswith(_BESIDE)
 
 
 def _resolution(match: NameMatch) -> tuple[int, str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, overload
 
+from rsdetect.amounts import count_text, names_text
+
 
 @dataclass(frozen=True)
 class SceneRef:
@@ -50,6 +52,7 @@ class SceneListing(Sequence[SceneRef]):
 
     scenes: tuple[SceneRef, ...]
     left_out: tuple[str, ...] = ()  # a sentence per scene that is incomplete, or one for those too cloudy
+    unmatched: tuple[str, ...] = ()  # names of files in the folder that do not fit the pattern
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -62,6 +65,16 @@ class SceneListing(Sequence[SceneRef]):
 
     def __getitem__(self, index: int | slice) -> SceneRef | tuple[SceneRef, ...]:
         return self.scenes[index]
+
+
+def unmatched_text(names: Sequence[str]) -> str:
+    """Sentence on files of a feed's folder that do not fit the pattern.
+
+    >>> unmatched_text(["notes.txt"])
+    '1 file of the folder does not fit the pattern: notes.txt'
+    """
+    fit = "does not fit" if len(names) == 1 else "do not fit"
+    return f"{count_text(len(names), 'file')} of the folder {fit} the pattern: {names_text(names)}"
 
 
 class SceneFeed(Protocol):

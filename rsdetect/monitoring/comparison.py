@@ -8,7 +8,8 @@ version of rsdetect) is repeated under the same key, unless its scenes are gone:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Region:
     geometry: Any  # shapely Polygon, or MultiPolygon if merged, in the job's CRS
     area_m2: float | None  # None without a CRS
     probability: float  # mean, 0 to 1
+    kind: str | None = None  # kind of change; None = not recorded
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,7 @@ class Comparer:
         record: Mapping[str, Any] | None = self._finished_record(out)
         if record is None:
             record = run_detect(baseline.path, scene.path, out, self.options(baseline, scene)).record
+        regions = _read_step_regions(out / Outputs.POLYGONS)
         content = {
             "folder": out.name,
             "scoring": self._scoring_identity(record).key,
@@ -183,8 +186,10 @@ class Comparer:
             "implausible": [
                 each for each in record.get("warnings", ()) if each not in record["check"]["warnings"]
             ],
+            "kinds": _numbers_by_kind([region.kind for region in regions]),
         }
-        self._journal.end_step(key, content, _read_step_regions(out / Outputs.POLYGONS))
+        rows = [(shapely.to_wkb(each.geometry), each.area_m2, each.probability) for each in regions]
+        self._journal.end_step(key, content, rows)
 
     def _remove_damaged(self, error: RsdetectError, baseline: Baseline, scene: IngestedScene) -> None:
         """Remove a damaged copy or baseline of a comparison, so that the next run makes it again."""
@@ -212,12 +217,14 @@ class Comparer:
 
     def _step(self, key: str, baseline: Baseline, scene: IngestedScene) -> Step:
         """Step of a finished comparison, with its regions from the journal."""
+        content = self._known[key].content
+        kinds = {number: kind for kind, numbers in content.get("kinds", {}).items() for number in numbers}
         regions = tuple(
-            Region(shapely.from_wkb(geometry), area, probability)
-            for geometry, area, probability in self._journal.regions(key)
+            Region(shapely.from_wkb(geometry), area, probability, kinds.get(number))
+            for number, (geometry, area, probability) in enumerate(self._journal.regions(key))
         )
         raster = self.folder(key, scene) / Outputs.RASTER
-        warnings = tuple(self._known[key].content.get("implausible", ()))
+        warnings = tuple(content.get("implausible", ()))
         return Step(scene, baseline, key, raster if raster.exists() else None, regions, warnings)
 
     def folder(self, key: str, scene: IngestedScene) -> Path:
@@ -231,11 +238,20 @@ def can_be_compared(baseline: Baseline, scene: IngestedScene) -> bool:
     return scene.is_on_disk and baseline.is_reproducible
 
 
-def _read_step_regions(path: Path) -> list[tuple[bytes, float | None, float]]:
-    """Read (WKB, area, mean probability) of a comparison's regions from its GeoPackage."""
-    columns = ["area_m2", "probability_mean"]
+def _read_step_regions(path: Path) -> list[Region]:
+    """Read a comparison's regions from its GeoPackage."""
+    columns = ["area_m2", "probability_mean", "kind"]
     meta, _, geometry, fields = pyogrio.raw.read(path, layer=CHANGES, columns=columns)
     by_name = dict(zip(meta["fields"].tolist(), fields, strict=True))
-    rows = zip(geometry, by_name["area_m2"].tolist(), by_name["probability_mean"].tolist(), strict=True)
+    rows = zip(shapely.from_wkb(geometry), *(by_name[name].tolist() for name in columns), strict=True)
     # NaN, the area without a CRS, is not equal to itself; SQLite stores NULL.
-    return [(bytes(wkb), area if area == area else None, probability) for wkb, area, probability in rows]
+    return [Region(area, size if size == size else None, share, kind) for area, size, share, kind in rows]
+
+
+def _numbers_by_kind(kinds: Sequence[str | None]) -> dict[str, list[int]]:
+    """Numbers of a comparison's regions of each kind, as the journal stores them."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, kind in enumerate(kinds):
+        if kind is not None:
+            found[kind].append(number)
+    return dict(found)

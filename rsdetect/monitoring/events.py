@@ -54,3 +54,4 @@ class Event:
     probability_mean: float  # as of the last observation
     merged_into: str | None  # id of the event that continues for this one
     follows: str | None  # id of an earlier, resolved event at the same location
+    kind: str | None = None  # kind of change when first seen; None = not recorded

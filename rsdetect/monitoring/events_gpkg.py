@@ -72,6 +72,7 @@ def _event_columns(events: tuple[Event, ...], site: str) -> Columns:
     return {
         "event_id": _object_column([event.id for event in events]),
         "status": _object_column([str(event.status) for event in events]),
+        "kind": _object_column([event.kind for event in events]),
         "first_seen": _datetime_column(event.first_seen for event in events),
         "last_seen": _datetime_column(event.last_seen for event in events),
         "confirmed_on": _datetime_column(event.confirmed_on for event in events),

@@ -39,6 +39,11 @@ class JobFolder:
         return self.out / "reports"
 
     @property
+    def timelines(self) -> Path:
+        """Default folder of the timelines of events and points."""
+        return self.out / "timelines"
+
+    @property
     def steps(self) -> Path:
         """Folder with one output folder of `rsdetect detect` per comparison."""
         return self.out / "steps"
@@ -47,6 +52,11 @@ class JobFolder:
     def inner(self) -> Path:
         """Folder with the files that only the job itself uses."""
         return self.out / ".monitor"
+
+    @property
+    def pictures(self) -> Path:
+        """Pictures of the report, to be used again."""
+        return self.inner / "pictures.json"
 
     @property
     def journal(self) -> Path:

@@ -8,6 +8,7 @@ the storing delivers twice, under the same news id.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,16 +20,19 @@ from rsdetect.files import as_json, write_text
 from rsdetect.ingestion.site import site_from_journal
 from rsdetect.jsontypes import JsonObject
 from rsdetect.monitoring.events import Event
-from rsdetect.monitoring.history_store import load_events
+from rsdetect.monitoring.history_store import load_events, load_observations
 from rsdetect.monitoring.hooks import HookFailed, call_hook
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
-from rsdetect.monitoring.news import MILESTONES, News, NewsItem, event_milestone, find_event_news
-from rsdetect.monitoring.report import render_report
+from rsdetect.monitoring.news import MILESTONES, LatestNews, News, NewsItem, event_milestone, find_event_news
+from rsdetect.monitoring.report import MonitorReport, render_report
+from rsdetect.monitoring.report_pictures import PictureCache, ReportPictures
+from rsdetect.monitoring.thumbnails import Thumbnails
 
 SUMMARY, REPORT, REPORTS = "summary.json", "report.html", "reports"
 _VERSION = 1
+_LATEST = "news"  # fact in the journal: the news of the last run that had any
 _TOLD = "told"  # fact in the journal: {event: milestone}
 _WAIT_S = 60.0  # for another run of the same job
 
@@ -55,8 +59,10 @@ def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: JsonObject) -
         events = load_events(journal)
         news = find_event_news(events, journal.fact(_TOLD) or {})
         content = _news_summary(job_file, job, folder, journal, news, run)
+        fresh = LatestNews.of(news, str(content["written"]))
+        latest = fresh if news else LatestNews.from_journal(journal.fact(_LATEST))
         try:
-            _write_report_pages(folder, journal, job, events, news, content)
+            _write_report_pages(folder, journal, job, events, latest, content)
         except OSError as error:
             raise JobInterrupted(
                 f"{error.filename or folder.out} cannot be written: {error.strerror or error}; the run "
@@ -70,6 +76,7 @@ def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: JsonObject) -
                     f"the news were not delivered: {' '.join(str(error).split()).rstrip('.')}; the run "
                     "itself is complete, and the next one delivers them again."
                 ) from error
+            journal.put_fact(_LATEST, asdict(fresh))
             journal.put_fact(_TOLD, {event.id: event_milestone(event) for event in events})
     return content
 
@@ -125,6 +132,7 @@ def _summary_item(item: NewsItem, locator: _EventLocator) -> JsonObject:
         "probability_mean": event.probability_mean,
         "merged_into": event.merged_into,
         "follows": event.follows,
+        "kind": event.kind,
         **locator.locate(event),
     }
 
@@ -151,19 +159,28 @@ def _write_report_pages(
     journal: Journal,
     job: Job,
     events: Sequence[Event],
-    news: News,
+    latest: LatestNews | None,
     content: JsonObject,
 ) -> None:
     """Write the summary and the report pages of a notification."""
     fact = journal.fact("site")
     site = None if fact is None else site_from_journal(fact, None)
-    page = render_report(content, events, news, journal, site, job.scenes)
-    if news:
+    observations = load_observations(journal)
+    cache = PictureCache(folder.pictures)
+    pictures = None
+    if site is not None:
+        thumbnails = Thumbnails(site, job.scenes, journal.scenes())
+        pictures = ReportPictures(site, thumbnails, observations, cache)
+    timelines = frozenset(path.name for path in folder.timelines.glob("*.html"))
+    report = MonitorReport(content, events, observations, latest, site, pictures, timelines)
+    page = render_report(report)
+    if content["has_news"]:
         dated = Path(report_of(content))
         dated.parent.mkdir(exist_ok=True)
-        write_text(dated, page)
-    write_text(folder.out / REPORT, page)
-    write_text(folder.out / SUMMARY, as_json(content))
+        write_text(dated, render_report(replace(report, to_folder="../")))
+    write_text(folder.report, page)
+    write_text(folder.summary, as_json(content))
+    cache.save()
 
 
 def report_of(summary: JsonObject) -> str:

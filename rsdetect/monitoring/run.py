@@ -83,6 +83,7 @@ class RunResult:
     ingested: int  # of them new or changed
     notes: tuple[str, ...]  # on scenes that this run ingested
     left_out: tuple[str, ...]  # why the source left out scenes
+    unmatched: tuple[str, ...]  # files of the source's folder that do not fit the pattern
     unreached: float | None  # share of the area of interest that no scene covers; None = unknown
     waiting: tuple[str, ...]  # ids of scenes without a baseline yet
     changed: tuple[
@@ -113,6 +114,7 @@ class RunResult:
             "waiting": list(self.waiting),
             "notes": list(self.notes),
             "left_out": list(self.left_out),
+            "unmatched": list(self.unmatched),
             "aoi_not_covered": self.unreached,
             "events": counts,
             "changed": [
@@ -189,7 +191,8 @@ def list_scenes(job: Job, job_file: Path, aoi: str | None) -> SceneListing:
     listed = make_feed(job.source, job_file.absolute().parent, aoi).list_scenes()
     excluded = set(job.scenes.exclude)
     merged = merge_passes([ref for ref in listed if ref.id not in excluded])
-    refs = SceneListing(tuple(ref for ref in merged if ref.id not in excluded), listed.left_out)
+    kept = tuple(ref for ref in merged if ref.id not in excluded)
+    refs = SceneListing(kept, listed.left_out, listed.unmatched)
     if not refs:
         raise InputError(
             f"{job_file} excludes all {len(listed)} scenes of its source."
@@ -269,6 +272,7 @@ def _run_update(
         ingested=update.ingested,
         notes=tuple(update.notes),
         left_out=refs.left_out,
+        unmatched=refs.unmatched,
         unreached=update.unreached,
         waiting=tuple(update.waiting),
         changed=changed,

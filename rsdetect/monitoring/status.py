@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.errors import JobInterrupted, OutputError
-from rsdetect.feeds.scene_refs import SceneListing
+from rsdetect.feeds.scene_refs import SceneListing, unmatched_text
 from rsdetect.ingestion.ingest import FAILED, USABLE
 from rsdetect.ingestion.scene_row import SceneRow, current_rows
 from rsdetect.monitoring.events import Status
@@ -65,6 +65,8 @@ def job_status(job_file: Path) -> JobStatus:
     except JobInterrupted as error:
         notes.append(str(error))
     notes += refs.left_out
+    if refs.unmatched:
+        notes.append(unmatched_text(refs.unmatched))
     waiting = [SceneStatus(ref.id, ref.day, WAITS, "not read yet", "", None) for ref in refs]
     if not folder.journal.exists():
         if folder.events.exists():

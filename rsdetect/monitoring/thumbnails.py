@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 import shapely
 
 from rsdetect.arraytypes import BoolArray, Float32Array
+from rsdetect.devices import usable_cores
 from rsdetect.errors import RsdetectError
 from rsdetect.grid import Window
 from rsdetect.ingestion.ingest import CLOUDED, USABLE, IngestedScene, open_ingested
 from rsdetect.ingestion.scene_row import SceneRow
 from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.ingestion.site import Site
+from rsdetect.jobs.report.space import PageSpace
 from rsdetect.monitoring.recheck import window_around
 from rsdetect.pages.pictures import colour_bands, data_uri, stretch_limits, stretched
-from rsdetect.scenes.scene import read_scene
+from rsdetect.scenes.scene import Scene, read_scene
 
 _MARGIN = 0.5  # share of the event's size, on each side
 _LEAST_EDGE = 48  # minimum edge of a cutout, in pixels of the grid
+_WHOLE_EDGE = 1000  # maximum edge of the picture of a whole scene
 _MOST_EDGE = 384  # maximum edge of a thumbnail, in image pixels
 _LARGEST_PNG = 128  # edge in pixels
 _BLOCK = 512  # edge of the windows that large cutouts are read in
 _CLEAR = 0.95  # share of valid pixels at which the search for a clear scene ends
-_CANDIDATES = 8  # number of scenes examined for a clear one
+CANDIDATES = 8  # number of scenes examined for a clear one
 
 
 @dataclass(frozen=True)
@@ -92,28 +97,51 @@ class Thumbnails:
         shown = (row for row in scenes if row.state in (USABLE, CLOUDED))
         self.scenes: dict[str, IngestedScene] = {row.id: IngestedScene.of(row) for row in shown}
 
-    def thumbnail(self, scene: IngestedScene, cutout: Cutout) -> Thumbnail | None:
-        """Thumbnail of a scene's cutout; None where the scene is no longer readable."""
+    def thumbnail(
+        self, scene: IngestedScene, cutout: Cutout, bands: Sequence[int] | None = None
+    ) -> Thumbnail | None:
+        """Thumbnail of a scene's cutout; None where the scene is no longer readable.
+
+        Parameters
+        ----------
+        bands
+            Indices of the bands that are read; None = all.
+        """
+        rows = _cutout_blocks(cutout)
         try:
             opened = open_ingested(scene, self._site, self._options)
-            blocks = [[read_scene(opened, block) for block in row] for row in _cutout_blocks(cutout)]
+            if bands is not None:
+                opened = opened.in_bands(bands)
+            blocks = _read_blocks(opened, rows, cutout.step)
         except RsdetectError:
             return None
-        step = cutout.step
-        values = [[block[:, ::step, ::step] for block, _ in row] for row in blocks]
-        valid = [[block[::step, ::step] for _, block in row] for row in blocks]
+        values = [[block for block, _ in row] for row in blocks]
+        valid = [[block for _, block in row] for row in blocks]
         return Thumbnail(scene.id, scene.taken, _joined_blocks(values), _joined_blocks(valid))
 
     def clearest(self, scenes: Sequence[IngestedScene], cutout: Cutout) -> Thumbnail | None:
         """Thumbnail of the first scene that is clear in the cutout, or of the clearest of the first few."""
         best: Thumbnail | None = None
-        for scene in scenes[:_CANDIDATES]:
+        for scene in scenes[:CANDIDATES]:
             thumb = self.thumbnail(scene, cutout)
             if thumb is not None and (best is None or thumb.valid_share > best.valid_share):
                 best = thumb
             if best is not None and best.valid_share >= _CLEAR:
                 break
         return best
+
+    def whole(self, scene: IngestedScene, space: PageSpace) -> str | None:
+        """Data URI of a whole scene with north above; None where it is not readable, or nothing is valid."""
+        grid = self._site.grid
+        bands = colour_bands(self._site.names)
+        wanted = list(dict.fromkeys(bands))
+        cutout = Cutout(grid.window, math.ceil(max(grid.shape) / _WHOLE_EDGE))
+        thumb = self.thumbnail(scene, cutout, wanted)
+        if thumb is None or not thumb.valid.any():
+            return None
+        values = thumb.values[[wanted.index(band) for band in bands]]
+        limits = stretch_limits(values[:, thumb.valid])
+        return data_uri(space.turned(stretched(values, limits, thumb.valid)), "JPEG", QUALITY=80)
 
     def data_uris(self, thumbs: Sequence[Thumbnail | None]) -> list[str | None]:
         """Thumbnails of one location as data URIs with a common stretch, so that brightness is comparable."""
@@ -130,6 +158,24 @@ class Thumbnails:
             else data_uri(stretched(thumb.values[bands], limits, thumb.valid), _thumbnail_driver(thumb))
             for thumb in thumbs
         ]
+
+
+def _read_blocks(
+    scene: Scene, rows: list[list[Window]], step: int
+) -> list[list[tuple[Float32Array, BoolArray]]]:
+    """Read the blocks of a thumbnail's cutout, in threads where there are several."""
+    read = partial(_decimated, scene, step)
+    if len(rows) == 1:
+        return [[read(block) for block in rows[0]]]
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        found = [threads.map(read, row) for row in rows]
+        return [list(row) for row in found]
+
+
+def _decimated(scene: Scene, step: int, block: Window) -> tuple[Float32Array, BoolArray]:
+    """Every so many pixels of a block of a thumbnail's cutout, as `read_scene` gives them."""
+    values, valid = read_scene(scene, block)
+    return values[:, ::step, ::step].copy(), valid[::step, ::step].copy()
 
 
 def _thumbnail_driver(thumb: Thumbnail) -> str:

@@ -117,7 +117,7 @@ def make_timeline(
 def timelines_folder(job_file: Path) -> Path:
     """Default folder of timelines: `timelines` in the job's output folder."""
     job = read_job(job_file)
-    return job.resolve_path(job.out, job_file) / "timelines"
+    return JobFolder(job.resolve_path(job.out, job_file)).timelines
 
 
 def _timeline_event(events: tuple[Event, ...], wanted: str) -> Event:

@@ -36,7 +36,7 @@ def write_timeline(timeline: Timeline, folder: Path) -> tuple[Path, Path]:
     """
     refuse_place(folder)
     figure = _draw_timeline(timeline)
-    name = re.sub("[^A-Za-z0-9._-]+", "_", timeline.title)
+    name = timeline_file(timeline.title)
     picture, page = folder / f"{name}.png", folder / f"{name}.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +49,15 @@ def write_timeline(timeline: Timeline, folder: Path) -> tuple[Path, Path]:
     except OSError as error:
         raise write_error(str(error.filename or folder), error) from error
     return picture, page
+
+
+def timeline_file(title: str) -> str:
+    """File name of a timeline, without its suffix.
+
+    >>> timeline_file("20240503-1f9a03c2"), timeline_file("500000,5.2e+06")
+    ('20240503-1f9a03c2', '500000_5.2e_06')
+    """
+    return re.sub("[^A-Za-z0-9._-]+", "_", title)
 
 
 def _draw_timeline(timeline: Timeline) -> Any:

@@ -152,6 +152,7 @@ class EventTracker:
             probability=region.probability,
             recent=deque([True], maxlen=self._rules.of),
             follows=before[-1].id if before else None,
+            kind=region.kind,
         )
         self._tracks.append(track)
         if self._rules.seen == 1:

@@ -54,6 +54,7 @@ class Track:
     probability: float
     recent: deque[bool]
     follows: str | None = None
+    kind: str | None = None
     last_seen: datetime = field(init=False)
     confirmed_on: datetime | None = None
     resolved_on: datetime | None = None
@@ -103,4 +104,5 @@ class Track:
             probability_mean=self.probability,
             merged_into=self.merged_into,
             follows=self.follows,
+            kind=self.kind,
         )

@@ -239,20 +239,6 @@
       choose(number.get(Number(row.dataset.id)), { seek: true });
       if (event.target.closest("button")) byId("viewer").scrollIntoView({ block: "nearest" });
     });
-    const compare = new Intl.Collator("en").compare;
-    table.tHead.addEventListener("click", (event) => {
-      const head = event.target.closest("th[data-key]");
-      if (!head) return;
-      const { key, kind } = head.dataset, falls = head.getAttribute("aria-sort") !== "descending" && kind === "number";
-      const falling = kind === "number" ? falls : head.getAttribute("aria-sort") === "ascending";
-      const value = kind === "number" ? (row) => Number(row.dataset[key]) : (row) => row.dataset[key] || "";
-      const order = kind === "number" ? (one, other) => one - other : compare;
-      const sorted = [...body.rows].map((row) => [value(row), row]);
-      sorted.sort((one, other) => (falling ? -1 : 1) * order(one[0], other[0]));
-      for (const each of table.tHead.querySelectorAll("th")) each.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", falling ? "descending" : "ascending");
-      body.append(...sorted.map((each) => each[1]));
-    });
   }
 
   byId("viewer").hidden = false;

@@ -31,11 +31,11 @@ def render(template: str, **content: Any) -> str:
     return _template_environment().get_template(template).render(**content)
 
 
-def script(name: str) -> PageScript:
-    """Script of a page, from the folder of the templates."""
+def script(*names: str) -> PageScript:
+    """Script of a page from files in the folder of the templates, one after the other."""
     from markupsafe import Markup
 
-    text = (files("rsdetect.pages") / name).read_text(encoding="utf-8")
+    text = "".join((files("rsdetect.pages") / name).read_text(encoding="utf-8") for name in names)
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return PageScript(Markup(text), digest)  # noqa: S704 - our own file
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ from rsdetect.scenes.watched import Watched, require_unchanged
 if TYPE_CHECKING:
     from rsdetect.scenes.source import Source
 
+_T = TypeVar("_T")
 _WHOLE = 1e-6  # to which an offset is an integer multiple of the scale
 
 # What reading may end with. The header was read before, so a scene that cannot be opened went away.
@@ -108,6 +109,16 @@ class Scene:
     def name(self) -> str:
         """File name of the scene without its folder."""
         return file_name(self.path)
+
+    def in_bands(self, bands: Sequence[int]) -> Scene:
+        """The scene with some of its bands only, counted from 0."""
+
+        def chosen(values: tuple[_T, ...]) -> tuple[_T, ...]:
+            return tuple(values[band] for band in bands) if values else ()
+
+        return replace(
+            self, bands=chosen(self.bands), scales=chosen(self.scales), offsets=chosen(self.offsets)
+        )
 
 
 @with_gdal_environment

@@ -23,7 +23,7 @@ from rsdetect.files import atomic_path
 from rsdetect.grid import Window
 from rsdetect.pages.pictures import colour_bands
 from rsdetect.scenes.pair import Pair, read_tile
-from rsdetect.scenes.scene import Scene, sharing_blocks
+from rsdetect.scenes.scene import sharing_blocks
 from rsdetect.scoring.store import WorkStore
 from rsdetect.tiles import Tile, TileWindow
 
@@ -210,17 +210,14 @@ def _read_into(overview: SceneOverview, pair: Pair, windows: Sequence[Window], w
 def in_bands(pair: Pair, bands: Sequence[int]) -> Pair:
     """The pair with some of its bands only, counted from 0."""
 
-    def chosen(scene: Scene) -> Scene:
-        return replace(scene, bands=of(scene.bands), scales=of(scene.scales), offsets=of(scene.offsets))
-
     def of(values: tuple[_T, ...]) -> tuple[_T, ...]:
         return tuple(values[band] for band in bands) if values else ()
 
     fit = pair.normalisation
     return replace(
         pair,
-        before=chosen(pair.before),
-        after=chosen(pair.after),
+        before=pair.before.in_bands(bands),
+        after=pair.after.in_bands(bands),
         bands=of(pair.bands),
         slots=(),
         normalisation=replace(fit, gains=of(fit.gains), offsets=of(fit.offsets), curves=of(fit.curves)),

@@ -94,10 +94,12 @@ def test_patterns_that_cannot_be_are_refused(pattern, said):
 
 def test_a_folder_gives_its_scenes_with_their_masks(tmp_path):
     touch(tmp_path, "20240503_scene.tif", "20240601_scene.tif", "20240503_mask.tif", "20240601_mask.tif")
-    touch(tmp_path, "readme.txt", "20241399_scene.tif", ".work/20240701_scene.tif", "old/20230503_scene.tif")
+    touch(tmp_path, "readme.txt", "20240503_scene.tif.aux.xml", "20240503_scene.tfw", ".hidden")
+    touch(tmp_path, "20241399_scene.tif", ".work/20240701_scene.tif", "old/20230503_scene.tif")
     scenes = in_folder(tmp_path, "{date:%Y%m%d}_*.tif", mask_pattern="{date:%Y%m%d}_mask.tif")
     assert [scene.id for scene in scenes] == ["20240503_scene.tif", "20240601_scene.tif"]
     assert [scene.day for scene in scenes] == ["2024-05-03", "2024-06-01"]
+    assert scenes.unmatched == ("20241399_scene.tif", "readme.txt")
     assert scenes[1].files == (str(tmp_path / "20240601_scene.tif"),)
     assert scenes[1].mask == str(tmp_path / "20240601_mask.tif")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import random
@@ -11,7 +12,9 @@ import subprocess
 import sys
 from contextlib import closing
 
+import pyogrio
 import pytest
+import shapely
 from filelock import FileLock
 
 from rsdetect.folders import LOCK
@@ -81,6 +84,20 @@ def test_every_step_leaves_what_detect_leaves(whole):
         names = {path.name for path in step.iterdir()}
         assert {"change_probability.tif", "changes.gpkg", "run.json"} <= names
     assert steps[0].name.startswith("2024-04-11_20240411.tif_")
+
+
+def test_events_have_the_kind_of_the_polygon_that_began_them(whole):
+    _, out = whole
+    events = pyogrio.read_dataframe(out / "events.gpkg", layer="events").set_index("event_id")
+    steps = (out / "steps").iterdir()
+    began = [pyogrio.read_dataframe(step / "changes.gpkg", layer="changes") for step in steps]
+    kinds = {}
+    for polygons in began:
+        for area, kind in zip(polygons.geometry, polygons.kind, strict=True):
+            whole_area = shapely.to_wkb(shapely.normalize(shapely.MultiPolygon([area])))
+            kinds[hashlib.sha256(whole_area).hexdigest()[:8]] = kind
+    assert len(events) > 2
+    assert events.kind.to_dict() == {name: kinds[name.partition("-")[2]] for name in events.index}
 
 
 def test_a_scene_that_arrives_late_is_put_in_its_place(site, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from string import Template
 
 from rsdetect.geopackage.styles import NamedStyle, read_style
+from rsdetect.geopackage.styles.colours import KIND_COLOURS
 from rsdetect.geopackage.styles.fields import Field, field_elements
 from rsdetect.geopackage.styles.labels import AREA, labeling, plain_text
 from rsdetect.geopackage.styles.renderers import Rule, rule_renderer
@@ -33,6 +34,7 @@ _SHOWN = '(@map_start_time IS NOT NULL OR "taken" = maximum("taken", group_by:="
 _EVENT_FIELDS = {
     "event_id": Field("Event"),
     "status": Field("Status", values=tuple(status for status, _, _ in _STATUSES)),
+    "kind": Field("Kind", values=tuple(KIND_COLOURS)),
     "first_seen": Field("First seen"),
     "last_seen": Field("Last seen"),
     "confirmed_on": Field("Confirmed on"),

@@ -12,6 +12,7 @@ $fields
   <previewExpression>'Event ' || "event_id"</previewExpression>
   <mapTip><![CDATA[<b>Event [% "event_id" %]: [% "status" %]</b>
 <table>
+<tr><td>Kind</td><td>[% coalesce("kind", '-') %]</td></tr>
 <tr><td>First seen</td><td>[% coalesce(format_date("first_seen", 'yyyy-MM-dd'), '-') %]</td></tr>
 <tr><td>Confirmed</td><td>[% coalesce(format_date("confirmed_on", 'yyyy-MM-dd'), '-') %]</td></tr>
 <tr><td>Last seen</td><td>[% coalesce(format_date("last_seen", 'yyyy-MM-dd'), '-') %]</td></tr>

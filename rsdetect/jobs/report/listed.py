@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyproj
 import shapely
 from numpy.typing import NDArray
 
 from rsdetect.arraytypes import Float64Array
 from rsdetect.geopackage.stored_changes import StoredChanges
-from rsdetect.grid import Grid
 from rsdetect.jobs.report.cutouts import MOST_PX, CoarseProbability, Cutout
 from rsdetect.jobs.report.space import PageSpace
 from rsdetect.pages.outlines import simplified, svg_path
 from rsdetect.pages.templates import area
+from rsdetect.scenes.places import place_texts
 
 MOST_LISTED = 2000  # rows, which browsers sort without delay
 PICTURED = 100  # of the largest, with thumbnails
@@ -59,7 +56,7 @@ class ListedChanges:
         boxes = shapely.bounds(outlines).reshape(-1, 4)
         west, south, east, north = changes.boxes.T
         centres = np.column_stack([(west + east) / 2, (south + north) / 2])
-        places = _places(space.grid, centres[:count])
+        places = place_texts(space.grid, centres[:count])
         rows = tuple(
             ListedChange(
                 number=int(changes.change_id[i]),
@@ -95,20 +92,3 @@ class ListedChanges:
     def thumbnails(self, space: PageSpace) -> list[Cutout]:
         """Thumbnails of all pictured changes as a whole."""
         return [Cutout.around(box, space.grid.shape, _THUMBNAIL_PX) for box in self.boxes[:PICTURED]]
-
-
-def _places(grid: Grid, centres: Float64Array) -> list[str]:
-    """Place of each change: latitude and longitude, or row and column without a CRS."""
-    if grid.crs is None:
-        inverse = ~grid.transform
-        pixels: Sequence[Any] = [inverse @ (float(x), float(y)) for x, y in centres]
-        return [f"row {row:.0f}, column {col:.0f}" for col, row in pixels]
-    try:
-        to_degrees = pyproj.Transformer.from_crs(grid.crs, 4326, always_xy=True)
-        longitudes, latitudes = to_degrees.transform(*centres.T)
-    except pyproj.exceptions.ProjError:  # a CRS without a place on Earth
-        return [f"{x:.6g}, {y:.6g}" for x, y in centres]
-    return [
-        f"{lat:.5f}, {lon:.5f}" if np.isfinite([lat, lon]).all() else ""
-        for lat, lon in zip(latitudes, longitudes, strict=True)
-    ]

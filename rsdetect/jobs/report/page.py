@@ -100,7 +100,7 @@ def render_report(given: ReportInput) -> str:
         "histograms": histograms(changes),
         "arrows": arrow_map(space, displacements(given.record, space.grid)),
         "probability": probability_uri(given.raster, space, lattice.cells.shape),
-        "script": script("detection.js"),
+        "script": script("sorting.js", "detection.js"),
         "data": _data(listed, space, lattice),
         "at_full_size": AT_FULL_SIZE,
         "pictured": PICTURED,
