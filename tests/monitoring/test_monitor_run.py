@@ -89,15 +89,15 @@ def test_every_step_leaves_what_detect_leaves(whole):
 def test_events_have_the_kind_of_the_polygon_that_began_them(whole):
     _, out = whole
     events = pyogrio.read_dataframe(out / "events.gpkg", layer="events").set_index("event_id")
-    steps = (out / "steps").iterdir()
-    began = [pyogrio.read_dataframe(step / "changes.gpkg", layer="changes") for step in steps]
     kinds = {}
-    for polygons in began:
+    for step in (out / "steps").iterdir():
+        polygons = pyogrio.read_dataframe(step / "changes.gpkg", layer="changes")
         for area, kind in zip(polygons.geometry, polygons.kind, strict=True):
-            whole_area = shapely.to_wkb(shapely.normalize(shapely.MultiPolygon([area])))
-            kinds[hashlib.sha256(whole_area).hexdigest()[:8]] = kind
+            outline = shapely.to_wkb(shapely.normalize(shapely.MultiPolygon([area])))
+            day = step.name[:10].replace("-", "")
+            kinds[f"{day}-{hashlib.sha256(outline).hexdigest()[:8]}"] = kind
     assert len(events) > 2
-    assert events.kind.to_dict() == {name: kinds[name.partition("-")[2]] for name in events.index}
+    assert events.kind.to_dict() == {name: kinds[name] for name in events.index}
 
 
 def test_a_scene_that_arrives_late_is_put_in_its_place(site, tmp_path):
