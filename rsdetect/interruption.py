@@ -1,11 +1,14 @@
 """Interruption of a process by Ctrl-C or SIGTERM: it ends within seconds, even while a thread waits.
 
-The first signal raises `KeyboardInterrupt` in the main thread, so that a job clears up. Before the process
-ends it waits for threads that read or compute, and these may wait for a server. A guard therefore ends the
-process after `SECONDS_TO_CLEAR_UP`: a thread, which the signal handler in C wakes through a pipe even while
-the main thread is in a library. No Python thread runs while GDAL holds the interpreter lock, as it does in
-some of its waits for servers. Before a file on another machine is opened, the guard therefore moves into a
-process of its own (`guard_from_outside`).
+The first signal raises `KeyboardInterrupt` in the main thread, so that a job clears up. A library may catch
+it, or raise an error of its own instead: `was_interrupted` tells errors that follow a signal from others.
+Further signals change nothing, so that they do not interrupt the clearing up.
+
+Before the process ends it waits for threads that read or compute, and these may wait for a server. A guard
+therefore ends the process after `SECONDS_TO_CLEAR_UP`: a thread, which the signal handler in C wakes through
+a pipe even while the main thread is in a library. No Python thread runs while GDAL holds the interpreter
+lock, as it does in some of its waits for servers. Before a file on another machine is opened, the guard
+therefore moves into a process of its own (`guard_from_outside`).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from types import FrameType
 
 from rsdetect.stderr import descriptor
 
@@ -46,6 +50,7 @@ class _Guard:
     read_end: int
     write_end: int
     seconds: float
+    received: bool = False  # a signal
     thread: threading.Thread | None = None
     outside: subprocess.Popen[bytes] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -65,6 +70,27 @@ _guard: _Guard | None = None
 _over = threading.Event()  # the command has ended
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle a signal: the first one raises `KeyboardInterrupt`."""
+    if _guard is not None and not _guard.received:
+        _guard.received = True
+        raise KeyboardInterrupt
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """True for `KeyboardInterrupt`, an error raised while one was handled, and any error after a signal."""
+    if _guard is not None and _guard.received:
+        return True
+    found: BaseException | None = error
+    seen: set[int] = set()
+    while found is not None and id(found) not in seen:
+        if isinstance(found, KeyboardInterrupt):
+            return True
+        seen.add(id(found))
+        found = found.__cause__ or found.__context__
+    return False
+
+
 @contextmanager
 def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
     """Inside, Ctrl-C and SIGTERM raise `KeyboardInterrupt` and leave `seconds` to clear up.
@@ -81,7 +107,7 @@ def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
     _over.clear()
     _guard = guard = _Guard(*ends, seconds)
     for each in earlier:
-        signal.signal(each, signal.default_int_handler)
+        signal.signal(each, _interrupt)
     woken = signal.set_wakeup_fd(guard.write_end, warn_on_full_buffer=False)
     guard.thread = threading.Thread(target=guard.watch, name="guard", daemon=True)
     guard.thread.start()

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 
 from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
+from rsdetect.interruption import was_interrupted
 from rsdetect.limited_memory import ADVICE
 
 # What the machine lacks for now.
@@ -34,7 +35,7 @@ _MEMORY_WORDS = (
 
 def status_of(error: BaseException) -> tuple[int, str]:
     """Status and message of an error that ended a command."""
-    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":  # typer's
+    if was_interrupted(error) or type(error).__name__ == "Abort":  # typer's
         return 3, "interrupted; the same command resumes the job."
     if _is_memory(error):
         return 3, ADVICE

@@ -26,6 +26,7 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError, JobInterrupted, RsdetectError
 from rsdetect.files import clear_unfinished
 from rsdetect.folders import refuse_place
+from rsdetect.interruption import was_interrupted
 from rsdetect.jobs.detect import run_detect
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectOptions, ScoreOptions
@@ -94,6 +95,7 @@ def run_batch(
         name = None if shard is None else str(shard)
         batch_record = BatchRecord(list_path, out, folder, asdict(options), earlier, name)
         batch_record.write(BatchReport(results, None, None, []))
+        stopped = True
         try:
             for number, pair in enumerate(pairs):
                 batch_record.claim(pair.name)
@@ -103,14 +105,15 @@ def run_batch(
                 )
                 batch_record.progress(BatchReport(results, None, None, []))
                 output(f"[{number + 1}/{len(pairs)}] {results[number]}")
+            stopped = False
         finally:
             report = BatchReport(results, None, None, [], join)
             batch_record.write(report)
             if shard is None:
                 report = write_batch_polygons(out, results, join=join)
-            batch_record.write(report, finished=True)
             if options.run.report and shard is None:
                 write_index(out, report.results)
+            batch_record.write(report, finished=not stopped)
     return report
 
 
@@ -151,11 +154,12 @@ def _run_pair(
     """Run a pair of the batch; its errors are reported in its row."""
     try:
         return _finish_pair(pair, folder, method, may_replace)
-    except RsdetectError as error:
-        _stop_if_batch_is_affected(error, pair.options.score.scheduler)
-        status, why = error.exit_status, str(error)
     except Exception as error:
-        if stop_at_defects:
+        if was_interrupted(error):
+            raise
+        if isinstance(error, RsdetectError):
+            _stop_if_batch_is_affected(error, pair.options.score.scheduler)
+        elif stop_at_defects:
             raise
         status, why = status_of(error)
         if status == 1:
@@ -183,8 +187,6 @@ def _finish_pair(pair: BatchPair, folder: Path, method: Method, may_replace: boo
 
 def _stop_if_batch_is_affected(error: RsdetectError, scheduler: str | None) -> None:
     """Stop the batch run if an error is not specific to one pair."""
-    if isinstance(error.__context__, KeyboardInterrupt):  # reported by the engine
-        raise error
     if scheduler is None:
         return
     try:

@@ -16,8 +16,9 @@ from typing import Any
 from rsdetect.batches.batch_polygons import write_batch_polygons
 from rsdetect.batches.batch_record import BatchRecord, read_batch, shard_folders
 from rsdetect.batches.batch_report import BatchReport
+from rsdetect.batches.index_page import write_index
 from rsdetect.batches.pair_results import PairResult, waiting_result
-from rsdetect.batches.pairs import POLYGONS, REPORT, SHARDS, TABLE, BatchPair, read_pairs
+from rsdetect.batches.pairs import INDEX, POLYGONS, REPORT, SHARDS, TABLE, BatchPair, read_pairs
 from rsdetect.errors import InputError
 from rsdetect.files import clear_unfinished, hash_bytes
 from rsdetect.jobs.inputs import refuse_inputs
@@ -71,12 +72,14 @@ def collect_batch(list_path: Path, out: Path, *, join: bool = True) -> BatchRepo
     records = _require_one_batch(list_path, out)
     rows = {row["name"]: PairResult.of_record(row) for record in records for row in record["pairs"]}
     results = [rows.get(pair.name) or waiting_result(pair) for pair in pairs]
-    refuse_inputs(out, [list_path], (TABLE, REPORT, POLYGONS))
+    refuse_inputs(out, [list_path], (TABLE, REPORT, POLYGONS, INDEX))
     with Outputs.hold(out):
-        clear_unfinished(out, TABLE, REPORT, POLYGONS)
+        clear_unfinished(out, TABLE, REPORT, POLYGONS, INDEX)
         made = set().union(*(record["made"] for record in records))
         collected = BatchRecord(list_path, out, out, records[0]["options"], made)
         report = write_batch_polygons(out, results, join=join)
+        if records[0]["options"].get("run", {}).get("report"):
+            write_index(out, report.results)
         collected.write(report, finished=True)
     return report
 

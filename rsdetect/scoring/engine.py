@@ -90,7 +90,7 @@ def run_tiles(
     SourceUnavailable
         A scene that is not a local file became unavailable.
     JobInterrupted
-        The disk is full, a worker was lost permanently, or the user stopped the job.
+        The disk is full, or a worker was lost permanently.
     """
     if not tiles:
         return {}
@@ -101,8 +101,6 @@ def run_tiles(
         return {}
     except RsdetectError:
         raise
-    except KeyboardInterrupt:
-        raise JobInterrupted("interrupted; the same command resumes from here.") from None
     except OSError as error:
         raise JobInterrupted(
             f"the work store {context.store.folder} cannot be written: {error.strerror or error}; fix this "

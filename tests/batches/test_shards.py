@@ -57,6 +57,8 @@ def test_the_shards_collected_are_the_batch(shards, own):
     assert [row["name"] for row in read_batch(own / "shards" / "1-of-2")["pairs"]] == ["pair0", "pair2"]
     told = collect(shards, own)
     assert told.status == 0, told.err
+    found, wanted = ((each / "index.html").read_text() for each in (own, shards / "whole"))
+    assert found == wanted
     for which in ("changes", "footprint"):
         found, wanted = (layer(each / "changes.gpkg", which) for each in (own, shards / "whole"))
         assert found.equals(wanted)

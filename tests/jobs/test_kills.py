@@ -3,9 +3,7 @@ else once it has run again."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import sqlite3
 
 import pytest
 
@@ -14,6 +12,7 @@ from rsdetect.jobs.outputs import Outputs
 from support.forked import forked_commands
 from support.interruption import CVA
 from support.jobs import OUTPUTS, changed_pair, contents, listing
+from support.results import everything, page
 from support.trials import trials
 
 pytestmark = pytest.mark.stress
@@ -36,15 +35,6 @@ def moments(count, stress):
         return range(1, count + 1)
     late = range(count - MOMENTS // 2, count + 1)
     return sorted({*range(1, count, max(1, 2 * count // MOMENTS)), *late})
-
-
-def result(out):
-    """What a folder with results holds, but for times of day and memory."""
-    with sqlite3.connect(out / "changes.gpkg") as database:
-        rows = database.execute("SELECT * FROM changes").fetchall()
-    record = json.loads((out / "run.json").read_text())
-    kept = {key: record[key] for key in ("threshold", "min_area", "fingerprint", "inputs")}
-    return rows, kept, record["counts"]["changed_pixels"], (out / "change_probability.tif").read_bytes()
 
 
 def detect(scenes, out, *options):
@@ -70,7 +60,7 @@ def test_detect_can_be_killed_before_any_change(scenes, server, tmp_path, stress
     reset()
     whole = server.run(*command, folder=out.parent)
     assert whole["status"] == 0, whole["err"]
-    wanted = result(out)
+    wanted = everything(out)
     for moment in trials("kills", f"detect, over old {over_old}", moments(whole["changes"], stress)):
         reset()
         killed = server.run(*command, folder=out.parent, kill=moment)
@@ -82,31 +72,52 @@ def test_detect_can_be_killed_before_any_change(scenes, server, tmp_path, stress
         ):
             assert {name: contents(out)[name] for name in OUTPUTS} == contents(old)
         if not over_old and (out / "run.json").exists():
-            assert result(out) == wanted
+            assert everything(out) == wanted
             if listing(out) == OUTPUTS:
                 continue  # it had ended, but for saying so
         again = server.run(*command, folder=out.parent)
         assert again["status"] == 0, (moment, again["err"])
-        assert result(out) == wanted
+        assert everything(out) == wanted
         assert listing(out.parent) == sorted(["out", *(f"out/{name}" for name in OUTPUTS)]), moment
 
 
 def test_vectorize_can_be_killed_before_any_change(scenes, server, tmp_path, stress):
     old, out = tmp_path / "old", tmp_path / "w" / "out"
     rsdetect.detect(scenes.before, scenes.after, out=old, tile_size=64, **CVA)
-    before = result(old)
+    before = everything(old)
     command = ("vectorize", out, "--threshold", 0.95)
     shutil.copytree(old, out)
     whole = server.run(*command, folder=out.parent)
     assert whole["status"] == 0, whole["err"]
-    after = result(out)
+    after = everything(out)
     assert after != before
     for moment in trials("kills", "vectorize", moments(whole["changes"], stress)):
         shutil.rmtree(out)
         shutil.copytree(old, out)
         assert server.run(*command, folder=out.parent, kill=moment)["status"] == -9
         rsdetect.ChangeMap.open(out)  # reading the record completes what was begun
-        assert result(out) in (before, after)
+        assert everything(out) in (before, after)
         assert server.run(*command, folder=out.parent)["status"] == 0
-        assert result(out) == after
+        assert everything(out) == after
+        assert listing(out) == OUTPUTS, moment
+
+
+def test_report_can_be_killed_before_any_change(scenes, server, tmp_path, stress):
+    old, out = tmp_path / "old", tmp_path / "w" / "out"
+    rsdetect.detect(scenes.before, scenes.after, out=old, tile_size=64, **CVA)
+    wanted = page(old / Outputs.PAGE)
+    (old / Outputs.PAGE).write_text("an older page")
+    shutil.copytree(old, out)
+    whole = server.run("report", out, folder=out.parent)
+    assert whole["status"] == 0, whole["err"]
+    others = {name: content for name, content in contents(old).items() if name != Outputs.PAGE}
+    for moment in trials("kills", "report", moments(whole["changes"], stress)):
+        shutil.rmtree(out)
+        shutil.copytree(old, out)
+        assert server.run("report", out, folder=out.parent, kill=moment)["status"] == -9
+        found = (out / Outputs.PAGE).read_text()
+        assert found == "an older page" or page(out / Outputs.PAGE) == wanted
+        assert server.run("report", out, folder=out.parent)["status"] == 0
+        assert page(out / Outputs.PAGE) == wanted
+        assert contents(out).items() >= others.items()
         assert listing(out) == OUTPUTS, moment

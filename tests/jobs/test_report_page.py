@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from affine import Affine
 from rasterio.io import MemoryFile
 
 import rsdetect
+from rsdetect.errors import JobInterrupted
 from rsdetect.grid import Window
 from rsdetect.jobs.report.page import MOST_BYTES, render_report
 from rsdetect.jobs.report.space import PageSpace
@@ -23,7 +25,7 @@ from rsdetect.scoring.raster import ProbabilityRaster
 from rsdetect.scoring.scene_overview import Lattice, SceneOverview, read_overview
 from rsdetect.tiles import TileWindow
 from support.chromium import asked_in_chromium, opened_in_chromium
-from support.jobs import changed_pair, run_here
+from support.jobs import changed_pair, contents, run_here
 from support.report_pages import boxes_of, written_results
 from support.scenes import random_scene, write_scene
 
@@ -262,6 +264,15 @@ def test_a_page_that_fails_spoils_no_result(tmp_path, monkeypatch):
     assert not (out / "report.html").exists(), "nor does the older page remain"
     assert any("report.html could not be made" in warning for warning in found.warnings)
     assert len(found.changes()) == found.record["counts"]["regions"]
+
+    def full(given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("rsdetect.jobs.report.write.render_report", full)
+    old = contents(out)
+    with pytest.raises(JobInterrupted, match="No space left"):
+        rsdetect.detect(pair.before, pair.after, out=out, overwrite=True, **CVA)
+    assert contents(out) == old
 
 
 def test_no_page_is_made_where_none_is_wanted_and_an_older_one_goes(tmp_path):

@@ -96,7 +96,7 @@ def test_a_run_that_is_asked_to_stop_ends_with_status_3_and_keeps_its_tiles(scen
         child.send_signal(how)
         out, told = child.communicate(timeout=60)
     assert (child.returncode, out) == (3, "")
-    assert told == "Error: interrupted; the same command resumes from here.\n"
+    assert told == "Error: interrupted; the same command resumes the job.\n"
     kept = len(finished_tiles(tmp_path / "out"))
     assert kept >= 4
     assert resume(scenes, tmp_path / "out") == TILES - kept

@@ -131,7 +131,7 @@ def test_ctrl_c_interrupts_the_job_and_keeps_what_was_scored(context, monkeypatc
         def advance(self, pixels):
             raise KeyboardInterrupt
 
-    with pytest.raises(JobInterrupted, match="resumes"):
+    with pytest.raises(KeyboardInterrupt):
         run_tiles(context, list(context.plan), Impatient(), workers=1)
     assert context.store.get(context.plan.tile(0, 0)) is not None
 

@@ -9,27 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from rsdetect.devices import usable_cores
-from rsdetect.errors import RsdetectError
+from rsdetect.errors import JobInterrupted, RsdetectError
 from rsdetect.files import write_text
 from rsdetect.jobs.report.page import ReportInput, render_report
 from rsdetect.scenes.handles import one_line
 from rsdetect.scenes.pair import Pair
 from rsdetect.scoring.scene_overview import Lattice, SceneOverview, read_overview
+from rsdetect.statuses import status_of
 
 _log = logging.getLogger(__name__)
 
 
 def try_report(path: Path, given: Callable[[], ReportInput]) -> str | None:
-    """Write a report page to `path`; whatever fails leaves an empty file, for `Outputs` to publish none.
+    """Write a report page to `path`; if it cannot be made, an empty one, for `Outputs` to publish none.
 
     Returns
     -------
     str or None
         Warning on the failure, which spoils no result.
+
+    Raises
+    ------
+    OSError, MemoryError, JobInterrupted
+        What may pass: a full disk, lack of memory, an interruption.
     """
     try:
         write_text(path, render_report(given()))
     except Exception as error:
+        if status_of(error)[0] == JobInterrupted.exit_status:
+            raise
         path.write_bytes(b"")
         warning = (
             f"{path.name} could not be made ({type(error).__name__}: {one_line(error)}); the other results "
