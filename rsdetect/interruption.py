@@ -1,7 +1,7 @@
 """Interruption of a process by Ctrl-C or SIGTERM: it ends within seconds, even while a thread waits.
 
 The first signal raises `KeyboardInterrupt` in the main thread, so that a job clears up. A library may catch
-it, or raise an error of its own instead: `was_interrupted` tells errors that follow a signal from others.
+it, or raise an error of its own instead: `was_interrupted` is true for every error that follows a signal.
 Further signals change nothing, so that they do not interrupt the clearing up.
 
 Before the process ends it waits for threads that read or compute, and these may wait for a server. A guard

@@ -65,12 +65,15 @@ class BatchRecord:
             self.write(report)
 
     def write(self, report: BatchReport, *, finished: bool = False) -> None:
-        """Write the record and the table of a batch."""
+        """Write the record and the table of a batch.
+
+        The first file is the record, by which the others are known as the batch's; the last one, too, because
+        a finished record is of finished files.
+        """
         begin = time.monotonic()
         self.own |= {row.name for row in report.results if row.state in FINISHED}
         failed = {row.name for row in report.results if row.state is State.FAILED}
         self.own -= {name for name in failed if not (self.out / name / Outputs.RECORD).exists()}
-        write_text(self.folder / TABLE, results_as_csv(report.results))
         content: JsonObject = {
             "rsdetect": "batch",
             "schema": BATCH,
@@ -83,7 +86,12 @@ class BatchRecord:
             "finished": _now() if finished else None,
             "made": sorted(self.own),
         }
-        write_text(self.folder / REPORT, as_json(content | report.as_content()))
+        files = [
+            (self.folder / REPORT, as_json(content | report.as_content())),
+            (self.folder / TABLE, results_as_csv(report.results)),
+        ]
+        for path, text in reversed(files) if finished else files:
+            write_text(path, text)
         if finished:
             (self.folder / _CLAIMS).unlink(missing_ok=True)
         now = time.monotonic()

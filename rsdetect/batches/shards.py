@@ -77,6 +77,7 @@ def collect_batch(list_path: Path, out: Path, *, join: bool = True) -> BatchRepo
         clear_unfinished(out, TABLE, REPORT, POLYGONS, INDEX)
         made = set().union(*(record["made"] for record in records))
         collected = BatchRecord(list_path, out, out, records[0]["options"], made)
+        collected.write(BatchReport(results, None, None, [], join))
         report = write_batch_polygons(out, results, join=join)
         if records[0]["options"].get("run", {}).get("report"):
             write_index(out, report.results)

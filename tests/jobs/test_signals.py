@@ -108,7 +108,7 @@ def site(tmp_path_factory):
     ids=lambda value: value[0] if isinstance(value, tuple) else value.rsplit(".", 1)[1],
 )
 def test_an_interruption_is_no_failure(site, monkeypatch, command, place, how):
-    """Status 3, one line, and no row that says `failed`."""
+    """Status 3, one line, and nothing recorded as failed."""
     monkeypatch.chdir(site)
     before = contents(site / "done")
     if command[0] in ("detect", "batch"):
