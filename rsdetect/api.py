@@ -76,7 +76,7 @@ def batch(
     )
 
 
-def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> NotifiedRun:
+def monitor(job_file: str | Path, *, wait_s: float = 0.0, retry: bool = False) -> NotifiedRun:
     """Run a monitoring job once: compare new scenes, update the events, send notifications.
 
     Parameters
@@ -85,6 +85,8 @@ def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> NotifiedRun:
         A YAML file, as `rsdetect monitor init` writes an example.
     wait_s
         Seconds to wait for another run of the same job to end.
+    retry
+        Try scenes again that were set aside after ten failures.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def monitor(job_file: str | Path, *, wait_s: float = 0.0) -> NotifiedRun:
     """
     from rsdetect.monitoring.run import run_and_notify
 
-    return run_and_notify(Path(job_file), wait_s=wait_s)
+    return run_and_notify(Path(job_file), wait_s=wait_s, retry=retry)
 
 
 def report(folder: str | Path) -> Path:

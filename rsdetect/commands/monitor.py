@@ -54,6 +54,9 @@ def run(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", help="Wait for another run of the job to end; default: fail.")
     ] = 0.0,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try scenes again that were set aside after ten failures.")
+    ] = False,
     quiet: Quiet = False,
     log_file: LogFile = None,
     as_json: Json = False,
@@ -66,7 +69,7 @@ def run(
 
     # Warnings are stored with each comparison, and those on its result are notes.
     log_to_stderr(quiet=True, log_file=log_file)
-    done = run_and_notify(job_file, wait_s=wait)
+    done = run_and_notify(job_file, wait_s=wait, retry=retry)
     if as_json:
         print_json(done.summary or {"has_news": None, "run": done.result.summary()})
     elif not quiet:
@@ -83,8 +86,29 @@ def run(
 
 
 @_command("status")
-def status(job_file: JobFile, quiet: Quiet = False, as_json: Json = False, debug: Debug = False) -> None:
+def status(
+    job_file: JobFile,
+    nagios: Annotated[
+        bool,
+        typer.Option(
+            "--nagios",
+            help="Print one line and exit with 0 = fresh, 1 = late, 2 = failing, 3 = unknown.",
+        ),
+    ] = False,
+    late_after: Annotated[
+        str, typer.Option(metavar="TIME", help="With --nagios: age of the last success that is late.")
+    ] = "36h",
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Show finished, pending and failed steps, with reasons."""
+    if nagios:
+        from rsdetect.monitoring.supervision import supervise
+
+        state, line = supervise(job_file, late_after)
+        print(line)
+        raise typer.Exit(state)
     from rsdetect.commands.monitor_text import show_status
     from rsdetect.monitoring.status import job_status
 

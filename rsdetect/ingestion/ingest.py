@@ -28,6 +28,7 @@ from rsdetect.ingestion.rasters import write_raster
 from rsdetect.ingestion.scene_row import SceneRow
 from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.ingestion.site import Site, scene_band_names, scene_headers
+from rsdetect.ingestion.tries import MOST_TRIES, counts_as_try, given_up, today
 from rsdetect.scenes.alignment import describe_mismatch, offset_between, same_crs
 from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
@@ -103,7 +104,11 @@ def ingest_scene(
     except (SetAside, DoubtError) as error:
         state, reason = SET_ASIDE, str(error)
     except RsdetectError as error:
-        state, reason, attempts = FAILED, str(error), attempts + 1
+        last_day = None if known is None else known.content.get("failed_on")
+        attempts += counts_as_try(error, last_day)
+        state, reason, content = FAILED, str(error), {"failed_on": today()}
+        if attempts >= MOST_TRIES:
+            state, reason = SET_ASIDE, given_up(reason)
     return SceneRow(ref.id, ref.taken, fingerprint, state, reason, content, attempts, listed=True)
 
 

@@ -25,6 +25,7 @@ from rsdetect.files import hash_json
 from rsdetect.geopackage.changes import CHANGES
 from rsdetect.ingestion.ingest import IngestedScene
 from rsdetect.ingestion.site import Site
+from rsdetect.ingestion.tries import MOST_TRIES, counts_as_try, given_up
 from rsdetect.jobs.detect import run_detect
 from rsdetect.jobs.options import DetectOptions, PolygonOptions, RunOptions, ScoreOptions
 from rsdetect.jobs.outputs import Outputs
@@ -141,6 +142,11 @@ class Comparer:
         """
         return content.get("scoring") == self.scoring.key or not can_be_compared(baseline, scene)
 
+    def why_given_up(self, baseline: Baseline, scene: IngestedScene) -> str | None:
+        """Reason why a comparison is not tried any more; None = it is."""
+        row = self._known.get(self.key(baseline, scene))
+        return given_up(row.reason) if row is not None and row.attempts >= MOST_TRIES else None
+
     def level(self, key: str) -> int | None:
         """Threshold of a finished comparison in percent; None = it was not made."""
         row = self._known.get(key)
@@ -163,7 +169,9 @@ class Comparer:
                 self._detect(key, baseline, scene)
             except RsdetectError as error:
                 self._remove_damaged(error, baseline, scene)
-                self._journal.fail_step(key, str(error))
+                known = self._known.get(key)
+                last_day = None if known is None or known.ended is None else known.ended[:10]
+                self._journal.fail_step(key, str(error), is_try=counts_as_try(error, last_day))
                 raise
             finally:
                 self._known |= self._journal.steps(key)

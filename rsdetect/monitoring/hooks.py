@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.extras import missing_extra
 from rsdetect.feeds.retries import http_retries, in_time
-from rsdetect.monitoring.job import CommandHook, NewsSection, WebhookHook
+from rsdetect.files import as_json, hash_bytes
+from rsdetect.monitoring.job import CommandHook, FailureSection, NewsSection, WebhookHook
 
 _COMMAND_S = 600.0  # timeout of a command
 _SECONDS_TO_ANSWER = (10.0, 30.0)  # timeouts of a webhook: to connect, to respond
@@ -31,17 +32,17 @@ class HookFailed(Exception):
     """Hook error: the news were not accepted; the next run delivers them again."""
 
 
-def require_hook(news: NewsSection, folder: Path) -> None:
-    """Raise if the job's hook cannot work, before a run starts.
+def require_hook(section: NewsSection | FailureSection, folder: Path) -> None:
+    """Raise if the hook of a job's section cannot work, before a run starts.
 
     Raises
     ------
     InputError
         The program does not exist, or an environment variable named in the job is not set.
     """
-    hook = news.hook
+    hook, where = section.hook, "news" if isinstance(section, NewsSection) else "on_failure"
     if isinstance(hook, CommandHook) and _hook_program(hook, folder) is None:
-        raise InputError(f"news.hook calls {hook.command[0]!r}, but there is no such program.")
+        raise InputError(f"{where}.hook calls {hook.command[0]!r}, but there is no such program.")
     if isinstance(hook, WebhookHook):
         _require_webhook_scheme(_webhook_address(hook))
         for variable in hook.header_env.values():
@@ -69,9 +70,41 @@ def call_hook(news: NewsSection, summary: Path, content: Mapping[str, Any], fold
     """
     hook = news.hook
     if isinstance(hook, CommandHook):
-        _run_command_hook(hook, summary, content, folder)
+        environment = {
+            "RSDETECT_SUMMARY": str(summary.absolute()),
+            "RSDETECT_REPORT": str(content["files"]["report"]),
+            "RSDETECT_EVENTS": str(content["files"]["events"]),
+            "RSDETECT_SITE": str(content["site"]),
+            "RSDETECT_NEWS_ID": str(content["news_id"]),
+        }
+        _run_command_hook(hook, environment, folder)
     if isinstance(hook, WebhookHook):
-        _post_webhook(hook, summary, str(content["news_id"]))
+        _post_webhook(hook, summary.read_bytes(), str(content["news_id"]))
+
+
+def call_failure_hook(section: FailureSection, content: Mapping[str, Any], folder: Path) -> None:
+    """Call the hook of a job's failures with what ended the run; nothing is written for a webhook.
+
+    A command has the main values in its environment, because no file can be written on a full disk.
+
+    Raises
+    ------
+    HookFailed
+        As `call_hook`.
+    """
+    hook, body = section.hook, as_json(content).encode()
+    if isinstance(hook, CommandHook):
+        environment = {
+            f"RSDETECT_{name.upper()}": str(content[name]) for name in ("site", "job", "status", "reason")
+        }
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+            summary = Path(place) / "failure.json"
+            with suppress(OSError):
+                summary.write_bytes(body)
+                environment["RSDETECT_SUMMARY"] = str(summary)
+            _run_command_hook(hook, environment, folder)
+    if isinstance(hook, WebhookHook):
+        _post_webhook(hook, body, hash_bytes(body))
 
 
 def _hook_program(hook: CommandHook, folder: Path) -> str | None:
@@ -81,18 +114,11 @@ def _hook_program(hook: CommandHook, folder: Path) -> str | None:
     return shutil.which(str(folder / name) if with_folder else name)
 
 
-def _run_command_hook(hook: CommandHook, summary: Path, content: Mapping[str, Any], folder: Path) -> None:
+def _run_command_hook(hook: CommandHook, environment: Mapping[str, str], folder: Path) -> None:
     """Run the hook's command; raise if it fails."""
     program = _hook_program(hook, folder)
     if program is None:
         raise HookFailed(f"there is no program {hook.command[0]!r}")
-    environment = {
-        "RSDETECT_SUMMARY": str(summary.absolute()),
-        "RSDETECT_REPORT": str(content["files"]["report"]),
-        "RSDETECT_EVENTS": str(content["files"]["events"]),
-        "RSDETECT_SITE": str(content["site"]),
-        "RSDETECT_NEWS_ID": str(content["news_id"]),
-    }
     with tempfile.TemporaryFile() as output:
         status = _exit_status([program, *hook.command[1:]], folder, os.environ | environment, output)
         if status == 0:
@@ -138,18 +164,17 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _post_webhook(hook: WebhookHook, summary: Path, news_id: str) -> None:
+def _post_webhook(hook: WebhookHook, body: bytes, identity: str) -> None:
     """POST the summary to the hook's webhook; raise if it is not accepted."""
     import urllib3
 
     address = _webhook_address(hook)
-    headers = {"Content-Type": "application/json", "Idempotency-Key": news_id}
+    headers = {"Content-Type": "application/json", "Idempotency-Key": identity}
     headers |= {name: _hook_secret(variable) for name, variable in hook.header_env.items()}
     retries = http_retries(redirects=0)  # the receiver identifies a repeated POST by its Idempotency-Key
     connect, read = _SECONDS_TO_ANSWER
     try:
         with urllib3.PoolManager(timeout=urllib3.Timeout(connect, read), retries=retries) as pool:
-            body = summary.read_bytes()
             answer = in_time(lambda: pool.request("POST", address, body=body, headers=headers))
     except JobInterrupted:
         raise HookFailed(f"the webhook at {_webhook_host(address)} does not answer to the end") from None
@@ -172,7 +197,7 @@ def _hook_secret(variable: str) -> str:
     """Value of an environment variable that the hook names."""
     value = os.environ.get(variable)
     if not value:
-        raise InputError(f"news.hook requires the environment variable {variable}, which is not set.")
+        raise InputError(f"the hook requires the environment variable {variable}, which is not set.")
     return value.strip()
 
 

@@ -71,6 +71,14 @@ def _checked_memory_size(value: str | None) -> str | None:
     return value
 
 
+class FailureSection(Section):
+    """Job section on the report of failures."""
+
+    hook: Annotated[CommandHook | WebhookHook, Field(discriminator="kind")] | None = Field(
+        default=None, description="Command or webhook to call when a run ends without success."
+    )
+
+
 class PreviousBaseline(Section):
     """Baseline policy `previous`: the last valid observation of each pixel."""
 
@@ -219,6 +227,7 @@ class Job(Section):
     detector: DetectorSection = Field(default=DetectorSection(), description="Detector and its options.")
     confirm: ConfirmSection = Field(default=ConfirmSection(), description="Rules of confirmation.")
     news: NewsSection = Field(default=NewsSection(), description="Delivery of news.")
+    on_failure: FailureSection = Field(default=FailureSection(), description="Report of failures.")
 
     def resolve_path(self, text: str, job_file: Path) -> Path:
         """Resolve a path of the job file: relative paths start at the job file's folder."""

@@ -12,6 +12,10 @@ from rsdetect.files import clear_unfinished
 from rsdetect.folders import HeldFolder, refuse_place
 
 
+class FolderBusy(JobInterrupted):
+    """Another run holds the folder of the job."""
+
+
 @dataclass(frozen=True)
 class JobFolder:
     """Job folder: the paths in the output folder of a monitoring job."""
@@ -27,6 +31,11 @@ class JobFolder:
     def summary(self) -> Path:
         """Summary of the job's last run, as JSON."""
         return self.out / "summary.json"
+
+    @property
+    def heartbeat(self) -> Path:
+        """How the last run went, as JSON; it is written when a run begins and when it ends."""
+        return self.out / "heartbeat.json"
 
     @property
     def report(self) -> Path:
@@ -90,9 +99,7 @@ class JobFolder:
             for path in (self.events, self.steps, self.out / "run.json"):
                 if path.exists():
                     raise OutputError(f"{path} does not belong to this job; choose another output folder.")
-        busy = JobInterrupted(
-            f"another run is active in {self.out}; it continues, and nothing was done here."
-        )
+        busy = FolderBusy(f"another run is active in {self.out}; it continues, and nothing was done here.")
         held = HeldFolder.hold(
             self.out, self.inner.name, busy=busy, wait_s=wait_s, known=self.journal.is_file()
         )

@@ -20,10 +20,12 @@ from typing import Any
 
 from rsdetect.errors import JobInterrupted
 from rsdetect.ingestion.scene_row import SceneRow
+from rsdetect.ingestion.tries import MOST_TRIES
 from rsdetect.monitoring.journal_file import open_journal
 from rsdetect.secrets import all_without_secrets
 
 _SECONDS_UNCOMMITTED = 5.0  # of rechecks
+TRIES_OF_RECHECKS = "tries of rechecks"  # fact: {scene: [tries, ISO date of the last failure, reason]}
 
 
 @dataclass(frozen=True)
@@ -169,14 +171,25 @@ class Journal:
                 (_content_as_text(content), _timestamp_as_text(datetime.now(UTC)), key),
             )
 
-    def fail_step(self, key: str, reason: str) -> None:
-        """Record a step as failed in the journal; the next run repeats it."""
+    def fail_step(self, key: str, reason: str, *, is_try: bool = True) -> None:
+        """Record a step as failed in the journal, by a failure that counts as a try or not."""
         with self._db:
             self._db.execute(
-                "UPDATE steps SET state = 'failed', reason = ?, attempts = attempts + 1, ended = ?"
+                "UPDATE steps SET state = 'failed', reason = ?, attempts = attempts + ?, ended = ?"
                 " WHERE key = ?",
-                (reason, _timestamp_as_text(datetime.now(UTC)), key),
+                (reason, int(is_try), _timestamp_as_text(datetime.now(UTC)), key),
             )
+
+    def forget_tries(self) -> None:
+        """Set all tries of scenes and steps in the journal back, so that the next run tries each again."""
+        with self._db:
+            self._db.execute(
+                "UPDATE scenes SET state = 'failed', attempts = 0"
+                " WHERE state = 'set aside' AND attempts >= ?",
+                (MOST_TRIES,),
+            )
+            self._db.execute("UPDATE steps SET attempts = 0 WHERE state = 'failed'")
+            self._db.execute("DELETE FROM facts WHERE name = ?", (TRIES_OF_RECHECKS,))
 
     def regions(self, step: str) -> list[tuple[bytes, float | None, float]]:
         """(WKB, area in m², mean probability) of a step's regions in the journal, in their order."""

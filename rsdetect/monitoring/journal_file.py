@@ -65,6 +65,15 @@ def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
     return database
 
 
+def is_journal(path: Path) -> bool:
+    """True if the file at `path` is a journal file of this version of rsdetect, or of an older one."""
+    try:
+        _require_journal_file(path)
+    except OutputError:
+        return False
+    return True
+
+
 def _connect_journal_to_read(path: Path) -> sqlite3.Connection:
     """Connect to a journal file for reading, after rolling back a killed run's transaction."""
     database = _connect_journal(path, "ro")

@@ -8,6 +8,7 @@ events costs one fit for each date on which events began.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -132,18 +133,26 @@ def event_area(area: Any, grid: Grid) -> float:
 class Rechecker:
     """Rechecks of events, at most one per event and scene; results are stored in the journal."""
 
-    def __init__(self, journal: Journal, comparer: Comparer, baselines: Baselines, min_area: MinArea) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        comparer: Comparer,
+        baselines: Baselines,
+        min_area: MinArea,
+        given_up: Container[str] = (),
+    ) -> None:
         self._journal = journal
         self._comparer = comparer
         self._baselines = baselines
         self._min_area = min_area
+        self._given_up = given_up  # ids of scenes that are not read again
         # The last pairs, by key: the events of a scene alternate between the baselines they began with.
         self._open_pairs: OrderedDict[str, tuple[PercentRaster, int]] = OrderedDict()
 
     def recheck(
         self, baseline: Baseline, scene: IngestedScene, raster: Path | None, core: Any, extent: Any
     ) -> Evidence | None:
-        """Recheck an event in `scene`; None = the scene or the earlier baseline was removed.
+        """Recheck an event in `scene`; None = it or the earlier baseline was removed, or it was given up.
 
         Parameters
         ----------
@@ -168,6 +177,8 @@ class Rechecker:
         if known is None or not self._comparer.is_current(known[0], baseline, scene):
             baseline = self._baselines.restored(baseline)
             if raster is None and not (baseline.is_on_disk and scene.is_on_disk):
+                return None
+            if scene.id in self._given_up:
                 return None
             percent, level = self._percent_raster(pair, baseline, scene, raster)
             evidence = recheck_pixels(percent, level, core, extent, self._min_area)

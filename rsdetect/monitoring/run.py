@@ -20,6 +20,8 @@ from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.monitoring.events import Event, Status
 from rsdetect.monitoring.events_gpkg import write_events_gpkg
+from rsdetect.monitoring.failures import reporting_failure
+from rsdetect.monitoring.heartbeat import beat_at_begin
 from rsdetect.monitoring.history_store import load_events, load_observations, store_history
 from rsdetect.monitoring.hooks import require_hook
 from rsdetect.monitoring.job import FixedBaseline, Job
@@ -47,8 +49,10 @@ class NotifiedRun:
         return 3 if self.notify_error else self.result.status
 
 
-def run_and_notify(job_file: Path, *, wait_s: float = 0.0) -> NotifiedRun:
+def run_and_notify(job_file: Path, *, wait_s: float = 0.0, retry: bool = False) -> NotifiedRun:
     """Run a job and deliver its news; a failed delivery leaves the run's results in effect.
+
+    A run that ends without success is reported to the hook of `on_failure`.
 
     Raises
     ------
@@ -57,7 +61,11 @@ def run_and_notify(job_file: Path, *, wait_s: float = 0.0) -> NotifiedRun:
     JobInterrupted
         As `run_job`.
     """
-    result = run_job(job_file, wait_s=wait_s)
+    return reporting_failure(job_file, lambda: _run_and_notify(job_file, wait_s, retry))
+
+
+def _run_and_notify(job_file: Path, wait_s: float, retry: bool) -> NotifiedRun:
+    result = run_job(job_file, wait_s=wait_s, retry=retry)
     try:
         summary = deliver_news(job_file, result.job, result.folder, result.summary())
     except JobInterrupted as error:
@@ -78,6 +86,7 @@ class RunResult:
     compared: tuple[str, ...]  # ids of the scenes compared by this run
     failed: tuple[tuple[str, str], ...]  # (scene, reason); the next run tries them again
     set_aside: tuple[tuple[str, str], ...]  # (scene, reason)
+    given_up: tuple[str, ...]  # of them those that failed their last try in this run
     clouded: tuple[str, ...]  # scenes with too few valid pixels
     listed: int  # scenes in the source
     ingested: int  # of them new or changed
@@ -92,8 +101,8 @@ class RunResult:
 
     @property
     def status(self) -> int:
-        """Exit status of the run: 0 = done, 3 = something failed, and the next run tries it again."""
-        return 3 if self.failed else 0
+        """Exit status of the run: 0 = done, 3 = something failed: to be tried again, or given up now."""
+        return 3 if self.failed or self.given_up else 0
 
     def became(self, status: Status) -> tuple[Event, ...]:
         """Events that changed to this status, or began with it, in the run."""
@@ -111,6 +120,7 @@ class RunResult:
             "compared": list(self.compared),
             "failed": [{"scene": scene, "reason": reason} for scene, reason in self.failed],
             "set_aside": [{"scene": scene, "reason": reason} for scene, reason in self.set_aside],
+            "given_up": list(self.given_up),
             "waiting": list(self.waiting),
             "notes": list(self.notes),
             "left_out": list(self.left_out),
@@ -125,13 +135,15 @@ class RunResult:
         }
 
 
-def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
+def run_job(job_file: Path, *, wait_s: float = 0.0, retry: bool = False) -> RunResult:
     """Run a job: bring it up to date with its source of scenes.
 
     Parameters
     ----------
     wait_s
         Seconds to wait for another run of the same job.
+    retry
+        Try scenes again that were set aside because they failed too often.
 
     Raises
     ------
@@ -141,7 +153,8 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
         The source is unreachable, or another run holds the folder.
     """
     job = _with_full_paths(read_job(job_file), job_file)
-    require_hook(job.news, job_file.absolute().parent)
+    for section in (job.news, job.on_failure):
+        require_hook(section, job_file.absolute().parent)
     folder = JobFolder(job.resolve_path(job.out, job_file))
     aoi = job.aoi_path(job_file)
     asked = job.detector
@@ -162,6 +175,8 @@ def run_job(job_file: Path, *, wait_s: float = 0.0) -> RunResult:
             require_site_bands(site, job.scenes.bands, detector.bands)
         with Journal(folder.journal, write=True) as journal:
             _require_folder_of_job(journal, job, folder)
+            if retry:
+                journal.forget_tries()
             fact = journal.fact(_SITE)
             site = site_from_journal(fact, aoi) if fact is not None else site
             if site is None:
@@ -243,6 +258,7 @@ def _run_update(
 ) -> RunResult:
     """Run an update of the journal and write the layers where the history changed."""
     number = journal.begin_run()
+    beat_at_begin(folder)
     known = History(load_events(journal), load_observations(journal))
     before = {event.id: event.status for event in known.events}
     update = JobUpdate(journal, job, folder, scoring)
@@ -267,6 +283,7 @@ def _run_update(
         compared=tuple(update.compared),
         failed=tuple(update.failed.items()),
         set_aside=tuple(update.set_aside.items()),
+        given_up=tuple(update.given_up),
         clouded=tuple(update.clouded),
         listed=len(refs),
         ingested=update.ingested,

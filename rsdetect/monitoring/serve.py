@@ -23,11 +23,12 @@ from rsdetect.errors import InputError
 from rsdetect.extras import missing_extra
 from rsdetect.interruption import SECONDS_TO_CLEAR_UP
 from rsdetect.jsontypes import JsonObject
+from rsdetect.monitoring.failures import report_killed
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.periods import parse_period
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 
@@ -58,7 +59,7 @@ class Schedule:
         except ImportError:
             raise missing_extra("serve", "monitor serve") from None
         if self.every is not None:
-            return IntervalTrigger(seconds=int(_schedule_period(self.every).total_seconds()))
+            return IntervalTrigger(seconds=int(parse_period("every", self.every).total_seconds()))
         assert self.cron is not None
         fields = self.cron.split()
         try:
@@ -79,7 +80,7 @@ class Schedule:
             return now
         began = datetime.fromisoformat(last["began"])
         if self.every is not None:
-            return max(now, began + _schedule_period(self.every))
+            return max(now, began + parse_period("every", self.every))
         found: datetime | None = self.trigger().get_next_fire_time(None, began + timedelta(seconds=1))
         return None if found is None else max(now, found)
 
@@ -139,14 +140,6 @@ def _cron_day(text: str) -> int:
     if text[:3] in _DAYS and text.isalpha():
         return _DAYS.index(text[:3])
     raise ValueError(f"{text!r} is not a day of the week")
-
-
-def _schedule_period(text: str) -> timedelta:
-    """Period of the option `every` of `serve`."""
-    match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
-    if match is None:
-        raise InputError(f"`every` {text!r} is not a period; write 30m, 6h or 7d.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _last_scheduled_run(job_file: Path) -> dict[str, Any] | None:
@@ -243,6 +236,7 @@ class _ScheduledRuns:
     def run(self, job_file: Path) -> None:
         """Serve a job once: run it in a process, and wait for it."""
         command = [sys.executable, "-m", "rsdetect.cli", "monitor", "run", str(job_file), *self._options]
+        began = datetime.now(UTC)
         with self._lock:
             if self._is_stopping:
                 return
@@ -252,6 +246,8 @@ class _ScheduledRuns:
         status = process.wait()
         with self._lock:
             self._under_way.discard(process)
+        if status and not self._is_stopping:
+            report_killed(job_file, status, began)
         now = datetime.now(UTC)
         end = now.isoformat(timespec="seconds")
         self.ended.append({"job_file": str(job_file), "status": status, "ended": end})

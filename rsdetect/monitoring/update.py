@@ -17,11 +17,12 @@ from rsdetect.ingestion.coverage import uncovered_share
 from rsdetect.ingestion.ingest import CLOUDED, FAILED, SET_ASIDE, USABLE, IngestedScene, ingest_scene
 from rsdetect.ingestion.scene_row import current_rows
 from rsdetect.ingestion.site import Site
+from rsdetect.ingestion.tries import MOST_TRIES, counts_as_try, given_up, today
 from rsdetect.monitoring.baseline import Baselines
 from rsdetect.monitoring.comparison import Comparer, Step
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.job_folder import JobFolder
-from rsdetect.monitoring.journal import Journal
+from rsdetect.monitoring.journal import TRIES_OF_RECHECKS, Journal
 from rsdetect.monitoring.recheck import Evidence, Rechecker, event_area
 from rsdetect.monitoring.tracking import EventTracker, History
 
@@ -39,6 +40,7 @@ class JobUpdate:
         self.compared: list[str] = []
         self.failed: dict[str, str] = {}
         self.set_aside: dict[str, str] = {}
+        self.given_up: list[str] = []  # of them those that failed their last try in this run
         self.waiting: list[str] = []
         self.clouded: list[str] = []
         self.notes: list[str] = []
@@ -65,6 +67,8 @@ class JobUpdate:
                 self.clouded.append(row.id)
             elif row.state == SET_ASIDE:
                 self.set_aside[row.id] = row.reason
+                if row.attempts >= MOST_TRIES and row is not known.get(ref.id):
+                    self.given_up.append(row.id)
         self._journal.set_listed(ref.id for ref in refs)
         ground = [ring for row in self._journal.scenes() for ring in row.content.get("ground", ())]
         self.unreached = uncovered_share(site.aoi_given, site.grid, ground)
@@ -75,7 +79,10 @@ class JobUpdate:
             self._journal, site, self._job.baseline, self._job.scenes, self._folder.baselines
         )
         comparer = Comparer(self._journal, self._job, site, baselines, self._folder.steps, self._scoring)
-        rechecker = Rechecker(self._journal, comparer, baselines, self._job.detector.min_area)
+        self._set_aside_by_rechecks()
+        rechecker = Rechecker(
+            self._journal, comparer, baselines, self._job.detector.min_area, given_up=self.set_aside
+        )
         earlier: dict[str, tuple[IngestedScene, ...]] = {}
 
         def recheck(first: Step, step: Step, core: Any, extent: Any) -> Evidence | None:
@@ -86,7 +93,7 @@ class JobUpdate:
             try:
                 return rechecker.recheck(baseline, step.scene, raster, core, extent)
             except RsdetectError as error:
-                self.failed[step.scene.id] = str(error)
+                self._fail_recheck(step.scene.id, error)
                 return None
 
         def event_area_m2(geometry: Any) -> float | None:
@@ -105,6 +112,31 @@ class JobUpdate:
             usable.append(scene)
         self.history = tracker.history()
         self._used = {track.first.baseline.path for track in tracker.open_tracks if track.first.baseline}
+
+    def _fail(self, scene: str, reason: str, *, is_last: bool) -> None:
+        """Report a scene that failed: the next run tries it again, unless this was its last try."""
+        if is_last:
+            self.set_aside[scene] = reason
+            self.given_up.append(scene)
+        else:
+            self.failed[scene] = reason
+
+    def _set_aside_by_rechecks(self) -> None:
+        """Set aside the scenes whose rechecks failed too often, and whose finished ones still count."""
+        for scene, (tries, _, reason) in (self._journal.fact(TRIES_OF_RECHECKS) or {}).items():
+            if tries >= MOST_TRIES:
+                self.set_aside[scene] = given_up(reason)
+
+    def _fail_recheck(self, scene: str, error: RsdetectError) -> None:
+        """Count the failure of a scene's rechecks once a run."""
+        if scene in self.failed or scene in self.set_aside:
+            return
+        every = self._journal.fact(TRIES_OF_RECHECKS) or {}
+        tries, last_day, _ = every.get(scene, (0, None, ""))
+        tries += counts_as_try(error, last_day)
+        self._journal.put_fact(TRIES_OF_RECHECKS, every | {scene: [tries, today(), str(error)]})
+        is_last = tries >= MOST_TRIES
+        self._fail(scene, given_up(str(error)) if is_last else str(error), is_last=is_last)
 
     def remove_unused(self) -> None:
         """Remove files that no later run needs.
@@ -140,10 +172,14 @@ class JobUpdate:
             self.waiting.append(scene.id)
             return None
         was_done = comparer.is_done(baseline, scene)
+        if not was_done and (reason := comparer.why_given_up(baseline, scene)):
+            self.set_aside[scene.id] = reason
+            return None
         try:
             step = comparer.compare(baseline, scene)
         except RsdetectError as error:
-            self.failed[scene.id] = str(error)
+            reason = comparer.why_given_up(baseline, scene)
+            self._fail(scene.id, str(error) if reason is None else reason, is_last=reason is not None)
             return None
         if not was_done:
             self.compared.append(scene.id)

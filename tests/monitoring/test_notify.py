@@ -8,7 +8,6 @@ import sqlite3
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,7 @@ from rsdetect.monitoring.thumbnails import Cutout, Thumbnails
 from support.jobs import run_here
 from support.stac_server import free_port, serving
 from support.watched_jobs import DAYS, deliver, series, source_in, write_job
+from support.webhook_receiver import Receiver
 
 TOKEN = "a-very-secret-token"
 
@@ -263,31 +263,6 @@ def test_a_hook_that_cannot_work_is_refused_before_anything_is_done(tmp_path, ne
 
 
 # --- a webhook ---------------------------------------------------------------------------------------------
-
-
-class Receiver(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Receiving)
-        self.answers, self.got = [], []  # statuses to answer with, 200 after the last
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/hooks/key-in-the-path"
-
-
-class _Receiving(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.got.append((dict(self.headers), body))
-        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
-        self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
 
 
 @pytest.fixture
