@@ -1,7 +1,11 @@
 """No output of any command holds what opens an address."""
 
+import io
 import json
 import re
+import sqlite3
+import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -32,7 +36,23 @@ def found(*texts):
     leaks = [text for text in texts if re.search(SECRET, text, re.I)]
     given = ("pairs.csv", "scenes.csv", "job.yaml")
     files = [path for path in Path().rglob("*") if path.is_file() and path.name not in given]
-    return leaks + [str(path) for path in files if SECRET.encode() in path.read_bytes()]
+    return leaks + [str(path) for path in files if any(SECRET.encode() in each for each in contents(path))]
+
+
+def contents(path):
+    """Bytes of a file, and of what it holds compressed: a QGIS project, or that in a GeoPackage."""
+    yield path.read_bytes()
+    archives = []
+    if path.suffix == ".qgz":
+        archives.append(path.read_bytes())
+    if path.name == "changes.gpkg":
+        with closing(sqlite3.connect(path)) as database:
+            if database.execute("SELECT name FROM sqlite_master WHERE name = 'qgis_projects'").fetchall():
+                found = database.execute("SELECT content FROM qgis_projects").fetchall()
+                archives += [bytes.fromhex(content) for (content,) in found]
+    for archive in archives:
+        with zipfile.ZipFile(io.BytesIO(archive)) as inside:
+            yield from (inside.read(name) for name in inside.namelist())
 
 
 def signed(place, name):
@@ -43,6 +63,8 @@ def test_no_command_lets_a_secret_out(here):
     scenes = [signed(here, "before.tif"), f"/vsicurl/{signed(here, 'after.tif')}"]
     cva = ("--detector", "cva")
     Path("pairs.csv").write_text('name,before,after\np,"{}","{}"\n'.format(*scenes))
+    Path("bad").mkdir()
+    Path("bad/pairs.csv").write_text(f'name,before,after\np,"{scenes[0]}","{signed(here, "none.tif")}"\n')
     rows = [f'"{signed(here, name)}",2024-0{n}-01\n' for n, name in enumerate(("before.tif", "after.tif"), 1)]
     Path("scenes.csv").write_text("scene,date\n" + "".join(rows))
     Path("job.yaml").write_text(
@@ -53,7 +75,8 @@ def test_no_command_lets_a_secret_out(here):
     for status, command in (
         (0, ("check", *scenes)),
         (0, ("check", *scenes, "--json")),
-        (0, ("detect", *scenes, *cva, "--out", "out")),
+        (0, ("detect", *scenes, *cva, "--out", "out", "--log-file", "log.txt")),
+        (0, ("report", "out")),
         (
             0,
             (
@@ -72,7 +95,11 @@ def test_no_command_lets_a_secret_out(here):
         (0, ("vectorize", "out", "--threshold", "0.9")),
         (0, ("info", "out")),
         (0, ("info", "out", "--json")),
-        (0, ("batch", "pairs.csv", *cva, "--out", "batch")),
+        (0, ("batch", "pairs.csv", *cva, "--out", "batch", "--shard", "1/1")),
+        (0, ("batch", "pairs.csv", "--out", "batch", "--collect", "--log-file", "log.txt")),
+        (2, ("batch", "bad/pairs.csv", *cva, "--out", "failed", "--log-file", "log.txt")),
+        (0, ("batch", "--status", "failed")),
+        (0, ("batch", "--status", "failed", "--json")),
         (0, ("monitor", "run", "job.yaml")),
         (0, ("monitor", "status", "job.yaml", "--json")),
         (2, ("detect", signed(here, "none.tif"), scenes[1], *cva, "--out", "no")),
@@ -84,6 +111,9 @@ def test_no_command_lets_a_secret_out(here):
         assert told.status == status, (command, told.err)
         said += [told.out, told.err]
     assert found(*said) == []
+    assert Path("log.txt").stat().st_size and Path("failed/index.html").exists()
+    _, project = contents(Path("out/changes.qgz"))
+    assert b"before.tif" in project
 
 
 X = f"http://user:{SECRET}@127.0.0.1:9/a.tif?X-Amz-Signature={SECRET}&sig={SECRET}"
