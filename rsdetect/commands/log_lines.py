@@ -12,6 +12,8 @@ from rsdetect.errors import InputError
 from rsdetect.progress import PROGRESS
 
 _TIME = "%Y-%m-%d %H:%M:%S"
+_DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
+_START = b"0000-00-00 00:00:00 "  # of a log, by other digits
 
 
 class _LogFormatter(logging.Formatter):
@@ -57,18 +59,25 @@ class FileLog(logging.Handler):
         self.setFormatter(_LogFormatter(with_time=True))
         self._path = path
         try:
-            with path.open("a+b") as file:
-                file.seek(0)
-                start = file.read(2)
+            self._append("")
         except OSError as error:
             raise InputError(f"`log_file` {path} cannot be written: {error.strerror or error}.") from error
-        if start and not start.isdigit():
-            raise InputError(f"`log_file` {path} exists and is no log; choose another file.")
+        except ValueError:
+            raise InputError(f"`log_file` {path} exists and is no log; choose another file.") from None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Append a log line, if the file can be written: a job does not end because its log is full."""
-        with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{self.format(record)}\n")
+        with suppress(OSError, ValueError):
+            self._append(f"{self.format(record)}\n")
+
+    def _append(self, text: str) -> None:
+        """Append to the log; raises ValueError for another file, which a result that replaced the log is."""
+        with self._path.open("a+b") as file:
+            file.seek(0)
+            start = file.read(len(_START)).translate(_DIGITS_TO_0)
+            if start != _START[: len(start)]:  # a full disk may have cut it off
+                raise ValueError
+            file.write(text.encode())
 
 
 def note_in_file(text: str) -> None:

@@ -202,6 +202,18 @@ def test_a_scene_is_not_taken_for_a_log(tmp_path):
     assert (tmp_path / "after.tif").read_bytes() == content
     told = run_here("check", scenes.before, scenes.after, "--log-file", tmp_path / "none" / "a.log")
     assert told.status == 2 and "cannot be written" in told.err
+    (tmp_path / "heights.xyz").write_text("2024-01 1 1\n")
+    told = run_here("check", scenes.before, scenes.after, "--log-file", tmp_path / "heights.xyz")
+    assert told.status == 2 and (tmp_path / "heights.xyz").read_text() == "2024-01 1 1\n"
+
+
+def test_a_result_that_replaces_the_log_is_no_log(tmp_path):
+    scenes = changed_pair(tmp_path, 64, 64)
+    (tmp_path / "out").mkdir()
+    command = ("detect", scenes.before, scenes.after, "--detector", "cva", "--out", tmp_path / "out")
+    told = run_here(*command, "--overwrite", "--log-file", tmp_path / "out" / "run.json")
+    assert told.status == 0
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["rsdetect"]
 
 
 def test_a_long_job_logs_its_progress_where_there_is_no_terminal(tmp_path, monkeypatch):
