@@ -8,7 +8,8 @@ FROM python:3.12.12-slim-bookworm
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libexpat1 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 rsdetect
+    && useradd --create-home --uid 1000 rsdetect \
+    && install --directory --owner 1000 --group 1000 /data
 
 WORKDIR /src
 COPY pyproject.toml requirements.lock requirements-torch.lock README.md LICENSE ./

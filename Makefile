@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo-output
+TOOLS := build/tools
 WHEEL := build/wheel
 VERSIONS := $(WHEEL)/versions.txt
 # The workers of pytest-xdist take all cores: threads of OpenMP would only wait for each other.
@@ -12,7 +13,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # A test of stress tries every moment of a command, for longer than any of the suite may take.
 LONG := -o faulthandler_timeout=86400
 
-.PHONY: demo test test-avx2 test-wheel check bench gpu-check stress sample lock clean
+.PHONY: demo test test-avx2 test-wheel check bench gpu-check stress tools airflow-check sample lock clean
 
 demo: $(READY)
 	$(BIN)/rsdetect detect data/sample/before.tif data/sample/after.tif \
@@ -59,10 +60,19 @@ bench: $(READY)
 gpu-check: $(READY)
 	$(BIN)/python benchmarks/gpu_check.py --json benchmarks/gpu_check.json
 
+# Kubernetes' models and Snakemake, in which tests/workflows check files for them: RSDETECT_TOOLS=$(TOOLS).
+tools: $(TOOLS)/.ready
+
+# Airflow loads our DAG. It pins hundreds of packages, and is installed for this alone.
+airflow-check: $(READY)
+	$(PYTHON) -m venv build/airflow
+	build/airflow/bin/python -m pip install --quiet apache-airflow==3.3.2
+	RSDETECT_AIRFLOW=$(CURDIR)/build/airflow $(BIN)/python -m pytest tests/workflows/test_services.py -k airflow
+
 # Lazy scenes of 1 600 Mpx each within 1 GB, and a failure where the memory does not hold: four minutes. Kills
 # before every change of the file system and failures of every call: hours. What has passed is kept in
 # build/stress.jsonl, and the same command goes on from there. docs/reliability.md has figures.
-stress: $(READY)
+stress: $(READY) airflow-check
 	$(BIN)/python benchmarks/lazy.py
 	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest $(LONG) -n auto --dist loadgroup -m stress
 	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest $(LONG) tests/jobs/test_hostile_corpus.py
@@ -92,4 +102,9 @@ $(READY): requirements.lock requirements-torch.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --requirement requirements-torch.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(TOOLS)/.ready: tests/workflows/requirements.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --requirement tests/workflows/requirements.txt
 	touch $@

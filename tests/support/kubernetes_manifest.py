@@ -1,6 +1,6 @@
-"""Ask Kubernetes' own models of its objects, and the operator of Dask, whether they take a manifest.
+"""Ask Kubernetes' own models of its objects, and the operator of Dask, whether they take our manifests.
 
-    python kubernetes_manifest.py MANIFEST WORKFLOWS_FOLDER
+    python kubernetes_manifest.py FOLDER
 
 Runs in an environment with dask-kubernetes, which is not that of the tests. A field that Kubernetes does not
 know, or that is in the wrong place, does not survive the way into its model and back. What it asks is
@@ -23,7 +23,7 @@ def require_known(described, kind):
     assert kept == described, f"{kind}: Kubernetes keeps {kept} of {described}"
 
 
-def main():
+def require_cluster(manifest):
     from dask_kubernetes.operator.controller.controller import (
         build_scheduler_deployment_spec,
         build_scheduler_service_spec,
@@ -31,7 +31,6 @@ def main():
     )
     from dask_kubernetes.operator.validation import validate_cluster_name
 
-    manifest = yaml.safe_load(Path(sys.argv[1]).read_text())
     name, spec = manifest["metadata"]["name"], manifest["spec"]
     validate_cluster_name(name)
     assert set(spec) == {"scheduler", "worker"} and set(spec["worker"]) == {"replicas", "spec"}
@@ -49,9 +48,16 @@ def main():
     require_known(build_scheduler_service_spec(name, spec["scheduler"]["service"], {}, {}), "V1Service")
     labels = scheduler["spec"]["template"]["metadata"]["labels"]
     assert spec["scheduler"]["service"]["selector"].items() <= labels.items()
+
+
+def main():
+    folder = Path(sys.argv[1])
+    require_cluster(yaml.safe_load((folder / "dask_cluster.yaml").read_text()))
+    for each in yaml.safe_load_all((folder / "cronjob.yaml").read_text()):
+        require_known(each, f"V1{each['kind']}")
     # The script finds what it imports; it runs nothing on import.
-    sys.path.insert(0, sys.argv[2])
-    __import__("kubernetes_cluster")
+    sys.path.insert(0, str(folder))
+    __import__("dask_cluster")
 
 
 if __name__ == "__main__":

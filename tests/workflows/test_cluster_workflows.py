@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "sample"
 SCENES = (SAMPLE / "before.tif", SAMPLE / "after.tif")
-MANIFEST = ROOT / "workflows" / "kubernetes_cluster.yaml"
+MANIFEST = ROOT / "workflows" / "kubernetes" / "dask_cluster.yaml"
 OPTIONS = ("--tile-size", "64", "--quiet", "--detector", "cva")
 SLOWLY = (
     "--tile-size",
@@ -245,17 +245,3 @@ def test_the_manifest_is_one_of_a_dask_cluster_and_its_pods_see_the_shared_volum
     ports = {each["name"]: each["containerPort"] for each in container("scheduler")["ports"]}
     assert ports == {"tcp-comm": 8786, "http-dashboard": 8787}  # what `dask scheduler` takes
     assert {each["targetPort"] for each in service["ports"]} == set(ports)
-
-
-def test_kubernetes_knows_every_field_of_the_manifest():
-    """RSDETECT_KUBERNETES names the Python of an environment with workflows/kubernetes-requirements.txt."""
-    python = os.environ.get("RSDETECT_KUBERNETES")
-    if not python:
-        pytest.skip("RSDETECT_KUBERNETES names no Python with workflows/kubernetes-requirements.txt")
-    done = subprocess.run(
-        [python, ROOT / "tests" / "kubernetes_manifest.py", MANIFEST, ROOT / "workflows"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr

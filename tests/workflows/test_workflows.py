@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import geopandas
-import pyogrio
 import pytest
 import rasterio
 
@@ -49,41 +48,6 @@ def test_the_batch_runs_its_list_and_repeats_only_what_is_not_done(tmp_path):
     assert "sample: done before" in second.stderr
     assert (tmp_path / "out" / "sample" / "run.json").stat().st_mtime_ns == record
     assert not (tmp_path / "out" / "missing").exists()
-
-
-@pytest.mark.slow
-def test_the_batch_on_a_cluster(tmp_path):
-    command = ("bash", "workflows/batch_pairs.sh", "workflows/pairs.csv", tmp_path / "out")
-    done = run(*command, "--detector", "cva", RSDETECT_PROCESSES="2")
-    assert done.returncode == 0, done.stderr
-    assert len(pyogrio.read_dataframe(tmp_path / "out" / "changes.gpkg", layer="changes")) > 0
-    record = json.loads((tmp_path / "out" / "sample" / "run.json").read_text())
-    assert record["options"]["score"]["scheduler"].startswith("tcp://")
-
-
-@pytest.mark.slow
-def test_the_local_cluster_gives_what_one_process_gives(tmp_path):
-    scenes = (SAMPLE / "before.tif", SAMPLE / "after.tif")
-    options = ("--min-area", "10", "--tile-size", "256", "--device", "cpu")
-    here = run(sys.executable, "-m", "rsdetect.cli", "detect", *scenes, "--out", tmp_path / "here", *options)
-    there = run(
-        sys.executable,
-        "workflows/local_cluster.py",
-        "detect",
-        *scenes,
-        "--out",
-        tmp_path / "there",
-        *options,
-        RSDETECT_PROCESSES="2",
-    )
-    assert (here.returncode, there.returncode) == (0, 0), here.stderr + there.stderr
-    counts = [json.loads((tmp_path / out / "run.json").read_text())["counts"] for out in ("here", "there")]
-    assert counts[0]["regions"] == counts[1]["regions"] > 0
-    areas = [
-        pyogrio.read_dataframe(tmp_path / out / "changes.gpkg", layer="changes").area_m2
-        for out in ("here", "there")
-    ]
-    assert (areas[0] == areas[1]).all()
 
 
 def test_the_sample_is_what_its_command_makes(tmp_path):
@@ -143,39 +107,14 @@ def test_the_job_confirms_what_changed_in_the_valley_and_nothing_else(checkout):
     assert len(summary["news"]["confirmed"]) == 3
 
 
-def commands_of_the_readme():
-    """Each line of code in it, in order, without its comment."""
-    text = (ROOT / "workflows" / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
-
-
-@pytest.mark.slow
-def test_what_the_readme_says_runs_in_a_fresh_shell(checkout):
-    """As in a terminal that was just opened, after what the README says first."""
-    first, *commands = commands_of_the_readme()
-    assert first == ". .venv/bin/activate"
-    ready = [command for command in commands if "slurm" not in command]  # run in test_cluster_workflows
-    assert len(ready) == len(commands) - 1 == 6
-    clean = {"HOME": str(checkout), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
-    for command in ready:
-        done = subprocess.run(
-            ["bash", "-ec", f"{first}\n{command}"],
-            cwd=checkout, env=clean, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-    assert len(list((checkout / "workflows" / "landuse" / "timelines").iterdir())) == 2
-    assert (checkout / "out" / "pairs" / "summary.csv").exists()
-    assert (checkout / "out" / "local" / "changes.gpkg").exists()
-
-
 def test_every_file_that_the_readme_and_the_scripts_name_is_there():
     folder = ROOT / "workflows"  # and not what jobs have left below it
-    paths = [path for path in (*folder.iterdir(), *(folder / "systemd").iterdir()) if path.is_file()]
+    subfolders = [folder / name for name in ("docker", "kubernetes", "national_batch", "systemd")]
+    paths = [path for each in (folder, *subfolders) for path in each.iterdir() if path.is_file()]
     texts = [path.read_text(encoding="utf-8") for path in paths]
-    named = {name for text in texts for name in re.findall(r"\b(?:workflows|data)/[\w./-]*\w", text)}
+    named = {name for text in texts for name in re.findall(r"(?<![/\w])(?:workflows|data)/[\w./@-]*\w", text)}
     assert len(named) > 10
-    made = {"workflows/landuse/events.gpkg", "workflows/landuse/report.html"}  # by the job
+    made = {"workflows/landuse", "workflows/landuse/events.gpkg", "workflows/landuse/report.html"}  # by jobs
     assert not [name for name in named - made if not (ROOT / name).exists()]
 
 
@@ -201,51 +140,3 @@ def test_the_cron_line_runs_in_what_cron_gives_and_says_nothing(checkout):
         ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, timeout=300, cwd="/"
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-@pytest.fixture
-def systemd_analyze():
-    """Run systemd-analyze; the test is skipped where it is missing, unless CI wants it."""
-
-    def analyze(*arguments):
-        if shutil.which("systemd-analyze") is None:
-            if os.environ.get("CI"):
-                pytest.fail("systemd-analyze is not installed: apt-get install systemd")
-            pytest.skip("systemd is not installed")
-        return run("systemd-analyze", *arguments)
-
-    return analyze
-
-
-def units(checkout, folder):
-    """The unit files with the path of the checkout."""
-    for path in (checkout / "workflows" / "systemd").iterdir():
-        (folder / path.name).write_text(path.read_text().replace("/opt/rsdetect", str(checkout)))
-    return sorted(folder.iterdir())
-
-
-@pytest.mark.slow
-def test_systemd_takes_the_units_and_what_they_start_runs(checkout, tmp_path, systemd_analyze):
-    service, timer = units(checkout, tmp_path)
-    for unit in (service, timer):
-        named = tmp_path / "named" / unit.name.replace("@", "@landuse_monitor")
-        named.parent.mkdir(exist_ok=True)
-        named.write_text(unit.read_text())
-        if unit == timer:  # which starts the service of its name
-            shutil.copy(service, named.parent / service.name.replace("@", "@landuse_monitor"))
-        done = systemd_analyze("verify", named)
-        assert (done.returncode, done.stdout + done.stderr) == (0, "")
-    text = service.read_text()
-    (command,) = re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)
-    (folder,) = re.findall(r"^WorkingDirectory=(.+)$", text, re.MULTILINE)
-    done = run(*command.replace("%i", "landuse_monitor").split(), cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_timer_fires_on_mondays(systemd_analyze):
-    text = (ROOT / "workflows" / "systemd" / "rsdetect-monitor@.timer").read_text()
-    (when,) = re.findall(r"^OnCalendar=(.+)$", text, re.MULTILINE)
-    done = systemd_analyze("calendar", "--iterations=3", when)
-    assert done.returncode == 0, done.stderr
-    fires = re.findall(r"(?:Next elapse|Iteration #\d|Iter\. #\d): (\w{3}) [\d-]+ (\S+)", done.stdout)
-    assert fires == [("Mon", "06:00:00")] * 3

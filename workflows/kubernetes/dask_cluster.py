@@ -1,9 +1,9 @@
 """Run `rsdetect detect` or `rsdetect batch` on workers that Kubernetes starts.
 
-    python workflows/kubernetes_cluster.py detect BEFORE AFTER --out DIR [options of rsdetect detect ...]
-    python workflows/kubernetes_cluster.py batch PAIRS.csv --out DIR [options of rsdetect batch ...]
+    python workflows/kubernetes/dask_cluster.py detect BEFORE AFTER --out DIR [options of rsdetect detect ...]
+    python workflows/kubernetes/dask_cluster.py batch PAIRS.csv --out DIR [options of rsdetect batch ...]
 
-Needs what kubernetes-requirements.txt says. Scheduler and workers stand in kubernetes_cluster.yaml, or
+Needs what requirements.txt says. Scheduler and workers stand in dask_cluster.yaml, or
 in the file that RSDETECT_CLUSTER names. rsdetect itself runs where this script runs: in a pod that mounts the
 same volume under the same path, and whose service account may create DaskClusters and read pods and services.
 """
@@ -22,7 +22,7 @@ from dask_kubernetes.operator.kubecluster.kubecluster import CreateMode
 
 def main() -> int:
     """Create the cluster, hand its scheduler's address to rsdetect, and pass on its exit status."""
-    described = os.environ.get("RSDETECT_CLUSTER") or Path(__file__).with_name("kubernetes_cluster.yaml")
+    described = os.environ.get("RSDETECT_CLUSTER") or Path(__file__).with_name("dask_cluster.yaml")
     manifest = yaml.safe_load(Path(described).read_text())
     # It goes when the script ends, so it must not be one that another run is using.
     with KubeCluster(custom_cluster_spec=manifest, create_mode=CreateMode.CREATE_ONLY, quiet=True) as cluster:
