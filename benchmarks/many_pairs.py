@@ -3,8 +3,8 @@
     python benchmarks/many_pairs.py FOLDER --pairs 10000 --run 1000
 
 Draws adjacent pairs of 64 x 64 pixels, plans the whole list, runs the first of them (`cva`, without QGIS
-project) and collects these joined, links their results for all others, and collects all without joining,
-because linked results lie on the ground of those that ran.
+project and report page) and collects these joined, links their results for all others, and collects all
+without joining, because linked results lie on the ground of those that ran.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from affine import Affine
 
 SIZE, STEP = 64, 56  # pixels: tiles overlap by 8
 ACROSS = 100
-OPTIONS = ("--detector", "cva", "--no-qgis-project", "--quiet")
+OPTIONS = ("--detector", "cva", "--no-qgis-project", "--no-report", "--quiet")
 
 
 def main() -> None:

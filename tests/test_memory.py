@@ -22,6 +22,7 @@ from rsdetect.memory import (
     free_memory,
     parse_memory,
     peak_memory,
+    return_free_memory,
     usual_memory,
 )
 from rsdetect.scenes.pair import open_pair
@@ -231,3 +232,15 @@ def test_the_peak_of_a_process_is_not_that_of_the_one_that_started_it():
     told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert 1 << 20 < int(told.stdout) < 300 << 20
     assert peak_memory() > 400 << 20
+
+
+def test_garbage_is_collected_where_the_process_has_grown(monkeypatch):
+    collected = []
+    monkeypatch.setattr("rsdetect.memory.gc.collect", lambda: collected.append(1))
+    return_free_memory()
+    return_free_memory(256 << 20)
+    assert len(collected) == 1
+    ballast = bytearray(300 << 20)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    return_free_memory(256 << 20)
+    assert len(collected) == 2

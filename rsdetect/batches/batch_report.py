@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rsdetect.amounts import area_text
-from rsdetect.batches.pair_results import PairResult, State
+from rsdetect.amounts import area_text, count_text
+from rsdetect.batches.pair_results import FINISHED, MOST_ROWS, PairResult, State
 from rsdetect.batches.pairs import POLYGONS, TABLE
 from rsdetect.jsontypes import JsonObject
 
@@ -34,6 +34,9 @@ class BatchReport:
     def remarks(self) -> list[str]:
         """Remarks on a batch run that are not in the table, one per line."""
         lines = []
+        if len(self.results) > MOST_ROWS:
+            finished = sum(row.state in FINISHED for row in self.results)
+            lines.append(f"{count_text(finished, 'pair')} finished: {TABLE} has a row for each.")
         failed = sum(row.state is State.FAILED for row in self.results)
         if failed:
             lines.append(f"{failed} of {len(self.results)} pairs failed; the others are done.")

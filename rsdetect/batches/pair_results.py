@@ -27,6 +27,7 @@ class State(StrEnum):
 
 
 FINISHED = (State.DONE, State.DONE_BEFORE, State.OUTLINED)
+MOST_ROWS = 100  # of the terminal table; longer lists show only what is not finished
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,10 @@ def results_as_csv(results: list[PairResult]) -> str:
 
 
 def results_as_table(results: list[PairResult]) -> Table:
-    """Results as a terminal table."""
+    """Results as a terminal table; of more than `MOST_ROWS`, those without a finished job."""
     table = Table(title="Pairs", title_justify="left")
+    if len(results) > MOST_ROWS:
+        results = [row for row in results if row.state not in FINISHED]
     for column in ("name", "state", "between"):
         table.add_column(column)
     for column in ("regions", "changed", "seconds"):

@@ -97,7 +97,9 @@ def batch(
     if as_json:
         print_json(report.as_content())
     else:
-        print_table(results_as_table([replace(row, why=as_options(row.why)) for row in report.results]))
+        table = results_as_table([replace(row, why=as_options(row.why)) for row in report.results])
+        if table.row_count:
+            print_table(table)
         for line in report.remarks():
             print_message(line)
     raise typer.Exit(report.exit_status)

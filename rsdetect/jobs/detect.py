@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
 _log = logging.getLogger(__name__)
+_GROWTH = 32 * MIB  # of the process, from which on a job returns freed memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +215,7 @@ def run_detect(
                 del scan  # releases its sample of pixels
                 if loading is not None:
                     loading.result()
-                return_free_memory()
+                return_free_memory(_GROWTH)
                 job = replace(_plan(pair, scorer, options.score, memory), land=land)
                 costly = _logged(costly_layouts(pair, job.plan, memory))
             provenance = describe(detector, scorer)
@@ -238,7 +239,7 @@ def run_detect(
             tiles = [tile for tile in job.plan if pair.intersects_aoi(tile.core)]
             with watch.stage("score"):
                 counts, reading = _score(job, store, tiles, options, asked.level)
-            return_free_memory()
+            return_free_memory(_GROWTH)
             results = outputs.results_folder(work)
             project = partial(
                 write_qgis_project,
