@@ -78,3 +78,12 @@ def test_every_locked_version_has_hashes_except_torch():
     assert not any(entry.startswith("torch==") for entry in entries)
     makefile = (ROOT / "Makefile").read_text()
     assert "--no-deps --require-hashes --requirement requirements.lock" in makefile
+
+
+def test_the_promises_name_tests_that_are_there():
+    """docs/reliability.md: each test by its file, with or without its folder."""
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:tests/)?[\w/]*test_\w+\.py)`", text))
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(named) > 20
+    assert named <= there | {path.rpartition("/")[2] for path in there}

@@ -24,7 +24,7 @@ from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import ScoringIdentity, describe
 from rsdetect.detectors.normalise import normalise
 from rsdetect.devices import usable_cores
-from rsdetect.errors import InputError
+from rsdetect.errors import InputError, ReadError
 from rsdetect.jobs.change_map import ChangeMap
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
@@ -318,7 +318,11 @@ def _write_files(
         content = PixelContent(len(job.pair.bands), asked.direction, asked.land)
         stored = StoredDifferences(store, job.pair, job.plan, asked.level, content)
         polygons = results / Outputs.POLYGONS
-        made = write_polygons(raster, polygons, asked, job.pair, stored, scored=scored, finish=project)
+        try:
+            made = write_polygons(raster, polygons, asked, job.pair, stored, scored=scored, finish=project)
+        except (InputError, ReadError):
+            require_kept(finished)  # not the input is wrong, but the raster is gone or another one
+            raise
         require_kept(finished)
     return made
 

@@ -146,6 +146,19 @@ def test_a_raster_that_is_changed_before_the_polygons_are_made(scenes, tmp_path,
     caught(scenes, tmp_path / "out", "polygons: the percents of the raster")
 
 
+def test_a_raster_that_is_removed_before_the_polygons_are_made(scenes, tmp_path, monkeypatch):
+    import rsdetect.jobs.detect as flow
+
+    genuine = flow.write_polygons
+
+    def remove_and_make(path, *args, **kwargs):
+        path.unlink()
+        return genuine(path, *args, **kwargs)
+
+    monkeypatch.setattr(flow, "write_polygons", remove_and_make)
+    caught(scenes, tmp_path / "out", r"raster: .* changed after it was finished \(it is gone\)")
+
+
 def test_a_tile_that_another_one_has_replaced(scenes, tmp_path, monkeypatch):
     """Its own checksum is right; what was counted while it was scored is not."""
     import rsdetect.jobs.detect as flow
