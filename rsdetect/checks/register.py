@@ -114,6 +114,7 @@ def measure_any_shift(pair: Pair, workers: int = 1) -> Shift | None:
         rows_px=rest.rows_px + wide[0],
         cols_px=rest.cols_px + wide[1],
         distance_m=shift_in_metres(pair.grid, rest.cols_px + wide[1], rest.rows_px + wide[0]),
+        vectors=tuple((row, col, rows + wide[0], cols + wide[1]) for row, col, rows, cols in rest.vectors),
     )
 
 

@@ -41,6 +41,8 @@ class Shift:
     distance_m: float | None  # length of the shift in metres; None without a CRS
     agreement: float  # share of tiles within half a pixel of the median
     tiles: int  # number of correlated tiles
+    # Row and column of the middle of each tile, and rows and columns by which its content moved.
+    vectors: tuple[tuple[float, float, float, float], ...] = ()
 
     @property
     def distance_px(self) -> float:
@@ -60,10 +62,11 @@ def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
     """
     places = list(_registration_tiles(pair))
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="shift") as pool:
-        found = [shift for shift in pool.map(lambda place: correlate_tile(pair, place), places) if shift]
+        measured = list(pool.map(lambda place: correlate_tile(pair, place), places))
+    found = [(place, shift) for place, shift in zip(places, measured, strict=True) if shift]
     if not found:
         return None
-    shifts = np.array(found)
+    shifts = np.array([shift for _, shift in found])
     median = np.median(shifts, axis=0)
     distances = np.hypot(*(shifts - median).T)
     return Shift(
@@ -73,7 +76,16 @@ def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
         distance_m=shift_in_metres(pair.grid, float(median[1]), float(median[0])),
         agreement=float((distances <= _AGREEMENT_PX).mean()),
         tiles=len(found),
+        vectors=tuple(
+            (place.row_off + place.height / 2, place.col_off + place.width / 2, *map(_rounded, shift))
+            for place, shift in found
+        ),
     )
+
+
+def _rounded(pixels: float) -> float:
+    """Shift of a tile as the record has it; they are measured to a twentieth of a pixel."""
+    return round(pixels, 3)
 
 
 def _registration_tiles(pair: Pair) -> Iterator[Window]:

@@ -31,7 +31,7 @@ class StoredChanges:
     area_m2: Float64Array  # NaN without a CRS
     probability_mean: Float64Array
     probability_max: Float64Array
-    kind: tuple[str, ...] | None  # of each change; None = the file has no kinds
+    kind: tuple[str, ...] | None  # of each change; None = no kind is known
     boxes: Float64Array  # (changes, 4): west, south, east, north
 
     def __len__(self) -> int:
@@ -58,6 +58,7 @@ class StoredChanges:
             ).fetchall()
         *numbers, kinds = zip(*rows, strict=True) if rows else [()] * (len(names) + 5)
         columns = [np.array(column, np.float64) for column in numbers]
+        named = tuple(each or "unknown" for each in kinds)
         change_id, pixels, area_m2, mean, highest, *sides = columns
         return cls(
             path,
@@ -66,7 +67,7 @@ class StoredChanges:
             area_m2,
             mean,
             highest,
-            tuple(each or "unknown" for each in kinds) if "kind" in known else None,
+            named if set(named) - {"unknown"} else None,
             np.stack(sides, axis=1),
         )
 

@@ -7,6 +7,8 @@
   const swipe = byId("swipe");
   const shown = { changes: byId("show-changes"), probability: byId("show-probability") };
   const paths = data.changes.map((change) => new Path2D(change.path));
+  const edges = data.changes.map(({ box }) => Math.max(box[2] - box[0], box[3] - box[1])).sort((one, other) => one - other);
+  const typical = edges.length ? edges[edges.length >> 1] : 1; // edge of a change in page pixels
   const number = new Map(data.changes.map((change, i) => [change.id, i]));
   const rows = new Map();
   let chosen = -1, size = [1, 1], waiting = false;
@@ -58,7 +60,9 @@
     }
     context.scale(scale, scale);
     context.translate(-view.x, -view.y);
-    for (const [colour, width] of [["#ffffff", 3], ["#d400a0", 1.4]]) {
+    // Where changes are small on the screen, thin lines keep them apart.
+    const wide = Math.min(1, Math.max(0.4, (typical * view.scale) / 24));
+    for (const [colour, width] of [["#ffffff", 3 * wide], ["#d400a0", 1.4 * wide]]) {
       context.strokeStyle = colour;
       context.lineWidth = width / scale;
       data.changes.forEach((change, i) => inView(change.box) && context.stroke(paths[i]));

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from rsdetect.arraytypes import BoolArray, Float32Array
+from rsdetect.devices import usable_cores
 
 Rgb = NDArray[np.uint8]  # (3, height, width)
 GREY = (128, 128, 128)  # colour of invalid pixels
 
 _LOW, _HIGH = 2, 98  # percentiles of the stretch of a band
+_TRIED = 8  # pictures, about, by which a quality is chosen
 _QUALITIES = (85, 75, 60, 45, 30, 15)  # of JPEG
 
 
@@ -34,8 +37,10 @@ def stretch_limits(values: Float32Array) -> tuple[Float32Array, Float32Array]:
 def stretched(values: Float32Array, limits: tuple[Float32Array, Float32Array], valid: BoolArray) -> Rgb:
     """Picture of (bands, height, width) stretched between `limits`, grey where not `valid`."""
     low, high = (limit[:, None, None] for limit in limits)
-    share = np.clip((values - low) / np.where(high > low, high - low, np.float32(1)), 0, 1)
-    picture: Rgb = np.rint(share * 255).astype(np.uint8)
+    level = values - low
+    level *= np.float32(255) / np.where(high > low, high - low, np.float32(1))
+    np.rint(np.clip(level, 0, 255, out=level), out=level)
+    picture: Rgb = level.astype(np.uint8)
     picture[:, ~valid] = np.array(GREY, np.uint8)[:, None]
     return picture
 
@@ -64,12 +69,24 @@ def palette_uri(classes: NDArray[np.uint8], colours: Mapping[int, tuple[int, int
 def uris_within(pictures: Sequence[Rgb], most_bytes: int) -> list[str]:
     """Encode pictures as JPEG, in the best quality in which all data URIs together are small enough.
 
-    The least quality is used if none is.
+    The least quality is used if none is. The quality at which some of the pictures are small enough is tried
+    first, so that few are encoded several times.
     """
-    for quality in _QUALITIES:
-        found = [data_uri(picture, "JPEG", QUALITY=quality) for picture in pictures]
-        if sum(map(len, found)) <= most_bytes:
-            break
+    some = pictures[:: max(1, len(pictures) // _TRIED)]
+    share = sum(each.size for each in some) / max(1, sum(each.size for each in pictures))
+    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="picture") as pool:
+
+        def encoded(each: Sequence[Rgb], quality: int) -> list[str]:
+            return list(pool.map(lambda picture: data_uri(picture, "JPEG", QUALITY=quality), each))
+
+        found: list[str] = []
+        for number, quality in enumerate(_QUALITIES, 1):
+            is_last = number == len(_QUALITIES)
+            if not is_last and sum(map(len, encoded(some, quality))) > share * most_bytes:
+                continue
+            found = encoded(pictures, quality)
+            if sum(map(len, found)) <= most_bytes:
+                break
     return found
 
 

@@ -66,6 +66,9 @@ def test_a_shift_is_found_although_a_third_of_the_ground_changed():
 def test_identical_scenes_are_not_shifted_at_all():
     shift = measured(GROUND, GROUND)
     assert (shift.rows_px, shift.cols_px, shift.spread_px, shift.agreement) == (0, 0, 0, 1)
+    assert len(shift.vectors) == shift.tiles and all(vector[2:] == (0, 0) for vector in shift.vectors)
+    rows, cols = {vector[0] for vector in shift.vectors}, {vector[1] for vector in shift.vectors}
+    assert len(rows) > 1 and len(cols) > 1 and max(rows) < 400 and max(cols) < 420
 
 
 def test_scenes_of_different_ground_give_no_shift_to_believe():

@@ -19,7 +19,9 @@ import rsdetect
 from rsdetect.errors import JobInterrupted
 from rsdetect.grid import Window
 from rsdetect.jobs.report.page import MOST_BYTES, render_report
+from rsdetect.jobs.report.scene_pictures import Stretch, pixel_spread
 from rsdetect.jobs.report.space import PageSpace
+from rsdetect.pages.pictures import uris_within
 from rsdetect.scenes.pair import open_pair, read_tile
 from rsdetect.scoring.raster import ProbabilityRaster
 from rsdetect.scoring.scene_overview import Lattice, SceneOverview, read_overview
@@ -120,15 +122,34 @@ def test_the_line_moves_between_the_scenes(done, tmp_path):
     }
     const probability = document.getElementById("show-probability");
     probability.checked = true; probability.dispatchEvent(new Event("input")); paintNow(); found.push(red());
-    return found;
+    const all = () => { paintNow(); return canvas.toDataURL(); };
+    const press = (key) => { canvas.dispatchEvent(new KeyboardEvent("keydown", { key })); return all(); };
+    const point = (type, clientX) =>
+      canvas.dispatchEvent(new PointerEvent(type, { clientX, clientY: frame.top + 50, pointerId: 1 }));
+    const seen = { whole: all(), zoomed: press("+"), moved: press("ArrowRight"), back: press("ArrowLeft") };
+    seen.again = press("0");
+    document.getElementById("zoom-in").click(); seen.clicked = all();
+    point("pointerdown", frame.left + 60);
+    for (const type of ["pointermove", "pointerup"]) point(type, frame.left + 120);
+    seen.dragged = all();
+    canvas.focus();
+    canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -300, cancelable: true })); seen.wheeled = all();
+    document.getElementById("zoom-all").click(); seen.end = all();
+    const names = Object.keys(seen);
+    const first = names.map((name) => names.find((other) => seen[other] === seen[name]));
+    return [...found, first, canvas.tabIndex, [...document.querySelectorAll("input, button, canvas")].every(
+      (each) => each.tabIndex === 0 && (each.textContent.trim() || each.ariaLabel || each.labels?.length))];
     """
     # Frames are drawn at once, because the page's clock does not advance while the script runs.
     page = tmp_path / "page.html"
     now = "let paintNow = () => {}; window.requestAnimationFrame = (paint) => { paintNow = paint; paint(); };"
     text = page.read_text(encoding="utf-8")
     page.write_text(text.replace("</header>", f"</header><script>{now}</script>", 1), encoding="utf-8")
-    after, before, with_probability = asked_in_chromium(page, tmp_path, HELP + script)
+    after, before, with_probability, first, *named = asked_in_chromium(page, tmp_path, HELP + script)
     assert after != before and before != with_probability
+    # The first of the moments that looked the same: keys, buttons, pointer and wheel move and zoom the map.
+    assert first == ["whole", "zoomed", "moved", "zoomed", "whole", "zoomed", "dragged", "wheeled", "whole"]
+    assert named == [0, True]
 
 
 @pytest.mark.parametrize("count", [0, 200, 50_000])
@@ -290,3 +311,34 @@ def test_vectorize_makes_the_page_of_the_new_polygons(done):
     record = rsdetect.vectorize(done, min_area=1e4).record
     after = data_of((done / "report.html").read_text(encoding="utf-8"))
     assert len(after["changes"]) == record["counts"]["regions"] < len(before["changes"])
+
+
+def test_the_stretch_of_means_is_widened_by_the_pixels_of_the_largest_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr("rsdetect.scoring.scene_overview._MOST_CELLS", 20)
+    scene = np.full((3, 120, 120), 100, np.uint8)
+    scene[:, ::3, ::3], scene[:, 1::3, 1::3] = 250, 0  # texture that means over 6 by 6 pixels lose
+    scene += random_scene(5, 3, 120, 120) % 9
+    paths = [write_scene(tmp_path / f"{i}.tif", scene) for i in range(2)]
+    pair = open_pair(*paths)
+    overview = read_overview(pair, Lattice.of(pair), 1)
+    assert overview.lattice.cell == 6
+    own = Stretch.of(pair, overview)
+    spread = pixel_spread(pair, overview.lattice, [Window(10, 10, 64, 64)])
+    assert (spread == 3).all(), "at most"
+    (low, high), (least, most) = own.widened(spread).limits[0], own.limits[0]
+    np.testing.assert_allclose(high - low, 3 * (most - least), rtol=1e-5)
+    np.testing.assert_allclose(high + low, most + least, rtol=1e-5)
+    assert (pixel_spread(pair, overview.lattice, []) == 1).all()
+
+
+def test_pictures_are_as_good_as_their_bytes_allow():
+    flat, noise = np.full((3, 64, 64), 90, np.uint8), random_scene(3, 3, 64, 64)
+    fine, coarse = uris_within([noise] * 12, 10**6), uris_within([noise] * 12, 40_000)
+    assert len(fine) == len(coarse) == 12 and sum(map(len, coarse)) <= 40_000 < sum(map(len, fine))
+    assert len(uris_within([flat, noise], 1)) == 2 and uris_within([], 10) == []
+
+
+def test_kinds_are_named_where_one_is_known(tmp_path):
+    given = written_results(tmp_path, boxes_of(3), (60, 60), kinds=["unknown"] * 3)
+    text = render_report(given)
+    assert "By kind" not in text and "unknown" not in text.partition("<script")[0]

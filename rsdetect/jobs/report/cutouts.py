@@ -28,7 +28,7 @@ from rsdetect.tiles import TileWindow
 MOST_PX = 512  # edge of a cut-out that is shown pixel by pixel
 _LEAST_PX = 64
 _MARGIN = 0.25  # share of the change's size, on each side
-_MOST_CORNERS = 4000  # of an outline in a cut-out
+_MOST_CORNERS = 5  # of an outline, by pixel along the edge of the picture that shows it
 _COARSE_CELLS = 2048  # along an edge of the probability, where the surest part is looked up
 _COARSE_PX = 8  # at least, along an edge of such a cell
 
@@ -61,7 +61,7 @@ class Cutout:
         origin = np.array([window.col_off, window.row_off])
         scale = np.array([shape[1] / window.width, shape[0] / window.height])
         placed = transform(np.array([inside], dtype=object), lambda xy: (xy - origin) * scale)
-        return svg_path(simplified(placed, _MOST_CORNERS, 0.5)[0])
+        return svg_path(simplified(placed, _MOST_CORNERS * max(shape), 0.5)[0])
 
 
 def _square(row: float, col: float, edge: int, shape: tuple[int, int]) -> Window:

@@ -14,7 +14,7 @@ from rsdetect.geopackage.stored_changes import StoredChanges
 from rsdetect.jobs.report.charts import arrow_map, histograms
 from rsdetect.jobs.report.cutouts import Cutout, read_cutouts
 from rsdetect.jobs.report.listed import AT_FULL_SIZE, PICTURED, ListedChanges
-from rsdetect.jobs.report.scene_pictures import Stretch, crop, probability_uri, scene_pictures
+from rsdetect.jobs.report.scene_pictures import Stretch, crop, pixel_spread, probability_uri, scene_pictures
 from rsdetect.jobs.report.space import PageSpace
 from rsdetect.jobs.report.summary import caveats_of, displacements, pixel_metres, summary_of
 from rsdetect.pages.pictures import Rgb, uris_within
@@ -26,6 +26,7 @@ from rsdetect.scoring.scene_overview import Lattice, SceneOverview, in_bands
 MOST_BYTES = 6_000_000
 # Of the data URIs: of both scenes, of the largest changes pixel by pixel, and of the thumbnails.
 _SHARES = 1_200_000, 2_000_000, 800_000
+_SAMPLED = 2  # of the largest changes, whose pixels widen the stretch of the means
 _MOST_RECORD = 200_000  # characters of the record that the page shows
 _REDUCED = (1.0, 0.5, 0.2)  # shares of these bytes that are tried
 
@@ -122,12 +123,14 @@ def _draw(
     thumbnails: Sequence[Cutout],
 ) -> _Drawn:
     """Draw the pictures of a page; nothing is read twice of a change that is large, or shown in full."""
-    stretch = Stretch.of(pair, overview)
+    coloured = in_bands(pair, overview.lattice.bands)
+    sampled = [space.grid_window(each.window) for each in full[:_SAMPLED]]
+    stretch = Stretch.of(pair, overview).widened(pixel_spread(coloured, overview.lattice, sampled))
     scenes = scene_pictures(overview, stretch, space)
     cell = overview.lattice.cell
     apart = [i for i, each in enumerate(thumbnails) if i >= len(full) and each.step < cell]
     wanted = [*full, *(thumbnails[i] for i in apart)]
-    found = read_cutouts(in_bands(pair, overview.lattice.bands), wanted, space, stretch, usable_cores())
+    found = read_cutouts(coloured, wanted, space, stretch, usable_cores())
     read = dict(zip(apart, found[len(full) :], strict=True))
     left, top, _, _ = space.cover(overview.lattice.cells.shape, cell)
     small = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from rsdetect.grid import Window
 from rsdetect.jobs.report.space import PageSpace
 from rsdetect.pages.pictures import Rgb, palette_uri, stretch_limits, stretched
 from rsdetect.percent import NOT_OBSERVED
-from rsdetect.scenes.pair import Pair
-from rsdetect.scoring.scene_overview import SceneOverview
+from rsdetect.scenes.pair import Pair, read_tile
+from rsdetect.scoring.scene_overview import Lattice, SceneOverview
+from rsdetect.tiles import TileWindow
 
 _STEPS = (5, 10, 20)  # percent that one colour of the probability stands for
 _MOST_BYTES = 500_000  # of the picture of the probability
+_MOST_SPREAD = 3.0
 _OPACITY = 230  # of 255, of the highest probability
 # As the style of the raster in QGIS: from yellow to purple.
 _LOW, _MIDDLE, _HIGH = (247, 228, 37), (237, 118, 83), (126, 3, 168)
@@ -43,9 +46,53 @@ class Stretch:
         empty = np.zeros((means.shape[1], 1), np.float32)
         return cls(tuple(stretch_limits(each if each.size else empty) for each in values))
 
+    def widened(self, spread: Float32Array) -> Stretch:
+        """Stretch whose ranges are wider by a factor per band, about their middles."""
+        return Stretch(tuple(_widened(low, high, spread) for low, high in self.limits))
+
     def picture(self, date: int, values: Float32Array, valid: BoolArray) -> Rgb:
         """Picture of a date (0 = before) from values (bands, height, width), grey where not valid."""
         return stretched(np.broadcast_to(values, (3, *valid.shape)), self.limits[date], valid)
+
+
+def _widened(
+    low: Float32Array, high: Float32Array, spread: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    two = np.float32(2)
+    middle, half = (low + high) / two, (high - low) / two * spread
+    return middle - half, middle + half
+
+
+def pixel_spread(pair: Pair, lattice: Lattice, windows: Sequence[Window]) -> Float32Array:
+    """Range of the pixels of each band, by that of their means over the cells of an overview: 1 or more.
+
+    Roofs and roads are lost in means. A stretch by means alone cuts them off.
+
+    Parameters
+    ----------
+    pair
+        In the bands of a picture only.
+    windows
+        Of the grid, from which the pixels are taken.
+    """
+    spread = np.ones(len(lattice.bands), np.float32)
+    if lattice.cell == 1 or not windows:
+        return spread
+    pixels, means = [], []
+    own = Lattice(lattice.shape, tuple(range(len(lattice.bands))))
+    for window in windows:
+        tile = read_tile(pair, TileWindow(0, 0, window, window))
+        coarse = SceneOverview(own, own.cells_under(window))
+        coarse.add(tile, window)
+        pixels += [tile.before[:, tile.before_valid], tile.after[:, tile.after_valid]]
+        means += [date[:, known] for date, known in zip(coarse.means(), coarse.known, strict=True)]
+    sharp, blurred = np.concatenate(pixels, axis=1), np.concatenate(means, axis=1)
+    if not sharp.size or not blurred.size:
+        return spread
+    (low, high), (least, most) = stretch_limits(sharp), stretch_limits(blurred)
+    narrow = most > least
+    spread[narrow] = np.clip((high - low)[narrow] / (most - least)[narrow], 1, _MOST_SPREAD)
+    return spread
 
 
 def scene_pictures(overview: SceneOverview, stretch: Stretch, space: PageSpace) -> list[Rgb]:
