@@ -77,8 +77,13 @@ def measure_shift(pair: Pair, workers: int = 1) -> Shift | None:
         agreement=float((distances <= _AGREEMENT_PX).mean()),
         tiles=len(found),
         vectors=tuple(
-            (place.row_off + place.height / 2, place.col_off + place.width / 2, *map(_rounded, shift))
-            for place, shift in found
+            (
+                place.row_off + place.height / 2,
+                place.col_off + place.width / 2,
+                _rounded(rows),
+                _rounded(cols),
+            )
+            for place, (rows, cols) in found
         ),
     )
 
