@@ -86,6 +86,7 @@ def _kind(before: Land, after: Land) -> Kind:
 # (from, to) Kind
 KIND_OF: UInt8Array = np.array([[_kind(before, after) for after in Land] for before in Land], np.uint8)
 KIND_OF.flags.writeable = False
+PAIR_CODES = KIND_OF.size
 
 
 def pair_codes(before: NDArray[np.integer], after: NDArray[np.integer]) -> UInt8Array:

@@ -31,7 +31,7 @@ class _Votes:
     share: Float64Array  # (regions,) of the region's pixels
 
 
-def kind_columns(codes: CodeCounts, pixels: Int64Array) -> dict[str, NDArray[Any]]:
+def kind_columns(codes: CodeCounts, pixels: Int64Array, *, least: float = _LEAST) -> dict[str, NDArray[Any]]:
     """Columns `kind`, `from_class`, `to_class` and their probabilities for regions.
 
     The kind is that of most pixels of a region, if it is that of 40 % of them; the classes are those of most
@@ -43,9 +43,11 @@ def kind_columns(codes: CodeCounts, pixels: Int64Array) -> dict[str, NDArray[Any
         Pairs of land classes of the changed pixels of each region.
     pixels
         (regions,) number of changed pixels.
+    least
+        Share of a region's pixels that must have its kind.
     """
     kind = _most_frequent(codes.owner, kinds_of_codes(codes.code), codes.count, pixels)
-    unsure = kind.share < _LEAST
+    unsure = kind.share < least
     chosen = np.where(unsure, int(Kind.UNKNOWN), kind.value)
     of_kind = unsure[codes.owner] | (kinds_of_codes(codes.code) == chosen[codes.owner])
     owner, code, count = (each[of_kind] for each in (codes.owner, codes.code, codes.count))

@@ -111,21 +111,21 @@ def spectral_classes(bands: Mapping[str, Float32Array]) -> UInt8Array:
     if "swir1" in bands:
         mndwi, nbr = index(green, bands["swir1"]), index(nir, bands["swir2"])
         bright = (mndwi > 0.4) & (nir > 0.11)
-        wet = ((mndwi > 0) | (ndwi > 0)) & (ndvi < 0.2)
-        burnt = (nbr < -0.1) & (nir < 0.15)
-        dark = (bands["swir1"] < 0.18) & (red < 0.08)
+        wet = ((mndwi > 0) | (ndwi > 0)) & (ndvi < 0)
+        burnt = (nbr < -0.17) & (nir < 0.18)
+        dark = (bands["swir1"] < 0.22) & (red < 0.075)
     else:
         bright = (ndvi < 0.1) & (green > 0.4)
-        wet = ndwi > 0
+        wet = (ndwi > 0) & (nir < 0.2)
         burnt = np.zeros(nir.shape, np.bool_)
-        dark = red < 0.06
+        dark = red < 0.07
     return _first_of(
-        (bright & (green > 0.25), Land.SNOW),
+        (bright & (green > 0.4), Land.SNOW),
         (wet, Land.WATER),
         (burnt, Land.BURNT),
         ((ndvi > 0.4) & dark, Land.TREES),
-        (ndvi > 0.27, Land.LOW_VEGETATION),
-        ((pisi > 0.0) & (index(red, bands["blue"]) < 0.18), Land.BUILT),
+        (ndvi > 0.33, Land.LOW_VEGETATION),
+        ((pisi > -0.02) & (index(red, bands["blue"]) < 0.18), Land.BUILT),
         otherwise=Land.BARE,
     )
 
@@ -136,10 +136,11 @@ def picture_classes(blue: Float32Array, green: Float32Array, red: Float32Array) 
     excess_green = (2 * green - red - blue) / total
     redder = (red - blue) / total
     return _first_of(
-        (total > 2.7, Land.SNOW),
-        ((excess_green > 0.05) & (total < 0.9), Land.TREES),
-        (excess_green > 0.05, Land.LOW_VEGETATION),
-        (redder > 0.08, Land.BARE),
+        (total < 0.2, Land.UNKNOWN),  # shadow, or water
+        (total > 3.3, Land.SNOW),
+        ((excess_green > 0.07) & (total < 1.2), Land.TREES),
+        (excess_green > 0.18, Land.LOW_VEGETATION),
+        ((redder > 0.13) & (total > 0.6), Land.BARE),
         otherwise=Land.BUILT,
     )
 

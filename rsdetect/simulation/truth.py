@@ -14,6 +14,9 @@ import shapely
 from numpy.typing import NDArray
 
 from rsdetect.grid import Grid, Window
+from rsdetect.kinds.classes import PAIR_CODES
+from rsdetect.kinds.columns import kind_columns
+from rsdetect.regions.code_counts import CodeCounts
 from rsdetect.regions.collected import TraceOptions
 from rsdetect.regions.pieces import Layers
 from rsdetect.regions.trace import trace_regions
@@ -32,30 +35,35 @@ class TruthPieces:
 
     geometry: NDArray[np.object_]  # (n,) shapely Polygons in CRS units
     counts: NDArray[np.float64]  # (n, kinds) pixels of each `ChangeKind`, without NONE
+    codes: NDArray[np.int64]  # (n, codes) pixels of each pair of land classes
 
     def at(self, which: NDArray[Any]) -> TruthPieces:
         """The truth pieces selected by an index or a mask."""
-        return TruthPieces(self.geometry[which], self.counts[which])
+        return TruthPieces(self.geometry[which], self.counts[which], self.codes[which])
 
     def __add__(self, other: TruthPieces) -> TruthPieces:
         return TruthPieces(
-            np.append(self.geometry, other.geometry), np.concatenate([self.counts, other.counts])
+            np.append(self.geometry, other.geometry),
+            np.concatenate([self.counts, other.counts]),
+            np.concatenate([self.codes, other.codes]),
         )
 
 
-_NO_PIECES = TruthPieces(np.array([], dtype=object), np.zeros((0, len(_KINDS))))
+_NO_PIECES = TruthPieces(
+    np.array([], dtype=object), np.zeros((0, len(_KINDS))), np.zeros((0, PAIR_CODES), np.int64)
+)
 
 
 class _TruthStrip:
-    """Strip of rows of an open one-band file, as `trace_regions` reads it; for one thread."""
+    """Strip of rows of a band of an open file, as `trace_regions` reads it; for one thread."""
 
-    def __init__(self, dataset: Any, grid: Grid, rows: Window) -> None:
+    def __init__(self, dataset: Any, grid: Grid, rows: Window, band: int = 1) -> None:
         self.grid = grid.crop(rows)
-        self._dataset, self._rows = dataset, rows
+        self._dataset, self._rows, self._band = dataset, rows, band
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         place = gdal_window(window.shifted(self._rows.row_off, 0))
-        values: NDArray[np.uint8] = self._dataset.read(1, window=place)
+        values: NDArray[np.uint8] = self._dataset.read(self._band, window=place)
         return values
 
 
@@ -67,7 +75,9 @@ def write_truth_polygons(
     Parameters
     ----------
     kinds
-        A raster of `ChangeKind` on the same grid; a region's `kind` is its most frequent one.
+        A raster on the same grid of two bands: `ChangeKind`, a region's `kind` being its most frequent one;
+        and codes of the land classes of both dates (`rsdetect.kinds.classes`), for the columns `land_kind`,
+        `from_class` and `to_class`.
     grid
         Of both rasters; north up, in a projected CRS.
     band_rows
@@ -92,7 +102,11 @@ def _closed_truth_regions(truth: Any, kinds: Any, grid: Grid, band_rows: int) ->
     """Truth regions that no later strip can extend, strip by strip."""
     open_pieces = _NO_PIECES
     for rows in grid.window.blocks(band_rows, grid.width):
-        traced = _trace_truth(_TruthStrip(truth, grid, rows), _TruthStrip(kinds, grid, rows))
+        traced = _trace_truth(
+            _TruthStrip(truth, grid, rows),
+            _TruthStrip(kinds, grid, rows),
+            _TruthStrip(kinds, grid, rows, band=2),
+        )
         _, bottom, _, top = grid.crop(rows).bounds
         bounds = shapely.bounds(traced.geometry).reshape(-1, 4)
         joins = (bounds[:, 3] >= top) & (rows.row_off > 0)
@@ -104,16 +118,19 @@ def _closed_truth_regions(truth: Any, kinds: Any, grid: Grid, band_rows: int) ->
         open_pieces = pieces.at(ends)
 
 
-def _trace_truth(truth: _TruthStrip, kinds: _TruthStrip) -> TruthPieces:
+def _trace_truth(truth: _TruthStrip, kinds: _TruthStrip, land: _TruthStrip) -> TruthPieces:
     def shares(window: Window) -> Layers:
         code = kinds.read(window)
-        return Layers(tuple(_NAMES), np.stack([code == kind for kind in _KINDS]).astype(np.float32))
+        values = np.stack([code == kind for kind in _KINDS]).astype(np.float32)
+        return Layers(tuple(_NAMES), values, land.read(window))
 
     regions = trace_regions(truth, 1, options=TraceOptions(block_size=_BLOCK, difference=shares))
     if not len(regions):
         return _NO_PIECES
     share = np.stack([regions.differences[name] for name in _NAMES], axis=1)
-    return TruthPieces(regions.geometry, share * regions.pixels[:, None])
+    codes = np.zeros((len(regions), PAIR_CODES), np.int64)
+    codes[regions.codes.owner, regions.codes.code] = regions.codes.count
+    return TruthPieces(regions.geometry, share * regions.pixels[:, None], codes)
 
 
 def _join_truth_pieces(pieces: TruthPieces) -> TruthPieces:
@@ -128,16 +145,27 @@ def _join_truth_pieces(pieces: TruthPieces) -> TruthPieces:
     assert len(piece) == len(pieces.geometry)
     counts = np.zeros((len(parts), len(_KINDS)))
     np.add.at(counts, part, pieces.counts[piece])
-    return TruthPieces(parts, counts)
+    codes = np.zeros((len(parts), PAIR_CODES), np.int64)
+    np.add.at(codes, part, pieces.codes[piece])
+    return TruthPieces(parts, counts, codes)
 
 
 def _append_truth_regions(target: Path, regions: TruthPieces, grid: Grid, *, append: bool) -> None:
     pixels = np.rint(regions.counts.sum(axis=1)).astype(np.int64)
+    owner, code = np.nonzero(regions.codes)
+    land = kind_columns(CodeCounts(owner, code, regions.codes[owner, code]), pixels, least=0.0)
     pyogrio.raw.write(
         target,
         geometry=shapely.to_wkb(regions.geometry),
-        field_data=[_NAMES[regions.counts.argmax(axis=1)], pixels, pixels * grid.pixel_area],
-        fields=["kind", "pixels", "area_m2"],
+        field_data=[
+            _NAMES[regions.counts.argmax(axis=1)],
+            pixels,
+            pixels * grid.pixel_area,
+            land["kind"],
+            land["from_class"],
+            land["to_class"],
+        ],
+        fields=["kind", "pixels", "area_m2", "land_kind", "from_class", "to_class"],
         layer="truth",
         driver="GPKG",
         geometry_type="Polygon",

@@ -23,6 +23,7 @@ from rsdetect.errors import InputError, JobInterrupted, OutputError
 from rsdetect.files import SCRATCH, clear_unfinished, move, scratch_folder
 from rsdetect.folders import refuse_place
 from rsdetect.grid import Grid, Window
+from rsdetect.kinds.classes import pair_codes
 from rsdetect.scenes.extent import MOST_PIXELS
 from rsdetect.scenes.geotiff import checked_writing, geotiff_profile
 from rsdetect.scenes.handles import gdal_window
@@ -45,7 +46,7 @@ _COLOURS = {
 }  # other bands have interpretations of the same name
 _RASTERS = ("before.tif", "after.tif", "before_mask.tif", "after_mask.tif", "truth.tif")
 _POLYGONS = "truth.gpkg"
-_KINDS = "kinds.tif"  # `ChangeKind` per pixel; removed once the polygons are written
+_KINDS = "kinds.tif"  # `ChangeKind` and land classes per pixel; removed once the polygons are written
 
 
 class _PairSummary(TypedDict):
@@ -75,7 +76,9 @@ def simulate_pair(out: Path, spec: SceneSpec, *, overwrite: bool = False, worker
     - `before.tif`, `after.tif`: the scenes; nodata is 0 in every band.
     - `before_mask.tif`, `after_mask.tif`: 0 clear, 1 cloud, 2 cloud shadow; no value means nodata.
     - `truth.tif`: 1 changed, 0 not changed, also under clouds; 255 where a date has no data.
-    - `truth.gpkg`: the changed regions of `truth.tif` (4-connected), each with its most frequent kind.
+    - `truth.gpkg`: the changed regions of `truth.tif` (4-connected), each with its most frequent event
+      (`kind`), and with kind of change and land of both dates in the terms of `changes.gpkg` (`land_kind`,
+      `from_class`, `to_class`).
 
     Memory does not grow with the scene. Files appear under their names only when all are complete.
 
@@ -181,7 +184,7 @@ def _create_pair_rasters(
         "before_mask.tif": classes,
         "after_mask.tif": classes,
         "truth.tif": classes | {"nodata": NODATA_TRUTH},
-        _KINDS: classes,
+        _KINDS: classes | {"count": 2},
     }
     stack.enter_context(checked_writing(parts[_KINDS].parent))  # left after the files are closed
     files = {
@@ -205,7 +208,8 @@ def _write_pair_window(
     for name, (cloud, shadow) in zip(("before_mask.tif", "after_mask.tif"), masks, strict=True):
         files[name].write(cloud.astype(np.uint8) + shadow, 1, window=place)
     files["truth.tif"].write(np.where(valid, drawn.truth, np.uint8(NODATA_TRUTH)), 1, window=place)
-    files[_KINDS].write(drawn.kind, 1, window=place)
+    codes = pair_codes(drawn.land_before, drawn.land_after)
+    files[_KINDS].write(np.stack([drawn.kind, codes]), window=place)
 
 
 def _rendered_windows(spec: SceneSpec, workers: int) -> Iterator[tuple[Window, Rendered]]:

@@ -13,6 +13,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.features import rasterize
 
 from rsdetect.errors import InputError, JobInterrupted, OutputError
+from rsdetect.kinds.classes import KIND_NAMES, KIND_OF
 from rsdetect.simulation import ChangeKind, SceneSpec, render, render_whole, write_pair
 from rsdetect.simulation.truth import write_truth_polygons
 from rsdetect.simulation.write_pair import pair_grid, simulate_pair
@@ -109,6 +110,9 @@ def test_polygons_are_the_regions_of_the_truth(written):
     for number in regions.pixels.nlargest(3).index:
         code = np.bincount(drawn.kind[numbers == number + 1]).argmax()
         assert regions.kind[number] == ChangeKind(code).name.lower()
+        dates = (drawn.land_before[numbers == number + 1], drawn.land_after[numbers == number + 1])
+        counted = np.bincount(KIND_OF[dates])
+        assert regions.land_kind[number] == KIND_NAMES[counted.argmax()]
 
 
 def test_no_change_makes_an_empty_layer(tmp_path):
@@ -171,10 +175,11 @@ def test_polygons_do_not_depend_on_the_bands_they_are_traced_in(tmp_path, band_r
     truth[rng.random(truth.shape) < 0.1] = 255
     kinds = np.where(truth == 1, rng.integers(1, 4, truth.shape), 0).astype(np.uint8)
     grid = pair_grid(SceneSpec(height=61, width=50))
-    for name, values in (("truth", truth), ("kinds", kinds)):
-        profile = {"driver": "GTiff", "height": 61, "width": 50, "count": 1, "dtype": "uint8"}
+    codes = rng.integers(0, 64, truth.shape).astype(np.uint8)
+    for name, values in (("truth", truth[None]), ("kinds", np.stack([kinds, codes]))):
+        profile = {"driver": "GTiff", "height": 61, "width": 50, "count": len(values), "dtype": "uint8"}
         with rasterio.open(tmp_path / name, "w", crs=grid.crs, transform=grid.transform, **profile) as file:
-            file.write(values, 1)
+            file.write(values)
     tables = []
     for rows in (band_rows, 61):
         target = tmp_path / f"{rows}.gpkg"
@@ -186,7 +191,8 @@ def test_polygons_do_not_depend_on_the_bands_they_are_traced_in(tmp_path, band_r
     banded, whole = tables
     assert banded.text.tolist() == whole.text.tolist()
     assert banded.pixels.tolist() == whole.pixels.tolist()
-    assert banded.kind.tolist() == whole.kind.tolist()
+    for name in ("kind", "land_kind", "from_class", "to_class"):
+        assert banded[name].tolist() == whole[name].tolist()
     assert banded.is_valid.all()
 
 
