@@ -10,7 +10,7 @@ import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
 from rsdetect.commands.option_groups import PAIR, POLYGONS, SCORING, with_options
-from rsdetect.commands.parameters import Debug, Json, LogFile, NoQgisProject, NoReport, Quiet, Verify
+from rsdetect.commands.parameters import Debug, Json, Kinds, LogFile, NoQgisProject, NoReport, Quiet, Verify
 from rsdetect.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def batch(
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
     no_report: NoReport = False,
+    kinds: Kinds = False,
     quiet: Quiet = False,
     log_file: LogFile = None,
     as_json: Json = False,
@@ -85,6 +86,7 @@ def batch(
         verify=verify,
         qgis_project=not no_qgis_project,
         report=not no_report,
+        kinds=kinds,
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
     log_to_stderr(quiet=quiet, log_file=log_file)

@@ -17,7 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "What counts": (
         *("detector", "detectors", "model", "detector_options", "threshold", "opening", "min_area"),
-        *("fill_holes", "min_width", "merge_gap", "simplify", "shape_attributes", "kinds", "shifts"),
+        *("fill_holes", "min_width", "merge_gap", "simplify", "shape_attributes", "shifts"),
         *("disturb", "kind", "size", "gsd", "change", "cloud", "shift", "nodata_edge", "recipe", "changes"),
         *("base", "average_with", "folds", "steps", "minutes", "seed", "cron", "every"),
     ),
@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
             "overwrite",
             "no_qgis_project",
             "no_report",
+            "kinds",
             "no_join",
             "into_card",
             "quiet",

@@ -16,6 +16,7 @@ from rsdetect.commands.parameters import (
     BeforeBand,
     Debug,
     Json,
+    Kinds,
     LogFile,
     NoQgisProject,
     NoReport,
@@ -54,6 +55,7 @@ def detect(
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
     no_report: NoReport = False,
+    kinds: Kinds = False,
     quiet: Quiet = False,
     log_file: LogFile = None,
     as_json: Json = False,
@@ -73,6 +75,7 @@ def detect(
         verify=verify,
         qgis_project=not no_qgis_project,
         report=not no_report,
+        kinds=kinds,
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
     log_to_stderr(quiet=quiet, log_file=log_file)

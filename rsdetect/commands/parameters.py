@@ -106,6 +106,9 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 NoQgisProject = Annotated[
     bool, typer.Option("--no-qgis-project", help="No changes.qgz, and no project in changes.gpkg.")
 ]
+Kinds = Annotated[
+    bool, typer.Option("--kinds", help="Kind of change as a second band of change_probability.tif.")
+]
 NoReport = Annotated[bool, typer.Option("--no-report", help="No report.html.")]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Verify checksums or lengths of all blocks of the scenes first.")

@@ -27,6 +27,7 @@ from rsdetect.devices import usable_cores
 from rsdetect.errors import InputError, ReadError
 from rsdetect.jobs.change_map import ChangeMap
 from rsdetect.jobs.inputs import refuse_inputs
+from rsdetect.jobs.kinds_band import add_kinds, covered_pixels
 from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
@@ -247,8 +248,13 @@ def run_detect(
                 pair=pair,
                 described=asked.description,
                 wanted=options.run.qgis_project,
+                kinds=options.run.kinds,
             )
             made = _write_files(job, store, tiles, asked, results, watch, project)
+            if options.run.kinds:
+                with watch.stage("raster"):
+                    raster = results / Outputs.RASTER
+                    add_kinds(raster, raster, results / Outputs.POLYGONS, covered_pixels(asked.options, made))
             implausible = _logged((*model_warnings(pair, provenance), *result_warnings(made)))
             record = plain(
                 _describe(job, options, asked, report, provenance)

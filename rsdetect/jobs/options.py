@@ -168,6 +168,7 @@ class RunKeywords(TypedDict, total=False):
     verify: bool
     qgis_project: bool
     report: bool
+    kinds: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +181,7 @@ class RunOptions:
     verify: bool = False  # verify the checksums or lengths of all blocks of the scenes first
     qgis_project: bool = True  # a QGIS project beside the results and in the GeoPackage
     report: bool = True  # a report page beside the results
+    kinds: bool = False  # the kinds of change as second band of the raster
 
 
 class ScoringKeywords(PairKeywords, ScoreKeywords, total=False):

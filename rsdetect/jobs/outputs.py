@@ -38,12 +38,13 @@ class Outputs:
     was_left: bool = False  # an earlier run was stopped here before cleaning up
 
     RASTER: ClassVar[str] = "change_probability.tif"
+    RASTER_NAMES: ClassVar[str] = "change_probability.tif.aux.xml"  # of kinds; goes with a new raster
     RASTER_STYLE: ClassVar[str] = "change_probability.qml"
     POLYGONS: ClassVar[str] = "changes.gpkg"
     PROJECT: ClassVar[str] = "changes.qgz"
     PAGE: ClassVar[str] = "report.html"
     RECORD: ClassVar[str] = "run.json"  # appears last: a folder with a record is complete
-    RESULTS: ClassVar[tuple[str, ...]] = (RASTER, RASTER_STYLE, POLYGONS, PROJECT, PAGE, RECORD)
+    RESULTS: ClassVar[tuple[str, ...]] = (RASTER, RASTER_NAMES, RASTER_STYLE, POLYGONS, PROJECT, PAGE, RECORD)
     WORK: ClassVar[str] = ".work"
     FIT: ClassVar[str] = ".fit.safetensors"  # in the work folder
     REGISTRATION: ClassVar[str] = ".registration.json"  # as FIT

@@ -22,6 +22,7 @@ from rsdetect.geopackage.project import (
     write_project,
 )
 from rsdetect.geopackage.styles import NamedStyle
+from rsdetect.geopackage.styles.raster_style import kinds_style
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.scene_pictures import ScenePicture, gamma_of, stretched
 from rsdetect.pages.templates import area, render
@@ -29,10 +30,11 @@ from rsdetect.scenes.pair import Pair
 
 _LARGEST = 10  # changes with a bookmark
 _PROBABILITY = "Probability from 0 to 1 that a pixel changed; what was not observed is grey."
+_KINDS = "Kind of the change that covers a pixel; what was not observed is grey."
 
 
 def write_qgis_project(
-    geopackage: Path, out: Path, pair: Pair | None, described: ChangeDescription, *, wanted: bool
+    geopackage: Path, out: Path, pair: Pair | None, described: ChangeDescription, *, wanted: bool, kinds: bool
 ) -> None:
     """Write the QGIS project of a job beside its GeoPackage and into it; if not `wanted`, an empty file.
 
@@ -51,12 +53,15 @@ def write_qgis_project(
         The scenes; None = they are missing.
     described
         What the GeoPackage says of all changes.
+    kinds
+        The raster has a band of kinds.
     """
     if not wanted:
         geopackage.with_name(Outputs.PROJECT).touch()
         return
     found = _Content.of(geopackage)
-    groups = [("Changes", _result_layers(geopackage.with_name(Outputs.RASTER_STYLE), found, described))]
+    results = _result_layers(geopackage.with_name(Outputs.RASTER_STYLE), found, described)
+    groups = [("Changes", results if kinds else [each for each in results if each.id != _key("kinds")])]
     if pair is not None:
         groups += _scene_groups(pair, out, (described.before_date, described.after_date))
     text = render(
@@ -138,9 +143,11 @@ def _bookmarks(database: sqlite3.Connection) -> list[Bookmark]:
 
 
 def _result_layers(raster_style: Path, found: _Content, described: ChangeDescription) -> list[ProjectLayer]:
-    """Layers of changes, probability and footprint, from above."""
-    raster = described.layer("Change probability", found.place, _PROBABILITY)
-    style = raster_style.read_text(encoding="utf-8")
+    """Layers of changes, probability, kinds and footprint, from above."""
+    styles = {
+        "probability": ("Change probability", _PROBABILITY, raster_style.read_text(encoding="utf-8")),
+        "kinds": ("Kind of change", _KINDS, kinds_style()),
+    }
     changes, footprint = (
         ProjectLayer(
             _key(name),
@@ -153,17 +160,22 @@ def _result_layers(raster_style: Path, found: _Content, described: ChangeDescrip
         )
         for name in (CHANGES, FOOTPRINT)
     )
-    probability = ProjectLayer(
-        _key("probability"),
-        raster.title,
-        f"./{Outputs.RASTER}",
-        "gdal",
-        found.crs,
-        shown=False,
-        styles=(NamedStyle("default", style),),
-        metadata=metadata_elements(raster),
-    )
-    return [changes, probability, footprint]
+    rasters = []
+    for name, (title, about, style) in styles.items():
+        raster = described.layer(title, found.place, about)
+        rasters.append(
+            ProjectLayer(
+                _key(name),
+                raster.title,
+                f"./{Outputs.RASTER}",
+                "gdal",
+                found.crs,
+                shown=False,
+                styles=(NamedStyle("default", style),),
+                metadata=metadata_elements(raster),
+            )
+        )
+    return [changes, *rasters, footprint]
 
 
 def _scene_groups(pair: Pair, out: Path, dates: Sequence[str | None]) -> list[tuple[str, list[ProjectLayer]]]:

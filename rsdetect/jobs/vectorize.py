@@ -15,6 +15,7 @@ from rsdetect.checks.settle import open_settled
 from rsdetect.errors import InputError, ReadError, SourceUnavailable
 from rsdetect.files import remove_folder
 from rsdetect.jobs.inputs import refuse_inputs
+from rsdetect.jobs.kinds_band import add_kinds, covered_pixels, has_kinds
 from rsdetect.jobs.options import OutlineKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_polygons
@@ -41,6 +42,8 @@ _log = logging.getLogger(__name__)
 _CACHE_BYTES, _CACHE_BYTES_WITH_SCENES = 16 * 2**20, 256 * 2**20
 
 _REPLACED = (
+    Outputs.RASTER,
+    Outputs.RASTER_NAMES,
     Outputs.RASTER_STYLE,
     Outputs.POLYGONS,
     Outputs.PROJECT,
@@ -121,12 +124,21 @@ def vectorize_run(
                 refuse_inputs(folder, read, _REPLACED)
             wanted = record["options"].get("run", {}).get("qgis_project", True)
             write_raster_style(results / Outputs.RASTER_STYLE, asked.level)
+            raster, polygons = folder / Outputs.RASTER, results / Outputs.POLYGONS
+            kinds = has_kinds(raster)
             project = partial(
-                write_qgis_project, out=folder, pair=pair, described=asked.description, wanted=wanted
+                write_qgis_project,
+                out=folder,
+                pair=pair,
+                described=asked.description,
+                wanted=wanted,
+                kinds=kinds,
             )
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
-                raster, polygons = folder / Outputs.RASTER, results / Outputs.POLYGONS
                 counts = write_polygons(raster, polygons, asked, pair, finish=project)
+                if kinds:
+                    target = results / Outputs.RASTER
+                    add_kinds(raster, target, polygons, covered_pixels(options, counts))
             if pair is not None:
                 pair.require_unchanged()
             record |= {"schema": RUN, **asked.as_record()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -31,11 +32,14 @@ class _Votes:
     share: Float64Array  # (regions,) of the region's pixels
 
 
-def kind_columns(codes: CodeCounts, pixels: Int64Array, *, least: float = _LEAST) -> dict[str, NDArray[Any]]:
+def kind_columns(
+    codes: CodeCounts, pixels: Int64Array, *, least: float = _LEAST, named: Collection[Kind] = tuple(Kind)
+) -> dict[str, NDArray[Any]]:
     """Columns `kind`, `from_class`, `to_class` and their probabilities for regions.
 
     The kind is that of most pixels of a region, if it is that of 40 % of them; the classes are those of most
-    pixels of this kind. A probability is the share of the region's pixels; NaN of what is unknown.
+    pixels of this kind. A probability is the share of the region's pixels; NaN of what is unknown. A kind
+    that is not to be named is unknown, with both classes, which would name it as well.
 
     Parameters
     ----------
@@ -45,18 +49,23 @@ def kind_columns(codes: CodeCounts, pixels: Int64Array, *, least: float = _LEAST
         (regions,) number of changed pixels.
     least
         Share of a region's pixels that must have its kind.
+    named
+        Kinds that are named; others are unknown.
     """
     kind = _most_frequent(codes.owner, kinds_of_codes(codes.code), codes.count, pixels)
     unsure = kind.share < least
+    withheld = ~unsure & ~np.isin(kind.value, [int(each) for each in named])
     chosen = np.where(unsure, int(Kind.UNKNOWN), kind.value)
     of_kind = unsure[codes.owner] | (kinds_of_codes(codes.code) == chosen[codes.owner])
     owner, code, count = (each[of_kind] for each in (codes.owner, codes.code, codes.count))
     before, after = np.divmod(code, len(Land))
     dates = [_most_frequent(owner, land, count, pixels) for land in (before, after)]
+    chosen = np.where(withheld, int(Kind.UNKNOWN), chosen)
+    classes = [np.where(withheld, int(Land.UNKNOWN), date.value) for date in dates]
     return {
         **_columns("kind", "kind", KIND_NAMES, chosen, kind.share, Kind.UNKNOWN),
-        **_columns("from_class", "from", LAND_NAMES, dates[0].value, dates[0].share, Land.UNKNOWN),
-        **_columns("to_class", "to", LAND_NAMES, dates[1].value, dates[1].share, Land.UNKNOWN),
+        **_columns("from_class", "from", LAND_NAMES, classes[0], dates[0].share, Land.UNKNOWN),
+        **_columns("to_class", "to", LAND_NAMES, classes[1], dates[1].share, Land.UNKNOWN),
     }
 
 

@@ -10,11 +10,13 @@ from contextlib import closing
 from xml.etree import ElementTree
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from affine import Affine
 
 import rsdetect
+from rsdetect.geopackage.styles.colours import KIND_COLOURS
 from rsdetect.pages.templates import area
 from support.jobs import changed_pair
 from support.memory import memory_scene
@@ -49,7 +51,7 @@ def results(tmp_path_factory):
         names = ("blue", "green", "red", "nir")
         paths.append(write_scene(folder / "named" / f"scene_{date}.tif", scene, names=names))
     made["named"] = folder / "named" / "found"
-    rsdetect.detect(*paths, out=made["named"], **CVA)
+    rsdetect.detect(*paths, out=made["named"], kinds=True, **CVA)
     # Scenes and results together, to another place.
     shutil.move(folder / "usual", folder / "moved")
     made["usual"] = folder / "moved" / "found"
@@ -118,6 +120,15 @@ def test_named_bands_are_true_colour_with_infrared_hidden_below(seen):
     assert project["title"].startswith("Changes, 2020-05-01 to 2023-06-30, ")
     assert "rsdetect_after_infrared" in project["valid"]
     assert project["shown"][2:] == ["rsdetect_after_true_colour", "rsdetect_before_true_colour"]
+
+
+def test_kinds_of_pixels_are_a_hidden_layer_in_the_colours_of_the_changes(seen, results):
+    assert "rsdetect_kinds" in seen["named"]["valid"] and "rsdetect_kinds" not in seen["named"]["shown"]
+    (kind,) = set(pyogrio.read_dataframe(results["named"] / "changes.gpkg", layer="changes").kind)
+    drawn = pixels(seen["named"]["pictures"]["rsdetect_kinds"])
+    inside = drawn[:, (drawn != 255).any(axis=0)].T
+    assert 0.05 < len(inside) / drawn[0].size < 0.9
+    assert (inside == list(bytes.fromhex(KIND_COLOURS[kind][1:]))).all(axis=1).mean() > 0.9
 
 
 def project_of(folder):

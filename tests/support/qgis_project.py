@@ -18,6 +18,7 @@ def describe(source, folder):
     layers = dict(project.mapLayers())
     shown = [layer for layer in tree.layerOrder() if tree.findLayer(layer.id()).isVisible()]
     scenes = [layer for layer in shown if "true" in layer.id() or "first" in layer.id()]
+    kinds = [layer for key, layer in layers.items() if key == "rsdetect_kinds"]
     seen = {
         "opened": opened,
         "title": project.title(),
@@ -27,7 +28,7 @@ def describe(source, folder):
         "order": [layer.id() for layer in tree.layerOrder()],
         "shown": [layer.id() for layer in shown],
         "bookmarks": [bookmark.name() for bookmark in project.bookmarkManager().bookmarks()],
-        "pictures": {layer.id(): picture([layer], folder, layer.id()) for layer in scenes},
+        "pictures": {layer.id(): picture([layer], folder, layer.id()) for layer in [*scenes, *kinds]},
     }
     seen["pictures"]["scenes"] = picture(scenes, folder, "scenes")
     seen["pictures"]["all"] = picture(shown, folder, "all")

@@ -58,6 +58,8 @@ def test_the_sample_is_what_its_command_makes(tmp_path):
     assert run(sys.executable, "-m", "rsdetect.cli", *arguments).returncode == 0
     for name in ("before.tif", "after.tif", "truth.tif"):
         assert (tmp_path / name).read_bytes() == (SAMPLE / name).read_bytes()
+    made, kept = (pyogrio.read_dataframe(folder / "truth.gpkg") for folder in (tmp_path, SAMPLE))
+    assert list(made) == list(kept) and made.equals(kept)
     assert sum(path.stat().st_size for path in SAMPLE.iterdir()) <= 3_000_000
 
 

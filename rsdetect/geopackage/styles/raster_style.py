@@ -1,4 +1,4 @@
-"""QGIS style of the probability raster, with classes from the run's threshold."""
+"""QGIS styles of the raster: probability, with classes from the run's threshold, and kinds of change."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from string import Template
 from rsdetect.geopackage.styles import read_style
 from rsdetect.geopackage.styles.colours import (
     BELOW_THRESHOLD,
+    KIND_COLOURS,
     NOT_OBSERVED,
     NOT_OBSERVED_ALPHA,
     RASTER_COLOURS,
     rgba,
 )
 from rsdetect.geopackage.styles.renderers import class_label, probability_classes
+from rsdetect.kinds.classes import KIND_NAMES
 
 _ALPHA = 90  # of values below the threshold, from a half of it
 
@@ -33,6 +35,17 @@ def raster_style(level: int) -> str:
     ]
     return Template(read_style("change_probability.qml")).substitute(
         items="\n".join(items), not_observed=rgba(NOT_OBSERVED, NOT_OBSERVED_ALPHA)
+    )
+
+
+def kinds_style() -> str:
+    """QML of the band of kinds. What has no entry, as no change, is transparent."""
+    entries = "\n".join(
+        f'<paletteEntry value="{KIND_NAMES.index(kind)}" color="{colour}" alpha="255" label="{kind}"/>'
+        for kind, colour in KIND_COLOURS.items()
+    )
+    return Template(read_style("change_kinds.qml")).substitute(
+        entries=entries, not_observed=rgba(NOT_OBSERVED, NOT_OBSERVED_ALPHA)
     )
 
 
