@@ -91,22 +91,23 @@ def burned(geometry: NDArray[Any], columns: list[NDArray[Any]], grid: Grid) -> l
 
 def tables_of(folder: Path, about: dict[str, Any], detector: str | None, *, every: bool) -> NDArray[np.int64]:
     """Tables of one pair, (outlines, 4, kinds, kinds): kinds of polygons, of pixels, and both classes."""
-    rsdetect.simulate(folder, nodata_edge=False, **about)
     drawn = render_whole(SceneSpec(nodata_edge=False, **about))
     truth, seen = drawn.truth == 1, ~(drawn.cloud_before | drawn.cloud_after)
-    masks = tuple(str(folder / f"{date}_mask.tif") for date in ("before", "after"))
-    scenes = str(folder / "before.tif"), str(folder / "after.tif")
     out = folder / "out"
-    done = rsdetect.detect(
-        *scenes,
-        out=out,
-        masks=masks,
-        mask_kind="plain",
-        detector=detector,
-        quiet=True,
-        qgis_project=False,
-        report=False,
-    )
+    if not (out / "run.json").exists():
+        rsdetect.simulate(folder, nodata_edge=False, overwrite=True, **about)
+        rsdetect.detect(
+            str(folder / "before.tif"),
+            str(folder / "after.tif"),
+            out=out,
+            masks=tuple(str(folder / f"{date}_mask.tif") for date in ("before", "after")),
+            mask_kind="plain",
+            detector=detector,
+            quiet=True,
+            qgis_project=False,
+            report=False,
+        )
+    done = rsdetect.ChangeMap.open(out)
     pair, _ = open_scored(done.record)
     assert pair is not None
     land = LandRules.of_record(done.record["land_classes"])
@@ -192,17 +193,23 @@ def main() -> None:
     parser.add_argument("--change", type=float, default=0.2)
     parser.add_argument("--detector", help="default: that of `detect`")
     parser.add_argument("--every-kind", action="store_true", help="name kinds of little agreement too")
+    parser.add_argument("--work", type=Path, help="folder that keeps the pairs and their results")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     found: dict[str, Any] = {}
     for sensor in asked.sensors:
         tables = np.zeros((len(OUTLINES), 4, COUNT, COUNT), np.int64)
         for seed in asked.seeds:
-            about = {"height": asked.size, "width": asked.size, "seed": seed, "change": asked.change}
-            with tempfile.TemporaryDirectory() as folder:
-                tables += tables_of(
-                    Path(folder), about | {"kind": sensor}, asked.detector, every=asked.every_kind
-                )
+            about: dict[str, Any] = {
+                "height": asked.size,
+                "width": asked.size,
+                "seed": seed,
+                "change": asked.change,
+            }
+            about |= {"kind": sensor}
+            with tempfile.TemporaryDirectory() as passing:
+                folder = Path(passing) if asked.work is None else asked.work / f"{sensor}-{seed}"
+                tables += tables_of(folder, about, asked.detector, every=asked.every_kind)
         found[sensor] = {
             outlines: {
                 "polygons": summary(each[0]),

@@ -19,6 +19,7 @@ from rsdetect.geopackage.file import Columns
 from rsdetect.grid import Grid, Window
 from rsdetect.jobs.options import AUTO_MIN_PIXELS, OutlineKeywords, PolygonOptions
 from rsdetect.kinds.columns import kind_columns, kind_summary
+from rsdetect.kinds.named import named_kinds
 from rsdetect.kinds.rules import LandRules
 from rsdetect.paths import file_name
 from rsdetect.regions.areas import central_pixel_m2
@@ -171,7 +172,7 @@ def write_polygons(
     changes, attributes = _with_direction(changes, asked.direction)
     if chosen.shape_attributes:
         attributes = vars(shapes_of(changes.geometry, raster.grid)) | attributes
-    kinds = kind_columns(changes.codes, changes.pixels)
+    kinds = kind_columns(changes.codes, changes.pixels, named=named_kinds(asked.land))
     attributes = attributes | kinds
     for leftover in path.parent.glob(path.name + "*"):  # of a killed run; layers would be appended
         leftover.unlink()

@@ -89,7 +89,7 @@ def test_each_pixel_has_the_kind_of_its_polygon_and_the_probability_stays(result
         assert (len(one), len(two)) == (1, 2)
         np.testing.assert_array_equal(one[0], two[0])
     expected = expected_kinds(results / "kinds")
-    assert {1, 5, 255} <= set(np.unique(expected))
+    assert {0, 1, 255} <= set(np.unique(expected))
     np.testing.assert_array_equal(kinds[0][1], expected)
     assert set(np.unique(kinds[1][1])) <= set(np.unique(expected))  # no mean of two kinds
 

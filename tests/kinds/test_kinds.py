@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import geopandas
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 import rsdetect
 from rsdetect.kinds.classes import KIND_NAMES, KIND_OF, Kind, Land, kinds_of_codes, pair_codes
 from rsdetect.kinds.columns import KIND_COLUMNS, kind_columns
+from rsdetect.kinds.named import MEASURED, named_kinds
 from rsdetect.kinds.rules import BASES, LandRules, Scale, index, wanted_bands
 from rsdetect.regions.code_counts import CodeCounts
 from support.memory import memory_scene
@@ -106,6 +109,28 @@ def test_a_region_has_the_kind_of_most_of_its_pixels_and_the_classes_of_these():
     assert np.isnan(found["kind_probability"][[0, 2]]).all()
 
 
+def test_a_kind_that_is_not_to_be_named_is_unknown_and_so_are_its_classes():
+    before, after = np.array([Land.TREES, Land.LOW_VEGETATION]), np.array([Land.BURNT, Land.BUILT])
+    codes = CodeCounts.of(np.array([0, 1]), pair_codes(before, after).astype(np.int64))
+    found = kind_columns(codes, np.array([1, 1]), named={Kind.BUILT})
+    assert found["kind"].tolist() == ["unknown", "built or sealed"]
+    assert found["from_class"].tolist() == ["unknown", "low vegetation"]
+    assert found["to_class"].tolist() == ["unknown", "built or sealed"]
+    for name in ("kind_probability", "from_probability", "to_probability"):
+        assert np.isnan(found[name]).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("basis", "units"), [("swir", "reflectance"), ("nir", "stretched"), ("rgb", "stretched")]
+)
+def test_what_is_named_agreed_in_60_percent_of_half_a_percent_of_the_area(basis, units):
+    measured = {"swir": "reflectance", "nir": "stretched", "rgb": "picture"}[basis]
+    named = named_kinds(replace(rules(basis), units=units)) - {Kind.OTHER, Kind.UNKNOWN}
+    assert named and Kind.VEGETATION_GAIN not in named
+    assert all(MEASURED[measured][kind].agreement >= 0.6 for kind in named)
+    assert named_kinds(None) == {Kind.OTHER, Kind.UNKNOWN}
+
+
 def test_no_region_gives_empty_columns():
     found = kind_columns(CodeCounts.nothing(), np.empty(0, np.int64))
     assert [len(column) for column in found.values()] == [0] * 6
@@ -163,5 +188,5 @@ def detected(out, arrays, **options):
 def test_no_tile_size_changes_a_kind(tmp_path):
     arrays = pair_of(list(GROUND))
     whole = detected(tmp_path / "whole", arrays)
-    assert set(whole.kind) >= {"water gain", "snow or ice", "built or sealed", "vegetation loss"}
+    assert set(whole.kind) >= {"water gain", "built or sealed", "vegetation loss", "unknown"}
     assert whole.equals(detected(tmp_path / "tiles", arrays, tile_size=64))

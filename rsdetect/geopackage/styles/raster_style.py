@@ -39,10 +39,12 @@ def raster_style(level: int) -> str:
 
 
 def kinds_style() -> str:
-    """QML of the band of kinds. What has no entry, as no change, is transparent."""
+    """QML of the band of kinds, for a layer of its own; no change is transparent."""
+    # A value without an entry would be drawn as nodata.
     entries = "\n".join(
-        f'<paletteEntry value="{KIND_NAMES.index(kind)}" color="{colour}" alpha="255" label="{kind}"/>'
-        for kind, colour in KIND_COLOURS.items()
+        f'<paletteEntry value="{value}" color="{KIND_COLOURS.get(kind, "#ffffff")}" '
+        f'alpha="{255 if value else 0}" label="{kind}"/>'
+        for value, kind in enumerate(KIND_NAMES)
     )
     return Template(read_style("change_kinds.qml")).substitute(
         entries=entries, not_observed=rgba(NOT_OBSERVED, NOT_OBSERVED_ALPHA)
