@@ -1,9 +1,9 @@
 """Kinds that are named, by their measured agreement; regions of all others are of an unknown kind.
 
 Agreement is the share of the area of a kind, within true changes, that has this kind in truth. It was
-measured end to end, in the outlines of the default detector, by `benchmarks/kinds.py --every-kind --seeds 1100:1112`:
-pairs of 512 x 512 pixels with a fifth of them changed, twelve of each kind of scene. These seeds neither
-tuned the rules nor are they those of the figures in docs/kinds.md.
+measured end to end, in the outlines of the default detector, by `benchmarks/kinds.py --every-kind --seeds
+1100:1112`: pairs of 512 x 512 pixels with a fifth of them changed, twelve of each kind of scene. These seeds
+neither tuned the rules nor are they those of the figures in docs/kinds.md.
 """
 
 from __future__ import annotations
