@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import geopandas
+import pyogrio
 import pytest
 import rasterio
 
