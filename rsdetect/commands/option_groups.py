@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from rsdetect.commands.completion import model_names
 from rsdetect.commands.parameters import (
     Accept,
     AfterPeriod,
@@ -51,7 +52,10 @@ if TYPE_CHECKING:
     from rsdetect.catalogue.options import PeriodOptions
     from rsdetect.jobs.options import PolygonOptions, ScoreOptions
 
-_Model = Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Model of the detector.")]
+_Model = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|NAME", help="Model of the detector.", autocompletion=model_names),
+]
 _Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")]
 _Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running Dask scheduler.")]
 

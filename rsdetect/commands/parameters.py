@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rsdetect.commands.completion import backend_names, detector_names, normalisation_names
+
 Before = Annotated[
     str | None, typer.Argument(metavar="BEFORE", help="The earlier scene: anything GDAL opens.")
 ]
@@ -58,6 +60,7 @@ DetectorName = Annotated[
         "--detector",
         metavar="NAME|FILE.py:Class",
         help="best (default), siamese, cva, ... as rsdetect detectors lists them, or one of your own.",
+        autocompletion=detector_names,
     ),
 ]
 DetectorOptions = Annotated[
@@ -76,6 +79,7 @@ Normalise = Annotated[
         metavar="METHOD",
         help="Values of both dates made comparable: percentile (each date by its own), robust or irmad (by "
         "pixels that did not change), histogram, none.",
+        autocompletion=normalisation_names,
     ),
 ]
 Dates = Annotated[str | None, typer.Option(help="Dates of both scenes: 2020-06-01,2021-06-03.")]
@@ -84,7 +88,11 @@ Accept = Annotated[
     typer.Option(metavar="NAME", help="Go on with a doubt that an error names; once for each."),
 ]
 Backend = Annotated[
-    str, typer.Option(help="Runtime of the network: auto, torch, openvino or onnx (the last two int8).")
+    str,
+    typer.Option(
+        help="Runtime of the network: auto, torch, openvino or onnx (the last two int8).",
+        autocompletion=backend_names,
+    ),
 ]
 TileSize = Annotated[
     int | None,

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 import rsdetect.cli
+from rsdetect.commands import completion
 from rsdetect.commands.command_help import GROUPS
 from rsdetect.commands.examples import EXAMPLES
 from rsdetect.commands.summary import summary_lines
@@ -92,6 +93,17 @@ def test_the_shell_completes_commands_and_options():
 
     assert completed("rsdetect", "vec") == ["vectorize"]
     assert "--min-area" in completed("rsdetect", "detect", "--min")
+
+
+def test_the_shell_completes_names_in_any_case():
+    assert {"best", "cva", "siamese"} <= set(completion.detector_names(""))
+    assert completion.detector_names("PCA") == ["pca-kmeans"]
+    assert completion.model_names("siamese-") == ["siamese-buildings"]
+    assert completion.backend_names("o") == ["openvino", "onnx"]
+    assert completion.normalisation_names("ir") == ["irmad"]
+    command = typer.main.get_command(rsdetect.cli.app).commands["detect"]
+    completing = {each.name: each._custom_shell_complete for each in command.params}
+    assert all(completing[name] for name in ("detector", "model", "backend", "normalise"))
 
 
 def test_info_of_a_run_is_for_people_and_json_for_programs(done):
