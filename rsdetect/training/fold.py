@@ -83,13 +83,15 @@ def train_with_card(
     Parameters
     ----------
     share
-        Of the trained weights, from the folds of a fine-tuning; None = all.
+        Of the trained weights, from the folds of a fine-tuning; None = all. With 0 nothing is trained.
     """
+    held_out, guard = _held_out_scenes(job, split), _guard(job)
+    if share == 0 and guard is not None:
+        return guard.kept(held_out)  # a training would be thrown away
     fitted = train_fold(job, split, work)
     if fitted is None:
         return None
     data = _describe_training_data(job, split, fitted.steps)
-    held_out, guard = _held_out_scenes(job, split), _guard(job)
     if share is not None and guard is not None:
         return guard.applied(fitted, share, held_out, data)
     return fitted.net, make_card(fitted, job.recipe, held_out, data, job.machine.first_device)

@@ -52,11 +52,15 @@ class Guard:
         """Network and card with this share of the weights after fine-tuning."""
         net = weights_between(self.net, fitted.net, share)
         data = f"{data}, {share:.0%} of the weights after fine-tuning and {1 - share:.0%} of those before"
-        card = make_card(replace(fitted, net=net), self.recipe, held_out, data, self.device)
-        if share == 0:
-            kept = {"calibration": self.card.calibration, "threshold": self.card.threshold}
-            card = card.model_copy(update=kept)
-        return net, card
+        return net, make_card(replace(fitted, net=net), self.recipe, held_out, data, self.device)
+
+    def kept(self, held_out: HeldOut) -> tuple[SiameseNet, Card]:
+        """Network as it was before fine-tuning, its calibration and threshold included, with a new card."""
+        data = f"none, because the folds did not gain; the weights of {self.card.name} {self.card.version}"
+        before = Fitted(self.net.eval(), steps=0, minutes=0.0, validation_f1=float("nan"))
+        card = make_card(before, self.recipe, held_out, data, self.device)
+        kept = {"calibration": self.card.calibration, "threshold": self.card.threshold}
+        return before.net, card.model_copy(update=kept)
 
 
 def weights_between(before: SiameseNet, after: SiameseNet, share: float) -> SiameseNet:

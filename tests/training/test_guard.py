@@ -37,10 +37,14 @@ def held_out() -> HeldOut:
 
 
 def test_without_a_share_of_the_new_weights_nothing_changes(guard, held_out):
-    fitted = Fitted(moved(guard.net), steps=5, minutes=1.0, validation_f1=0.5)
-    net, card = guard.applied(fitted, 0.0, held_out, "chips")
+    net, card = guard.kept(held_out)
     assert all(torch.equal(net.state_dict()[key], value) for key, value in guard.net.state_dict().items())
     assert (card.threshold, card.calibration) == (guard.card.threshold, guard.card.calibration)
+    assert card.training.steps == 0 and card.scores["held-out places"]
+
+
+def test_half_of_the_new_weights_lies_between_both_networks(guard, held_out):
+    fitted = Fitted(moved(guard.net), steps=5, minutes=1.0, validation_f1=0.5)
     half, other = guard.applied(fitted, 0.5, held_out, "chips")
     torch.testing.assert_close(half.head.weight, 1.25 * guard.net.head.weight)
     assert other.training.data == ("chips, 50% of the weights after fine-tuning and 50% of those before")

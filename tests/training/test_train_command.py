@@ -118,7 +118,9 @@ def test_folds_guard_fine_tuning(monkeypatch, tmp_path, labelled):
     assert run(monkeypatch, labelled, "--from", base, "--out", tuned, "--folds", 2, *short) == 0
     found, card = load_model(tuned)
     assert all(torch.equal(found.state_dict()[key], value) for key, value in net.state_dict().items())
-    assert "0% of the weights after fine-tuning and 100% of those before" in card.training.data
+    assert card.training.data.startswith("none, because the folds did not gain")
+    assert sorted(path.name for path in (tmp_path / "tuned.work").glob("*/log.csv")) == ["log.csv"] * 2
+    assert not (tmp_path / "tuned.work" / "all").exists(), "no training whose weights are thrown away"
     assert card.scores["folds, mean"] == card.scores["folds before fine-tuning, mean"]
 
 
