@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rsdetect.amounts import count_text, duration_text, number_text
 
 if TYPE_CHECKING:
+    from rsdetect.detectors.best_card import EnsembleCard
     from rsdetect.nets.card import Card
 
 Row = tuple[str, str]  # label, text
@@ -74,8 +75,7 @@ def card_rows(card: Card, sha256: str) -> Iterator[Row]:
     """Rows of the info text on a model, from its card."""
     yield "name", f"{card.name} {card.version}"
     yield "licence", card.licence
-    needed, helpful = card.bands[: card.required], card.bands[card.required :]
-    yield "bands", ", ".join(needed) + (f"; optional: {', '.join(helpful)}" if helpful else "")
+    yield "bands", _bands_text(card.bands, card.required)
     yield "threshold", f"{card.threshold:g}"
     yield (
         "network",
@@ -87,11 +87,32 @@ def card_rows(card: Card, sha256: str) -> Iterator[Row]:
     )
     training = card.training
     yield "trained", f"{count_text(training.steps, 'step')}, seed {training.seed}: {training.data}"
-    for name, figures in card.scores.items():
-        yield "scores", f"{name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
+    yield from _score_rows(card.scores)
     if card.eight_bit is not None:
         lost = {name: card.eight_bit.f1_lost(name) for name in ("openvino", "onnx")}
         known = [f"{name} {loss:.4f}" for name, loss in lost.items() if loss is not None]
         yield "int8", "loss of F1: " + ", ".join(known) if known else "activation ranges measured"
     yield from (("known failure", text) for text in card.known_failures)
     yield "SHA-256", sha256
+
+
+def ensemble_rows(card: EnsembleCard) -> Iterator[Row]:
+    """Rows of the info text on the detector `best`, from its card."""
+    yield "name", card.name
+    yield "licence", card.licence
+    yield "parts", ", ".join(card.parts)
+    yield "bands", _bands_text(card.bands, card.bands_required)
+    yield "threshold", f"{card.threshold:g}"
+    yield "fitted", card.fitted
+    yield from _score_rows(card.scores)
+    yield from (("known failure", text) for text in card.known_failures)
+
+
+def _bands_text(bands: tuple[str, ...], required: int) -> str:
+    needed, helpful = bands[:required], bands[required:]
+    return ", ".join(needed) + (f"; optional: {', '.join(helpful)}" if helpful else "")
+
+
+def _score_rows(scores: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+    for name, figures in scores.items():
+        yield "scores", f"{name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items())

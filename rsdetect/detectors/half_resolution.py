@@ -1,4 +1,4 @@
-"""Half resolution: a network's second look at normalised dates, at twice the pixel size.
+"""Half resolution: a network's second input, normalised dates at twice the pixel size.
 
 A network trained on pixels of many sizes takes other ground for change at each of them; the mean of its
 logits at two is better than either (docs/notes/best.md). Blocks of 2 x 2 pixels begin at even rows and
@@ -30,7 +30,7 @@ def enlarged(logits: Float32Array) -> Float32Array:
 
 
 def half_resolution_reach(reach: int) -> int:
-    """Reach in pixels of a network that looks at half the resolution too.
+    """Reach in pixels of a network that runs at half the resolution too.
 
     >>> half_resolution_reach(58)
     117

@@ -81,7 +81,7 @@ class SiameseScorer(Scorer):
         dates = self.normalised(tile, card)
         logits = network.logits(dates)  # (height, width)
         if self.halves:
-            logits = (logits + enlarged(network.logits(halved(dates)))) / 2
+            logits = (logits + enlarged(network.logits(halved(dates)))) * np.float32(0.5)
         return card.calibration.probability(logits)
 
     def normalised(self, tile: Tile, card: Card) -> Float32Array:
@@ -131,7 +131,7 @@ class SiameseScorer(Scorer):
         return replace(self, device=device)
 
     def with_half_resolution(self) -> Self:
-        """Siamese scorer whose network looks at half the resolution, too."""
+        """Siamese scorer whose network runs at half the resolution, too."""
         halo = half_resolution_reach(self.halo)
         return replace(self, halves=True, halo=halo, stride=2 * self.stride)
 

@@ -127,6 +127,16 @@ def test_info_of_a_model_is_for_people_and_json_for_programs():
         assert failure in told.out
 
 
+def test_info_of_the_default_detector_has_its_parts_scores_and_failures():
+    told = run_here("info", "best")
+    card = json.loads(run_here("info", "best", "--json").out)
+    assert told.status == 0 and f"threshold      {card['threshold']}" in told.out
+    assert card["parts"][0] == "siamese " + json.loads(run_here("info", "siamese", "--json").out)["version"]
+    assert card["known_failures"] and card["scores"]
+    for text in (*card["known_failures"], *card["scores"], card["licence"]):
+        assert text in told.out
+
+
 def test_the_summary_counts_the_kinds_of_change_where_they_are_known(done):
     record = json.loads((done / "run.json").read_text())
     kinds = {

@@ -107,7 +107,7 @@ def test_the_pixel_size_is_one_in_metres_on_the_ground(crs, pixel, expected):
     assert pixel_size_m(grid) == (None if expected is None else pytest.approx(expected, rel=0.03))
 
 
-def test_the_network_looks_at_half_the_resolution_of_fine_scenes_too():
+def test_the_network_runs_at_half_the_resolution_of_fine_scenes_too():
     pair = memory_pair(height=64, width=96)
     network = BestDetector().fit(Scan(pair)).network
     logits = []

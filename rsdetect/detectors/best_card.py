@@ -1,0 +1,71 @@
+"""Card of the detector `best`: its parts, its scores and its known failures.
+
+The network has a card of its own in its model file; this one holds what concerns their combination.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsdetect.detectors.best import BestDetector, BestScorer
+from rsdetect.detectors.learned import DEFAULT_MODEL
+from rsdetect.nets.checkpoint import read_card
+
+# Means of the sources in float32: docs/notes/best.md and the rows of docs/notes/looks.jsonl.
+_SCORES = {
+    "choose, six sources, each left out of the fit": {
+        "f1": 0.558,
+        "f1_best": 0.577,
+        "average_precision": 0.546,
+    },
+    "report, four sources": {
+        "f1": 0.356,
+        "f1_best": 0.443,
+        "average_precision": 0.384,
+        "calibration_error": 0.061,
+        "false_regions_per_mpx": 34.2,
+    },
+    "nothing changed, marked share": {"neon-sjer-pairs": 0.037, "landsat-series": 0.094},
+}
+_KNOWN_FAILURES = (
+    "Marks new roads, yards and opened ground along with buildings: too much where only buildings count.",
+    "Leaves out small houses among others: evidence is averaged over 8 m, and finds fewer objects than "
+    "siamese alone, with fewer false ones.",
+    "Marks unchanged ground that looks different on both dates: grass green and dry, trees from another "
+    "angle, shadows of July and November.",
+    "Outlines are soft, and reach some pixels beyond what changed.",
+    "Where the two dates come from unlike sensors or views, it marks large parts of the scene.",
+    "Its threshold is one for all scenes: on some the best one lies far from it.",
+    "Not for radar, and not for fewer bands than red, green and blue.",
+)
+
+
+@dataclass(frozen=True)
+class EnsembleCard:
+    """Card of a detector that combines others."""
+
+    name: str
+    parts: tuple[str, ...]
+    bands: tuple[str, ...]
+    bands_required: int  # number of the first bands that a pair must have
+    threshold: float
+    fitted: str  # to what
+    scores: dict[str, dict[str, float]]  # data -> figure -> value
+    known_failures: tuple[str, ...]
+    licence: str
+
+
+def best_card() -> EnsembleCard:
+    """Card of `best` with the network that it takes."""
+    network, wanted = read_card(DEFAULT_MODEL), BestDetector().bands
+    return EnsembleCard(
+        name=BestDetector.name,
+        parts=(f"{network.name} {network.version}", "sfa", "texture"),
+        bands=wanted.names,
+        bands_required=wanted.required,
+        threshold=BestScorer.threshold,
+        fitted="weight, offset and threshold to the choose places of benchmarks/splits/shared.toml",
+        scores=_SCORES,
+        known_failures=_KNOWN_FAILURES,
+        licence=network.licence,
+    )
