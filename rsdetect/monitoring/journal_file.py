@@ -6,8 +6,9 @@ import sqlite3
 import struct
 from pathlib import Path
 
-from rsdetect.errors import OutputError
+from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.reading import refuse_endless
+from rsdetect.statuses import write_error
 
 VERSION = 1
 APPLICATION = 0x72736D6A  # "rsmj": identifies the file type
@@ -47,9 +48,16 @@ def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
     ------
     OutputError
         Not a journal of a monitoring job, or one of a newer version; the file is not changed.
+    JobInterrupted
+        The disk has no room for another file.
     """
     if path.exists():
         _require_journal_file(path)
+    elif write:
+        try:
+            path.touch()  # unlike SQLite, with the reason where this fails
+        except OSError as error:
+            raise write_error(str(path), error) from error
     try:
         if not write:
             return _connect_journal_to_read(path)
@@ -61,6 +69,12 @@ def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
                 f"PRAGMA user_version = {VERSION}; COMMIT;"
             )
     except sqlite3.Error as error:
+        if (
+            write and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CANTOPEN
+        ):  # the transaction's file beside it
+            raise JobInterrupted(
+                f"{path} cannot be written: {error}; make room and run the job again."
+            ) from error
         raise OutputError(f"{path} cannot be opened: {error}.") from error
     return database
 

@@ -198,13 +198,6 @@ def _run_on_cluster(context: Context, tiles: Sequence[TileWindow], progress: Pro
         try:
             for future in as_completed(futures, loop=client.loop):
                 progress.advance(future.result())
-        except RsdetectError:
-            raise
-        except Exception as error:
-            raise JobInterrupted(
-                f"the cluster at {address} could not finish the job ({type(error).__name__}: {error}); "
-                "fix this and run the same command to resume."
-            ) from error
         finally:
             client.cancel(futures)
     _wait_until_seen(context.store, tiles)
@@ -255,8 +248,16 @@ def _client(address: str) -> Iterator[Any]:
             f"no Dask scheduler answers at {address} ({error}); write `scheduler='tcp://HOST:PORT'` as the "
             "scheduler prints it."
         ) from error
-    with client:
-        yield client
+    try:
+        with client:
+            yield client
+    except RsdetectError:
+        raise
+    except Exception as error:  # Dask raises many kinds where a scheduler or its last worker ends
+        raise JobInterrupted(
+            f"the cluster at {address} could not finish the job ({type(error).__name__}: {error}); "
+            "fix this and run the same command to resume."
+        ) from error
 
 
 def _with_full_paths(context: Context) -> Context:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -22,6 +23,19 @@ SCENE = SceneRow("a", TAKEN, "f1", "usable", "", {"path": "a.tif", "valid_share"
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "journal.sqlite"
+
+
+@pytest.mark.parametrize("which", ["the journal", "the file of its transaction"])
+def test_a_disk_without_room_for_another_file_interrupts(path, monkeypatch, which):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if which == "the journal":
+        monkeypatch.setattr("pathlib.Path.touch", full)
+    else:
+        (path.parent / "journal.sqlite-journal").mkdir()  # SQLite cannot make a file of this name
+    with pytest.raises(JobInterrupted, match=r"journal\.sqlite cannot be written"):
+        Journal(path, write=True).__enter__()
 
 
 def test_what_is_written_comes_back(path):

@@ -13,7 +13,7 @@ from rsdetect.percent import to_percent
 from rsdetect.progress import Silence
 from rsdetect.scenes.pair import open_pair
 from rsdetect.scoring.core import score_core
-from rsdetect.scoring.engine import Context, run_tiles
+from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
 from rsdetect.scoring.store import WorkStore
 from rsdetect.tiles import plan_tiles
 from support.scenes import random_scene, write_scene
@@ -154,3 +154,25 @@ def test_gdal_keeps_to_its_cache(context, monkeypatch):
     monkeypatch.setattr(engine, "score_core", looking)
     run_tiles(context, list(context.plan)[:3], Silence(), workers=1)
     assert set(seen) == {context.memory.gdal_cache}
+
+
+@pytest.mark.parametrize("error", [OSError("closed"), RuntimeError("IOLoop is closed")])
+def test_a_scheduler_that_ends_while_it_is_asked_is_no_defect(monkeypatch, error):
+    distributed = pytest.importorskip("distributed")
+
+    class Ended:
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            raise error
+
+        def nthreads(self):
+            raise error
+
+    monkeypatch.setattr(distributed, "Client", Ended)
+    with pytest.raises(JobInterrupted, match="could not finish"):
+        require_scheduler("tcp://127.0.0.1:9")
