@@ -26,7 +26,7 @@ from support.scenes import textured_scene, write_scene
 CVA = {"detector": "cva", "quiet": True}
 BEFORE, AFTER = "rsdetect_before_true_colour", "rsdetect_after_true_colour"
 RESULTS = ["rsdetect_changes", "rsdetect_footprint", "rsdetect_probability"]
-HOSTILE = "<b>&'\" é 变化"
+HOSTILE = "<b>&'\" é 变化 تغيير"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def results(tmp_path_factory):
         "usual": {},
         "degrees": {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, 10, 0, -1e-4, 45)},
         "pixels": {"crs": None, "transform": None},
+        "south up": {"transform": Affine(10, 0, 500_000, 0, 10, 5_200_000)},
     }
     made = {}
     for name, profile in kinds.items():
@@ -52,6 +53,8 @@ def results(tmp_path_factory):
         paths.append(write_scene(folder / "named" / f"scene_{date}.tif", scene, names=names))
     made["named"] = folder / "named" / "found"
     rsdetect.detect(*paths, out=made["named"], kinds=True, **CVA)
+    made["nothing"] = folder / "nothing" / "found"
+    rsdetect.detect(paths[0], paths[0], out=made["nothing"], **CVA)
     # Scenes and results together, to another place.
     shutil.move(folder / "usual", folder / "moved")
     made["usual"] = folder / "moved" / "found"
@@ -80,14 +83,14 @@ def test_qgis_opens_the_projects_without_a_warning(seen):
     assert all(project["opened"] and all(project["valid"].values()) for project in seen.values())
 
 
-@pytest.mark.parametrize("name", ["usual", "inside", "degrees", "pixels"])
+@pytest.mark.parametrize("name", ["usual", "inside", "degrees", "pixels", "south up"])
 def test_layers_lie_in_a_sensible_order(seen, name):
     project = seen[name]
     assert project["shown"] == ["rsdetect_changes", "rsdetect_footprint", AFTER, BEFORE]
     assert sorted(project["valid"]) == sorted([*RESULTS, AFTER, BEFORE])
 
 
-@pytest.mark.parametrize("name", ["usual", "inside", "degrees", "pixels"])
+@pytest.mark.parametrize("name", ["usual", "inside", "degrees", "pixels", "south up"])
 def test_scenes_are_seen_differ_and_lie_below_the_changes(seen, name):
     found = {kind: pixels(path) for kind, path in seen[name]["pictures"].items()}
     for scene in (BEFORE, AFTER):
@@ -96,6 +99,15 @@ def test_scenes_are_seen_differ_and_lie_below_the_changes(seen, name):
         assert found[scene][:, drawn].std() > 20, "and has contrast"
     assert (np.abs(found[BEFORE] - found[AFTER]).max(axis=0) > 30).mean() > 0.02
     assert (np.abs(found["all"] - found["scenes"]).max(axis=0) > 30).mean() > 0.01, "changes lie above"
+
+
+def test_a_pair_without_changes_has_a_project_of_its_scenes_and_a_page(seen, results):
+    project = seen["nothing"]
+    assert project["shown"] == seen["usual"]["shown"] and project["bookmarks"] == []
+    assert (pixels(project["pictures"]["scenes"]) != 255).any(axis=0).mean() > 0.3, (
+        "the map opens at the scenes"
+    )
+    assert "No change was found" in (results["nothing"] / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_scenes_and_results_moved_together_still_open(seen):
