@@ -19,9 +19,9 @@ from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.batches.covered_polygons import attributes_of
 from rsdetect.batches.mosaics import Mosaic
 from rsdetect.batches.pair_layers import PairLayer, stacked_layers
-from rsdetect.batches.reprojecting import only_polygons, reprojected
 from rsdetect.regions.areas import measure
 from rsdetect.regions.connected import connected_components
+from rsdetect.scenes.reprojecting import only_polygons, reprojected
 
 Geometries = NDArray[np.object_]
 

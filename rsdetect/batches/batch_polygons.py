@@ -11,14 +11,17 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from rsdetect.batches.batch_report import BatchReport
 from rsdetect.batches.combined_gpkg import write_combined_gpkg
 from rsdetect.batches.pair_results import FINISHED, PairResult
-from rsdetect.batches.pairs import POLYGONS
+from rsdetect.batches.pairs import POLYGONS, ZONES
 from rsdetect.errors import JobInterrupted
 from rsdetect.files import atomic_path
+from rsdetect.jobs.zones import Zones, write_table
 from rsdetect.scenes.handles import one_line
 
 
-def write_batch_polygons(out: Path, results: list[PairResult], *, join: bool) -> BatchReport:
-    """Write the combined GeoPackage of a batch, and return its report.
+def write_batch_polygons(
+    out: Path, results: list[PairResult], *, join: bool, zones: Zones | None = None
+) -> BatchReport:
+    """Write the combined GeoPackage of a batch and the table of its zones, and return its report.
 
     Raises
     ------
@@ -32,12 +35,16 @@ def write_batch_polygons(out: Path, results: list[PairResult], *, join: bool) ->
         return BatchReport(results, None, None, [], join)
     try:
         with atomic_path(out / POLYGONS) as unfinished:
-            collected = write_combined_gpkg(unfinished, finished, join=join)
+            collected = write_combined_gpkg(unfinished, finished, join=join, zones=zones)
     except (DataSourceError, DataLayerError, FeatureError, sqlite3.Error) as error:
         raise JobInterrupted(
             f"{out / POLYGONS} could not be written: {one_line(error)}; fix that and run the same command "
             "to resume."
         ) from error
+    if collected.zones is None:
+        (out / ZONES).unlink(missing_ok=True)
+    else:
+        write_table(out / ZONES, collected.zones)
     twice = collected.twice_m2
     results = [
         replace(row, counted_twice_m2=round(twice[row.name], 3)) if row.name in twice else row
@@ -51,4 +58,5 @@ def write_batch_polygons(out: Path, results: list[PairResult], *, join: bool) ->
         join,
         collected.regions,
         round(collected.changed_area_m2, 3),
+        collected.notes,
     )

@@ -24,6 +24,7 @@ class BatchReport:
     join: bool = True  # neighbouring pairs are joined in it
     regions: int | None = None  # features of it
     changed_area_m2: float | None = None  # of these
+    notes: tuple[str, ...] = ()  # on its zones
 
     @property
     def exit_status(self) -> int:
@@ -45,6 +46,7 @@ class BatchReport:
             lines.append(f"{waiting} of {len(self.results)} pairs are waiting.")
         if self.unplaced:
             lines.append(f"Not in {POLYGONS}, because they have no CRS: {', '.join(self.unplaced)}.")
+        lines += self.notes
         if self.polygons is not None:
             lines += self._overlap_remark()
             lines.append(f"All changes, in {self.crs}: {self.polygons}")

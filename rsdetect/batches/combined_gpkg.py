@@ -19,7 +19,6 @@ from pyproj import CRS
 from rsdetect.batches.joining import PairFiles, join_pairs
 from rsdetect.batches.overlap import PlacedChanges, area_counted_twice
 from rsdetect.batches.pair_layers import DATES, PairLayer, read_pair_layer, stacked_layers
-from rsdetect.batches.reprojecting import reprojected, transformer
 from rsdetect.geopackage.changes import (
     CHANGES,
     FOOTPRINT,
@@ -30,6 +29,8 @@ from rsdetect.geopackage.file import Layer, write_geopackage
 from rsdetect.geopackage.styles import NamedStyle
 from rsdetect.geopackage.styles.change_styles import changes_styles
 from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.zones import Zones
+from rsdetect.scenes.reprojecting import reprojected, transformer
 
 _FALLBACK_CRS = CRS.from_epsg(4326)
 _FIRST = ("change_id", "pair", "pairs", "pair_change_id")  # columns in this order, then all others
@@ -44,10 +45,12 @@ class CombinedChanges:
     twice_m2: dict[str, float]  # pair -> changed area already counted by earlier pairs
     regions: int  # features of the file
     changed_area_m2: float  # of these
+    zones: Layer | None  # as in the file
+    notes: tuple[str, ...]  # on the zones
 
 
 def write_combined_gpkg(
-    path: Path, folders: Sequence[tuple[str, Path]], *, join: bool = False
+    path: Path, folders: Sequence[tuple[str, Path]], *, join: bool = False, zones: Zones | None = None
 ) -> CombinedChanges:
     """Write the combined GeoPackage of all pairs into a new file at `path`.
 
@@ -57,6 +60,8 @@ def write_combined_gpkg(
         Name of each finished pair, and its folder, in the order of the list.
     join
         Join the changes of neighbouring pairs, so that ground counts once.
+    zones
+        Zones, for a layer with the change in each.
 
     Raises
     ------
@@ -72,14 +77,11 @@ def write_combined_gpkg(
     stacked = _in_common_crs(changes, crs, key=True)
     kinds = stacked.columns["kind"].tolist() if "kind" in stacked.columns else ()
     styles = changes_styles(stacked.columns, kinds, _lowest_level(stacked))
-    write_geopackage(
-        path,
-        (
-            _layer(CHANGES, stacked, styles),
-            _layer(FOOTPRINT, _in_common_crs(footprints, crs), footprint_styles()),
-        ),
-        crs.to_wkt(),
-    )
+    observed = _in_common_crs(footprints, crs)
+    layers = (_layer(CHANGES, stacked, styles), _layer(FOOTPRINT, observed, footprint_styles()))
+    placed = None if zones is None or not len(observed) else zones.among(observed.geometry, crs.to_wkt())
+    shares = () if placed is None else (placed.layer(stacked.geometry, observed.geometry, crs.to_wkt()),)
+    write_geopackage(path, (*layers, *shares), crs.to_wkt())
     twice = area_counted_twice([_placed_changes(pair.changes, crs) for pair in pairs])
     return CombinedChanges(
         crs=crs.name,
@@ -87,6 +89,8 @@ def write_combined_gpkg(
         twice_m2=dict(zip([pair.name for pair in pairs], twice, strict=True)),
         regions=len(stacked),
         changed_area_m2=float(np.sum(stacked.columns.get("area_m2", 0.0))),
+        zones=shares[0] if shares else None,
+        notes=() if placed is None else placed.notes,
     )
 
 

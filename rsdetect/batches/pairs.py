@@ -22,6 +22,7 @@ from rsdetect.detectors.own_file import full_name
 from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import InputError
 from rsdetect.jobs.options import DetectOptions
+from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.parse import parse_integers, parse_min_area, parse_nodata_list, parse_threshold
 from rsdetect.paths import from_folder, layer_from_folder, named_or_from_folder, split_paths
 from rsdetect.reading import read_text
@@ -33,7 +34,8 @@ REQUIRED = ("name", "before", "after")
 TABLE, REPORT, POLYGONS = "summary.csv", "batch.json", "changes.gpkg"
 SHARDS = "shards"  # folder with the records of shards
 INDEX = "index.html"
-RESERVED = (TABLE, REPORT, POLYGONS, SHARDS, INDEX)
+ZONES = Outputs.ZONES
+RESERVED = (TABLE, REPORT, POLYGONS, SHARDS, INDEX, ZONES)
 _TRUE, _FALSE = ("true", "yes", "1", "x"), ("false", "no", "0")
 
 

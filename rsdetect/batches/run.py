@@ -18,7 +18,7 @@ from rsdetect.batches.batch_record import BatchRecord, pairs_of_earlier_runs
 from rsdetect.batches.batch_report import BatchReport
 from rsdetect.batches.index_page import write_index
 from rsdetect.batches.pair_results import PairResult, State, waiting_result
-from rsdetect.batches.pairs import INDEX, POLYGONS, REPORT, TABLE, BatchPair, read_pairs
+from rsdetect.batches.pairs import INDEX, POLYGONS, REPORT, TABLE, ZONES, BatchPair, read_pairs
 from rsdetect.batches.pending import Method, PendingWork, pending_work
 from rsdetect.batches.shards import Shard
 from rsdetect.detectors import choose_device, make_detector
@@ -33,6 +33,7 @@ from rsdetect.jobs.options import DetectOptions, ScoreOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.record import reading_record
 from rsdetect.jobs.vectorize import read_run, vectorize_run
+from rsdetect.jobs.zones import Zones
 from rsdetect.memory import GDAL_CACHE_BYTES
 from rsdetect.scoring.engine import require_scheduler
 from rsdetect.statuses import status_of
@@ -77,7 +78,10 @@ def run_batch(
     JobInterrupted
         The batch was stopped, or its cluster is unavailable; the same call resumes it.
     """
-    pairs = read_pairs(list_path, _with_absolute_aoi(options))
+    # Zones are of all pairs together, and their file is read before anything runs.
+    zones = None if options.run.zones is None else Zones.read(str(options.run.zones))
+    own = replace(options, run=replace(options.run, zones=None))
+    pairs = read_pairs(list_path, _with_absolute_aoi(own))
     if shard is not None:
         pairs = shard.of(pairs)
     methods = _scoring_methods(list_path, pairs, options.score)
@@ -86,7 +90,8 @@ def run_batch(
     results = [waiting_result(pair) for pair in pairs]
     folder = out if shard is None else shard.folder(out)
     read: list[str | Path] = [list_path, *(path for pair in pairs for path in _inputs(pair))]
-    refuse_inputs(folder, read, (TABLE, REPORT, POLYGONS, INDEX))
+    read += [] if options.run.zones is None else [options.run.zones]
+    refuse_inputs(folder, read, (TABLE, REPORT, POLYGONS, INDEX, ZONES))
     refuse_place(folder, TABLE, REPORT, INDEX)
     # GDAL's cache is common to the process and all pairs.
     with Outputs.hold(folder), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
@@ -110,7 +115,7 @@ def run_batch(
             report = BatchReport(results, None, None, [], join)
             batch_record.write(report)
             if shard is None:
-                report = write_batch_polygons(out, results, join=join)
+                report = write_batch_polygons(out, results, join=join, zones=zones)
             if options.run.report and shard is None:
                 write_index(out, report.results)
             batch_record.write(report, finished=not stopped)

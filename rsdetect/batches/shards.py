@@ -24,6 +24,7 @@ from rsdetect.files import clear_unfinished, hash_bytes
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.zones import Zones
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def collect_batch(list_path: Path, out: Path, *, join: bool = True) -> BatchRepo
     pairs = read_pairs(list_path, DetectOptions())
     records = _require_one_batch(list_path, out)
     rows = {row["name"]: PairResult.of_record(row) for record in records for row in record["pairs"]}
+    path = records[0]["options"].get("run", {}).get("zones")
+    zones = None if path is None else Zones.read(path)
     results = [rows.get(pair.name) or waiting_result(pair) for pair in pairs]
     refuse_inputs(out, [list_path], (TABLE, REPORT, POLYGONS, INDEX))
     with Outputs.hold(out):
@@ -78,7 +81,7 @@ def collect_batch(list_path: Path, out: Path, *, join: bool = True) -> BatchRepo
         made = set().union(*(record["made"] for record in records))
         collected = BatchRecord(list_path, out, out, records[0]["options"], made)
         collected.write(BatchReport(results, None, None, [], join))
-        report = write_batch_polygons(out, results, join=join)
+        report = write_batch_polygons(out, results, join=join, zones=zones)
         if records[0]["options"].get("run", {}).get("report"):
             write_index(out, report.results)
         collected.write(report, finished=True)

@@ -10,7 +10,17 @@ import typer
 
 from rsdetect.commands.messages import log_to_stderr, print_json, print_message
 from rsdetect.commands.option_groups import PAIR, POLYGONS, SCORING, with_options
-from rsdetect.commands.parameters import Debug, Json, Kinds, LogFile, NoQgisProject, NoReport, Quiet, Verify
+from rsdetect.commands.parameters import (
+    Debug,
+    Json,
+    Kinds,
+    LogFile,
+    NoQgisProject,
+    NoReport,
+    Quiet,
+    Verify,
+    Zones,
+)
 from rsdetect.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,6 +64,7 @@ def batch(
             "--no-join", help="Do not join neighbouring pairs in changes.gpkg: ground may count twice."
         ),
     ] = False,
+    zones: Zones = None,
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
     no_report: NoReport = False,
@@ -87,6 +98,7 @@ def batch(
         qgis_project=not no_qgis_project,
         report=not no_report,
         kinds=kinds,
+        zones=zones,
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
     log_to_stderr(quiet=quiet, log_file=log_file)

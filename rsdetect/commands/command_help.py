@@ -29,6 +29,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
             "no_report",
             "kinds",
             "no_join",
+            "zones",
             "into_card",
             "quiet",
             "as_json",

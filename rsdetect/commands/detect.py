@@ -22,6 +22,7 @@ from rsdetect.commands.parameters import (
     NoReport,
     Quiet,
     Verify,
+    Zones,
 )
 from rsdetect.errors import InputError
 from rsdetect.jobs.parse import parse_scenes
@@ -52,6 +53,7 @@ def detect(
     no_resume: Annotated[
         bool, typer.Option("--no-resume", help="Start again after an interruption.")
     ] = False,
+    zones: Zones = None,
     verify: Verify = False,
     no_qgis_project: NoQgisProject = False,
     no_report: NoReport = False,
@@ -76,6 +78,7 @@ def detect(
         qgis_project=not no_qgis_project,
         report=not no_report,
         kinds=kinds,
+        zones=zones,
     )
     options = DetectOptions(pair=pair, score=scoring, polygons=polygons, run=run)
     log_to_stderr(quiet=quiet, log_file=log_file)

@@ -47,6 +47,12 @@ NodataOption = Annotated[
     ),
 ]
 Aoi = Annotated[str | None, typer.Option(metavar="FILE", help="Polygons to which the job is limited.")]
+Zones = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Polygons such as parcels: layer zones and zones.csv have the change in each."
+    ),
+]
 GroupBy = Annotated[
     str | None,
     typer.Option(

@@ -101,6 +101,7 @@ def write_changes(
     description: ChangeDescription,
     attributes: Columns | None = None,
     *,
+    more: tuple[Layer, ...] = (),
     finish: Callable[[Path], None] | None = None,
 ) -> None:
     """Write the layers `changes` and `footprint` with default styles into a new GeoPackage at `path`.
@@ -111,6 +112,8 @@ def write_changes(
         WKT of the CRS of both; None = undefined.
     attributes
         Further columns of the changes, from their shapes and their detector.
+    more
+        Further layers in the same CRS.
     finish
         As of `write_geopackage`.
     """
@@ -151,7 +154,7 @@ def write_changes(
             description=description.layer("Observed on both dates", place, _OBSERVED),
         ),
     )
-    write_geopackage(path, layers, crs, finish)
+    write_geopackage(path, (*layers, *more), crs, finish)
 
 
 _OBSERVED = (

@@ -45,6 +45,7 @@ from rsdetect.jobs.record import (
 )
 from rsdetect.jobs.report.page import ReportInput
 from rsdetect.jobs.report.write import try_report
+from rsdetect.jobs.zones import Zones, zones_of
 from rsdetect.jsontypes import JsonObject
 from rsdetect.kinds.rules import LandRules
 from rsdetect.memory import (
@@ -113,7 +114,7 @@ def detect(
         The fields of `rsdetect.jobs.options`: bands, masks, mask_values, mask_bits, nodata, aoi, align,
         resampling, register, normalise, dates, accept; detector, model, detector_options, tile_size, device,
         workers, scheduler, backend, memory; threshold, opening, min_area, fill_holes, min_width, merge_gap,
-        simplify, shape_attributes; overwrite, resume, quiet.
+        simplify, shape_attributes; zones, overwrite, resume, quiet.
 
     Raises
     ------
@@ -192,6 +193,7 @@ def run_detect(
     with rasterio.Env(GDAL_CACHEMAX=memory.gdal_cache):
         with watch.stage("check"):
             pair, device, detector = _open(before, after, options)
+            zones = zones_of(options.run, pair.grid)
             outputs = _claim(pair, out, options)
         with outputs:
             loading = None if options.score.scheduler is not None else _meanwhile(detector.load, pair)
@@ -202,7 +204,8 @@ def run_detect(
                 )
                 scan = Scan(pair, usable_cores())
                 report = check_pair(pair, usable_cores(), scan)
-            _logged(report.warnings)  # before a large job takes hours
+            placed = () if zones is None else zones.notes
+            _logged((*report.warnings, *placed))  # before a large job takes hours
             inputs = {date: describe_input(getattr(raw, date), raw) for date in ("before", "after")}
             with watch.stage("fit"):
                 scan = normalise(scan, options.pair.normalise)
@@ -250,7 +253,7 @@ def run_detect(
                 wanted=options.run.qgis_project,
                 kinds=options.run.kinds,
             )
-            made = _write_files(job, store, tiles, asked, results, watch, project)
+            made = _write_files(job, store, tiles, asked, results, watch, project, zones)
             if options.run.kinds:
                 with watch.stage("raster"):
                     raster = results / Outputs.RASTER
@@ -265,7 +268,7 @@ def run_detect(
                     "fingerprint": key,
                     "plan": _describe_plan(job) | {"reading": reading},
                     "counts": counts | made,
-                    "warnings": [*report.warnings, *costly, *implausible],
+                    "warnings": [*report.warnings, *placed, *costly, *implausible],
                     "seconds": watch.seconds,
                     "machine": describe_machine(device),
                     "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -313,6 +316,7 @@ def _write_files(
     results: Path,
     watch: Stopwatch,
     project: Callable[[Path], None],
+    zones: Zones | None,
 ) -> dict[str, Any]:
     """Write raster and polygons of a scored job into `results`; counts for the record."""
     raster = results / Outputs.RASTER
@@ -325,7 +329,9 @@ def _write_files(
         stored = StoredDifferences(store, job.pair, job.plan, asked.level, content)
         polygons = results / Outputs.POLYGONS
         try:
-            made = write_polygons(raster, polygons, asked, job.pair, stored, scored=scored, finish=project)
+            made = write_polygons(
+                raster, polygons, asked, job.pair, stored, scored=scored, finish=project, zones=zones
+            )
         except (InputError, ReadError):
             require_kept(finished)  # not the input is wrong, but the raster is gone or another one
             raise
@@ -394,8 +400,8 @@ def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:
 
 def _other_inputs(options: DetectOptions) -> list[str]:
     """Files beside the scenes and masks that the job may read."""
-    aoi = options.pair.aoi
-    return [each for each in (aoi, options.score.model) if isinstance(each, str)]
+    named = (options.pair.aoi, options.score.model, options.run.zones)
+    return [each for each in named if isinstance(each, str)]
 
 
 def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudget) -> _Job:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Literal, TypedDict, TypeVar, Unpack
 
 from rsdetect.backends.select import require_known
@@ -14,6 +15,7 @@ from rsdetect.devices import require_device_name
 from rsdetect.errors import InputError
 from rsdetect.jsontypes import JsonValue
 from rsdetect.memory import parse_memory
+from rsdetect.paths import layer_from_folder
 from rsdetect.percent import level_of
 from rsdetect.scenes.pair import PairKeywords, PairOptions
 from rsdetect.validation import integer, refuse_unknown, require_number, settle_case
@@ -169,6 +171,7 @@ class RunKeywords(TypedDict, total=False):
     qgis_project: bool
     report: bool
     kinds: bool
+    zones: str | Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +185,14 @@ class RunOptions:
     qgis_project: bool = True  # a QGIS project beside the results and in the GeoPackage
     report: bool = True  # a report page beside the results
     kinds: bool = False  # the kinds of change as second band of the raster
+    zones: str | Path | None = None  # vector file whose polygons get the change in each, or FILE:LAYER
+
+    def __post_init__(self) -> None:
+        if self.zones is None:
+            return
+        if not isinstance(self.zones, str | Path):
+            raise InputError(f"`zones` takes a path, and got {type(self.zones).__name__}.")
+        object.__setattr__(self, "zones", layer_from_folder(str(self.zones), Path.cwd()))
 
 
 class ScoringKeywords(PairKeywords, ScoreKeywords, total=False):

@@ -42,9 +42,12 @@ class Outputs:
     RASTER_STYLE: ClassVar[str] = "change_probability.qml"
     POLYGONS: ClassVar[str] = "changes.gpkg"
     PROJECT: ClassVar[str] = "changes.qgz"
+    ZONES: ClassVar[str] = "zones.csv"
     PAGE: ClassVar[str] = "report.html"
     RECORD: ClassVar[str] = "run.json"  # appears last: a folder with a record is complete
-    RESULTS: ClassVar[tuple[str, ...]] = (RASTER, RASTER_NAMES, RASTER_STYLE, POLYGONS, PROJECT, PAGE, RECORD)
+    RESULTS: ClassVar[tuple[str, ...]] = (
+        *(RASTER, RASTER_NAMES, RASTER_STYLE, POLYGONS, PROJECT, ZONES, PAGE, RECORD),
+    )
     WORK: ClassVar[str] = ".work"
     FIT: ClassVar[str] = ".fit.safetensors"  # in the work folder
     REGISTRATION: ClassVar[str] = ".registration.json"  # as FIT
@@ -191,7 +194,7 @@ class Outputs:
             if not finished.exists():
                 continue
             # None is wanted: an older one goes.
-            if name in (self.PROJECT, self.PAGE) and not finished.stat().st_size:
+            if name in (self.PROJECT, self.ZONES, self.PAGE) and not finished.stat().st_size:
                 (self.folder / name).unlink(missing_ok=True)
                 finished.unlink()
             else:

@@ -15,9 +15,11 @@ from rsdetect.detectors.direction import Direction, direction_columns
 from rsdetect.devices import usable_cores
 from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage.changes import ChangeDescription, write_changes
-from rsdetect.geopackage.file import Columns
+from rsdetect.geopackage.file import Columns, Layer
 from rsdetect.grid import Grid, Window
 from rsdetect.jobs.options import AUTO_MIN_PIXELS, OutlineKeywords, PolygonOptions
+from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.zones import Zones, write_table
 from rsdetect.kinds.columns import kind_columns, kind_summary
 from rsdetect.kinds.named import named_kinds
 from rsdetect.kinds.rules import LandRules
@@ -124,6 +126,7 @@ def write_polygons(
     *,
     scored: RasterTally | None = None,
     finish: Callable[[Path], None] | None = None,
+    zones: Zones | None = None,
 ) -> dict[str, Any]:
     """Trace a raster and write its regions and footprint as the GeoPackage `path`.
 
@@ -138,6 +141,8 @@ def write_polygons(
         Tally of the tiles of the raster; None = it was scored by an earlier run.
     finish
         As of `write_geopackage`.
+    zones
+        Zones on the grid of the raster, for a layer and a table; without them the table is an empty file.
 
     Returns
     -------
@@ -176,8 +181,11 @@ def write_polygons(
     attributes = attributes | kinds
     for leftover in path.parent.glob(path.name + "*"):  # of a killed run; layers would be appended
         leftover.unlink()
+    more = _zones(zones, changes, footprint, raster.grid.crs, path.with_name(Outputs.ZONES))
     try:
-        write_changes(path, changes, footprint, raster.grid.crs, asked.description, attributes, finish=finish)
+        write_changes(
+            path, changes, footprint, raster.grid.crs, asked.description, attributes, more=more, finish=finish
+        )
     except sqlite3.Error as error:
         raise JobInterrupted(
             f"{path.name} could not be written: {one_line(error)}; fix this and run the same "
@@ -192,6 +200,18 @@ def write_polygons(
         "kinds": kind_summary(kinds, changes.area_m2, changes.pixels),
         "polygon_steps": list(changes.steps),
     }
+
+
+def _zones(
+    zones: Zones | None, changes: Regions, footprint: Regions, crs: str | None, table: Path
+) -> tuple[Layer, ...]:
+    """The layer of zones beside the polygons, and their table."""
+    if zones is None:
+        table.touch()
+        return ()
+    layer = zones.layer(changes.geometry, footprint.geometry, crs)
+    write_table(table, layer)
+    return (layer,)
 
 
 def _layers(pair: Pair, kept: StoredDifferences | None, asked: PolygonRequest, window: Window) -> Layers:

@@ -14,14 +14,16 @@ from rsdetect.checks.register import Registration
 from rsdetect.checks.settle import open_settled
 from rsdetect.errors import InputError, ReadError, SourceUnavailable
 from rsdetect.files import remove_folder
+from rsdetect.grid import Grid
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.kinds_band import add_kinds, covered_pixels, has_kinds
-from rsdetect.jobs.options import OutlineKeywords
+from rsdetect.jobs.options import OutlineKeywords, RunOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_polygons
 from rsdetect.jobs.qgis_project import write_qgis_project
 from rsdetect.jobs.record import describe_input, read_record, reading_record, write_record
 from rsdetect.jobs.report.write import report_of_scenes, try_report
+from rsdetect.jobs.zones import Zones, zones_of
 from rsdetect.kinds.rules import LandRules
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
@@ -47,6 +49,7 @@ _REPLACED = (
     Outputs.RASTER_STYLE,
     Outputs.POLYGONS,
     Outputs.PROJECT,
+    Outputs.ZONES,
     Outputs.PAGE,
     Outputs.RECORD,
 )
@@ -135,7 +138,8 @@ def vectorize_run(
                 kinds=kinds,
             )
             with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES if pair is None else _CACHE_BYTES_WITH_SCENES):
-                counts = write_polygons(raster, polygons, asked, pair, finish=project)
+                zones = _zones(record, grid)
+                counts = write_polygons(raster, polygons, asked, pair, finish=project, zones=zones)
                 if kinds:
                     target = results / Outputs.RASTER
                     add_kinds(raster, target, polygons, covered_pixels(options, counts))
@@ -158,6 +162,15 @@ def _write_report(
     """Write the report page of a run that is vectorized again into `results`."""
     raster, polygons = folder / Outputs.RASTER, results / Outputs.POLYGONS
     try_report(results / Outputs.PAGE, lambda: report_of_scenes(raster, polygons, record, pair, missing))
+
+
+def _zones(record: dict[str, Any], grid: Grid) -> Zones | None:
+    """The zones of a run to vectorize; none, with a warning, if their file is gone."""
+    try:
+        return zones_of(RunOptions(zones=record["options"].get("run", {}).get("zones")), grid)
+    except (InputError, SourceUnavailable) as error:
+        _log.warning(f"the zones are left out: {error}")
+        return None
 
 
 def _scene(described: dict[str, Any]) -> SceneLike:

@@ -11,7 +11,10 @@ from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 
+import geopandas
 import pytest
+import rasterio
+import shapely
 
 from rsdetect import compare, detect, detect_periods
 from support import toy_detector
@@ -137,7 +140,10 @@ def runs(tmp_path_factory):
 def batch_folder(runs):
     scenes = runs / "scenes"
     rows = [f"field,{scenes / 'before.tif'},{scenes / 'after.tif'}", "gone,a.tif,b.tif"]
-    told, _ = batch(write_list(runs / "pairs.csv", *rows), runs / "batch")
+    with rasterio.open(scenes / "before.tif") as scene:
+        zone = shapely.box(*scene.bounds)
+        geopandas.GeoSeries([zone], crs=scene.crs).to_file(runs / "zones.gpkg")
+    told, _ = batch(write_list(runs / "pairs.csv", *rows), runs / "batch", "--zones", runs / "zones.gpkg")
     assert told.status == 2, told.err
     return runs / "batch"
 
@@ -182,6 +188,10 @@ def test_every_column_of_the_changes_is_described(runs, batch_folder, layer):
     require_columns(
         f"`changes.gpkg`, layer `{layer}`", runs / "cva" / "changes.gpkg", batch_folder / "changes.gpkg"
     )
+
+
+def test_every_column_of_the_zones_is_described(batch_folder):
+    require_columns("`changes.gpkg`, layer `zones`", batch_folder / "changes.gpkg")
 
 
 @pytest.mark.parametrize("layer", ["events", "observations"])

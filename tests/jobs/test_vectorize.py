@@ -177,7 +177,7 @@ def test_options_out_of_range_are_refused(done, option):
 def test_a_disk_that_fills_up_leaves_the_old_polygons_and_can_be_tried_again(done, tmp_path, monkeypatch):
     kept = contents(done)
 
-    def full(path, *_, finish):
+    def full(path, *_, **__):
         path.write_bytes(b"half a file")
         raise OSError(28, "No space left on device")
 

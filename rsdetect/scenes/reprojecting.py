@@ -1,4 +1,4 @@
-"""Reprojecting the outlines of a batch into the CRS of the combined GeoPackage."""
+"""Reprojecting outlines into another CRS, each on its own and whole."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _POLYGON = 3  # shapely's type number
 
 @lru_cache(maxsize=64)
 def transformer(source: CRS, target: CRS) -> Transformer:
-    """Transformer between two CRSs of a batch, x before y."""
+    """Transformer between two CRSs, x before y."""
     return Transformer.from_crs(source, target, always_xy=True)
 
 
 def reprojected(geometry: NDArray[np.object_], source: CRS, target: CRS) -> NDArray[np.object_]:
-    """Outlines of a batch in another CRS, cut at 180 degrees if it is geographic.
+    """Reprojected outlines: in another CRS, cut at 180 degrees if it is geographic.
 
     Long edges get vertices, because straight lines do not stay straight.
     """
@@ -47,7 +47,7 @@ def reprojected(geometry: NDArray[np.object_], source: CRS, target: CRS) -> NDAr
 
 
 def only_polygons(geometry: NDArray[np.object_]) -> NDArray[np.object_]:
-    """The polygons among the parts of each geometry of a batch, (n,); lines and points have no area."""
+    """The polygons among the parts of each geometry, (n,); lines and points have no area."""
     kinds = shapely.get_type_id(geometry)
     mixed = np.flatnonzero((kinds != _POLYGON) & (kinds != shapely.GeometryType.MULTIPOLYGON))
     cleaned = geometry.copy()
