@@ -71,6 +71,18 @@ def names_text(names: Sequence[str], most: int = 5) -> str:
     return listed if len(names) <= most else f"{listed} and {len(names) - most:,} more"
 
 
+def bytes_text(count: int) -> str:
+    """Size of files, with a unit of powers of ten.
+
+    >>> bytes_text(999), bytes_text(2_340_000), bytes_text(12_000_000_000)
+    ('999 B', '2.3 MB', '12.0 GB')
+    """
+    for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
+        if count >= 10**power:
+            return f"{count / 10**power:.1f} {unit}"
+    return f"{count} B"
+
+
 def duration_text(seconds: float) -> str:
     """Duration in the two largest units, rounded up to seconds.
 

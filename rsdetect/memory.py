@@ -60,13 +60,22 @@ def parse_memory(text: str) -> int:
     >>> parse_memory("2GB"), parse_memory("1.5 GiB")
     (2000000000, 1610612736)
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", text.upper())
-    if not found or found[2] not in _UNITS:
-        raise InputError(f"`memory` {text!r} is not a size; write it like 2GB or 1500MB.")
-    size = int(float(found[1]) * _UNITS[found[2]])
+    size = parse_size("`memory`", text)
     if size < _LEAST:
         raise InputError(f"`memory` {text} is too small: a job takes 512MiB at least.")
     return size
+
+
+def parse_size(name: str, text: str) -> int:
+    """Parse a size of memory or of files to bytes; the `InputError` begins with the name.
+
+    >>> parse_size("free_space", "100MB")
+    100000000
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", text.upper())
+    if not found or found[2] not in _UNITS:
+        raise InputError(f"{name} {text!r} is not a size; write it like 2GB or 1500MB.")
+    return int(float(found[1]) * _UNITS[found[2]])
 
 
 def usual_memory(workers: int) -> int:

@@ -65,11 +65,15 @@ EXAMPLES = {
     """,
     "monitor run": """
         rsdetect monitor run job.yaml
-        rsdetect monitor run job.yaml --wait 600 --json
+        rsdetect monitor run job.yaml --dry-run
     """,
     "monitor status": """
         rsdetect monitor status job.yaml
         rsdetect monitor status job.yaml --json
+    """,
+    "monitor prune": """
+        rsdetect monitor prune job.yaml --dry-run
+        rsdetect monitor prune job.yaml
     """,
     "monitor timeline": """
         rsdetect monitor timeline job.yaml --event 4f2a

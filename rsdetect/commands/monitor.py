@@ -57,12 +57,18 @@ def run(
     retry: Annotated[
         bool, typer.Option("--retry", help="Try scenes again that were set aside after ten failures.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what the run would compare, and change nothing.")
+    ] = False,
     quiet: Quiet = False,
     log_file: LogFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Compare new scenes, update the events, and send notifications."""
+    if dry_run:
+        _print_preview(job_file, quiet=quiet, as_json=as_json)
+        return
     from rsdetect.commands.monitor_text import failure_lines, run_lines
     from rsdetect.monitoring.notify import report_of
     from rsdetect.monitoring.run import run_and_notify
@@ -83,6 +89,17 @@ def run(
         print_message(f"Error: {done.notify_error}")
     if done.status:
         raise typer.Exit(done.status)
+
+
+def _print_preview(job_file: Path, *, quiet: bool, as_json: bool) -> None:
+    from rsdetect.monitoring.preview import preview_run
+
+    found = preview_run(job_file)
+    if as_json:
+        print_json({"dry_run": True, **found.as_json()})
+    elif not quiet:
+        for line in found.lines():
+            print_message(line)
 
 
 @_command("status")
@@ -118,6 +135,29 @@ def status(
         print_json(found.as_json())
     else:
         show_status(found)
+
+
+@_command("prune")
+def prune(
+    job_file: JobFile,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed.")] = False,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Wait for a run of the job to end; default: fail.")
+    ] = 0.0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Remove files that the job's section `keep` does not keep; every run does so at its end."""
+    from rsdetect.monitoring.prune import prune as prune_job
+
+    found = prune_job(job_file, dry_run=dry_run, wait_s=wait)
+    if as_json:
+        print_json({"dry_run": dry_run, **found.as_json()})
+    elif not quiet:
+        for each in found.removals if dry_run else ():
+            print_message(f"  {each.kind} {each.path}")
+        print_message(f"{found} {'would be' if dry_run else 'were'} removed")
 
 
 @_command("timeline")

@@ -118,8 +118,8 @@ def copy_name(fingerprint: str) -> str:
 
 
 def _is_ingested(row: SceneRow) -> bool:
-    """True if a scene need not be ingested again."""
-    return row.state != FAILED and IngestedScene.of(row).is_on_disk
+    """True if a scene need not be ingested again; so after its copy was pruned."""
+    return row.state != FAILED and (row.content.get("pruned", False) or IngestedScene.of(row).is_on_disk)
 
 
 def ingest_content(ref: SceneRef, site: Site, options: ScenesSection, copy: Path) -> dict[str, Any]:

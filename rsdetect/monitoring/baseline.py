@@ -98,7 +98,16 @@ def choose_baseline_scenes(
     latest = tuple(reversed(earlier))
     if count == 1 and latest[0].is_complete:
         return BaselineScenes(latest[:1], 1)
-    return BaselineScenes(latest[: _LEAST_DEPTH + _DEPTH_A_COUNT * count], count)
+    return BaselineScenes(latest[: most_scenes(count)], count)
+
+
+def most_scenes(count: int) -> int:
+    """Number of scenes that a baseline of `count` observations per pixel is searched in.
+
+    >>> most_scenes(5)
+    36
+    """
+    return _LEAST_DEPTH + _DEPTH_A_COUNT * count
 
 
 def _season_baseline_scenes(
@@ -178,8 +187,12 @@ class Baselines:
         known = self._journal.baseline(self._baseline_request(choice))
         if known is None:
             known = self._write_composite(choice)
-            self._journal.put_baseline(self._baseline_request(choice), known)
+            self._keep(self._baseline_request(choice), known)
         return self._composite_baseline(choice, known)
+
+    def _keep(self, request: str, known: dict[str, Any]) -> None:
+        """Store a baseline that was composed."""
+        self._journal.put_baseline(request, known)
 
     def _composite_baseline(self, choice: BaselineScenes, known: dict[str, Any]) -> Baseline:
         """Baseline of a composite that was written before."""

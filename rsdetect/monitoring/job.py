@@ -13,6 +13,7 @@ from rsdetect.feeds.sections import Section, SourceSection
 from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.jobs.options import MOST_OPENING_PX
 from rsdetect.memory import parse_memory
+from rsdetect.monitoring.keep_section import KeepSection
 from rsdetect.paths import layer_from_folder
 
 
@@ -227,6 +228,7 @@ class Job(Section):
     detector: DetectorSection = Field(default=DetectorSection(), description="Detector and its options.")
     confirm: ConfirmSection = Field(default=ConfirmSection(), description="Rules of confirmation.")
     news: NewsSection = Field(default=NewsSection(), description="Delivery of news.")
+    keep: KeepSection = Field(default=KeepSection(), description="What is kept on disk.")
     on_failure: FailureSection = Field(default=FailureSection(), description="Report of failures.")
 
     def resolve_path(self, text: str, job_file: Path) -> Path:

@@ -260,6 +260,22 @@ class Journal:
                 (_timestamp_as_text(datetime.now(UTC)), status, _content_as_text(content), number),
             )
 
+    def count_runs(self, before: datetime) -> int:
+        """Number of runs in the journal that began before a moment, without the last run."""
+        row = self._db.execute(
+            "SELECT count(*) FROM runs WHERE began < ? AND number < (SELECT max(number) FROM runs)",
+            (_timestamp_as_text(before),),
+        )
+        return int(row.fetchone()[0])
+
+    def forget_runs(self, before: datetime) -> None:
+        """Remove runs from the journal that began before a moment, except the last run."""
+        with self._db:
+            self._db.execute(
+                "DELETE FROM runs WHERE began < ? AND number < (SELECT max(number) FROM runs)",
+                (_timestamp_as_text(before),),
+            )
+
     def last_run(self) -> dict[str, Any] | None:
         """Number, begin, end, status and summary of the last run in the journal."""
         row = self._db.execute(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rasterio
 
-from rsdetect.detectors import choose_device, make_detector
+from rsdetect.detectors import Detector, choose_device, make_detector
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.detectors.own_file import full_name
 from rsdetect.detectors.settings import as_settings
@@ -29,6 +29,7 @@ from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.notify import deliver_news
+from rsdetect.monitoring.prune import prune_folder, require_space
 from rsdetect.monitoring.tracking import History
 from rsdetect.monitoring.update import JobUpdate
 from rsdetect.paths import named_or_from_folder
@@ -73,7 +74,7 @@ def _run_and_notify(job_file: Path, wait_s: float, retry: bool) -> NotifiedRun:
     return NotifiedRun(result, summary, "")
 
 
-_SITE, _JOB = "site", "job"
+SITE, _JOB = "site", "job"
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,42 @@ def run_job(job_file: Path, *, wait_s: float = 0.0, retry: bool = False) -> RunR
     JobInterrupted
         The source is unreachable, or another run holds the folder.
     """
+    ready = prepare_run(job_file)
+    job, folder, detector = ready.job, ready.folder, ready.detector
+    sought = ready.refs, ready.fixed, ready.aoi, job.scenes.accept
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
+        site = None if folder.journal.exists() else choose_site(*sought, align=job.scenes.align)
+        if site is not None:  # bad options are refused before the folder is created
+            require_site_bands(site, job.scenes.bands, detector.bands)
+        require_space(job, folder)
+        with Journal(folder.journal, write=True) as journal:
+            _require_folder_of_job(journal, job, folder)
+            if retry:
+                journal.forget_tries()
+            fact = journal.fact(SITE)
+            site = site_from_journal(fact, ready.aoi) if fact is not None else site
+            if site is None:
+                site = choose_site(*sought, align=job.scenes.align)
+            if site is not None:
+                require_site_bands(site, job.scenes.bands, detector.bands)
+            return _run_update(journal, job, folder, ready.scoring, site, ready.refs)
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """Run of a job that has read its job file and listed its scenes, and has changed nothing."""
+
+    job: Job
+    folder: JobFolder
+    aoi: str | None
+    detector: Detector
+    scoring: ScoringIdentity
+    refs: SceneListing
+    fixed: str | None  # id of the scene of a fixed baseline
+
+
+def prepare_run(job_file: Path) -> PreparedRun:
+    """Prepare a run: read the job file, load the detector, and list the scenes; errors as `run_job`."""
     job = _with_full_paths(read_job(job_file), job_file)
     for section in (job.news, job.on_failure):
         require_hook(section, job_file.absolute().parent)
@@ -168,22 +205,7 @@ def run_job(job_file: Path, *, wait_s: float = 0.0, retry: bool = False) -> RunR
     fixed = _fixed_baseline_id(job, refs)
     if fixed is not None and any(ref.id == fixed and _asked_scene(job) in ref.replaces for ref in refs):
         job = job.model_copy(update={"baseline": FixedBaseline(scene=fixed)})
-    sought = refs, fixed, aoi, job.scenes.accept
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
-        site = None if folder.journal.exists() else choose_site(*sought, align=job.scenes.align)
-        if site is not None:  # bad options are refused before the folder is created
-            require_site_bands(site, job.scenes.bands, detector.bands)
-        with Journal(folder.journal, write=True) as journal:
-            _require_folder_of_job(journal, job, folder)
-            if retry:
-                journal.forget_tries()
-            fact = journal.fact(_SITE)
-            site = site_from_journal(fact, aoi) if fact is not None else site
-            if site is None:
-                site = choose_site(*sought, align=job.scenes.align)
-            if site is not None:
-                require_site_bands(site, job.scenes.bands, detector.bands)
-            return _run_update(journal, job, folder, scoring, site, refs)
+    return PreparedRun(job, folder, aoi, detector, scoring, refs, fixed)
 
 
 def _with_full_paths(job: Job, job_file: Path) -> Job:
@@ -263,7 +285,7 @@ def _run_update(
     before = {event.id: event.status for event in known.events}
     update = JobUpdate(journal, job, folder, scoring)
     if site is not None:
-        journal.put_fact(_SITE, site.as_journal_fact())
+        journal.put_fact(SITE, site.as_journal_fact())
         update.ingest_scenes(site, refs)
         update.track_events(site)
     else:  # no scene is readable, and each is reported
@@ -273,6 +295,9 @@ def _run_update(
         write_events_gpkg(folder.events, history, site.grid.crs, job.site)
         store_history(journal, history)  # last: after a kill in between, the next run writes both again
     update.remove_unused()
+    pruned = prune_folder(journal, job, folder)
+    if pruned.removals:
+        update.notes.append(f"{pruned} were removed (keep)")
     changed = tuple(
         (event, before.get(event.id)) for event in history.events if event.status != before.get(event.id)
     )

@@ -28,7 +28,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import shapely
@@ -69,7 +69,7 @@ class EventTracker:
 
     def add_step(self, step: Step) -> None:
         """Add the step of one date to the tracked history."""
-        followed = [track for track in self._tracks if track.is_open and self._is_followed(track, step)]
+        followed = self.followed_tracks(step.scene.taken)
         self._merged_ids = {}
         for track in self._tracks:
             track.hidden = False  # events that are no longer followed keep their status
@@ -97,10 +97,14 @@ class EventTracker:
         """Tracked events that are neither resolved nor merged."""
         return [track for track in self._tracks if track.is_open]
 
-    def _is_followed(self, track: Track, step: Step) -> bool:
-        """True if an event is young enough to be followed."""
+    def followed_tracks(self, taken: datetime) -> list[Track]:
+        """Open tracks whose events are young enough to be followed at a moment."""
         days = self._rules.follow_days
-        return days is None or step.scene.taken - track.first.scene.taken <= timedelta(days=days)
+        return [
+            track
+            for track in self.open_tracks
+            if days is None or taken - track.first.scene.taken <= timedelta(days=days)
+        ]
 
     def _assign_regions(
         self, step: Step, followed: Sequence[Track], evidence: dict[str, Evidence | None]

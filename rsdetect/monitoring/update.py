@@ -7,7 +7,7 @@ a scene that arrives late invalidates exactly what depends on it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rsdetect.detectors.identity import ScoringIdentity
@@ -23,8 +23,10 @@ from rsdetect.monitoring.comparison import Comparer, Step
 from rsdetect.monitoring.job import Job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import TRIES_OF_RECHECKS, Journal
+from rsdetect.monitoring.prune import NEEDED, require_space
 from rsdetect.monitoring.recheck import Evidence, Rechecker, event_area
 from rsdetect.monitoring.tracking import EventTracker, History
+from rsdetect.monitoring.tracks import Track
 
 
 class JobUpdate:
@@ -56,6 +58,7 @@ class JobUpdate:
         """Ingest every scene that is new or has changed."""
         known = {row.id: row for row in self._journal.scenes()}
         for ref in refs:
+            require_space(self._job, self._folder)
             row = ingest_scene(ref, known.get(ref.id), site, self._job.scenes, self._folder.scenes)
             if row is not known.get(ref.id):
                 self._journal.put_scene(row)
@@ -112,6 +115,19 @@ class JobUpdate:
             usable.append(scene)
         self.history = tracker.history()
         self._used = {track.first.baseline.path for track in tracker.open_tracks if track.first.baseline}
+        followed = tracker.followed_tracks(usable[-1].taken) if usable else []
+        self._journal.put_fact(NEEDED, sorted(self._needed_scenes(followed, earlier)))
+
+    def _needed_scenes(
+        self, followed: Sequence[Track], earlier: Mapping[str, Sequence[IngestedScene]]
+    ) -> set[str]:
+        """Paths of the scenes that later runs compare with because of the events that are followed."""
+        if (
+            self._job.baseline.policy == "season"
+        ):  # each later date has another baseline from before the event
+            return {scene.path for track in followed for scene in earlier[track.first.scene.id]}
+        baselines = [track.first.baseline for track in followed]
+        return {each.path for each in baselines if each is not None and not each.is_composite}
 
     def _fail(self, scene: str, reason: str, *, is_last: bool) -> None:
         """Report a scene that failed: the next run tries it again, unless this was its last try."""
@@ -172,6 +188,8 @@ class JobUpdate:
             self.waiting.append(scene.id)
             return None
         was_done = comparer.is_done(baseline, scene)
+        if not was_done:
+            require_space(self._job, self._folder)
         if not was_done and (reason := comparer.why_given_up(baseline, scene)):
             self.set_aside[scene.id] = reason
             return None
