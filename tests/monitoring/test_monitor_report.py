@@ -202,6 +202,7 @@ def test_a_run_prints_ten_events_and_how_many_more():
         history=None,
         compared=("a",),
         failed=tuple((f"scene {i}", "unreadable") for i in range(12)),
+        given_up=(),
         set_aside=(),
         clouded=(),
         listed=1,
