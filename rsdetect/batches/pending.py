@@ -11,6 +11,7 @@ from rsdetect.batches.pairs import BatchPair
 from rsdetect.checks.settle import open_settled
 from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import InputError
+from rsdetect.jobs.kinds_band import has_kinds
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import polygon_options_of
 from rsdetect.jobs.record import describe_input, plain, reading_record
@@ -39,8 +40,9 @@ def pending_work(pair: BatchPair, folder: Path, method: Method) -> PendingWork:
     """Pending work of a pair, from a comparison of the record in `folder` with its options.
 
     A pair is scored again if a scene or mask file changed (path, size, time stamp, checksums of header and
-    sample), if bands, masks, area of interest or alignment differ, or if the `ScoringIdentity` does. Options
-    that do not change the result, such as the tile size, are ignored.
+    sample), if bands, masks, area of interest or alignment differ, if the `ScoringIdentity` does, or if the
+    raster has the band of kinds and should not, or the other way round. Options that do not change the
+    result, such as the tile size, are ignored.
 
     Raises
     ------
@@ -56,6 +58,8 @@ def pending_work(pair: BatchPair, folder: Path, method: Method) -> PendingWork:
     if any(not (folder / name).exists() for name in (Outputs.RASTER, Outputs.POLYGONS)):
         return PendingWork.ALL
     if not _is_scored_as_asked(pair, record, method):
+        return PendingWork.ALL
+    if has_kinds(folder / Outputs.RASTER) != pair.options.run.kinds:
         return PendingWork.ALL
     asked = pair.options.polygons
     if asked.threshold is None:

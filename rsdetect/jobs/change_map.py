@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -55,10 +56,13 @@ class ChangeMap:
         return cls(folder / Outputs.RASTER, folder / Outputs.POLYGONS, record["threshold"], record)
 
     @classmethod
-    def of_same_job(cls, folder: Path, fingerprint: str, polygons: dict[str, object]) -> ChangeMap | None:
+    def of_same_job(
+        cls, folder: Path, fingerprint: str, polygons: dict[str, object], added: Mapping[str, object]
+    ) -> ChangeMap | None:
         """The results in `folder`, if a job of this fingerprint drew them with these options of polygons.
 
-        None = there are no results. `polygons` are keys of the record and their values.
+        None = there are no results. `polygons` are keys of the record and their values; `added`, options of
+        the run that add to the results, and theirs.
 
         Raises
         ------
@@ -68,7 +72,9 @@ class ChangeMap:
         if not (folder / Outputs.RECORD).exists():
             return None
         found = cls.open(folder)
-        if {**found.record} | polygons | {"fingerprint": fingerprint} != {**found.record}:
+        record = {**found.record}
+        run = found.record["options"].get("run", {})
+        if record | polygons | {"fingerprint": fingerprint} != record or {**run, **added} != run:
             raise Outputs.refusal(folder)
         return found
 

@@ -230,7 +230,8 @@ def run_detect(
             key = fingerprint(inputs, pair, provenance, cut)
             asked = asked.of_run(key, inputs, licence_of(raw))
             if outputs.was_left and not options.run.overwrite:
-                done = ChangeMap.of_same_job(out, key, asked.as_record())
+                added = {"kinds": options.run.kinds, "zones": options.run.zones}
+                done = ChangeMap.of_same_job(out, key, asked.as_record(), added)
                 if done is not None:  # stopped after its last file
                     outputs.clear()
                     return done

@@ -22,7 +22,7 @@ from rsdetect.geopackage.stored_changes import StoredChanges
 from rsdetect.geopackage.styles.colours import KIND_COLOURS
 from rsdetect.grid import Grid, Window
 from rsdetect.jobs.options import PolygonOptions
-from rsdetect.kinds.classes import KIND_NAMES
+from rsdetect.kinds.classes import KIND_NAMES, Kind
 from rsdetect.percent import NOT_OBSERVED
 from rsdetect.scenes.geotiff import QUICK, checked_writing, geotiff_profile
 from rsdetect.scenes.handles import close_handles, gdal_window, one_line
@@ -142,7 +142,9 @@ def _require_equal(found: Mapping[str, int], counted: Mapping[str, int]) -> None
 def _burned(grid: Grid, changes: StoredChanges) -> Iterator[tuple[Window, UInt8Array]]:
     """Strips of rows with the kind of the polygon over the centre of each pixel, 0 elsewhere."""
     outlines = changes.outlines(len(changes))
-    codes = [KIND_NAMES.index(kind) for kind in changes.kind or ()]
+    codes = [int(Kind.UNKNOWN)] * len(changes)
+    if changes.kind is not None:
+        codes = [KIND_NAMES.index(kind) for kind in changes.kind]
     tree = shapely.STRtree(outlines)
     rows = max(1, _STRIP_PIXELS // grid.width // _BLOCK) * _BLOCK
     for strip in grid.window.blocks(rows, grid.width):

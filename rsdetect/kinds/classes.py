@@ -24,7 +24,7 @@ class Land(IntEnum):
 
 
 class Kind(IntEnum):
-    """Kind of change of a pixel or region; the values of `change_kinds.tif`."""
+    """Kind of change of a pixel or region; the values of the raster's second band."""
 
     NONE = 0  # no change; in the raster only
     VEGETATION_LOSS = 1

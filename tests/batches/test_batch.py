@@ -12,6 +12,7 @@ from contextlib import closing
 import numpy as np
 import pyogrio
 import pytest
+import rasterio
 
 import rsdetect
 from support.batches import CVA, batch, layer, write_list
@@ -149,6 +150,14 @@ def test_what_is_done_is_not_done_again_until_something_about_it_changes(scenes,
     assert told.status == 0, told.err
     assert states(again) == {"north": "outlined again", "south": "done"}
     assert json.loads((out / "south" / "run.json").read_text())["bands"] == ["green"]
+
+    # Kinds are asked for, which the rasters do not have.
+    told, again = batch(changed, out, "--kinds", "--debug")
+    assert told.status == 0 and set(states(again).values()) == {"done"}
+    with rasterio.open(out / "north" / "change_probability.tif") as raster:
+        assert raster.count == 2
+    told, again = batch(changed, out)
+    assert set(states(again).values()) == {"done"}
 
     # A scene is delivered again.
     late = rsdetect.open_pair(tmp_path / "north" / "before.tif", tmp_path / "north" / "after.tif").grid

@@ -155,3 +155,12 @@ def test_polygons_that_cover_other_pixels_than_they_count_are_noticed(results, t
     kind = max(counted, key=counted.get)
     with pytest.raises(ResultMismatch, match=rf"pixels are {kind}, and .* in the polygons"):
         kinds_band.add_kinds(source, tmp_path / "x.tif", polygons, counted | {kind: counted[kind] + 1})
+
+
+def test_bands_without_names_give_kinds_that_are_unknown(results, scenes, tmp_path):
+    job = {"out": tmp_path / "out", "bands": "1", "detector": "cva", "kinds": True, "report": False}
+    rsdetect.detect(*scenes, **job)
+    with rasterio.open(tmp_path / "out" / "change_probability.tif") as raster:
+        probability, kinds = raster.read()
+    assert set(np.unique(kinds)) == {0, KIND_NAMES.index("unknown"), 255}
+    assert (kinds[probability == 255] == 255).all()

@@ -328,3 +328,12 @@ def test_the_lock_of_a_run_that_was_killed_blocks_no_other(tmp_path):
     with Outputs.claim(tmp_path, overwrite=False):
         pass
     assert listing(tmp_path) == []
+
+
+def test_finished_results_are_not_taken_for_those_of_a_job_that_adds_to_them(whole):
+    fingerprint = rsdetect.ChangeMap.open(whole).record["fingerprint"]
+    as_asked = {"kinds": False, "zones": None}
+    assert rsdetect.ChangeMap.of_same_job(whole, fingerprint, {}, as_asked) is not None
+    for added in ({"kinds": True}, {"zones": "parcels.gpkg"}):
+        with pytest.raises(rsdetect.InputError, match="overwrite"):
+            rsdetect.ChangeMap.of_same_job(whole, fingerprint, {}, as_asked | added)
