@@ -8,18 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
-from rsdetect.errors import InputError, JobInterrupted, RsdetectError
+from rsdetect.errors import RsdetectError
 from rsdetect.folders import is_held
 from rsdetect.jsontypes import JsonObject
 from rsdetect.monitoring.heartbeat import RUNNING, beat_at_end, read_heartbeat
 from rsdetect.monitoring.hooks import HookFailed, call_failure_hook
 from rsdetect.monitoring.job import FailureSection
-from rsdetect.monitoring.job_file import read_job
+from rsdetect.monitoring.job_file import read_content, read_job
 from rsdetect.monitoring.job_folder import FolderBusy, JobFolder
-from rsdetect.reading import read_text
 from rsdetect.secrets import all_without_secrets, without_secrets
 from rsdetect.statuses import status_of
 
@@ -136,7 +134,6 @@ def _section_of(job_file: Path) -> tuple[FailureSection, str]:
 def _raw(job_file: Path) -> dict[str, Any]:
     """Content of a job file that may be invalid, for the report of its failure."""
     try:
-        found = yaml.safe_load(read_text(job_file, "a job file", most_bytes=2**20))
-    except (InputError, JobInterrupted, OSError, yaml.YAMLError, ValueError, RecursionError):
+        return read_content(job_file)
+    except (RsdetectError, OSError):
         return {}
-    return found if isinstance(found, dict) else {}

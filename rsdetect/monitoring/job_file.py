@@ -75,6 +75,21 @@ def read_job(path: Path) -> Job:
     InputError
         The file is missing, is not YAML, or is not a valid job; the message names the key.
     """
+    content = read_content(path)
+    try:
+        return Job.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {errors_as_text(error, Job, 'job')}.") from error
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """Read the content of a job file, whose keys may be wrong; its texts can be names of files.
+
+    Raises
+    ------
+    InputError
+        The file is missing, or is not YAML of a mapping.
+    """
     text = read_text(path, "a job file", most_bytes=_MOST_BYTES)
     try:
         content = yaml.load(text, _JobFileLoader)  # noqa: S506  (a SafeLoader)
@@ -87,10 +102,7 @@ def read_job(path: Path) -> Job:
         raise InputError(f"{path} is not a job file: {' '.join(str(error).split())[:200]}.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} contains no job; rsdetect monitor init writes an example.")
-    try:
-        return Job.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{path}: {errors_as_text(error, Job, 'job')}.") from error
+    return content
 
 
 def _refuse_boundless(content: Any) -> None:

@@ -59,6 +59,14 @@ def beat(job):
     return json.loads((job.parent / "out" / "heartbeat.json").read_text())
 
 
+@pytest.mark.parametrize("wrong", ["site: !!bool x", 'out: "a\\0b"', "site: 2024-02-30\nout: 7"])
+def test_a_job_file_that_cannot_be_read_stays_wrong_input(tmp_path, wrong):
+    """The report of the failure reads it as the run does."""
+    (tmp_path / "job.yaml").write_text(f"{wrong}\n")
+    told = run_here("monitor", "run", tmp_path / "job.yaml")
+    assert told.status == 2 and "job.yaml" in told.err and told.err.count("\n") == 1
+
+
 def test_every_end_but_success_calls_the_hook(job, monkeypatch):
     assert run_here("monitor", "run", job).status == 0
     assert calls(job) == [] and beat(job)["state"] == "ok"
