@@ -16,6 +16,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
+import rsdetect
+from rsdetect.amounts import count_text
 from rsdetect.batches.joining import PairFiles, join_pairs
 from rsdetect.batches.overlap import PlacedChanges, area_counted_twice
 from rsdetect.batches.pair_layers import DATES, PairLayer, read_pair_layer, stacked_layers
@@ -23,9 +25,11 @@ from rsdetect.geopackage.changes import (
     CHANGES,
     FOOTPRINT,
     footprint_styles,
+    place_words,
     rounded,
 )
 from rsdetect.geopackage.file import Layer, write_geopackage
+from rsdetect.geopackage.metadata import LayerDescription
 from rsdetect.geopackage.styles import NamedStyle
 from rsdetect.geopackage.styles.change_styles import changes_styles
 from rsdetect.jobs.outputs import Outputs
@@ -78,7 +82,11 @@ def write_combined_gpkg(
     kinds = stacked.columns["kind"].tolist() if "kind" in stacked.columns else ()
     styles = changes_styles(stacked.columns, kinds, _lowest_level(stacked))
     observed = _in_common_crs(footprints, crs)
-    layers = (_layer(CHANGES, stacked, styles), _layer(FOOTPRINT, observed, footprint_styles()))
+    described = _Description(len(pairs), stacked, observed, joined=join)
+    layers = (
+        _layer(CHANGES, stacked, styles, described.changes()),
+        _layer(FOOTPRINT, observed, footprint_styles(), described.footprint()),
+    )
     placed = None if zones is None or not len(observed) else zones.among(observed.geometry, crs.to_wkt())
     shares = () if placed is None else (placed.layer(stacked.geometry, observed.geometry, crs.to_wkt()),)
     write_geopackage(path, (*layers, *shares), crs.to_wkt())
@@ -145,11 +153,54 @@ def _in_common_crs(parts: list[PairLayer], crs: CRS, *, key: bool = False) -> Pa
     return PairLayer(crs, stacked.geometry, {name: columns[name] for name in (*order, *columns)})
 
 
-def _layer(name: str, stacked: PairLayer, styles: tuple[NamedStyle, ...]) -> Layer:
+@dataclass(frozen=True)
+class _Description:
+    """What the metadata of the combined layers say of the batch."""
+
+    pairs: int  # placed in the file
+    changed: PairLayer
+    observed: PairLayer
+    joined: bool
+
+    def changes(self) -> LayerDescription:
+        """Metadata of the combined changes."""
+        names = sorted({str(name) for name in self.changed.columns.get("detector", ())})
+        by = f", by {', '.join(names)}" if names else ""
+        once = (
+            "Neighbouring pairs are joined, so that ground counts once."
+            if self.joined
+            else ("The pairs are one after another: where they overlap, ground counts more than once.")
+        )
+        return self._layer("Changes", f"Changed regions of {count_text(self.pairs, 'pair')}{by}. {once}")
+
+    def footprint(self) -> LayerDescription:
+        """Metadata of the combined footprint."""
+        return self._layer("Observed on both dates", "No change in it means that nothing changed.")
+
+    def _layer(self, title: str, abstract: str) -> LayerDescription:
+        made = f"Made by rsdetect {rsdetect.__version__} from a batch of {count_text(self.pairs, 'pair')}."
+        return LayerDescription(f"{title}{self._span()}{self._place()}", abstract, history=(made,))
+
+    def _span(self) -> str:
+        """First and last date of the pairs for titles; "" where none is known."""
+        first, last = (self.observed.dates(name) for name in DATES)
+        first, last = first[~np.isnat(first)], last[~np.isnat(last)]
+        return f", {first.min()} to {last.max()}" if first.size and last.size else ""
+
+    def _place(self) -> str:
+        """Centre of the observed ground for titles."""
+        if not len(self.observed):
+            return ""
+        return place_words(shapely.total_bounds(self.observed.geometry), self.observed.crs.to_wkt())
+
+
+def _layer(
+    name: str, stacked: PairLayer, styles: tuple[NamedStyle, ...], described: LayerDescription
+) -> Layer:
     """Layer of the combined GeoPackage; with several parts if merged, or cut at 180 degrees."""
     geometry, columns = stacked.geometry, rounded(stacked.columns)
     several = shapely.get_type_id(geometry) == shapely.GeometryType.MULTIPOLYGON
     if not several.any():
-        return Layer(name, geometry, columns, styles)
+        return Layer(name, geometry, columns, styles, description=described)
     geometry = np.array([shapely.multipolygons(shapely.get_parts(each)) for each in geometry], dtype=object)
-    return Layer(name, geometry, columns, styles, geometry_type="MultiPolygon")
+    return Layer(name, geometry, columns, styles, geometry_type="MultiPolygon", description=described)

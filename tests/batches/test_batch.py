@@ -113,6 +113,13 @@ def test_the_file_over_all_opens_with_its_styles_and_knows_its_dates(scenes, tmp
     assert np.isnat(by_name["after_date"][by_name["pair"] == "south"]).all()
     with closing(sqlite3.connect(tmp_path / "out" / "changes.gpkg")) as database:
         styles = database.execute("SELECT f_table_name, useAsDefault FROM layer_styles").fetchall()
+        titles = dict(database.execute("SELECT table_name, description FROM gpkg_contents"))
+        (metadata,) = database.execute(
+            "SELECT metadata FROM gpkg_metadata JOIN gpkg_metadata_reference ON id = md_file_id"
+            " WHERE table_name = 'changes'"
+        ).fetchone()
+    assert titles["changes"].startswith("Changes, 2020-06-01 to 2021-06-03, ") and "° N" in titles["changes"]
+    assert "Changed regions of 2 pairs, by cva." in metadata and "counts more than once" in metadata
     assert sorted(styles) == [("changes", 0), ("changes", 1), ("footprint", 1)]
 
 
