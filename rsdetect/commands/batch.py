@@ -24,6 +24,7 @@ from rsdetect.commands.parameters import (
 from rsdetect.errors import InputError
 
 if TYPE_CHECKING:
+    from rsdetect.batches.batch_report import BatchReport
     from rsdetect.jobs.options import PolygonOptions, ScoreOptions
     from rsdetect.scenes.pair import PairOptions
 
@@ -85,10 +86,7 @@ def batch(
     if pairs is None or out is None:
         raise InputError("give a list of pairs and `out`, or the folder of a batch to `status`.")
     from rsdetect.batches import run_batch
-    from rsdetect.batches.pair_results import results_as_table
     from rsdetect.batches.shards import Shard, collect_batch
-    from rsdetect.commands.tables import print_table
-    from rsdetect.commands.wording import as_options
     from rsdetect.jobs.options import DetectOptions, RunOptions
 
     run = RunOptions(
@@ -111,12 +109,21 @@ def batch(
     if as_json:
         print_json(report.as_content())
     else:
-        table = results_as_table([replace(row, why=as_options(row.why)) for row in report.results])
-        if table.row_count:
-            print_table(table)
-        for line in report.remarks():
-            print_message(line)
+        _print_report(report)
     raise typer.Exit(report.exit_status)
+
+
+def _print_report(report: BatchReport) -> None:
+    """Print the table and the remarks of a batch."""
+    from rsdetect.batches.pair_results import results_as_table
+    from rsdetect.commands.tables import print_table
+    from rsdetect.commands.wording import as_options
+
+    table = results_as_table([replace(row, why=as_options(row.why)) for row in report.results])
+    if table.row_count:
+        print_table(table)
+    for line in report.remarks():
+        print_message(line)
 
 
 def _show_status(folder: Path, *, as_json: bool) -> None:

@@ -28,7 +28,7 @@ from rsdetect.errors import InputError, ReadError
 from rsdetect.jobs.change_map import ChangeMap
 from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.kinds_band import add_kinds, covered_pixels
-from rsdetect.jobs.options import DetectKeywords, DetectOptions, ScoreOptions, ScoringKeywords
+from rsdetect.jobs.options import DetectKeywords, DetectOptions, RunOptions, ScoreOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 from rsdetect.jobs.prepare import register
@@ -210,11 +210,7 @@ def run_detect(
             with watch.stage("fit"):
                 scan = normalise(scan, options.pair.normalise)
                 pair = scan.pair
-                method = asdict(ScoringIdentity.of(detector, options.score.backend))
-                fit_key = fingerprint(inputs, pair, method, None)
-                scorer = fit_detector(detector, scan, outputs.fit_file(fit_key, resume=resume))
-                if options.score.scheduler is None:
-                    require_repeatable(pair, scorer)
+                scorer = _fit(detector, scan, inputs, outputs, options)
                 land = fit_land_rules(scan)
                 del scan  # releases its sample of pixels
                 if loading is not None:
@@ -229,14 +225,9 @@ def run_detect(
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
             asked = asked.of_run(key, inputs, licence_of(raw))
-            if outputs.was_left and not options.run.overwrite:
-                added = {"kinds": options.run.kinds, "zones": options.run.zones}
-                done = ChangeMap.of_same_job(out, key, asked.as_record(), added)
-                if done is not None:  # stopped after its last file
-                    outputs.clear()
-                    return done
-            if options.run.overwrite:
-                _name_vectorize(out, key, asked)
+            done = _done_before(outputs, out, key, asked, options.run)
+            if done is not None:
+                return done
             work = outputs.work_folder(key, resume=options.run.resume)
             store = WorkStore(work)
             store.create()
@@ -246,14 +237,7 @@ def run_detect(
                 counts, reading = _score(job, store, tiles, options, asked.level)
             return_free_memory(_GROWTH)
             results = outputs.results_folder(work)
-            project = partial(
-                write_qgis_project,
-                out=out,
-                pair=pair,
-                described=asked.description,
-                wanted=options.run.qgis_project,
-                kinds=options.run.kinds,
-            )
+            project = _project(out, pair, asked, options.run)
             made = _write_files(job, store, tiles, asked, results, watch, project, zones)
             if options.run.kinds:
                 with watch.stage("raster"):
@@ -283,6 +267,46 @@ def run_detect(
             outputs.publish(work)
             outputs.clear()
     return ChangeMap(out / Outputs.RASTER, out / Outputs.POLYGONS, asked.threshold, cast(Record, record))
+
+
+def _fit(
+    detector: Detector, scan: Scan, inputs: dict[str, Any], outputs: Outputs, options: DetectOptions
+) -> Scorer:
+    """Fit the detector of a job, or read the fit of its interrupted run."""
+    method = asdict(ScoringIdentity.of(detector, options.score.backend))
+    file = outputs.fit_file(fingerprint(inputs, scan.pair, method, None), resume=options.run.resume)
+    scorer = fit_detector(detector, scan, file)
+    if options.score.scheduler is None:
+        require_repeatable(scan.pair, scorer)
+    return scorer
+
+
+def _done_before(
+    outputs: Outputs, out: Path, key: str, asked: PolygonRequest, run: RunOptions
+) -> ChangeMap | None:
+    """Results of the same detect job, if it was stopped after its last file."""
+    if run.overwrite:
+        _name_vectorize(out, key, asked)
+        return None
+    if not outputs.was_left:
+        return None
+    added = {"kinds": run.kinds, "zones": run.zones}
+    done = ChangeMap.of_same_job(out, key, asked.as_record(), added)
+    if done is not None:
+        outputs.clear()
+    return done
+
+
+def _project(out: Path, pair: Pair, asked: PolygonRequest, run: RunOptions) -> Callable[[Path], None]:
+    """Writer of the QGIS project of a detect job, given the path of its GeoPackage."""
+    return partial(
+        write_qgis_project,
+        out=out,
+        pair=pair,
+        described=asked.description,
+        wanted=run.qgis_project,
+        kinds=run.kinds,
+    )
 
 
 def _name_vectorize(out: Path, key: str, asked: PolygonRequest) -> None:

@@ -156,26 +156,12 @@ def write_polygons(
     """
     raster = ProbabilityRaster(raster_path)
     layer_names = () if pair is None else _layer_names(pair.bands, asked.direction)
-    chosen = asked.options
-    min_area, min_pixels = chosen.least
-    options = TraceOptions(
-        opening=chosen.opening,
-        min_area=min_area,
-        min_pixels=min_pixels,
-        fill_holes=chosen.fill_holes,
-        min_width=chosen.min_width,
-        merge_gap=chosen.merge_gap,
-        simplify=chosen.simplify,
-        # Reading scenes scales with threads; tracing alone does not, because of the interpreter lock.
-        workers=1 if pair is None else usable_cores(),
-        difference=None if pair is None else partial(_layers, pair, kept, asked),
-    )
-    changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
+    changes, footprint = trace_changes_and_footprint(raster, asked.level, _trace_options(asked, pair, kept))
     _require_all_pixels(changes, footprint, scored)
     if pair is not None and not changes.differences:  # no region, but the same columns
         changes = replace(changes, differences={name: np.empty(0) for name in layer_names})
     changes, attributes = _with_direction(changes, asked.direction)
-    if chosen.shape_attributes:
+    if asked.options.shape_attributes:
         attributes = vars(shapes_of(changes.geometry, raster.grid)) | attributes
     kinds = kind_columns(changes.codes, changes.pixels, named=named_kinds(asked.land))
     attributes = attributes | kinds
@@ -200,6 +186,24 @@ def write_polygons(
         "kinds": kind_summary(kinds, changes.area_m2, changes.pixels),
         "polygon_steps": list(changes.steps),
     }
+
+
+def _trace_options(asked: PolygonRequest, pair: Pair | None, kept: StoredDifferences | None) -> TraceOptions:
+    """Options of the trace of the polygons that are asked for."""
+    chosen = asked.options
+    min_area, min_pixels = chosen.least
+    return TraceOptions(
+        opening=chosen.opening,
+        min_area=min_area,
+        min_pixels=min_pixels,
+        fill_holes=chosen.fill_holes,
+        min_width=chosen.min_width,
+        merge_gap=chosen.merge_gap,
+        simplify=chosen.simplify,
+        # Reading scenes scales with threads; tracing alone does not, because of the interpreter lock.
+        workers=1 if pair is None else usable_cores(),
+        difference=None if pair is None else partial(_layers, pair, kept, asked),
+    )
 
 
 def _zones(
