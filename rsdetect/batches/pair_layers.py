@@ -40,8 +40,8 @@ class PairLayer:
 
     def dates(self, name: str) -> NDArray[np.datetime64]:
         """Dates of a column of the layer; NaT where it has none."""
-        values = self.columns[name]
-        if values.dtype.kind != "M":  # a column without any date is read with another dtype
+        values = self.columns.get(name)
+        if values is None or values.dtype.kind != "M":  # without a placed pair, or without any date
             return np.full(len(self), np.datetime64("NaT", "D"))
         return values.astype("datetime64[D]")
 

@@ -271,6 +271,11 @@ def test_pairs_without_a_crs_are_done_and_named_but_lie_in_no_common_file(scenes
     assert "Not in changes.gpkg, because they have no CRS: plain" in told.err
     assert set(layer(tmp_path / "out" / "changes.gpkg")["pair"]) == {"north"}
 
+    alone = write_list(tmp_path / "alone.csv", f"plain,{before},{after}")
+    told, _ = batch(alone, tmp_path / "alone")
+    assert told.status == 0, told.err
+    assert len(layer(tmp_path / "alone" / "changes.gpkg")["pair"]) == 0
+
 
 def test_each_line_may_have_masks_and_an_area_of_its_own(scenes, tmp_path):
     hidden = np.zeros((150, 210), np.uint8)
