@@ -51,6 +51,7 @@ def test_much_change_is_named_in_the_summary_and_the_record(scenes, tmp_path):
     record = json.loads((out / "run.json").read_text())
     assert ChangeMap.open(out).warnings == tuple(record["warnings"])
     assert any("of the compared ground is marked as changed" in warning for warning in record["warnings"])
+    assert "of the compared ground is marked as changed" in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("changed", "warned"), [(34, True), (33, False), (0, False)])
