@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 Row = tuple[str, str]  # label, text
 
 
-def aligned(rows: Iterator[Row]) -> Iterator[str]:
+def aligned(rows: Iterable[Row]) -> Iterator[str]:
     """Lines of an info text, with the texts below each other.
 
-    >>> list(aligned(iter([("name", "siamese"), ("bands", "red, green")])))
+    >>> list(aligned([("name", "siamese"), ("bands", "red, green")]))
     ['name   siamese', 'bands  red, green']
     """
     every = list(rows)

@@ -74,7 +74,7 @@ def _run_and_notify(job_file: Path, wait_s: float, retry: bool) -> NotifiedRun:
     return NotifiedRun(result, summary, "")
 
 
-SITE, _JOB = "site", "job"
+SITE, JOB = "site", "job"
 
 
 @dataclass(frozen=True)
@@ -260,9 +260,9 @@ def _require_folder_of_job(journal: Journal, job: Job, folder: JobFolder) -> Non
     """Raise if the folder belongs to another site or source; all other options may change between runs."""
     place = getattr(job.source, "path", None) or getattr(job.source, "url", None)
     ours = {"site": job.site, "source": [job.source.kind, without_secrets(str(place))]}
-    theirs = journal.fact(_JOB)
+    theirs = journal.fact(JOB)
     if theirs is None:
-        journal.put_fact(_JOB, ours)
+        journal.put_fact(JOB, ours)
     elif theirs != ours:
         raise OutputError(
             f"{folder.out} belongs to the job of {theirs['site']!r} with scenes from {theirs['source'][1]}, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rsdetect.monitoring.history_store import load_events
 from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal, StepRow
-from rsdetect.monitoring.run import list_scenes
+from rsdetect.monitoring.run import JOB, list_scenes
 
 DONE, WAITS = "done", "waits"
 
@@ -72,21 +72,37 @@ def job_status(job_file: Path) -> JobStatus:
         if folder.events.exists():
             raise OutputError(f"{folder.out} contains results but no journal of a monitoring job.")
         return JobStatus(job.site, str(folder.out), None, tuple(waiting), {}, tuple(notes))
+    found = folder_status(folder)
+    known = [each for each in found.scenes if each.scene not in job.scenes.exclude]
+    read = {each.scene for each in found.scenes}
+    fresh = [each for each in waiting if each.scene not in read]
+    scenes = sorted([*known, *fresh], key=lambda each: (each.date, each.scene))
+    return replace(found, site=job.site, scenes=tuple(scenes), notes=(*notes, *found.notes))
+
+
+def folder_status(folder: JobFolder) -> JobStatus:
+    """Read the status of a job from its folder alone: no scenes that its runs have not met yet.
+
+    Raises
+    ------
+    OutputError
+        The folder has no journal of a monitoring job.
+    """
     with Journal(folder.journal, write=False) as journal:
         rows = current_rows(journal.scenes())
         steps = _latest_steps(journal.steps())
         last = journal.last_run()
+        site = (journal.fact(JOB) or {}).get("site", "")
         events = {str(status): 0 for status in Status}
         for event in load_events(journal):
             events[str(event.status)] += 1
+    notes = []
     if last is not None and last["ended"] is None:
         notes.append("the last run was interrupted, or is still running.")
     if last is not None and (share := (last["content"] or {}).get("aoi_not_covered")):
         notes.append(f"{share:.0%} of the area of interest is not covered by any scene.")
-    known = [_scene_status(row, steps.get(row.id)) for row in rows if row.id not in job.scenes.exclude]
-    fresh = [each for each in waiting if each.scene not in {row.id for row in rows}]
-    scenes = sorted([*known, *fresh], key=lambda each: (each.date, each.scene))
-    return JobStatus(job.site, str(folder.out), last, tuple(scenes), events, tuple(notes))
+    scenes = tuple(_scene_status(row, steps.get(row.id)) for row in rows)
+    return JobStatus(site, str(folder.out), last, scenes, events, tuple(notes))
 
 
 def _latest_steps(steps: dict[str, StepRow]) -> dict[str, StepRow]:

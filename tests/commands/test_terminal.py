@@ -4,14 +4,19 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import typer
 
 import rsdetect.cli
+from rsdetect.batches.batch_record import BatchRecord
+from rsdetect.batches.batch_report import BatchReport
+from rsdetect.batches.pair_results import PairResult, State
 from rsdetect.commands import completion
 from rsdetect.commands.command_help import GROUPS
 from rsdetect.commands.examples import EXAMPLES
@@ -116,6 +121,65 @@ def test_info_of_a_run_is_for_people_and_json_for_programs(done):
     for words in ("140 x 120 pixels of 10 x 10, EPSG:32632", "cva, threshold 0.5", "regions changed, "):
         assert words in told.out
     assert f"rsdetect vectorize {done} --threshold P" in told.out
+
+
+def test_info_of_a_result_is_that_of_its_folder(done):
+    whole = run_here("info", done).out
+    for name in ("run.json", "changes.gpkg", "change_probability.tif", "report.html"):
+        assert run_here("info", done / name).out == whole
+
+
+def test_info_names_what_is_no_result(done, tmp_path):
+    (tmp_path / "empty").mkdir()
+    shutil.copy(done / "changes.gpkg", tmp_path)
+    shutil.copy(done.parent / "before.tif", tmp_path)
+    (tmp_path / "evaluated").mkdir()
+    (tmp_path / "evaluated" / "evaluation.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("no model")
+    for name, words in {
+        "": "holds no finished run, batch or monitoring job",
+        "empty": "is empty",
+        "changes.gpkg": "no file in the folder of a run",
+        "before.tif": "is a raster, not a result in its folder; rsdetect check",
+        "evaluated": "open " + str(tmp_path / "evaluated" / "evaluation.html"),
+        "notes.txt": "neither a model nor a result of rsdetect",
+        "none": "There is no model file at",
+    }.items():
+        told = run_here("info", tmp_path / name)
+        assert (told.status, told.out) == (2, "") and words in told.err, told.err
+        assert str(tmp_path / name) in told.err and told.err.count("\n") == 1
+
+
+def written_batch(folder, count=14, *, shard=None):
+    """Record of a batch whose first pair is finished, the last one waits, and the others failed."""
+    rows = [PairResult(f"p{number}", State.FAILED, 3, "no disk", "a.tif", "b.tif") for number in range(count)]
+    rows[0] = replace(rows[0], state=State.DONE, exit_status=0, why="", regions=2, changed_area_m2=1e4)
+    rows[-1] = replace(rows[-1], state=State.WAITING, exit_status=None, why="")
+    (folder / "list.csv").write_text("name,before,after\n")
+    out = folder / "out"
+    place = out if shard is None else out / "shards" / f"{shard}-of-2"
+    place.mkdir(parents=True)
+    record = BatchRecord(folder / "list.csv", out, place, {}, set(), shard and f"{shard}/2")
+    record.write(BatchReport(rows, None, None, [], regions=2, changed_area_m2=1e4), finished=True)
+    return out
+
+
+def test_info_of_a_batch_has_its_pairs_result_and_failures(tmp_path):
+    out = written_batch(tmp_path)
+    told = run_here("info", out)
+    assert (told.status, told.err) == (0, "")
+    assert re.search(r"^batch +1 of 14 pairs done, 12 failed, 1 waiting\.$", told.out, re.M)
+    assert re.search(r"^result +2 regions changed, 1 ha$", told.out, re.M)
+    assert told.out.count("no disk") == 10 and re.search(r"^failed +and 2 more$", told.out, re.M)
+    assert json.loads(run_here("info", out, "--json").out) == json.loads((out / "batch.json").read_text())
+    assert run_here("info", out / "summary.csv").out == told.out
+
+
+def test_info_of_shards_names_what_has_not_begun(tmp_path):
+    out = written_batch(tmp_path, shard=1)
+    told = run_here("info", out)
+    assert told.status == 0 and "Not begun: 2/2." in told.out and "--collect" in told.out
+    assert json.loads(run_here("info", out, "--json").out)["missing"] == ["2/2"]
 
 
 def test_info_of_a_model_is_for_people_and_json_for_programs():

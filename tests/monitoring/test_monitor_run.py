@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -374,6 +375,27 @@ def test_status_before_the_first_run_and_after_it(site, whole, tmp_path):
     assert [each["state"] for each in found["scenes"]] == ["waits"] + ["done"] * 7
     assert sum(found["events"].values()) == len(events_of(whole[1]))
     assert found["last_run"]["status"] == 0
+
+
+def test_info_of_a_job_or_its_folder_is_its_status(site, whole, tmp_path):
+    job, out = whole
+    kept = contents(out)
+    status = json.loads(run_here("monitor", "status", job, "--json").out)
+    of_folder = json.loads(run_here("info", out, "--json").out)
+    assert json.loads(run_here("info", job, "--json").out) == status
+    assert of_folder == status | {"notes": []}, "its notes are on files of the source"
+    told = run_here("info", out)
+    assert (told.status, told.err) == (0, "")
+    assert re.search(
+        r"^scenes +8 scenes, 2024-\d\d-\d\d to 2024-\d\d-\d\d: 1 waits, 7 done$", told.out, re.M
+    ), told.out
+    assert re.search(r"^last run +\d{4}-.* UTC, ended with status 0$", told.out, re.M)
+    for name in ("events.gpkg", "summary.json", ".monitor/journal.sqlite"):
+        assert run_here("info", out / name).out == told.out
+    assert contents(out) == kept
+    fresh = write_job(tmp_path / "job.yaml", site)
+    assert re.search(r"^last run +never$", run_here("info", fresh).out, re.M)
+    assert listing(tmp_path) == ["job.yaml"]
 
 
 def test_a_folder_may_move_with_its_job(site, tmp_path):
