@@ -44,7 +44,7 @@ from rich.table import Table
 
 import rsdetect
 from rsdetect.grid import Grid
-from rsdetect.jobs.detect import fit_pair
+from rsdetect.jobs.opening import fit_pair
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.percent import to_percent
 from rsdetect.progress import Silence

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from rsdetect.evaluation.detector_comparison import compare
     from rsdetect.evaluation.run import evaluate
     from rsdetect.jobs.change_map import ChangeMap
-    from rsdetect.jobs.detect import check, detect, score
+    from rsdetect.jobs.check import check
+    from rsdetect.jobs.detect import detect, score
     from rsdetect.scenes.pair import PairOptions, open_pair
 
     __version__: str
@@ -50,7 +51,7 @@ _HOMES = {
     "ChangeMap": "rsdetect.jobs.change_map",
     "PairOptions": "rsdetect.scenes.pair",
     "batch": "rsdetect.api",
-    "check": "rsdetect.jobs.detect",
+    "check": "rsdetect.jobs.check",
     "compare": "rsdetect.evaluation.detector_comparison",
     "detect": "rsdetect.jobs.detect",
     "detect_periods": "rsdetect.catalogue.detect",

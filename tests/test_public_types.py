@@ -20,6 +20,7 @@ DOORS = (
     "rsdetect.evaluation.options",
     "rsdetect.evaluation.run",
     "rsdetect.jobs.change_map",
+    "rsdetect.jobs.check",
     "rsdetect.jobs.detect",
     "rsdetect.jobs.options",
     "rsdetect.monitoring.run",

@@ -16,14 +16,8 @@ from rsdetect.feeds.scene_refs import SceneRef
 from rsdetect.files import as_json, clear_unfinished, free_bytes, hash_json, remove_folder, write_text
 from rsdetect.folders import HeldFolder
 from rsdetect.ingestion.composite import composite_median
-from rsdetect.ingestion.ingest import (
-    IngestedScene,
-    SetAside,
-    copy_name,
-    ingest_content,
-    ingest_fingerprint,
-    open_ingested,
-)
+from rsdetect.ingestion.ingest import SetAside, ingest_content, ingest_fingerprint, open_ingested
+from rsdetect.ingestion.ingested_scene import IngestedScene, copy_name
 from rsdetect.ingestion.rasters import write_raster
 from rsdetect.ingestion.site import Site
 from rsdetect.progress import show_progress

@@ -42,7 +42,7 @@ def check(
 ) -> None:
     """Check a pair without scoring it: grids, overlap, valid share, band statistics, measured shift."""
     from rsdetect.commands.tables import print_check
-    from rsdetect.jobs.detect import run_check
+    from rsdetect.jobs.check import run_check
 
     log_to_stderr(quiet=quiet, log_file=log_file)
     report = run_check(

@@ -12,7 +12,7 @@ from rsdetect.amounts import area_text, count_text
 from rsdetect.batches.pairs import INDEX, POLYGONS, REPORT, TABLE
 from rsdetect.batches.status import BatchStatus
 from rsdetect.commands.info_text import Row
-from rsdetect.ingestion.ingest import FAILED
+from rsdetect.ingestion.ingested_scene import FAILED
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.status import JobStatus
 

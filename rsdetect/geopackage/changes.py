@@ -19,8 +19,9 @@ import shapely
 from numpy.typing import NDArray
 
 import rsdetect
-from rsdetect.geopackage.file import Columns, Layer, write_geopackage
+from rsdetect.geopackage.file import Layer, write_geopackage
 from rsdetect.geopackage.metadata import LayerDescription
+from rsdetect.geopackage.rows import Columns
 from rsdetect.geopackage.styles import NamedStyle, read_style
 from rsdetect.geopackage.styles.change_styles import DIFFERENCE, changes_styles
 from rsdetect.regions.collected import Regions

@@ -25,118 +25,21 @@ from numpy.typing import NDArray
 
 from rsdetect.errors import ResultMismatch
 from rsdetect.geopackage.metadata import LayerDescription, qgis_metadata
+from rsdetect.geopackage.rows import Columns, feature_rows, sql_type
 from rsdetect.geopackage.styles import NamedStyle
+from rsdetect.geopackage.tables import TABLES, TRIGGERS
 from rsdetect.schema import GEOPACKAGE
-from rsdetect.secrets import without_secrets
 
 # ruff: noqa: S608 - names in statements are those of the package's own layers and columns
 
 GEOMETRY = "geom"  # name of the geometry column
-Columns = dict[str, NDArray[Any]]
-
 _APPLICATION, _VERSION = 0x47504B47, 10200
-_ROWS = 2**13  # converted at a time
 _PLAIN = 2  # version of marshal in which equal values are equal bytes, seven times as fast as `repr`
 _UNDEFINED, _OWN = -1, 100_000  # srs_id without a CRS, and of a CRS without an EPSG code
-
-_TABLES = """
-CREATE TABLE gpkg_spatial_ref_sys (
-    srs_name TEXT NOT NULL,
-    srs_id INTEGER NOT NULL PRIMARY KEY,
-    organization TEXT NOT NULL,
-    organization_coordsys_id INTEGER NOT NULL,
-    definition TEXT NOT NULL,
-    description TEXT
-);
-CREATE TABLE gpkg_contents (
-    table_name TEXT NOT NULL PRIMARY KEY,
-    data_type TEXT NOT NULL,
-    identifier TEXT UNIQUE,
-    description TEXT DEFAULT '',
-    last_change DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
-    min_x DOUBLE,
-    min_y DOUBLE,
-    max_x DOUBLE,
-    max_y DOUBLE,
-    srs_id INTEGER,
-    CONSTRAINT fk_gc_r_srs_id FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys(srs_id)
-);
-CREATE TABLE gpkg_geometry_columns (
-    table_name TEXT NOT NULL,
-    column_name TEXT NOT NULL,
-    geometry_type_name TEXT NOT NULL,
-    srs_id INTEGER NOT NULL,
-    z TINYINT NOT NULL,
-    m TINYINT NOT NULL,
-    CONSTRAINT pk_geom_cols PRIMARY KEY (table_name, column_name),
-    CONSTRAINT uk_gc_table_name UNIQUE (table_name),
-    CONSTRAINT fk_gc_tn FOREIGN KEY (table_name) REFERENCES gpkg_contents(table_name),
-    CONSTRAINT fk_gc_srs FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys (srs_id)
-);
-CREATE TABLE gpkg_extensions (
-    table_name TEXT,
-    column_name TEXT,
-    extension_name TEXT NOT NULL,
-    definition TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name)
-);
-CREATE TABLE gpkg_metadata (
-    id INTEGER CONSTRAINT m_pk PRIMARY KEY ASC NOT NULL,
-    md_scope TEXT NOT NULL DEFAULT 'dataset',
-    md_standard_uri TEXT NOT NULL,
-    mime_type TEXT NOT NULL DEFAULT 'text/xml',
-    metadata TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE gpkg_metadata_reference (
-    reference_scope TEXT NOT NULL,
-    table_name TEXT,
-    column_name TEXT,
-    row_id_value INTEGER,
-    timestamp DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
-    md_file_id INTEGER NOT NULL,
-    md_parent_id INTEGER,
-    CONSTRAINT crmr_mfi_fk FOREIGN KEY (md_file_id) REFERENCES gpkg_metadata(id),
-    CONSTRAINT crmr_mpi_fk FOREIGN KEY (md_parent_id) REFERENCES gpkg_metadata(id)
-);
-CREATE TABLE layer_styles (
-    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
-    f_table_catalog TEXT(256),
-    f_table_schema TEXT(256),
-    f_table_name TEXT(256),
-    f_geometry_column TEXT(256),
-    styleName TEXT(30),
-    styleQML TEXT,
-    styleSLD TEXT,
-    useAsDefault BOOLEAN,
-    description TEXT,
-    owner TEXT(30),
-    ui TEXT(30),
-    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
-);
-"""
 
 # Not as GDAL metadata (http://gdal.org), which GDAL would copy into an .aux.xml beside the file.
 _QGIS_STANDARD = "http://mrcc.com/qgis.dtd"  # QGIS reads it as the metadata of a layer
 _STANDARD, _SCHEMA = "urn:rsdetect:schema", json.dumps({"rsdetect": "geopackage", "schema": GEOPACKAGE})
-
-# Triggers that update the spatial index when another program changes the features, verbatim from the
-# standard (F.3); {t} is the layer, {g} the geometry column, {r} the index.
-_BOX = 'NEW.fid, ST_MinX(NEW."{g}"), ST_MaxX(NEW."{g}"), ST_MinY(NEW."{g}"), ST_MaxY(NEW."{g}")'
-_PUT = f'INSERT OR REPLACE INTO "{{r}}" VALUES ({_BOX});'
-_THERE = '(NEW."{g}" NOTNULL AND NOT ST_IsEmpty(NEW."{g}"))'
-_GONE = '(NEW."{g}" ISNULL OR ST_IsEmpty(NEW."{g}"))'
-_TRIGGERS = {
-    "insert": f'AFTER INSERT ON "{{t}}" WHEN {_THERE} BEGIN {_PUT} END',
-    "update1": f'AFTER UPDATE OF "{{g}}" ON "{{t}}" WHEN OLD.fid = NEW.fid AND {_THERE} BEGIN {_PUT} END',
-    "update2": f'AFTER UPDATE OF "{{g}}" ON "{{t}}" WHEN OLD.fid = NEW.fid AND {_GONE}'
-    ' BEGIN DELETE FROM "{r}" WHERE id = OLD.fid; END',
-    "update3": f'AFTER UPDATE ON "{{t}}" WHEN OLD.fid != NEW.fid AND {_THERE}'
-    f' BEGIN DELETE FROM "{{r}}" WHERE id = OLD.fid; {_PUT} END',
-    "update4": f'AFTER UPDATE ON "{{t}}" WHEN OLD.fid != NEW.fid AND {_GONE}'
-    ' BEGIN DELETE FROM "{r}" WHERE id IN (OLD.fid, NEW.fid); END',
-    "delete": 'AFTER DELETE ON "{t}" WHEN OLD."{g}" NOT NULL BEGIN DELETE FROM "{r}" WHERE id = OLD.fid; END',
-}
 
 
 @dataclass(frozen=True)
@@ -180,7 +83,7 @@ def write_geopackage(
         database.execute(f"PRAGMA application_id = {_APPLICATION}")
         database.execute(f"PRAGMA user_version = {_VERSION}")
         database.execute("BEGIN")
-        for statement in _TABLES.strip().split(";\n"):
+        for statement in TABLES.strip().split(";\n"):
             database.execute(statement)
         srs_id = _add_crs(database, crs)
         for layer in layers:
@@ -281,7 +184,7 @@ def _gpkg_crs_row(crs: pyproj.CRS) -> tuple[str, int, str, int, str, str]:
 
 def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> _Digest:
     """Add a layer to the GeoPackage file: its table, entries, features and spatial index."""
-    types = [f'"{name}" {_sql_type(values.dtype)}' for name, values in layer.columns.items()]
+    types = [f'"{name}" {sql_type(values.dtype)}' for name, values in layer.columns.items()]
     geometry_type = layer.geometry_type.upper()
     columns = ", ".join(
         ["fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL", f'"{GEOMETRY}" {geometry_type}', *types]
@@ -302,7 +205,7 @@ def _add_layer(database: sqlite3.Connection, layer: Layer, srs_id: int) -> _Dige
     )
     places = ", ".join("?" * (2 + len(layer.columns)))
     digest = _Digest()
-    rows = digest.through(_feature_rows(layer, bounds, srs_id))
+    rows = digest.through(feature_rows(layer.geometry, layer.columns, bounds, srs_id))
     database.executemany(f'INSERT INTO "{layer.name}" VALUES ({places})', rows)
     _add_spatial_index(database, layer.name, bounds)
     return digest
@@ -325,61 +228,12 @@ def _add_spatial_index(database: sqlite3.Connection, layer: str, bounds: NDArray
         f'INSERT INTO "{index}" VALUES (?, ?, ?, ?, ?)',
         zip(range(1, 1 + len(bounds)), *bounds[:, [0, 2, 1, 3]].T.tolist(), strict=True),
     )
-    for name, body in _TRIGGERS.items():
+    for name, body in TRIGGERS.items():
         database.execute(f'CREATE TRIGGER "{index}_{name}" ' + body.format(t=layer, g=GEOMETRY, r=index))
     database.execute(
         "INSERT INTO gpkg_extensions VALUES (?, ?, 'gpkg_rtree_index', ?, 'write-only')",
         (layer, GEOMETRY, "http://www.geopackage.org/spec120/#extension_rtree"),
     )
-
-
-def _feature_rows(layer: Layer, bounds: NDArray[np.float64], srs_id: int) -> Iterator[tuple[Any, ...]]:
-    """Rows of a layer in the GeoPackage file: fid, geometry, columns."""
-    for start in range(0, len(layer.geometry), _ROWS):
-        part = slice(start, start + _ROWS)
-        columns = [_sqlite_values(values[part]) for values in layer.columns.values()]
-        blobs = _geometry_blobs(layer.geometry[part], bounds[part], srs_id)
-        yield from zip(range(start + 1, start + 1 + len(blobs)), blobs, *columns, strict=True)
-
-
-def _geometry_blobs(geometry: NDArray[np.object_], bounds: NDArray[np.float64], srs_id: int) -> list[bytes]:
-    """Geometry blobs in the GeoPackage file: header (2.1.3) with bounds, and WKB; little-endian."""
-    head = np.zeros(
-        len(geometry),
-        [("magic", "S2"), ("version", "u1"), ("flags", "u1"), ("srs", "<i4"), ("box", "<f8", (4,))],
-    )
-    head["magic"], head["flags"], head["srs"] = b"GP", 0b11, srs_id
-    head["box"] = bounds[:, [0, 2, 1, 3]]
-    heads, size = head.tobytes(), head.itemsize
-    return [
-        heads[size * number : size * (number + 1)] + wkb
-        for number, wkb in enumerate(shapely.to_wkb(geometry, byte_order=1))
-    ]
-
-
-def _sql_type(dtype: np.dtype[Any]) -> str:
-    """Column type in the GeoPackage file for a NumPy dtype."""
-    if dtype.kind == "M":
-        return "DATE" if dtype == np.dtype("M8[D]") else "DATETIME"
-    if dtype.kind == "i":
-        return "MEDIUMINT" if dtype.itemsize < 8 else "INTEGER"
-    return {"f": "REAL", "O": "TEXT"}[dtype.kind]
-
-
-def _sqlite_values(values: NDArray[Any]) -> list[Any]:
-    """Values of a GeoPackage column as sqlite3 returns them: None for NaT and NaN, 0.0 for -0.0."""
-    if values.dtype.kind == "M":
-        zone: Any = "UTC" if values.dtype == np.dtype("M8[ms]") else "naive"
-        text = np.datetime_as_string(values, timezone=zone).astype(np.object_)
-        text[np.isnat(values)] = None
-        return list(text)
-    if values.dtype.kind in "OU":
-        return [without_secrets(value) if isinstance(value, str) else value for value in values.tolist()]
-    plain = values.tolist()
-    if values.dtype.kind == "f":
-        for place in np.flatnonzero(np.isnan(values) | (values == 0)).tolist():
-            plain[place] = 0.0 if values[place] == 0 else None
-    return list(plain)
 
 
 def _add_styles(database: sqlite3.Connection, layers: tuple[Layer, ...]) -> None:

@@ -11,7 +11,7 @@ from affine import Affine
 from rsdetect.arraytypes import BoolArray
 from rsdetect.feeds.scene_refs import SceneRef
 from rsdetect.grid import Grid, Window
-from rsdetect.ingestion.ingest import ingest_view, mask_of_scene
+from rsdetect.ingestion.scene_view import ingest_view, mask_of_scene
 from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.ingestion.site import Site, scene_headers, site_within_aoi
 from rsdetect.scenes.aoi import inside_aoi

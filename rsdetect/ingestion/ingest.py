@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,18 @@ from rsdetect.doubts import settle_doubts
 from rsdetect.errors import DoubtError, RsdetectError
 from rsdetect.feeds.scene_refs import SceneRef
 from rsdetect.files import hash_json
-from rsdetect.grid import Grid, Window
+from rsdetect.grid import Window
 from rsdetect.ingestion.coverage import footprint_on
+from rsdetect.ingestion.ingested_scene import CLOUDED, FAILED, SET_ASIDE, USABLE, IngestedScene, copy_name
 from rsdetect.ingestion.rasters import write_raster
 from rsdetect.ingestion.scene_row import SceneRow
+from rsdetect.ingestion.scene_view import (
+    ingest_view,
+    job_describes_masks,
+    mask_of_job,
+    mask_of_scene,
+    source_describes_mask,
+)
 from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.ingestion.site import Site, scene_band_names, scene_headers
 from rsdetect.ingestion.tries import MOST_TRIES, counts_as_try, given_up, today
@@ -33,53 +40,12 @@ from rsdetect.scenes.alignment import describe_mismatch, offset_between, same_cr
 from rsdetect.scenes.aoi import inside_aoi
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.header import Header, read_header
-from rsdetect.scenes.masks import kind_of_mask
-from rsdetect.scenes.scene import MaskFile, Scene, physical_values, read_scene
-from rsdetect.scenes.validity import Nodata
+from rsdetect.scenes.scene import Scene, physical_values, read_scene
 from rsdetect.scenes.verify import verify_scenes
 from rsdetect.secrets import without_signatures
 
 _READING = 2  # version of how values are read; 2 = scale and offset are applied
 _READING_SEVERAL = 3  # of several files; 3 = undeclared fill is left out
-
-USABLE, CLOUDED, SET_ASIDE, FAILED = "usable", "clouded", "set aside", "failed"
-
-
-@dataclass(frozen=True)
-class IngestedScene:
-    """Ingested scene: comparable, or clouded, which is an observation of nothing."""
-
-    id: str
-    taken: datetime
-    path: str  # one file on the job's grid
-    mask: str | None  # None = the validity stored in the file
-    fingerprint: str
-    valid_share: float  # valid share of the pixels in the area of interest
-    clouded: bool  # too few pixels are valid for a comparison
-
-    @classmethod
-    def of(cls, row: SceneRow) -> IngestedScene:
-        """Ingested scene of a row of the journal."""
-        found = row.content
-        clouded = row.state == CLOUDED
-        return cls(
-            row.id, row.taken, found["path"], found["mask"], row.fingerprint, found["valid_share"], clouded
-        )
-
-    @property
-    def is_copy(self) -> bool:
-        """True when the job copied it onto its grid."""
-        return Path(self.path).name == copy_name(self.fingerprint)
-
-    @property
-    def is_complete(self) -> bool:
-        """True if every pixel in the area of interest is valid."""
-        return self.valid_share == 1.0
-
-    @property
-    def is_on_disk(self) -> bool:
-        """False if a file of the ingested scene was removed."""
-        return all(file_version(path) is not None for path in (self.path, self.mask) if path is not None)
 
 
 class SetAside(Exception):
@@ -110,11 +76,6 @@ def ingest_scene(
         if attempts >= MOST_TRIES:
             state, reason = SET_ASIDE, given_up(reason)
     return SceneRow(ref.id, ref.taken, fingerprint, state, reason, content, attempts, listed=True)
-
-
-def copy_name(fingerprint: str) -> str:
-    """File name of the copy of an ingested scene."""
-    return f"{fingerprint}.tif"
 
 
 def _is_ingested(row: SceneRow) -> bool:
@@ -291,42 +252,12 @@ def _ingest_resampling(headers: list[Header], site: Site, options: ScenesSection
     return how
 
 
-def ingest_view(
-    header: Header,
-    bands: tuple[int, ...],
-    grid: Grid,
-    warp: str | None,
-    mask: MaskFile | None,
-    nodata: Nodata,
-) -> Scene:
-    """Scene of one ingested file on the job's grid, by offset or warp."""
-    offset = offset_between(grid, header.grid) if warp is None else (0, 0)
-    assert offset is not None
-    scales, offsets = header.linear_of(bands)
-    return Scene(
-        path=header.path,
-        version=file_version(header.path) if header.files is None else header.files.version,
-        grid=header.grid if warp is None else grid,
-        bands=bands,
-        dtype=header.dtypes[bands[0] - 1],
-        validity=header.validity(bands, nodata),
-        offset=offset,
-        warp=warp,
-        mask=mask,
-        files=header.files,
-        control=header.control,
-        scales=scales,
-        offsets=offsets,
-        watched=header.watched,
-    )
-
-
 def open_ingested(scene: IngestedScene, site: Site, options: ScenesSection) -> Scene:
     """Open an ingested scene with all its bands, to be read on the job's grid."""
     header = read_header(scene.path)
     mask = None
     if scene.mask is not None:
-        mask = _mask_of_job(scene.mask, options)
+        mask = mask_of_job(scene.mask, options)
     return ingest_view(header, header.usable, site.grid, None, mask, options.nodata)
 
 
@@ -335,46 +266,12 @@ def _ingest_band_numbers(headers: list[Header]) -> list[tuple[int, ...]]:
     return [header.usable for header in headers] if len(headers) == 1 else [(1,)] * len(headers)
 
 
-def mask_of_scene(ref: SceneRef, headers: list[Header], options: ScenesSection) -> MaskFile | None:
-    """Mask of an ingested scene, or of its product, as its source, the job or the product describes it."""
-    if ref.mask is None:
-        files = headers[0].files
-        if files is None or files.mask is None:
-            return None
-        path, meaning = files.mask
-        if _job_describes_masks(options):
-            return _mask_of_job(path, options)
-        return MaskFile(path, file_version(path), meaning.values, meaning.bits, meaning.fields)
-    if not _describes_mask(ref):
-        return _mask_of_job(ref.mask, options)
-    if ref.mask_kind != "plain":
-        return MaskFile(ref.mask, file_version(ref.mask), kind=ref.mask_kind)
-    return MaskFile(ref.mask, file_version(ref.mask), ref.mask_values, ref.mask_bits, ref.mask_fields)
-
-
-def _describes_mask(ref: SceneRef) -> bool:
-    """True if the source of an ingested scene describes its mask, so that the job's options do not count."""
-    return ref.mask_kind != "plain" or bool(ref.mask_values or ref.mask_bits or ref.mask_fields)
-
-
-def _job_describes_masks(options: ScenesSection) -> bool:
-    """True if the job describes masks, those of ingested products too."""
-    return bool(options.mask_values or options.mask_bits) or options.mask_kind != "auto"
-
-
-def _mask_of_job(path: str, options: ScenesSection) -> MaskFile:
-    """Mask file with the values, bits or kind of the job."""
-    if options.mask_values or options.mask_bits:
-        return MaskFile(path, file_version(path), options.mask_values, options.mask_bits)
-    return MaskFile(path, file_version(path), kind=kind_of_mask(path, options.mask_kind)[0])
-
-
 def _needs_ingest_copy(ref: SceneRef, options: ScenesSection, tile: _IngestTile) -> bool:
     """True if a scene cannot be compared in place and must be copied."""
     own_mask = (
         ref.mask is not None
-        and _describes_mask(ref)
-        and tile.scenes[0].mask != _mask_of_job(ref.mask, options)
+        and source_describes_mask(ref)
+        and tile.scenes[0].mask != mask_of_job(ref.mask, options)
     )
     elsewhere = any(file_version(path) is None for path in (*ref.files, *([ref.mask] if ref.mask else ())))
     header = tile.headers[0]
@@ -393,7 +290,7 @@ def ingest_fingerprint(ref: SceneRef, site: Site, options: ScenesSection) -> str
     names = [(Path(path).name if version else path, version) for path, version in files]
     how = options.model_dump(mode="json", exclude={"exclude", "registered", "normalise"})
     how |= {"mask_fields": ref.mask_fields} if ref.mask_fields else {}
-    how |= {"product_mask": "of the job"} if ref.mask is None and _job_describes_masks(options) else {}
+    how |= {"product_mask": "of the job"} if ref.mask is None and job_describes_masks(options) else {}
     parts = [ref.id, ref.taken.isoformat(), names, ref.band_names, ref.mask_values, ref.mask_bits, how]
     several = any(len(tile.files) > 1 for tile in ref.tiles or (ref,))
     reading = _READING_SEVERAL if several else _READING

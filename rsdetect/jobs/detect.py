@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,21 +14,22 @@ import rasterio
 
 from rsdetect.checks.land import fit_land_rules
 from rsdetect.checks.plausibility import model_warnings, result_warnings
-from rsdetect.checks.report import CheckReport, check_pair
+from rsdetect.checks.report import check_pair
 from rsdetect.checks.scan import Scan
-from rsdetect.checks.settle import open_settled
-from rsdetect.detectors import Detector, Scorer, choose_device, make_detector
-from rsdetect.detectors.base import State
+from rsdetect.detectors import Detector, Scorer
 from rsdetect.detectors.fitting import fit_detector
 from rsdetect.detectors.identity import ScoringIdentity, describe
 from rsdetect.detectors.normalise import normalise
 from rsdetect.devices import usable_cores
 from rsdetect.errors import InputError, ReadError
 from rsdetect.jobs.change_map import ChangeMap
-from rsdetect.jobs.inputs import refuse_inputs
+from rsdetect.jobs.claim import claim_folder, done_before
+from rsdetect.jobs.description import describe_job, describe_plan
 from rsdetect.jobs.kinds_band import add_kinds, covered_pixels
-from rsdetect.jobs.options import DetectKeywords, DetectOptions, RunOptions, ScoreOptions, ScoringKeywords
+from rsdetect.jobs.opening import load_meanwhile, open_for_detector
+from rsdetect.jobs.options import DetectKeywords, DetectOptions, RunOptions, ScoringKeywords
 from rsdetect.jobs.outputs import Outputs
+from rsdetect.jobs.plan import Job, job_memory, plan_job
 from rsdetect.jobs.polygons import PolygonRequest, write_polygons
 from rsdetect.jobs.prepare import register
 from rsdetect.jobs.qgis_project import write_qgis_project
@@ -40,43 +40,32 @@ from rsdetect.jobs.record import (
     describe_machine,
     fingerprint,
     plain,
-    read_record,
     write_record,
 )
 from rsdetect.jobs.report.page import ReportInput
 from rsdetect.jobs.report.write import try_report
 from rsdetect.jobs.zones import Zones, zones_of
 from rsdetect.jsontypes import JsonObject
-from rsdetect.kinds.rules import LandRules
 from rsdetect.memory import (
     GDAL_CACHE_BYTES,
     MIB,
-    MemoryBudget,
-    parse_memory,
     return_free_memory,
-    usual_memory,
 )
-from rsdetect.paths import split_layer
 from rsdetect.progress import show_progress
-from rsdetect.scenes.extent import require_room
 from rsdetect.scenes.licences import licence_of
-from rsdetect.scenes.opening import require_sendable
-from rsdetect.scenes.pair import Pair, PairKeywords, PairOptions
+from rsdetect.scenes.pair import Pair
 from rsdetect.scenes.source import SceneLike
-from rsdetect.scenes.verify import verify_scenes
 from rsdetect.scenes.watched import watch as watch_files
-from rsdetect.schema import RUN
 from rsdetect.scoring.decoding_cost import costly_layouts
 from rsdetect.scoring.differences import PixelContent, StoredDifferences
-from rsdetect.scoring.engine import Context, require_scheduler, run_tiles
+from rsdetect.scoring.engine import Context, run_tiles
 from rsdetect.scoring.lazy import lazy_scores
-from rsdetect.scoring.planning import plan_for
 from rsdetect.scoring.raster import finish_raster, require_kept, write_raster_style
 from rsdetect.scoring.repeatable import require_repeatable
 from rsdetect.scoring.scene_overview import Lattice, collect_overview
 from rsdetect.scoring.store import WorkStore
 from rsdetect.scoring.windows import plan_windows
-from rsdetect.tiles import TilePlan, TileWindow, plan_tiles
+from rsdetect.tiles import TileWindow
 from rsdetect.validation import refuse_unknown
 
 if TYPE_CHECKING:
@@ -84,18 +73,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _GROWTH = 32 * MIB  # of the process, from which on a job returns freed memory
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """Detection job: a fitted pair and its scoring parameters."""
-
-    pair: Pair
-    scorer: Scorer
-    plan: TilePlan
-    workers: int  # tiles in flight
-    memory: MemoryBudget
-    land: LandRules | None = None
 
 
 def detect(
@@ -137,46 +114,13 @@ def score(before: SceneLike, after: SceneLike, **options: Unpack[ScoringKeywords
     refuse_unknown(options, ScoringKeywords)
     every = DetectOptions.from_keywords(**options)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pair, _, detector = _open(before, after, every)
+        pair, _, detector = open_for_detector(before, after, every)
         pair, _ = register(pair, wanted=every.pair.register)
         scan = Scan(pair, usable_cores())
         check_pair(pair, usable_cores(), scan)
         scan = normalise(scan, every.pair.normalise)
         scorer = fit_detector(detector, scan)
     return lazy_scores(scan.pair, scorer, plan_windows(scan.pair, scorer, every.score.tile_size))
-
-
-def check(
-    before: SceneLike, after: SceneLike, *, deep: bool = False, **options: Unpack[PairKeywords]
-) -> CheckReport:
-    """Check a pair without scoring it: grids, overlap, valid share, band statistics, shift.
-
-    Parameters
-    ----------
-    deep
-        Verify the checksums or lengths of all blocks of the scenes first.
-    """
-    refuse_unknown(options, PairKeywords)
-    return run_check(before, after, DetectOptions.from_keywords(**options).pair, deep=deep)
-
-
-def run_check(
-    before: SceneLike, after: SceneLike, options: PairOptions, *, deep: bool = False
-) -> CheckReport:
-    """Run `check` with its options in groups."""
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pair = open_settled(before, after, options)
-        if deep:
-            _verify(pair)
-        pair, _ = register(pair, wanted=options.register)
-        return check_pair(pair, usable_cores())
-
-
-def _verify(pair: Pair) -> None:
-    """Verify the blocks of a pair's files; warn where the codec has no checksum."""
-    for found in verify_scenes((pair.before, pair.after), usable_cores()):
-        if found.doubt:
-            _log.warning(found.doubt)
 
 
 def run_detect(
@@ -189,14 +133,14 @@ def run_detect(
 ) -> ChangeMap:
     """Run `detect` with its options in groups; `periods` describes composed scenes in the record."""
     watch = Stopwatch(quiet=options.run.quiet)
-    memory = _memory(options.score)
+    memory = job_memory(options.score)
     with rasterio.Env(GDAL_CACHEMAX=memory.gdal_cache):
         with watch.stage("check"):
-            pair, device, detector = _open(before, after, options)
+            pair, device, detector = open_for_detector(before, after, options)
             zones = zones_of(options.run, pair.grid)
-            outputs = _claim(pair, out, options)
+            outputs = claim_folder(pair, out, options)
         with outputs:
-            loading = None if options.score.scheduler is not None else _meanwhile(detector.load, pair)
+            loading = None if options.score.scheduler is not None else load_meanwhile(detector.load, pair)
             with watch.stage("check"):
                 raw, resume = pair, options.run.resume
                 pair, registration = register(
@@ -216,7 +160,7 @@ def run_detect(
                 if loading is not None:
                     loading.result()
                 return_free_memory(_GROWTH)
-                job = replace(_plan(pair, scorer, options.score, memory), land=land)
+                job = replace(plan_job(pair, scorer, options.score, memory), land=land)
                 costly = _logged(costly_layouts(pair, job.plan, memory))
             provenance = describe(detector, scorer)
             dates = report.before["date"], report.after["date"]
@@ -225,7 +169,7 @@ def run_detect(
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
             asked = asked.of_run(key, inputs, licence_of(raw))
-            done = _done_before(outputs, out, key, asked, options.run)
+            done = done_before(outputs, out, key, asked, options.run)
             if done is not None:
                 return done
             work = outputs.work_folder(key, resume=options.run.resume)
@@ -245,13 +189,13 @@ def run_detect(
                     add_kinds(raster, raster, results / Outputs.POLYGONS, covered_pixels(asked.options, made))
             implausible = _logged((*model_warnings(pair, provenance), *result_warnings(made)))
             record = plain(
-                _describe(job, options, asked, report, provenance)
+                describe_job(job, options, asked, report, provenance)
                 | {
                     "inputs": inputs,
                     "periods": periods,
                     "registration": None if registration is None else asdict(registration),
                     "fingerprint": key,
-                    "plan": _describe_plan(job) | {"reading": reading},
+                    "plan": describe_plan(job) | {"reading": reading},
                     "counts": counts | made,
                     "warnings": [*report.warnings, *placed, *costly, *implausible],
                     "seconds": watch.seconds,
@@ -281,22 +225,6 @@ def _fit(
     return scorer
 
 
-def _done_before(
-    outputs: Outputs, out: Path, key: str, asked: PolygonRequest, run: RunOptions
-) -> ChangeMap | None:
-    """Results of the same detect job, if it was stopped after its last file."""
-    if run.overwrite:
-        _name_vectorize(out, key, asked)
-        return None
-    if not outputs.was_left:
-        return None
-    added = {"kinds": run.kinds, "zones": run.zones}
-    done = ChangeMap.of_same_job(out, key, asked.as_record(), added)
-    if done is not None:
-        outputs.clear()
-    return done
-
-
 def _project(out: Path, pair: Pair, asked: PolygonRequest, run: RunOptions) -> Callable[[Path], None]:
     """Writer of the QGIS project of a detect job, given the path of its GeoPackage."""
     return partial(
@@ -309,32 +237,8 @@ def _project(out: Path, pair: Pair, asked: PolygonRequest, run: RunOptions) -> C
     )
 
 
-def _name_vectorize(out: Path, key: str, asked: PolygonRequest) -> None:
-    """Log that `vectorize` suffices, if the results in `out` have the scores of this detect job."""
-    try:
-        record = read_record(out / Outputs.RECORD)
-    except (OSError, ValueError, InputError):
-        return
-    if record.get("fingerprint") == key and record | asked.as_record() != record:
-        _log.warning(
-            f"only options of polygons differ from the results in {out}: rsdetect vectorize {out} draws them "
-            "without scoring."
-        )
-
-
-def _claim(pair: Pair, out: Path, options: DetectOptions) -> Outputs:
-    """Claim the output folder of a detect job, once all that needs no pixels is known to be right."""
-    if options.score.scheduler is not None:
-        require_scheduler(options.score.scheduler)
-    require_room(pair.grid, out)
-    refuse_inputs(out, (*pair.local_files, *_other_inputs(options)))
-    if options.run.verify:
-        _verify(pair)
-    return Outputs.claim(out, overwrite=options.run.overwrite)
-
-
 def _write_files(
-    job: _Job,
+    job: Job,
     store: WorkStore,
     tiles: Sequence[TileWindow],
     asked: PolygonRequest,
@@ -365,7 +269,7 @@ def _write_files(
 
 
 def _write_report(
-    job: _Job,
+    job: Job,
     store: WorkStore,
     tiles: Sequence[TileWindow],
     results: Path,
@@ -396,66 +300,8 @@ def _logged(warnings: Sequence[str]) -> Sequence[str]:
     return warnings
 
 
-def fit_pair(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, Scorer]:
-    """Open a pair and fit its detector, to score any window of it as `detect` does."""
-    pair, _, detector = _open(before, after, options)
-    pair, _ = register(pair, wanted=options.pair.register)
-    scan = normalise(Scan(pair, usable_cores()), options.pair.normalise)
-    return scan.pair, fit_detector(detector, scan)
-
-
-def _open(before: SceneLike, after: SceneLike, options: DetectOptions) -> tuple[Pair, str, Detector]:
-    asked = options.score
-    on_cluster = asked.scheduler is not None
-    device = choose_device(asked.detector, asked.device, asked.backend, on_cluster=on_cluster)
-    detector = make_detector(asked.detector, asked.model, device, asked.backend, asked.detector_options)
-    pair = open_settled(before, after, options.pair, wanted=detector.bands)
-    if on_cluster:
-        require_sendable(pair.before.source, pair.after.source)
-    return pair, device, detector
-
-
-def _meanwhile(load: Callable[[Pair], None], pair: Pair) -> Future[None]:
-    """Load the detector in a thread during the check, because imports take a second or more."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="load")
-    loading = pool.submit(load, pair)
-    pool.shutdown(wait=False)  # after it has finished
-    return loading
-
-
-def _other_inputs(options: DetectOptions) -> list[str]:
-    """Files beside the scenes and masks that the job may read."""
-    named = (options.pair.aoi, options.score.model, options.run.zones)
-    return [each for each in named if isinstance(each, str)]
-
-
-def _plan(pair: Pair, scorer: Scorer, options: ScoreOptions, memory: MemoryBudget) -> _Job:
-    """Plan the tiles of a detect job: of the requested size, else as large as the memory allows."""
-    workers = _tiles_in_flight(options)
-    if options.tile_size is None:
-        plan = plan_for(pair, scorer, memory, workers)
-    else:
-        plan = plan_tiles(pair.grid, options.tile_size, scorer.halo, scorer.stride)
-    return _Job(pair=pair, scorer=scorer, plan=plan, workers=workers, memory=memory)
-
-
-def _tiles_in_flight(options: ScoreOptions) -> int:
-    """Number of tiles in flight of a detect job; as many as local cores before a worker connects."""
-    if options.workers is not None:
-        return options.workers
-    there = 0 if options.scheduler is None else require_scheduler(options.scheduler)
-    return there or usable_cores()
-
-
-def _memory(options: ScoreOptions) -> MemoryBudget:
-    """Memory budget of a detect job; on a cluster, of each worker process, with one tile in flight."""
-    workers = 1 if options.scheduler is not None else options.workers or usable_cores()
-    asked = usual_memory(workers) if options.memory is None else parse_memory(options.memory)
-    return MemoryBudget.of(asked, workers)
-
-
 def _score(
-    job: _Job, store: WorkStore, tiles: list[TileWindow], options: DetectOptions, level: int
+    job: Job, store: WorkStore, tiles: list[TileWindow], options: DetectOptions, level: int
 ) -> tuple[dict[str, Any], dict[str, int]]:
     missing = [tile for tile in tiles if store.get(tile) is None]
     pixels = sum(tile.core.height * tile.core.width for tile in missing)
@@ -474,52 +320,3 @@ def _score(
         "pixels": job.pair.grid.height * job.pair.grid.width,
     }
     return counts, reading
-
-
-def _describe(
-    job: _Job, options: DetectOptions, asked: PolygonRequest, report: CheckReport, provenance: State
-) -> dict[str, Any]:
-    detector = options.score.detector
-    if isinstance(detector, Detector):  # what it is, `provenance` says
-        options = replace(options, score=replace(options.score, detector=detector.name))
-    return {
-        "rsdetect": "run",
-        "schema": RUN,
-        "options": asdict(options) | {"pair": asdict(_with_full_paths(options.pair))},
-        "bands": list(job.pair.bands),
-        "normalisation": asdict(job.pair.normalisation),
-        "detector": provenance,
-        "land_classes": None if job.land is None else job.land.as_record(),
-        **asked.as_record(),
-        "check": report.as_json(),
-    }
-
-
-def _describe_plan(job: _Job) -> dict[str, Any]:
-    return {
-        "tile_shape_px": list(job.plan.tile_shape),
-        "halo_px": job.plan.halo,
-        "workers": job.workers,
-        "memory_mib": {part: round(size / MIB) for part, size in asdict(job.memory).items()},
-    }
-
-
-def _with_full_paths(options: PairOptions) -> PairOptions:
-    """Options of a detect job with full paths, so that `vectorize` finds files from any folder."""
-
-    def full(path: str) -> str:
-        return str(Path(path).absolute()) if path and Path(path).exists() else path
-
-    return replace(
-        options,
-        masks=tuple(full(path) for path in options.masks),
-        aoi=_full_aoi(options.aoi) if isinstance(options.aoi, str) else options.aoi,
-    )
-
-
-def _full_aoi(text: str) -> str:
-    """Area of interest of a detect job, FILE or FILE:LAYER, with its full path."""
-    path, layer = split_layer(text)
-    if not Path(path).exists():
-        return text
-    return str(Path(path).absolute()) + ("" if layer is None else f":{layer}")

@@ -15,7 +15,8 @@ from rsdetect.detectors.direction import Direction, direction_columns
 from rsdetect.devices import usable_cores
 from rsdetect.errors import JobInterrupted, ResultMismatch
 from rsdetect.geopackage.changes import ChangeDescription, write_changes
-from rsdetect.geopackage.file import Columns, Layer
+from rsdetect.geopackage.file import Layer
+from rsdetect.geopackage.rows import Columns
 from rsdetect.grid import Grid, Window
 from rsdetect.jobs.options import AUTO_MIN_PIXELS, OutlineKeywords, PolygonOptions
 from rsdetect.jobs.outputs import Outputs

@@ -18,7 +18,8 @@ from pyproj.exceptions import ProjError
 
 from rsdetect.errors import InputError, NothingToCompare
 from rsdetect.files import write_text
-from rsdetect.geopackage.file import Columns, Layer
+from rsdetect.geopackage.file import Layer
+from rsdetect.geopackage.rows import Columns
 from rsdetect.grid import Grid
 from rsdetect.jobs.options import RunOptions
 from rsdetect.paths import split_layer

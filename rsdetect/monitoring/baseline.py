@@ -20,7 +20,8 @@ from typing import Any
 
 from rsdetect.files import hash_json, move
 from rsdetect.ingestion.composite import composite_median
-from rsdetect.ingestion.ingest import IngestedScene, open_ingested
+from rsdetect.ingestion.ingest import open_ingested
+from rsdetect.ingestion.ingested_scene import IngestedScene
 from rsdetect.ingestion.rasters import write_raster
 from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.ingestion.site import Site

@@ -23,7 +23,7 @@ from rsdetect.detectors.settings import as_settings
 from rsdetect.errors import ReadError, RsdetectError
 from rsdetect.files import hash_json
 from rsdetect.geopackage.changes import CHANGES
-from rsdetect.ingestion.ingest import IngestedScene
+from rsdetect.ingestion.ingested_scene import IngestedScene
 from rsdetect.ingestion.site import Site
 from rsdetect.ingestion.tries import MOST_TRIES, counts_as_try, given_up
 from rsdetect.jobs.detect import run_detect

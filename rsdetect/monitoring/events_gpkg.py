@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from rsdetect.errors import JobInterrupted
 from rsdetect.files import atomic_path
-from rsdetect.geopackage.file import Columns, Layer, write_geopackage
+from rsdetect.geopackage.file import Layer, write_geopackage
 from rsdetect.geopackage.metadata import LayerDescription
+from rsdetect.geopackage.rows import Columns
 from rsdetect.geopackage.styles.event_styles import events_styles, observations_styles
 from rsdetect.monitoring.events import Event, Observation
 from rsdetect.monitoring.tracking import History

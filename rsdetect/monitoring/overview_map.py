@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from rsdetect.ingestion.ingest import IngestedScene
+from rsdetect.ingestion.ingested_scene import IngestedScene
 from rsdetect.ingestion.site import Site
 from rsdetect.jobs.report.space import PageSpace
 from rsdetect.jobs.report.summary import pixel_metres

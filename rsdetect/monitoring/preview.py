@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsdetect.ingestion.ingest import FAILED, USABLE, IngestedScene, ingest_fingerprint
+from rsdetect.ingestion.ingest import ingest_fingerprint
+from rsdetect.ingestion.ingested_scene import FAILED, USABLE, IngestedScene
 from rsdetect.ingestion.scene_row import SceneRow, current_rows
 from rsdetect.ingestion.site import Site, site_from_journal
 from rsdetect.jsontypes import JsonObject

@@ -17,7 +17,7 @@ from pathlib import Path
 from rsdetect.amounts import bytes_text
 from rsdetect.errors import InputError, JobInterrupted
 from rsdetect.files import free_bytes, remove_folder
-from rsdetect.ingestion.ingest import CLOUDED, USABLE, IngestedScene
+from rsdetect.ingestion.ingested_scene import CLOUDED, USABLE, IngestedScene
 from rsdetect.ingestion.scene_row import SceneRow
 from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import parse_size

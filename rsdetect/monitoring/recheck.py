@@ -23,8 +23,8 @@ from rsdetect.detectors import Scorer
 from rsdetect.devices import usable_cores
 from rsdetect.files import hash_bytes
 from rsdetect.grid import Grid, Window
-from rsdetect.ingestion.ingest import IngestedScene
-from rsdetect.jobs.detect import fit_pair
+from rsdetect.ingestion.ingested_scene import IngestedScene
+from rsdetect.jobs.opening import fit_pair
 from rsdetect.jobs.options import AUTO_MIN_PIXELS, MinArea
 from rsdetect.monitoring.baseline import Baseline, Baselines
 from rsdetect.monitoring.comparison import Comparer

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsdetect.files import hash_json, write_text
-from rsdetect.ingestion.ingest import IngestedScene
+from rsdetect.ingestion.ingested_scene import IngestedScene
 from rsdetect.ingestion.site import Site
 from rsdetect.jobs.report.space import PageSpace
 from rsdetect.jobs.report.summary import pixel_metres

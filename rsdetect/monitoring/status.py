@@ -8,7 +8,7 @@ from typing import Any
 
 from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.feeds.scene_refs import SceneListing, unmatched_text
-from rsdetect.ingestion.ingest import FAILED, USABLE
+from rsdetect.ingestion.ingested_scene import FAILED, USABLE
 from rsdetect.ingestion.scene_row import SceneRow, current_rows
 from rsdetect.monitoring.events import Status
 from rsdetect.monitoring.history_store import load_events

@@ -17,7 +17,8 @@ from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.devices import usable_cores
 from rsdetect.errors import RsdetectError
 from rsdetect.grid import Window
-from rsdetect.ingestion.ingest import CLOUDED, USABLE, IngestedScene, open_ingested
+from rsdetect.ingestion.ingest import open_ingested
+from rsdetect.ingestion.ingested_scene import CLOUDED, USABLE, IngestedScene
 from rsdetect.ingestion.scene_row import SceneRow
 from rsdetect.ingestion.scenes_section import ScenesSection
 from rsdetect.ingestion.site import Site

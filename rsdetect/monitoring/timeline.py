@@ -16,7 +16,7 @@ from rasterio.features import rasterize
 
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid, Window
-from rsdetect.ingestion.ingest import IngestedScene
+from rsdetect.ingestion.ingested_scene import IngestedScene
 from rsdetect.ingestion.site import Site, site_from_journal
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.memory import GDAL_CACHE_BYTES

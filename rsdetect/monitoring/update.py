@@ -14,7 +14,8 @@ from rsdetect.detectors.identity import ScoringIdentity
 from rsdetect.errors import RsdetectError
 from rsdetect.feeds.scene_refs import SceneRef
 from rsdetect.ingestion.coverage import uncovered_share
-from rsdetect.ingestion.ingest import CLOUDED, FAILED, SET_ASIDE, USABLE, IngestedScene, ingest_scene
+from rsdetect.ingestion.ingest import ingest_scene
+from rsdetect.ingestion.ingested_scene import CLOUDED, FAILED, SET_ASIDE, USABLE, IngestedScene
 from rsdetect.ingestion.scene_row import current_rows
 from rsdetect.ingestion.site import Site
 from rsdetect.ingestion.tries import MOST_TRIES, counts_as_try, given_up, today

@@ -188,7 +188,7 @@ def test_debug_shows_the_traceback_and_keeps_the_status():
 
 
 def test_a_defect_of_ours_is_called_one_with_status_1(scenes, monkeypatch):
-    monkeypatch.setattr("rsdetect.jobs.detect.check_pair", lambda *_: 1 / 0)
+    monkeypatch.setattr("rsdetect.jobs.check.check_pair", lambda *_: 1 / 0)
     told = run_here("check", scenes.before, scenes.after)
     assert told.status == 1
     assert re.fullmatch(r"Error: a defect of rsdetect \(ZeroDivisionError.*\n", told.err)

@@ -32,7 +32,7 @@ def stuck(*_, **__):
 setattr(importlib.import_module(module), name, stuck)
 """
 STAGES = {
-    "headers": "rsdetect.jobs.detect.open_settled",
+    "headers": "rsdetect.jobs.opening.open_settled",
     "statistics": "rsdetect.jobs.detect.check_pair",
     "fitting": "rsdetect.jobs.detect.fit_detector",
     "scoring": "rsdetect.jobs.detect.run_tiles",

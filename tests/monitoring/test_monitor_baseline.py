@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.feeds.scene_refs import SceneRef
-from rsdetect.ingestion.ingest import IngestedScene, ingest_scene, open_ingested
+from rsdetect.ingestion.ingest import ingest_scene, open_ingested
+from rsdetect.ingestion.ingested_scene import IngestedScene
 from rsdetect.ingestion.site import choose_site
 from rsdetect.monitoring.baseline import Baselines, choose_baseline_scenes
 from rsdetect.monitoring.job import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rsdetect.ingestion.ingest import IngestedScene
+from rsdetect.ingestion.ingested_scene import IngestedScene
 from rsdetect.monitoring import prune as pruning
 from rsdetect.monitoring import update as updates
 from rsdetect.monitoring.job import Job

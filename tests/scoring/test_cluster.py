@@ -134,7 +134,7 @@ def test_tiles_are_cut_for_the_workers_of_the_cluster_and_their_memory_is_each_o
     """Not for the cores and the free memory of the machine that the command runs on."""
     import rsdetect.jobs.detect
 
-    monkeypatch.setattr("rsdetect.jobs.detect.usable_cores", lambda: 16)
+    monkeypatch.setattr("rsdetect.jobs.plan.usable_cores", lambda: 16)
     genuine, contexts = rsdetect.jobs.detect.run_tiles, []
 
     def wrapped(context, *arguments, **how):
@@ -370,7 +370,7 @@ def test_a_watched_place_has_the_same_events_on_a_cluster(cluster, tmp_path):
 
 def tasks_of(folder, edge, **options):
     """The tasks of a job on a pair of edge x edge pixels, as the cluster is given them."""
-    from rsdetect.jobs.detect import fit_pair
+    from rsdetect.jobs.opening import fit_pair
     from rsdetect.scoring.engine import Context, _run_tile_on_worker, _tasks, _with_full_paths
     from rsdetect.scoring.store import WorkStore
     from rsdetect.scoring.windows import plan_windows

@@ -11,7 +11,7 @@ from affine import Affine
 from rasterio.features import shapes
 
 from rsdetect.grid import Grid
-from rsdetect.ingestion.ingest import IngestedScene
+from rsdetect.ingestion.ingested_scene import IngestedScene
 from rsdetect.monitoring.baseline import Baseline, BaselineScenes
 from rsdetect.monitoring.comparison import Region, Step
 from rsdetect.monitoring.job import ConfirmSection
