@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsdetect.amounts import size_text
 from rsdetect.geopackage.changes import CHANGES, FOOTPRINT, ChangeDescription, place_words
 from rsdetect.geopackage.metadata import metadata_elements
 from rsdetect.geopackage.project import (
@@ -25,7 +26,7 @@ from rsdetect.geopackage.styles import NamedStyle
 from rsdetect.geopackage.styles.raster_style import kinds_style
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.scene_pictures import ScenePicture, gamma_of, stretched
-from rsdetect.pages.templates import area, render
+from rsdetect.pages.templates import render
 from rsdetect.scenes.pair import Pair
 
 _LARGEST = 10  # changes with a bookmark
@@ -132,13 +133,13 @@ class _Content:
 def _bookmarks(database: sqlite3.Connection) -> list[Bookmark]:
     """Bookmarks of the largest changes, with their areas."""
     rows = database.execute(
-        "SELECT change_id, area_m2, minx, miny, maxx, maxy FROM changes JOIN rtree_changes_geom ON fid = id "
-        "ORDER BY pixels DESC, change_id LIMIT ?",
+        "SELECT change_id, area_m2, pixels, minx, miny, maxx, maxy FROM changes "
+        "JOIN rtree_changes_geom ON fid = id ORDER BY pixels DESC, change_id LIMIT ?",
         (_LARGEST,),
     )
     return [
-        Bookmark(f"{rank}: change {change}{f', {size}' if size else ''}", tuple(extent), "Largest changes")
-        for rank, (change, size, *extent) in enumerate(((row[0], area(row[1]), *row[2:]) for row in rows), 1)
+        Bookmark(f"{rank}: change {change}, {size_text(area, pixels)}", tuple(extent), "Largest changes")
+        for rank, (change, area, pixels, *extent) in enumerate(rows, 1)
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import shutil
 import sqlite3
 import zipfile
@@ -16,11 +18,16 @@ import rasterio
 from affine import Affine
 
 import rsdetect
+from rsdetect.commands.summary import summary_lines
+from rsdetect.geopackage.changes import ChangeDescription
 from rsdetect.geopackage.styles.colours import KIND_COLOURS
+from rsdetect.jobs.qgis_project import write_qgis_project
 from rsdetect.pages.templates import area
+from rsdetect.scoring.raster import write_raster_style
 from support.jobs import changed_pair
 from support.memory import memory_scene
 from support.pyqgis import ask_qgis, require_qgis
+from support.report_pages import boxes_of, written_results
 from support.scenes import textured_scene, write_scene
 
 CVA = {"detector": "cva", "quiet": True}
@@ -55,10 +62,25 @@ def results(tmp_path_factory):
     rsdetect.detect(*paths, out=made["named"], kinds=True, **CVA)
     made["nothing"] = folder / "nothing" / "found"
     rsdetect.detect(paths[0], paths[0], out=made["nothing"], **CVA)
+    squares = boxes_of(50_000)
+    squares[-10:, :2] -= 2  # ten of 36 pixels, in two rows and columns of the gaps
+    made |= {
+        "many": written_project(folder / "many", squares, (1700, 2100)),
+        "large": written_project(folder / "large", [(0, 0, 5000, 4000)], (4000, 5000)),
+    }
     # Scenes and results together, to another place.
     shutil.move(folder / "usual", folder / "moved")
     made["usual"] = folder / "moved" / "found"
     return made
+
+
+def written_project(folder, boxes, shape):
+    """Folder of results with these changes and their project, written without a job and without scenes."""
+    given = written_results(folder, boxes, shape)
+    write_raster_style(folder / "change_probability.qml", 50)
+    described = ChangeDescription(None, None, "cva")
+    write_qgis_project(given.polygons, folder, None, described, wanted=True, kinds=False)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +130,41 @@ def test_a_pair_without_changes_has_a_project_of_its_scenes_and_a_page(seen, res
         "the map opens at the scenes"
     )
     assert "No change was found" in (results["nothing"] / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["many", "large"])
+def test_any_number_and_size_of_changes_is_drawn_and_has_bookmarks(seen, name):
+    project = seen[name]
+    assert project["shown"] == RESULTS[:2]
+    drawn = (pixels(project["pictures"]["all"]) != 255).any(axis=0)
+    assert drawn.mean() > 0.5, "as points, or as one polygon larger than the map"
+    if name == "large":
+        assert project["bookmarks"] == ["1: change 1, 2,000 km²"]
+    else:
+        assert project["bookmarks"][0] == "1: change 49991, 3,600 m²" and len(project["bookmarks"]) == 10
+
+
+def test_a_change_without_a_place_has_its_pixels_in_its_bookmark(seen):
+    assert re.fullmatch(r"1: change \d+, [\d,]+ pixels", seen["pixels"]["bookmarks"][0])
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "largest"),
+    [
+        ("usual", r"\d+ regions changed, [\d.]+ ha: .*changes\.gpkg", r", [\d.]+ ha, at 50\d{4}, 5\d{6}"),
+        ("degrees", r"\d+ regions changed, [\d.]+ ha: .*", r" ha, at 10\.\d{5}, 44\.\d{5}"),
+        ("pixels", r"\d+ regions changed, [\d,]+ pixels: .*", r", [\d,]+ pixels, at \d+, -?\d+"),
+        ("south up", r"\d+ regions changed, [\d.]+ ha: .*", r" ha, at 50\d{4}, 520\d{4}"),
+        ("nothing", r"Nothing changed above the threshold; .*changes\.gpkg has the observed area\.", None),
+    ],
+)
+def test_the_summary_has_the_units_and_the_place_of_its_scenes(results, name, first, largest):
+    record = json.loads((results[name] / "run.json").read_text(encoding="utf-8"))
+    lines = list(summary_lines(record, results[name]))
+    assert re.fullmatch(first, lines[0]), lines[0]
+    of_largest = [line for line in lines if line.startswith("Largest: ")]
+    assert bool(of_largest) == (largest is not None)
+    assert largest is None or re.search(f"{largest}$", of_largest[0]), of_largest
 
 
 def test_the_scenes_and_results_moved_together_still_open(seen):

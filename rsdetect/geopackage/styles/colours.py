@@ -18,7 +18,7 @@ KIND_COLOURS = {  # in the order of the legend
     "burnt": "#0a0806",
     "snow or ice": "#c2d0ff",
     "other": "#762cd7",
-    UNKNOWN: "#aba0ab",
+    UNKNOWN: "#8a808a",
 }
 
 # From the least to the most probable. Magenta hardly occurs on the ground; the surest class is the darkest
