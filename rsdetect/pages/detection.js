@@ -11,7 +11,7 @@
   const typical = edges.length ? edges[edges.length >> 1] : 1; // edge of a change in page pixels
   const number = new Map(data.changes.map((change, i) => [change.id, i]));
   const rows = new Map();
-  let chosen = -1, size = [1, 1], waiting = false;
+  let chosen = -1, size = [1, 1], waiting = false, onPaper = false;
   let view = { x: 0, y: 0, scale: 1 }; // page pixels at the canvas' upper left corner, screen pixels each
 
   const whole = () => Math.min(size[0] / data.width, size[1] / data.height);
@@ -35,7 +35,8 @@
     draw();
   }
 
-  const line = () => (swipe ? (size[0] * swipe.value) / swipe.max : 0);
+  // On paper there is no line to move: the later scene is whole.
+  const line = () => (swipe && !onPaper ? (size[0] * swipe.value) / swipe.max : 0);
 
   function drawPicture(picture, place, from, to, alpha) {
     if (!picture || !picture.complete || !picture.naturalWidth || to <= from) return;
@@ -114,7 +115,7 @@
     drawPicture(pictures.before, data.cover, 0, line(), 1);
     if (shown.probability.checked) drawPicture(pictures.probability, [0, 0, data.width, data.height], 0, size[0], 0.8);
     if (shown.changes.checked) drawOutlines();
-    if (swipe) drawLine();
+    if (swipe && !onPaper) drawLine();
     drawScale();
   }
 
@@ -228,6 +229,12 @@
   byId("zoom-in").addEventListener("click", () => zoom(1.5));
   byId("zoom-out").addEventListener("click", () => zoom(1 / 1.5));
   byId("zoom-all").addEventListener("click", showAll);
+  const paintFor = (paper) => {
+    onPaper = paper;
+    paint();
+  };
+  addEventListener("beforeprint", () => paintFor(true));
+  addEventListener("afterprint", () => paintFor(false));
   for (const input of [swipe, shown.changes, shown.probability]) if (input) input.addEventListener("input", draw);
   for (const picture of Object.values(pictures)) if (picture) picture.addEventListener("load", draw);
 

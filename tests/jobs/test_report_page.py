@@ -29,7 +29,7 @@ from rsdetect.tiles import TileWindow
 from support.chromium import asked_in_chromium, opened_in_chromium
 from support.jobs import changed_pair, contents, run_here
 from support.report_pages import boxes_of, written_results
-from support.scenes import random_scene, write_scene
+from support.scenes import TEN_METRES, random_scene, write_scene
 
 CVA = {"detector": "cva", "quiet": True}
 HOSTILE = "\"><script>alert(1)<b>&' é 变化 تغيير"
@@ -241,7 +241,7 @@ def test_south_up_and_mirrored_grids_are_shown_north_up(tmp_path):
 )
 def test_pairs_without_place_or_in_degrees_have_a_page(tmp_path, profile):
     text = render_report(written_results(tmp_path, boxes_of(3), (60, 60), **profile))
-    places = re.findall(r"<td>(row \d+, column \d+|\d+\.\d{5}, \d+\.\d{5})</td>", text)
+    places = re.findall(r"<td class=\"wide\">(row \d+, column \d+|\d+\.\d{5}, \d+\.\d{5})</td>", text)
     assert len(places) == 3 and places[0].startswith("row" if profile["crs"] is None else "44.9")
     assert ("16 pixels" in text or ">16</td>" in text) == (profile["crs"] is None)
 
@@ -336,6 +336,40 @@ def test_pictures_are_as_good_as_their_bytes_allow():
     fine, coarse = uris_within([noise] * 12, 10**6), uris_within([noise] * 12, 40_000)
     assert len(fine) == len(coarse) == 12 and sum(map(len, coarse)) <= 40_000 < sum(map(len, fine))
     assert len(uris_within([flat, noise], 1)) == 2 and uris_within([], 10) == []
+
+
+def test_the_page_of_best_names_the_failures_on_its_card(tmp_path):
+    given = written_results(tmp_path, boxes_of(3), (60, 60))
+    detector = {"name": "best", "threshold": 0.5, "model": "siamese"}
+    text = render_report(replace(given, record=given.record | {"detector": detector}))
+    assert "Known of best: Misses most change on many simulated Sentinel-2 pairs" in text
+    assert "Not for radar" not in text and "unlike sensors" not in text, "these are none"
+    half_a_metre = TEN_METRES @ Affine.scale(0.05)
+    fine = written_results(tmp_path / "fine", boxes_of(3), (60, 60), transform=half_a_metre)
+    assert "Sentinel-2" not in render_report(replace(fine, record=fine.record | {"detector": detector}))
+
+
+def test_on_paper_the_map_is_the_whole_later_scene_without_controls(done, tmp_path):
+    shutil.copy(done / "report.html", tmp_path / "page.html")
+    script = """
+    const written = [], context = canvas.getContext("2d"), old = context.fillText.bind(context);
+    context.fillText = (text, ...rest) => { written.push(text); old(text, ...rest); };
+    const textsAfter = (name) => { dispatchEvent(new Event(name)); return written.splice(0); };
+    const onPaper = textsAfter("beforeprint"), onScreen = textsAfter("afterprint");
+    const sheet = [...document.styleSheets[0].cssRules].find((rule) => rule.conditionText === "print");
+    const rules = [...sheet.cssRules].map((rule) => rule.cssText).join(" ");
+    document.head.append(Object.assign(document.createElement("style"), { textContent: rules }));
+    const each = (select) => [...document.querySelectorAll(select)];
+    const hidden = (select) => each(select).every((one) => !one.checkVisibility());
+    const { width, height } = canvas.getBoundingClientRect();
+    return { onPaper, onScreen, hidden: [".controls", ".swipe", "#chosen", "details"].map(hidden),
+      shown: !hidden(".still img"), bent: Math.abs(width / height - canvas.width / canvas.height) };
+    """
+    found = asked_in_chromium(tmp_path / "page.html", tmp_path, HELP + script)
+    arrow = "\u2194"  # on the line between the scenes
+    assert arrow in found["onScreen"] and arrow not in found["onPaper"]
+    assert found["hidden"] == [True] * 4 and found["shown"]
+    assert found["bent"] < 0.05, "its pixels stay square"
 
 
 def test_kinds_are_named_where_one_is_known(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rsdetect.detectors.best_card import best_card
 from rsdetect.errors import RsdetectError
 from rsdetect.geopackage.stored_changes import StoredChanges
 from rsdetect.grid import Grid
@@ -16,6 +17,8 @@ from rsdetect.pages.templates import area
 from rsdetect.regions.areas import metres_per_unit
 from rsdetect.scenes.radar import is_radar_by
 
+_BEST = "best"
+_LEAST_S2_M = 8.0  # edge of a pixel from which a failure on Sentinel-2 applies, up to _COARSE_M
 _COARSE_M = 20.0  # edge of a pixel from which a failure "at 30 m" applies
 _MUCH = 1 / 3  # share of the compared ground; more is a sign of unlike scenes
 _KINDS_SHOWN = 6
@@ -106,15 +109,8 @@ def _by_kind(changes: StoredChanges) -> str:
 
 
 def _known_failures(record: Mapping[str, Any], grid: Grid) -> Iterator[str]:
-    """Failures on the card of the job's model, without those of pixels or sensors that these are not."""
-    detector = record["detector"]
-    asked = record["options"].get("score", {}).get("model") or detector.get("model")
-    if asked is None:
-        return
-    try:
-        failures = read_card(asked).known_failures
-    except RsdetectError:  # the file is gone
-        return
+    """Failures on the job's card, without those of pixels or sensors that these are not."""
+    name, failures = _card_of(record)
     pixel_m = pixel_metres(grid)
     bands = record.get("bands", [])
     is_radar = any(is_radar_by(bands, record["inputs"][date]["path"]) for date in ("before", "after"))
@@ -126,9 +122,24 @@ def _known_failures(record: Mapping[str, Any], grid: Grid) -> Iterator[str]:
             continue
         if re.search(r"\bat \d+ m\b", text) and (pixel_m is None or pixel_m < _COARSE_M):
             continue
+        if "sentinel-2" in text and (pixel_m is None or not _LEAST_S2_M <= pixel_m <= _COARSE_M):
+            continue
         if "unlike sensors" in text and not much:
             continue
-        yield f"Known of {detector['model']}: {failure}"
+        yield f"Known of {name}: {failure}"
+
+
+def _card_of(record: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Name and known failures of the card that a job goes by: that of its model, or that of `best`."""
+    detector = record["detector"]
+    own = record["options"].get("score", {}).get("model")
+    if detector["name"] == _BEST and own is None:
+        return _BEST, best_card().known_failures
+    asked = own or detector.get("model")
+    try:
+        return (detector["model"], read_card(asked).known_failures) if asked else ("", ())
+    except RsdetectError:  # the file is gone
+        return "", ()
 
 
 def _size(area_m2: float, pixels: float) -> str:
