@@ -63,7 +63,7 @@ class Layout:
         """Radius of the layout's receptive field in pixels: from an output pixel to its farthest input.
 
         It follows an output pixel through the network to the interval of rows that it depends on, for each
-        phase of the stride. `nets.receptive_field` measures the same by gradients.
+        phase of the stride. The tests measure the same by gradients.
         """
         return max(
             max(pixel - rows[0], rows[1] - pixel)

@@ -12,7 +12,6 @@ from rsdetect.errors import InputError
 from rsdetect.metrics import Counts
 from rsdetect.nets.card import Calibration, Card, Scaling, Training
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
-from rsdetect.nets.receptive_field import measure_receptive_field
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.training.augment import CLIP
 from rsdetect.training.batches import Batch
@@ -83,7 +82,7 @@ def make_card(fitted: Fitted, recipe: Recipe, held_out: HeldOut, data: str, devi
         bands=recipe.bands,
         bands_required=recipe.bands_required,
         scaling=Scaling(clip=CLIP),
-        reach_px=measure_receptive_field(net),
+        reach_px=net.layout.reach(),
         stride_px=net.stride,
         parameters=count_parameters(net),
         macs_per_pixel_pair=macs_per_pixel_pair(net),

@@ -35,7 +35,6 @@ from rsdetect.jobs.options import DetectOptions
 from rsdetect.nets.card import Architecture, EightBit
 from rsdetect.nets.checkpoint import load_model, read_card, save_model, shipped_models
 from rsdetect.nets.fold_batchnorm import fold_batchnorm
-from rsdetect.nets.receptive_field import measure_receptive_field
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.percent import to_percent
 from support.jobs import changed_pair, run_here
@@ -66,7 +65,7 @@ def ranged(net, architecture=ARCHITECTURES[0], **card):
     """The card of a network with ranges."""
     ranges = measure_activation_ranges(net, [dates(seed, bands=architecture.bands) for seed in range(4)])
     eight_bit = EightBit(ranges=ranges, data="noise")
-    update = {"reach_px": measure_receptive_field(net), "eight_bit": eight_bit} | card
+    update = {"eight_bit": eight_bit} | card
     return card_of(net, architecture).model_copy(update=update)
 
 

@@ -15,7 +15,6 @@ from rsdetect.detectors.learned import Normalisation, SiameseDetector, SiameseSc
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.grid import Window
 from rsdetect.nets.checkpoint import load_model, read_card, save_model
-from rsdetect.nets.receptive_field import measure_receptive_field
 from rsdetect.scenes.normalisation import PERCENTILE
 from rsdetect.stats import PixelSample
 from rsdetect.tiles import Tile
@@ -40,8 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = trained_looking()
     with torch.no_grad():
         net.head.weight.mul_(4)  # probabilities that spread over all of [0, 1]
-    reach = measure_receptive_field(net)
-    save_model(path, net, card_of(net).model_copy(update={"reach_px": reach}))
+    save_model(path, net, card_of(net))
     return path
 
 

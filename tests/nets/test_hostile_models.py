@@ -99,8 +99,8 @@ def test_weights_that_overflow_are_refused(tmp_path, value):
 )
 def test_the_computed_reach_is_the_measured_one(widths, blocks):
     pytest.importorskip("torch")
-    from rsdetect.nets.receptive_field import measure_receptive_field
     from rsdetect.nets.siamese import SiameseNet
+    from support.receptive_field import measure_receptive_field
 
     layout = Layout(1, widths, 4, blocks, "absolute")
     assert layout.reach() == measure_receptive_field(SiameseNet(1, widths, 4, blocks, "absolute"))

@@ -21,8 +21,8 @@ from rsdetect.nets.checkpoint import (
 )
 from rsdetect.nets.cost import count_parameters, macs_per_pixel_pair
 from rsdetect.nets.fold_batchnorm import fold_batchnorm
-from rsdetect.nets.receptive_field import measure_receptive_field, measure_stride
 from support.models import SMALL, card_of, trained_looking
+from support.receptive_field import measure_receptive_field, measure_stride
 
 torch.set_num_threads(1)  # two threads on a busy machine wait for each other ten times longer
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from rsdetect.nets.checkpoint import load_model
 from rsdetect.nets.fold_batchnorm import fold_batchnorm
-from rsdetect.nets.receptive_field import measure_receptive_field
 from rsdetect.nets.siamese import SiameseNet
 from rsdetect.nets.streaming import StreamingNet
 
@@ -57,7 +56,7 @@ LEVELS = (((4, 8), (1,)), ((4, 6, 8), (1, 1)), ((4, 6, 8), (0, 2)), ((4, 6, 6, 8
 def test_every_architecture_gives_the_same_logits_by_rows(seed, levels, difference, height):
     widths, blocks = levels
     net = random_net(seed, bands=3, widths=widths, evidence=8, blocks=blocks, difference=difference)
-    reach = measure_receptive_field(net)
+    reach = net.layout.reach()
     both = torch.randn(2, 3, 2 * reach + 2 * height + 32 - (2 * reach) % 16, 64)
     assert_same_inside(fold_batchnorm(net), both, height, reach)
 
