@@ -8,8 +8,9 @@ DEMO := demo-output
 TOOLS := build/tools
 WHEEL := build/wheel
 VERSIONS := $(WHEEL)/versions.txt
-# The workers of pytest-xdist take all cores: threads of OpenMP would only wait for each other.
-ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# The workers of pytest-xdist take all cores: threads of OpenMP would only wait for each other. Those that a
+# training starts all the same wait without taking a core.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 # A test of stress tries every moment of a command, for longer than any of the suite may take.
 LONG := -o faulthandler_timeout=86400
 

@@ -16,7 +16,7 @@ from support.results import everything, page
 from support.trials import trials
 
 pytestmark = pytest.mark.stress
-MOMENTS = 6  # that the suite tries of each command; `make stress` tries all
+MOMENTS = 4  # that the suite tries of each command; `make stress` tries all
 
 
 @pytest.fixture(scope="module")

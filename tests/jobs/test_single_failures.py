@@ -19,9 +19,11 @@ pytestmark = pytest.mark.stress
 MOMENTS = 4  # of each command that the suite tries; `make stress` tries all
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return changed_pair(tmp_path_factory.mktemp("scenes"), height=600, width=700)
+@pytest.fixture
+def scenes(tmp_path, stress):
+    """A pair of several tiles; under stress of so many regions that their layer takes several writes."""
+    height, width = (600, 700) if stress else (96, 128)
+    return changed_pair(tmp_path, height=height, width=width)
 
 
 @pytest.fixture
@@ -29,10 +31,24 @@ def count(stress):
     return None if stress else MOMENTS
 
 
-def test_detect(scenes, tmp_path, count):
+def over_results(command, scenes, folder):
+    """A command on copies of the results of a job."""
+    old, out = folder / "old", folder / "out"
+    rsdetect.detect(scenes.before, scenes.after, out=old, **CVA)
+
+    def reset():
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(old, out)
+
+    name, *options = command
+    return Command(name, (name, out, *options), out, reset, everything, listing)
+
+
+def test_detect(scenes, tmp_path, count, stress):
     out = tmp_path / "out"
+    size = 256 if stress else 64
     command = (
-        *("detect", scenes.before, scenes.after, "--out", out, "--detector", "cva", "--tile-size", 256),
+        *("detect", scenes.before, scenes.after, "--out", out, "--detector", "cva", "--tile-size", size),
         *("--workers", 1, "--quiet"),
     )
 
@@ -43,26 +59,11 @@ def test_detect(scenes, tmp_path, count):
 
 
 def test_vectorize(scenes, tmp_path, count):
-    old, out = tmp_path / "old", tmp_path / "out"
-    rsdetect.detect(scenes.before, scenes.after, out=old, **CVA)
-
-    def reset():
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(old, out)
-
-    command = ("vectorize", out, "--threshold", 0.9)
-    try_failures(Command("vectorize", command, out, reset, everything, listing), tmp_path, count)
+    try_failures(over_results(("vectorize", "--threshold", 0.9), scenes, tmp_path), tmp_path, count)
 
 
 def test_report(scenes, tmp_path, count):
-    old, out = tmp_path / "old", tmp_path / "out"
-    rsdetect.detect(scenes.before, scenes.after, out=old, **CVA)
-
-    def reset():
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(old, out)
-
-    try_failures(Command("report", ("report", out), out, reset, everything, listing), tmp_path, count and 2)
+    try_failures(over_results(("report",), scenes, tmp_path), tmp_path, count and 2)
 
 
 def test_batch(tmp_path, count):

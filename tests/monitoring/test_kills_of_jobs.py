@@ -13,7 +13,7 @@ from support.trials import trials
 from support.watched_jobs import deliver, series, write_job
 
 pytestmark = pytest.mark.stress
-MOMENTS = 6  # that the suite tries; `make stress` tries all
+MOMENTS = 4  # that the suite tries; `make stress` tries all
 
 
 @pytest.fixture(scope="module")

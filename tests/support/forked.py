@@ -34,6 +34,20 @@ EVENTS = {
     "os.link": [(0, 2), (1, 3)],
     "sqlite3.connect": [(0, None)],
 }
+# What most commands import, at once or when they first need it.
+IMPORTED = (
+    "dask.threaded",
+    "geopandas",
+    "rsdetect.cli",
+    "rsdetect.commands.summary",
+    "rsdetect.detectors.cva",
+    "rsdetect.jobs.detect",
+    "rsdetect.scenes.verify",
+    "scipy.fft",
+    "scipy.ndimage",
+    "skimage.filters",
+    "skimage.registration._phase_cross_correlation",
+)
 _SET_PTRACER, _ANY = 0x59616D61, -1  # prctl: any process of this user may trace this one
 
 
@@ -129,17 +143,21 @@ def run(answer, **job):
 
 def serve(modules):
     """Answer until the other side closes; imports `modules` first."""
+    import gc
     import importlib
 
-    import dask.threaded  # noqa: F401
-    import geopandas  # noqa: F401
+    from rsdetect.jobs.record import describe_machine
+    from rsdetect.pages.templates import _template_environment
 
-    import rsdetect.cli
-    import rsdetect.jobs.detect
-    import rsdetect.scenes.verify  # noqa: F401
-
-    for each in modules:
+    for each in (*IMPORTED, *modules):
         importlib.import_module(each)
+    # What each run would look up or compile for itself.
+    describe_machine("cpu")
+    templates = _template_environment()
+    for name in templates.list_templates(extensions=["html", "qgs"]):
+        templates.get_template(name)
+    gc.collect()
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w")
 
     def answer(content):

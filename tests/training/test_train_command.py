@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from rsdetect.cli import main
+from rsdetect.nets.card import Architecture
 from rsdetect.nets.checkpoint import load_model, read_card, save_model
 from support.labelled_sets import write_set
 from support.models import card_of, trained_looking
@@ -46,6 +44,7 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def run(monkeypatch, *arguments: object) -> int:
+    monkeypatch.setattr("rsdetect.training.machine.usable_cores", lambda: 1)  # the others run tests
     monkeypatch.setattr(
         sys, "argv", ["rsdetect", "train", *map(str, arguments), "--workers", "0", "--device", "cpu"]
     )
@@ -89,9 +88,9 @@ def test_labelled_folders_become_a_model_and_folds_its_figures(monkeypatch, tmp_
     assert "labelled pairs of 3 places" in card.training.data, "one of the four validates"
 
 
-def test_fine_tuning_starts_from_a_model(monkeypatch, tmp_path, simulated, labelled):
+def test_fine_tuning_starts_from_a_model(monkeypatch, tmp_path, labelled):
     base, tuned = tmp_path / "base.safetensors", tmp_path / "tuned.safetensors"
-    assert run(monkeypatch, "--recipe", simulated, "--out", base, "--steps", 2, "--quiet") == 0
+    untrained(base, seed=1)
     changes = ("--set", "schedule.learning_rate=1e-9")
     sizes = ("--set", "chips.size_px=64", "--set", "chips.batch=2", "--set", "validation.every=2")
     options = ("--from", base, "--out", tuned, "--steps", 2, "--quiet", *changes, *sizes)
@@ -104,7 +103,7 @@ def test_fine_tuning_starts_from_a_model(monkeypatch, tmp_path, simulated, label
     card = read_card(tuned)
     assert card.architecture == read_card(base).architecture
     assert card.bands == ("red", "green", "blue")
-    assert "unlabelled pairs of 7 places, starting from tiny 0.1.0" in card.training.data
+    assert "unlabelled pairs of 7 places, starting from small 0" in card.training.data
     assert "labelled pairs of 4 places" in card.training.data, "few places are all worth more in teaching"
     assert not card.scores
 
@@ -124,47 +123,49 @@ def test_folds_guard_fine_tuning(monkeypatch, tmp_path, labelled):
     assert card.scores["folds, mean"] == card.scores["folds before fine-tuning, mean"]
 
 
+def untrained(path: Path, seed: int) -> dict[str, torch.Tensor]:
+    """Save a model with the network of the tiny recipe and random weights; its weights."""
+    architecture = Architecture(bands=3, widths=(4, 8, 8), evidence=8)
+    torch.manual_seed(seed)
+    net = architecture.build()
+    save_model(path, net, card_of(net, architecture))
+    return load_file(path)
+
+
 def test_weights_are_averaged_with_those_of_other_models(monkeypatch, tmp_path, simulated):
-    def model(name: str, *options: object) -> dict[str, torch.Tensor]:
+    def trained(name: str, *options: object) -> dict[str, torch.Tensor]:
         path = tmp_path / f"{name}.safetensors"
-        common = ("--recipe", simulated, "--steps", 2, "--quiet", "--out", path)
+        common = ("--recipe", simulated, "--steps", 2, "--quiet", "--seed", 3, "--out", path)
         features = ("--set", "loss.auxiliary=contrastive")  # the run keeps hold of the network's features
         assert run(monkeypatch, *common, *features, *options) == 0
         return load_file(path)
 
-    first = model("first", "--seed", 1)
-    second = model("second", "--seed", 2)
-    alone = model("alone", "--seed", 3)
     others = [tmp_path / f"{name}.safetensors" for name in ("first", "second")]
-    options = [word for other in others for word in ("--average-with", other)]
-    mean = model("mean", "--seed", 3, *options)
+    first, second = (untrained(path, seed) for seed, path in enumerate(others))
+    alone = trained("alone")
+    mean = trained("mean", *(word for other in others for word in ("--average-with", other)))
     for key, value in mean.items():
         if value.is_floating_point():
             wanted = (first[key].double() + second[key].double() + alone[key].double()) / 3
             torch.testing.assert_close(value.double(), wanted, atol=1e-6, rtol=1e-6)
     card = read_card(tmp_path / "mean.safetensors")
-    assert "weights averaged with those of tiny 0.1.0 and tiny 0.1.0" in card.training.data
+    assert "weights averaged with those of small 0 and small 0" in card.training.data
     assert card.calibration != read_card(tmp_path / "alone.safetensors").calibration
 
 
 def test_a_recipe_of_no_steps_averages_models_without_training(monkeypatch, capsys, tmp_path, simulated):
     paths = [tmp_path / f"{name}.safetensors" for name in ("first", "second", "mean")]
-    for seed, path in enumerate(paths[:2]):
-        assert (
-            run(monkeypatch, "--recipe", simulated, "--steps", 2, "--seed", seed, "--quiet", "--out", path)
-            == 0
-        )
+    first, second = (untrained(path, seed) for seed, path in enumerate(paths[:2]))
     none = ("--recipe", simulated, "--set", "schedule.steps=0", "--quiet", "--out", paths[2])
     assert run(monkeypatch, *none) == 2
     assert "name a model to start from" in capsys.readouterr().err
     assert run(monkeypatch, *none, "--from", paths[0], "--average-with", paths[1]) == 0
-    first, second, mean = map(load_file, paths)
-    for key, value in mean.items():
+    for key, value in load_file(paths[2]).items():
         if value.is_floating_point():
             torch.testing.assert_close(value, (first[key] + second[key]) / 2, atol=1e-6, rtol=1e-6)
     card = read_card(paths[2])
     assert (card.training.steps, card.training.minutes) == (0, 0.0)
-    assert card.training.data.startswith("starting from tiny 0.1.0, weights averaged with those of tiny")
+    assert card.training.data.startswith("starting from small 0, weights averaged with those of small")
 
 
 def test_what_is_there_is_not_overwritten(monkeypatch, capsys, tmp_path, simulated):
@@ -265,33 +266,6 @@ def test_errors_are_reported_in_a_sentence(monkeypatch, capsys, tmp_path, tiny, 
     assert not list(tmp_path.glob("m.safetensors*"))
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "rsdetect.cli", "train", *map(str, arguments), "--workers", "0"]
-
-
-@pytest.mark.slow
-def test_a_killed_run_ends_with_the_same_weights(tmp_path, simulated):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    sets = ("--recipe", simulated, "--steps", 16, "--set", "validation.every=4")
-
-    def words(name: str) -> list[str]:
-        return command(*sets, "--out", tmp_path / f"{name}.safetensors", "--work", tmp_path / name)
-
-    subprocess.run(words("whole"), env=environment, check=True, capture_output=True)
-    with subprocess.Popen(words("killed"), env=environment, stderr=subprocess.PIPE, text=True) as victim:
-        for line in victim.stderr:  # one line per validation
-            if line.startswith("step 8,"):
-                break
-        time.sleep(0.05)  # somewhere on the way to the next one
-        victim.send_signal(signal.SIGKILL)
-    assert not (tmp_path / "killed.safetensors").exists()
-    assert not (tmp_path / "killed" / "finished.safetensors").exists()
-    done = subprocess.run(words("killed"), env=environment, check=True, capture_output=True, text=True)
-    assert "step 4," not in done.stderr, "it resumes, and does not start again"
-    one, other = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "killed"))
-    assert all(torch.equal(value, other[key]) for key, value in one.items())
-
-
 BARE = """
 import sys
 blocked = {"rasterio", "dask", "distributed", "geopandas", "pyogrio", "shapely", "xarray", "pyproj"}
@@ -305,7 +279,9 @@ train(TrainOptions(out=Path(out), recipe=recipe, workers=0, quiet=True))
 
 
 def test_training_needs_no_raster_library(tmp_path, simulated):
-    simulated.write_text(tiny_recipe() + SIMULATED + '[[sources]]\nkind = "cuts"\nsize_px = 64\nfirst = 2\n')
+    simulated.write_text(
+        tiny_recipe(steps=1, every=1) + SIMULATED + '[[sources]]\nkind = "cuts"\nsize_px = 64\nfirst = 2\n'
+    )
     model = tmp_path / "m.safetensors"
     arguments = [sys.executable, "-c", BARE, str(simulated), str(model)]
     done = subprocess.run(arguments, capture_output=True, text=True)
