@@ -101,7 +101,7 @@ def __getattr__(name: str) -> object:
     import importlib
 
     if name == "__version__":
-        from importlib.metadata import version
+        from rsdetect.installed import version
 
         return version("rsdetect")
     if name not in _HOMES:

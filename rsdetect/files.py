@@ -243,8 +243,17 @@ def _discard(path: Path) -> None:
 
 def as_json(content: Any) -> str:
     """Content of a strict JSON file, indented, without secrets; numbers that are not finite become null."""
-    safe = _nonfinite_as_none(all_without_secrets(content))
-    return json.dumps(safe, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(_safe(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_read_back(content: Any) -> Any:
+    """Content as read back from the file of `as_json`; without indents, JSON is encoded in C."""
+    return json.loads(json.dumps(_safe(content), ensure_ascii=False, allow_nan=False))
+
+
+def _safe(content: Any) -> Any:
+    """Content of a file without secrets, with null for numbers that are not finite."""
+    return _nonfinite_as_none(all_without_secrets(content))
 
 
 def _nonfinite_as_none(content: Any) -> Any:

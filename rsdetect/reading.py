@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_left
+from functools import lru_cache
 from pathlib import Path
 
 from rsdetect.errors import InputError
@@ -39,16 +41,27 @@ def refuse_endless_beside(path: str | os.PathLike[str], error: type[InputError] 
         if not file.exists():
             return
         folder, start = (file, "") if file.is_dir() else (file.parent, file.stem)
-        with os.scandir(folder) as entries:
-            odd = [
-                each.path
-                for each in entries
-                if each.name.startswith(start) and not each.is_file() and not each.is_dir()
-            ]
+        odd = _odd_names(str(folder), folder.stat().st_mtime_ns)
     except (OSError, ValueError):
         return
-    for each in odd:
-        refuse_endless(each, error)
+    for name in odd[bisect_left(odd, start) :]:
+        if not name.startswith(start):
+            break
+        refuse_endless(folder / name, error)
+
+
+@lru_cache(maxsize=64)
+def _odd_names(folder: str, modified_ns: int) -> list[str]:
+    """Names in a folder that are neither files nor folders but perhaps by a link, in order.
+
+    A folder of thousands of scenes is listed once, and again after each change of its entries.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(
+            each.name
+            for each in entries
+            if not each.is_file(follow_symlinks=False) and not each.is_dir(follow_symlinks=False)
+        )
 
 
 def read_text(path: Path, what: str, *, encoding: str = "utf-8", most_bytes: int = MOST_TEXT_BYTES) -> str:

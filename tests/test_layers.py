@@ -33,7 +33,7 @@ FLOORS = (
         "progress",
     }
     | {"deprecation", "extras", "schema", "validation", "interruption", "reading", "secrets"}
-    | {"amounts", "geodata", "limited_memory", "statuses", "stderr"},
+    | {"amounts", "geodata", "installed", "limited_memory", "statuses", "stderr"},
     {"tiles", "stats", "metrics", "devices", "memory", "nets", "regions", "kinds"},
     {"scenes", "geopackage", "backends", "pages", "simulation"},
     {"checks", "labelled"},

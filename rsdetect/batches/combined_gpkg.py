@@ -6,7 +6,7 @@ are kept as measured, each in its pair's CRS. Pairs without a CRS are left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import rsdetect
 from rsdetect.amounts import count_text
 from rsdetect.batches.joining import PairFiles, join_pairs
 from rsdetect.batches.overlap import PlacedChanges, area_counted_twice
-from rsdetect.batches.pair_layers import DATES, PairLayer, read_pair_layer, stacked_layers
+from rsdetect.batches.pair_layers import DATES, PairLayer, read_pair_layers, stacked_layers
 from rsdetect.geopackage.changes import (
     CHANGES,
     FOOTPRINT,
@@ -106,13 +106,11 @@ def _read_pairs(folders: Sequence[tuple[str, Path]]) -> tuple[list[PairFiles], l
     """Pairs to combine, and the names of those without a CRS."""
     pairs, unplaced = [], []
     for name, folder in folders:
-        changes, footprint = (
-            read_pair_layer(name, folder / Outputs.POLYGONS, layer) for layer in (CHANGES, FOOTPRINT)
-        )
-        if changes is None or footprint is None:
+        layers = read_pair_layers(name, folder / Outputs.POLYGONS)
+        if layers is None:
             unplaced.append(name)
         else:
-            pairs.append(PairFiles(name, folder, changes, footprint))
+            pairs.append(PairFiles(name, folder, *layers))
     return pairs, unplaced
 
 
@@ -124,15 +122,18 @@ def _lowest_level(changes: PairLayer) -> int:
 
 def _placed_changes(changes: PairLayer, crs: CRS) -> PlacedChanges:
     """Changes of a pair for the overlap, in the combined `crs`."""
-    back = transformer(crs, changes.crs)
-
-    def to_own(xy: NDArray[Any]) -> NDArray[Any]:
-        return xy if changes.crs == crs else np.column_stack(back.transform(xy[:, 0], xy[:, 1]))
-
     days = [changes.dates(name)[:1] for name in DATES]
     before, after = (day[0] if day.size else np.datetime64("NaT", "D") for day in days)
     geometry = reprojected(changes.geometry, changes.crs, crs)
-    return PlacedChanges(geometry, changes.crs.to_wkt(), to_own, (before, after))
+    return PlacedChanges(geometry, changes.crs.to_wkt(), _between(crs, changes.crs), (before, after))
+
+
+def _between(source: CRS, target: CRS) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Function of (m, 2) places in the combined CRS that gives those in the CRS of a pair."""
+    if source == target:
+        return lambda xy: xy
+    there = transformer(source, target)
+    return lambda xy: np.column_stack(there.transform(xy[:, 0], xy[:, 1]))
 
 
 def _combined_crs(found: list[CRS]) -> CRS:

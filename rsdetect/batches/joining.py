@@ -55,7 +55,7 @@ def join_pairs(pairs: Sequence[PairFiles], crs: CRS) -> tuple[list[PairLayer], l
     InputError
         A record or a raster is damaged.
     """
-    read = [read_finished(pair.name, pair.folder, _wkt(pair.changes.crs)) for pair in pairs]
+    read = [read_finished(pair.name, pair.folder, pair.changes.crs.to_wkt()) for pair in pairs]
     mosaics, overlaps = mosaics_of(read)
     others: dict[tuple[int, int], list[tuple[Mosaic, MosaicTile]]] = {}
     for at, nth, there, tile in overlaps:
@@ -87,16 +87,6 @@ def join_pairs(pairs: Sequence[PairFiles], crs: CRS) -> tuple[list[PairLayer], l
         for tile, ground in zip(mosaic.tiles, grounds, strict=True)
     }
     return changes, [by_number[number] for number in range(len(pairs))]
-
-
-_WKT: dict[CRS, str] = {}
-
-
-def _wkt(crs: CRS) -> str:
-    """WKT of a CRS of pairs to join, which few share."""
-    if crs not in _WKT:
-        _WKT[crs] = crs.to_wkt()
-    return _WKT[crs]
 
 
 def _own_ground(

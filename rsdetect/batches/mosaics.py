@@ -9,6 +9,7 @@ A mosaic is never stored: it is read by windows from the rasters of its pairs.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -95,7 +96,7 @@ class Mosaic:
         """Value from which a pixel is changed."""
         return _LIFT if self.is_lifted else self.tiles[0].pair.level
 
-    @property
+    @cached_property
     def is_lifted(self) -> bool:
         """True if changed pixels have percent + 101, because the pairs have other thresholds."""
         return len({tile.pair.level for tile in self.tiles}) > 1
@@ -141,7 +142,7 @@ class Mosaic:
     def nearest(self, row: float, col: float) -> MosaicTile:
         """The tile around a place, in rows and columns; of several the one whose centre is nearest."""
         at = np.array(row), np.array(col)
-        around = [tile for tile in self.tiles if _inside(*at, tile.window).all()]
+        around = self.near(Window(math.floor(row), math.floor(col), 1, 1))
         return min(around or self.tiles, key=lambda tile: float(tile.distances(*at, self.scale)))
 
     def probabilities(self, regions: Regions) -> tuple[Float64Array, Float64Array]:

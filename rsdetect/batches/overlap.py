@@ -19,6 +19,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.batches.finished_pairs import spans_overlap
 from rsdetect.regions.areas import measure
 
@@ -36,15 +37,15 @@ class PlacedChanges:
 
     geometry: Geometries  # (n,) polygons in the common CRS
     crs: str  # WKT of the pair's CRS, in which its areas are measured
-    to_own: Callable[[NDArray[Any]], NDArray[Any]]  # (m, 2) in the common CRS -> (m, 2) in the pair's CRS
+    to_own: Callable[[NDArray[Any]], NDArray[Any]]  # (m, 2) from the common CRS to `crs`, the same for all
     span: tuple[np.datetime64, np.datetime64]  # dates; NaT = unknown
 
 
 def area_counted_twice(pairs: Sequence[PlacedChanges]) -> list[float]:
     """Area in m2 of each pair that overlaps changes of earlier pairs in the list."""
-    cut = [_cut_polygons(pair.geometry) for pair in pairs]
-    pieces = np.concatenate([np.empty(0, dtype=object), *cut])
-    owner = np.repeat(np.arange(len(pairs)), [len(each) for each in cut])
+    whole = np.concatenate([np.empty(0, dtype=object), *(pair.geometry for pair in pairs)])
+    owner = np.repeat(np.arange(len(pairs)), [len(pair.geometry) for pair in pairs])
+    pieces, owner = _cut_polygons(whole, owner)
     spans = np.array([pair.span for pair in pairs], "datetime64[D]").reshape(-1, 2)
     tree = shapely.STRtree(pieces)
     twice = np.zeros(len(pairs))
@@ -56,15 +57,14 @@ def area_counted_twice(pairs: Sequence[PlacedChanges]) -> list[float]:
         wanted = spans_overlap(spans[owner[later]], spans[owner[earlier]])
         later, earlier = later[wanted], earlier[wanted]
         shared = shapely.intersection(pieces[later], pieces[earlier])
-        for number, area in _shared_areas(shared, later, owner, pairs):
-            twice[number] += area
+        twice += _shared_areas(shared, later, owner, pairs)
     return [float(area) for area in twice]
 
 
 def _shared_areas(
-    shared: Geometries, later: NDArray[np.intp], owner: NDArray[np.intp], pairs: Sequence[PlacedChanges]
-) -> list[tuple[int, float]]:
-    """(pair, m2) of the overlap of each later piece, once even if several earlier pieces cover it."""
+    shared: Geometries, later: Int64Array, owner: Int64Array, pairs: Sequence[PlacedChanges]
+) -> Float64Array:
+    """Area in m2, (pairs,), of the overlap of later pieces, once even if several earlier ones cover it."""
     order = np.argsort(later, kind="stable")
     shared, later = shared[order], later[order]
     starts = np.flatnonzero(np.diff(later, prepend=-1))
@@ -72,26 +72,43 @@ def _shared_areas(
     once = np.array(
         [each[0] if len(each) == 1 else shapely.union_all(each) for each in several], dtype=object
     )
-    owners = owner[later[starts]]
-    found = []
-    for number in np.unique(owners):
-        own = _polygon_parts(shapely.transform(once[owners == number], pairs[number].to_own))
-        found.append((int(number), float(measure(own, pairs[number].crs)[0].sum())))
+    parts, owner = _polygon_parts(once, owner[later[starts]])
+    own_crs = np.array([pairs[number].crs for number in owner], dtype=object)
+    found = np.zeros(len(pairs))
+    for crs in set(own_crs):
+        here = own_crs == crs
+        own = shapely.transform(parts[here], pairs[owner[here][0]].to_own)
+        found += np.bincount(owner[here], weights=measure(own, crs)[0], minlength=len(pairs))
     return found
 
 
-def _cut_polygons(polygons: Geometries) -> Geometries:
-    """Make polygons valid and cut them until none has many vertices; pieces of one polygon do not overlap."""
+def _cut_polygons(polygons: Geometries, owner: Int64Array) -> tuple[Geometries, Int64Array]:
+    """Make polygons valid and cut them until none has many vertices; pieces of one polygon do not overlap.
+
+    Parameters
+    ----------
+    polygons, owner
+        (n,) each, and the pair of each.
+
+    Returns
+    -------
+    pieces, owner
+        As given.
+    """
     broken = ~shapely.is_valid(polygons)
-    polygons = np.concatenate([polygons[~broken], shapely.make_valid(polygons[broken])])
-    small, large = [], _polygon_parts(polygons)
+    polygons = polygons.copy()
+    polygons[broken] = shapely.make_valid(polygons[broken])
+    large, whose = _polygon_parts(polygons, owner)
+    small, owners = [large[:0]], [whose[:0]]
     for halvings in range(_MOST_HALVINGS + 1):
         done = (shapely.get_num_coordinates(large) <= _MOST_VERTICES) | (halvings == _MOST_HALVINGS)
         small.append(large[done])
-        large = _polygon_parts(
-            np.concatenate([np.empty(0, dtype=object), *map(_polygon_halves, large[~done])])
-        )
-    return np.concatenate([np.empty(0, dtype=object), *small])
+        owners.append(whose[done])
+        if done.all():
+            break
+        halves = np.concatenate([_polygon_halves(polygon) for polygon in large[~done]])
+        large, whose = _polygon_parts(halves, np.repeat(whose[~done], 2))
+    return np.concatenate(small), np.concatenate(owners)
 
 
 def _polygon_halves(polygon: Any) -> Geometries:
@@ -107,8 +124,10 @@ def _polygon_halves(polygon: Any) -> Geometries:
     return halves
 
 
-def _polygon_parts(geometry: Geometries) -> Geometries:
-    """Polygons among the parts of overlap geometries; lines and points have no area."""
-    parts = shapely.get_parts(shapely.get_parts(geometry))
-    polygons: Geometries = parts[shapely.get_type_id(parts) == _POLYGON]
-    return polygons
+def _polygon_parts(geometry: Geometries, owner: Int64Array) -> tuple[Geometries, Int64Array]:
+    """Polygons among the parts of overlap geometries, and their owners; lines and points have no area."""
+    for _ in range(2):  # collections have multipolygons
+        geometry, index = shapely.get_parts(geometry, return_index=True)
+        owner = owner[index]
+    is_polygon = shapely.get_type_id(geometry) == _POLYGON
+    return geometry[is_polygon], owner[is_polygon]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
-import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
 from rsdetect.arraytypes import BoolArray, Int64Array
+from rsdetect.geopackage.changes import CHANGES, FOOTPRINT
+from rsdetect.geopackage.stored_layers import StoredLayer, read_layers
 
 DATES = ("before_date", "after_date")
 Columns = dict[str, NDArray[Any]]
@@ -41,21 +41,32 @@ class PairLayer:
     def dates(self, name: str) -> NDArray[np.datetime64]:
         """Dates of a column of the layer; NaT where it has none."""
         values = self.columns.get(name)
-        if values is None or values.dtype.kind != "M":  # without a placed pair, or without any date
+        if values is None:  # of no placed pair
             return np.full(len(self), np.datetime64("NaT", "D"))
         return values.astype("datetime64[D]")
 
 
-def read_pair_layer(pair: str, file: Path, layer: str) -> PairLayer | None:
-    """Read a layer of a pair from its GeoPackage; None without a CRS."""
-    meta, _, geometry, values = pyogrio.raw.read(file, layer=layer)
-    crs = None if meta["crs"] is None else _parsed(meta["crs"])
-    if crs is None or crs.is_engineering:  # the format's "undefined"
+def read_pair_layers(pair: str, file: Path) -> tuple[PairLayer, PairLayer] | None:
+    """Read changes and footprint of a pair from its GeoPackage; None without a CRS.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    sqlite3.OperationalError
+        It cannot be opened.
+    """
+    changes, footprint = (_of_pair(pair, stored) for stored in read_layers(file, (CHANGES, FOOTPRINT)))
+    return None if changes is None or footprint is None else (changes, footprint)
+
+
+def _of_pair(pair: str, stored: StoredLayer) -> PairLayer | None:
+    """Layer of a pair, with its name as a column; None if it has no place on Earth."""
+    crs = None if stored.crs is None else _parsed(stored.crs)
+    if crs is None or crs.is_engineering:
         return None
-    columns: Columns = {"pair": np.full(len(geometry), pair, dtype=object)}
-    return PairLayer(
-        crs, shapely.from_wkb(geometry), columns | dict(zip(meta["fields"], values, strict=True))
-    )
+    name = np.full(len(stored.geometry), pair, dtype=object)
+    return PairLayer(crs, stored.geometry, {"pair": name} | stored.columns)
 
 
 @lru_cache(maxsize=64)

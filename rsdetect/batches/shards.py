@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import rasterio
+
 from rsdetect.batches.batch_polygons import write_batch_polygons
 from rsdetect.batches.batch_record import BatchRecord, read_batch, shard_folders
 from rsdetect.batches.batch_report import BatchReport
@@ -25,6 +27,7 @@ from rsdetect.jobs.inputs import refuse_inputs
 from rsdetect.jobs.options import DetectOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.zones import Zones
+from rsdetect.memory import GDAL_CACHE_BYTES
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def collect_batch(list_path: Path, out: Path, *, join: bool = True) -> BatchRepo
     zones = None if path is None else Zones.read(path)
     results = [rows.get(pair.name) or waiting_result(pair) for pair in pairs]
     refuse_inputs(out, [list_path], (TABLE, REPORT, POLYGONS, INDEX))
-    with Outputs.hold(out):
+    with Outputs.hold(out), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):  # once, not for each reading
         clear_unfinished(out, TABLE, REPORT, POLYGONS, INDEX)
         made = set().union(*(record["made"] for record in records))
         collected = BatchRecord(list_path, out, out, records[0]["options"], made)

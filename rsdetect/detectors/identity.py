@@ -9,13 +9,13 @@ import hashlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rsdetect.detectors.base import Detector, Scorer, State
 from rsdetect.errors import DetectorError
 from rsdetect.files import hash_json
+from rsdetect.installed import version
 
 
 @dataclass(frozen=True, kw_only=True)

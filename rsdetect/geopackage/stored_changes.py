@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from rsdetect.arraytypes import Float64Array, Int64Array
 from rsdetect.geopackage.changes import CHANGES
 from rsdetect.geopackage.file import GEOMETRY
-
-_ENVELOPE_BYTES = (0, 32, 48, 48, 64)  # of a geometry's header, by the code in its flags
-_HEADER_BYTES = 8
+from rsdetect.geopackage.stored_layers import wkb_of
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,9 @@ class StoredChanges:
                         some,
                     )
                 )
-        geometry: NDArray[np.object_] = shapely.from_wkb([_wkb(found[each]) for each in ids])
+        geometry: NDArray[np.object_] = shapely.from_wkb([wkb_of(found[each]) for each in ids])
         return geometry
 
 
 def _portions(items: Sequence[Any], size: int = 500) -> list[Sequence[Any]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _wkb(blob: bytes) -> bytes:
-    """WKB of a geometry as a GeoPackage stores it."""
-    return blob[_HEADER_BYTES + _ENVELOPE_BYTES[blob[3] >> 1 & 7] :]

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, TypedDict
 
 from rsdetect.errors import InputError
-from rsdetect.files import as_json, hash_json, write_text
+from rsdetect.files import as_json, as_read_back, hash_json, write_text
 from rsdetect.grid import Window
+from rsdetect.installed import version
 from rsdetect.kinds.columns import KindCounts
 from rsdetect.memory import peak_memory
 from rsdetect.progress import show_stage
@@ -291,5 +292,5 @@ def _mask_path(mask: MaskFile) -> str:
 
 def plain(content: dict[str, Any]) -> dict[str, Any]:
     """Record as read back from its file."""
-    back: dict[str, Any] = json.loads(as_json(content))
+    back: dict[str, Any] = as_read_back(content)
     return back

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -87,14 +88,19 @@ def _offset_pieces(edge: Int64Array, first: int) -> Int64Array:
 def map_blocks_in_order(
     find: Callable[[Window], T], windows: Iterable[Window], workers: int
 ) -> Iterator[tuple[Window, T]]:
-    """Map `find` over windows of blocks with threads, in the order that seams need; few blocks in flight."""
-    if workers == 1:
-        yield from ((window, find(window)) for window in windows)
+    """Map `find` over windows of blocks with threads, in the order that seams need; few blocks in flight.
+
+    A single block, as of a small raster, needs no thread, whose start takes longer than tracing it.
+    """
+    rest = iter(windows)
+    first = list(islice(rest, 2))
+    if workers == 1 or len(first) < 2:
+        yield from ((window, find(window)) for window in chain(first, rest))
         return
     under_way: deque[tuple[Window, Future[T]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for window in windows:
+            for window in chain(first, rest):
                 under_way.append((window, pool.submit(find, window)))
                 if len(under_way) > 2 * workers:
                     done, future = under_way.popleft()

@@ -30,7 +30,7 @@ GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, rasterio._err.CPLE_Ba
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_HANDLES_A_THREAD = 8  # two scenes and two masks, each perhaps under a warp
+_HANDLES_A_THREAD = 12  # two scenes and two masks, each perhaps under a warp; a raster, and those around it
 _local = threading.local()
 
 

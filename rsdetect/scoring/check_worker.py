@@ -8,13 +8,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 from rsdetect.detectors.base import Scorer
 from rsdetect.detectors.own_file import Unloaded
 from rsdetect.devices import own_device
 from rsdetect.errors import JobInterrupted
+from rsdetect.installed import version
 from rsdetect.scenes.band_files import file_version
 from rsdetect.scenes.pair import Pair
 

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from rsdetect.detectors.base import Scorer
 from rsdetect.devices import worker_limits
 from rsdetect.errors import InputError, JobInterrupted, ReadError, RsdetectError, SourceUnavailable
 from rsdetect.extras import missing_extra
+from rsdetect.installed import version
 from rsdetect.kinds.rules import LandRules
 from rsdetect.memory import MemoryBudget
 from rsdetect.percent import to_percent
