@@ -17,7 +17,8 @@ import shapely
 from numpy.typing import NDArray
 
 from rsdetect.errors import InputError
-from rsdetect.geopackage.file import GEOMETRY, Columns
+from rsdetect.geopackage.file import GEOMETRY
+from rsdetect.geopackage.rows import Columns
 
 # ruff: noqa: S608 - names in statements are those of the file's own columns, quoted
 

@@ -13,6 +13,7 @@ from rsdetect.jobs.options import DetectOptions, RunOptions
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.jobs.polygons import PolygonRequest
 from rsdetect.jobs.record import read_record
+from rsdetect.jobs.zones import Zones, digest_of
 from rsdetect.scenes.extent import require_room
 from rsdetect.scenes.pair import Pair
 from rsdetect.scoring.engine import require_scheduler
@@ -38,16 +39,16 @@ def _other_inputs(options: DetectOptions) -> list[str]:
 
 
 def done_before(
-    outputs: Outputs, out: Path, key: str, asked: PolygonRequest, run: RunOptions
+    outputs: Outputs, out: Path, key: str, asked: PolygonRequest, run: RunOptions, zones: Zones | None
 ) -> ChangeMap | None:
-    """Results of the same detect job, if it was stopped after its last file."""
+    """Results of the same detect job, with the same zones, if it was stopped after its last file."""
     if run.overwrite:
         _name_vectorize(out, key, asked)
         return None
     if not outputs.was_left:
         return None
     added = {"kinds": run.kinds, "zones": run.zones}
-    done = ChangeMap.of_same_job(out, key, asked.as_record(), added)
+    done = ChangeMap.of_same_job(out, key, asked.as_record() | digest_of(zones), added)
     if done is not None:
         outputs.clear()
     return done

@@ -44,7 +44,7 @@ from rsdetect.jobs.record import (
 )
 from rsdetect.jobs.report.page import ReportInput
 from rsdetect.jobs.report.write import try_report
-from rsdetect.jobs.zones import Zones, zones_of
+from rsdetect.jobs.zones import Zones, digest_of, zones_of
 from rsdetect.jsontypes import JsonObject
 from rsdetect.memory import (
     GDAL_CACHE_BYTES,
@@ -169,7 +169,7 @@ def run_detect(
             cut = None if options.score.tile_size is None else job.plan
             key = fingerprint(inputs, pair, provenance, cut)
             asked = asked.of_run(key, inputs, licence_of(raw))
-            done = done_before(outputs, out, key, asked, options.run)
+            done = done_before(outputs, out, key, asked, options.run, zones)
             if done is not None:
                 return done
             work = outputs.work_folder(key, resume=options.run.resume)
@@ -195,6 +195,7 @@ def run_detect(
                     "periods": periods,
                     "registration": None if registration is None else asdict(registration),
                     "fingerprint": key,
+                    **digest_of(zones),
                     "plan": describe_plan(job) | {"reading": reading},
                     "counts": counts | made,
                     "warnings": [*report.warnings, *placed, *costly, *implausible],

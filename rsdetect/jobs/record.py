@@ -112,6 +112,7 @@ class Record(TypedDict):
     shape_attributes: bool
     check: CheckRecord
     fingerprint: str
+    zones_sha256: str | None  # of their polygons and columns; None = without zones
     plan: dict[str, object]
     counts: Counts
     warnings: list[str]  # of the check, and of what came out

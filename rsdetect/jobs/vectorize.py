@@ -23,7 +23,7 @@ from rsdetect.jobs.polygons import PolygonRequest, polygon_options_of, write_pol
 from rsdetect.jobs.qgis_project import write_qgis_project
 from rsdetect.jobs.record import describe_input, read_record, reading_record, write_record
 from rsdetect.jobs.report.write import report_of_scenes, try_report
-from rsdetect.jobs.zones import Zones, zones_of
+from rsdetect.jobs.zones import Zones, digest_of, zones_of
 from rsdetect.kinds.rules import LandRules
 from rsdetect.scenes.band_files import Known
 from rsdetect.scenes.bands import WantedBands
@@ -145,7 +145,7 @@ def vectorize_run(
                     add_kinds(raster, target, polygons, covered_pixels(options, counts))
             if pair is not None:
                 pair.require_unchanged()
-            record |= {"schema": RUN, **asked.as_record()}
+            record |= {"schema": RUN, **asked.as_record(), **digest_of(zones)}
             record["counts"] |= counts
             if (folder / Outputs.PAGE).exists():
                 _write_report(folder, results, record, pair, missing)

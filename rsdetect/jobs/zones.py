@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Sequence
@@ -146,6 +147,15 @@ def zones_of(options: RunOptions, grid: Grid) -> Zones | None:
         They cannot be read, or lie outside.
     """
     return None if options.zones is None else Zones.read(str(options.zones)).on_grid(grid)
+
+
+def digest_of(zones: Zones | None) -> dict[str, str | None]:
+    """Checksum of the content of zones on their grid, for the record of a job: their file may be edited."""
+    if zones is None:
+        return {"zones_sha256": None}
+    columns = {name: values.tolist() for name, values in zones.columns.items()}
+    content = repr((zones.numbers.tolist(), columns)).encode() + b"".join(shapely.to_wkb(zones.geometry))
+    return {"zones_sha256": hashlib.sha256(content).hexdigest()}
 
 
 def write_table(path: Path, layer: Layer) -> None:

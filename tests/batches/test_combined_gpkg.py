@@ -9,6 +9,10 @@ import pytest
 import shapely
 
 from rsdetect.batches.combined_gpkg import write_combined_gpkg
+from rsdetect.batches.pair_layers import read_pair_layers
+from rsdetect.geopackage.file import Layer, write_geopackage
+
+SITE = 'LOCAL_CS["Site grid",UNIT["metre",1],AXIS["E",EAST],AXIS["N",NORTH]]'
 
 
 def write_pair_gpkg(folder, crs, lon):
@@ -43,3 +47,14 @@ def test_outlines_across_180_degrees_are_cut_there_and_counted_once(tmp_path):
             assert placed.area == pytest.approx(square.area, rel=1e-4)
     assert combined.twice_m2["far"] == 0
     assert combined.twice_m2["32601"] == pytest.approx(squares[0].area, rel=0.08)
+
+
+@pytest.mark.parametrize(("crs", "is_placed"), [("EPSG:32632", True), (SITE, False), (None, False)])
+def test_a_pair_has_a_place_if_its_crs_is_one_of_the_earth(tmp_path, crs, is_placed):
+    square = np.array([shapely.box(0, 0, 10, 10)])
+    layers = [Layer(name, square, {"change_id": np.array([1])}, ()) for name in ("changes", "footprint")]
+    write_geopackage(tmp_path / "changes.gpkg", tuple(layers), crs)
+    found = read_pair_layers("north", tmp_path / "changes.gpkg")
+    assert (found is not None) == is_placed
+    if found is not None:
+        assert [layer.columns["pair"].tolist() for layer in found] == [["north"]] * 2

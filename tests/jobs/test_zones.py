@@ -1,6 +1,8 @@
 """Zones of a job: the layer, the table, zones in another CRS, and those that cannot be measured."""
 
 import csv
+import shutil
+from functools import partial
 
 import geopandas
 import numpy as np
@@ -10,7 +12,8 @@ import rasterio
 import shapely
 
 import rsdetect
-from rsdetect.errors import InputError, NothingToCompare
+from rsdetect.errors import InputError, NothingToCompare, OutputError
+from rsdetect.folders import LOCK
 from support.batches import write_list
 from support.jobs import changed_pair, run_here
 
@@ -104,6 +107,49 @@ def test_vectorize_measures_the_zones_again_and_a_job_without_zones_has_none(job
     rsdetect.vectorize(out, min_area=0)
     assert zones_in(out).regions.sum() >= before
     rsdetect.detect(scenes.before, scenes.after, out=out, detector="cva", overwrite=True, quiet=True)
+    assert not (out / "zones.csv").exists()
+    assert "zones" not in [name for name, _ in pyogrio.list_layers(out / "changes.gpkg")]
+
+
+@pytest.fixture
+def edited(scenes, parcels, tmp_path):
+    """A small job with zones, and their file."""
+    zones = tmp_path / "zones.gpkg"
+    shutil.copy(parcels, zones)
+    options = {"out": tmp_path / "out", "detector": "cva", "zones": zones, "quiet": True, "report": False}
+    rsdetect.detect(scenes.before, scenes.after, **options, qgis_project=False)
+    return options, zones
+
+
+def only_first(zones):
+    geopandas.read_file(zones).iloc[:1].to_file(zones, layer="fields")
+
+
+def test_results_of_other_zones_are_not_taken_for_those_of_the_same_job(scenes, edited):
+    options, zones = edited
+    again = partial(rsdetect.detect, scenes.before, scenes.after, **options, qgis_project=False)
+    finished = rsdetect.ChangeMap.open(options["out"]).record["finished"]
+    (options["out"] / LOCK).touch()  # stopped after the last file
+    assert again().record["finished"] == finished
+    only_first(zones)
+    (options["out"] / LOCK).touch()
+    with pytest.raises(OutputError, match="holds the results of an earlier run"):
+        again()
+    again(overwrite=True)
+    assert list(zones_in(options["out"]).zone) == [1]
+
+
+def test_vectorize_measures_zones_as_they_are_now_and_leaves_no_old_ones(edited, caplog):
+    options, zones = edited
+    out = options["out"]
+    digest = rsdetect.ChangeMap.open(out).record["zones_sha256"]
+    only_first(zones)
+    assert rsdetect.vectorize(out).record["zones_sha256"] not in (digest, None)
+    assert list(zones_in(out).zone) == [1]
+    assert len((out / "zones.csv").read_text().splitlines()) == 2
+    zones.rename(zones.with_suffix(".old"))
+    assert rsdetect.vectorize(out).record["zones_sha256"] is None
+    assert "the zones are left out" in caplog.text
     assert not (out / "zones.csv").exists()
     assert "zones" not in [name for name, _ in pyogrio.list_layers(out / "changes.gpkg")]
 
