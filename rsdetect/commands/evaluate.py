@@ -83,7 +83,7 @@ def evaluate(
         device=device,
         backend=backend,
         bands=parse_bands(bands),
-        layout=layout,
+        layout=layout.lower(),
         align=align,
         shifts_px=parse_shifts(shifts),
         disturb=tuple(disturb.split(",")) if disturb else (),

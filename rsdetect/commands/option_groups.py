@@ -85,7 +85,7 @@ def _periods(**given: Any) -> PeriodOptions | None:
         return None
     from rsdetect.catalogue.options import PeriodOptions
 
-    return PeriodOptions(**named)
+    return PeriodOptions(**named | {"pick": named["pick"].lower()})
 
 
 def _polygons(threshold: str, min_area: str, **given: Any) -> PolygonOptions:

@@ -51,7 +51,7 @@ def simulate(
         raise InputError(f"`workers` {workers} is not a number of processes from 1.")
     width, height = parse_size(size)
     spec = SceneSpec(
-        kind=kind,
+        kind=kind.lower(),
         height=height,
         width=width,
         seed=seed,

@@ -98,7 +98,7 @@ def train(
             folds=folds,
             group_by=group_by,
             bands=parse_bands(bands),
-            layout=layout,
+            layout=layout.lower(),
             unlabelled=renamed["unlabelled"],
             images=images,
             work=work,

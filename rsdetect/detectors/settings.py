@@ -56,7 +56,9 @@ def as_settings(given: Mapping[str, JsonValue] | Iterable[str] | str) -> tuple[s
 
 
 def with_settings(detector: Detector, settings: Iterable[str]) -> Detector:
-    """The detector with other parameters.
+    """The detector with other parameters, whose names are taken in any case.
+
+    So are the texts that a detector of rsdetect itself takes; those of others may be names of files.
 
     Parameters
     ----------
@@ -68,11 +70,15 @@ def with_settings(detector: Detector, settings: Iterable[str]) -> Detector:
     InputError
         It has no such parameter, or the value is no number where one is needed.
     """
-    given = dict(setting.split("=", 1) for setting in settings)
-    if not given or not is_dataclass(detector):
+    written = dict(setting.split("=", 1) for setting in settings)
+    if not written or not is_dataclass(detector):
         known: tuple[str, ...] = ()
     else:
         known = tuple(field.name for field in fields(detector) if field.name not in _OF_OTHER_OPTIONS)
+    in_any_case = {name.lower(): name for name in known}
+    given = {
+        name if name in known else in_any_case.get(name.lower(), name): text for name, text in written.items()
+    }
     for name in given:
         if name not in known:
             there = f"it has {', '.join(known)}" if known else "it has none"
@@ -80,6 +86,8 @@ def with_settings(detector: Detector, settings: Iterable[str]) -> Detector:
     if not given:
         return detector
     hints = get_type_hints(type(detector))
+    if type(detector).__module__.partition(".")[0] == __name__.partition(".")[0]:
+        given = {name: text.lower() for name, text in given.items()}
     values = {name: _typed(name, text, hints[name]) for name, text in given.items()}
     changed: Detector = replace(detector, **values)  # type: ignore[type-var]  # a dataclass, as asked above
     return changed

@@ -81,6 +81,25 @@ def test_every_command_takes_quiet_and_json(name):
     assert {"--quiet", "--json", "--debug"} <= options
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("info OUT", "vectorize OUT --min-area 0", "report OUT", "check BEFORE AFTER", "detectors"),
+        "check-detector cva",
+        "detect BEFORE AFTER --out NEW --detector cva",
+        "simulate --kind s2 --size 64 --workers 1 --out NEW",
+        *("compare BEFORE AFTER --detectors cva,difference", "monitor init NEW.yaml"),
+    ],
+)
+def test_json_and_quiet_leave_one_object_on_stdout_and_nothing_else(done, tmp_path, command):
+    shutil.copytree(done, tmp_path / "out")
+    places = {"OUT": tmp_path / "out", "NEW": tmp_path / "new", "NEW.yaml": tmp_path / "new.yaml"}
+    places |= {"BEFORE": done.parent / "before.tif", "AFTER": done.parent / "after.tif"}
+    told = run_here(*(places.get(word, word) for word in command.split()), "--json", "--quiet")
+    assert told.status == 0 and isinstance(json.loads(told.out), dict)
+    assert told.err == "" or (told.err.count("\n") == 1 and "regions changed" in told.err)
+
+
 def test_options_of_the_last_group_are_few():
     """An option without a group of its own is shown there."""
     grouped = {name for names in GROUPS.values() for name in names}
@@ -223,21 +242,41 @@ def test_a_path_is_cut_in_the_middle_where_its_line_would_wrap(done):
     assert cut.endswith("changes.gpkg") and "…" in cut
 
 
-@pytest.mark.parametrize("option", ["--detector", "--backend", "--resampling", "--normalise", "--device"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--detector", "--backend", "--resampling", "--normalise", "--device", "--bands"),
+        "--detector-options",
+    ],
+)
 def test_names_are_taken_in_any_case(tmp_path, option):
     scenes = changed_pair(tmp_path, 64, 64)
     name = {
+        "--bands": "Red,GREEN",
+        "--detector-options": "LEVEL=Kittler,Sign=Both",
         "--detector": "CVA",
         "--backend": "Torch",
         "--resampling": "Bilinear",
         "--normalise": "Robust",
         "--device": "CPU",
     }[option]
-    options = {"--detector": "cva", option: name, "--out": tmp_path / "out"}
+    detector = "difference" if option == "--detector-options" else "cva"
+    options = {"--detector": detector, option: name, "--out": tmp_path / "out"}
     told = run_here(
         "detect", scenes.before, scenes.after, *(word for each in options.items() for word in each)
     )
     assert told.status == 0, told.err
+
+
+def test_names_of_other_commands_are_taken_in_any_case(tmp_path):
+    simulated = ("simulate", "--kind", "S2", "--size", 64, "--workers", 1, "--out", tmp_path)
+    assert run_here(*simulated).status == 0
+    assert (
+        run_here("evaluate", tmp_path, "--layout", "Onera", "--out", tmp_path / "e").err.count("layout") == 0
+    )
+    periods = ("--before-period", "2020", "--after-period", "2021", "--pick", "Composite", "--list")
+    told = run_here("detect", "--scenes", tmp_path / "none" / "*.tif", *periods)
+    assert told.status == 2 and "--pick" not in told.err
 
 
 def test_another_threshold_for_a_finished_run_is_left_to_vectorize(tmp_path):
