@@ -6,10 +6,12 @@ than each of them: an ensemble in logits, after Dietterich (2000), "Ensemble met
 weight, the offset and the threshold were fitted on labelled scenes that no network was trained on
 (docs/detectors.md has the figures).
 
-    z = weight * (logit of the network + ln(slow features / level) + ln(texture / level)) + offset
+    z = weight * (logit of the network + ln(slow features / level) + ln(texture)) + offset
 
 z is averaged over a square of pixels whose width depends on the pixel size, and the probability is its
-logistic function.
+logistic function. Below 20 m pixel size the network's logit is the mean of those at the scene's resolution
+and at half of it. Texture is a distance in units of the scene's own spread: Otsu's threshold of it would
+divide mere noise where nothing changed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from rsdetect.detectors.learned import DEFAULT_MODEL, SiameseDetector, SiameseSc
 from rsdetect.detectors.ratio import RatioStrip
 from rsdetect.detectors.row_filters import Delay, Held
 from rsdetect.detectors.sfa import SfaDetector, SfaScorer
-from rsdetect.detectors.texture import TextureDetector, TextureScorer
+from rsdetect.detectors.texture import TextureDetector, TextureScorer, fit_texture
 from rsdetect.errors import InputError
 from rsdetect.grid import Grid
 from rsdetect.jsontypes import JsonObject
@@ -37,13 +39,15 @@ if TYPE_CHECKING:
     from rsdetect.checks.scan import Scan
     from rsdetect.scenes.pair import Pair
 
-# One logistic fit on the *choose* places of benchmarks/splits/shared.toml, each source weighing the same; the
-# threshold has the best macro F1 there (docs/notes/best.md).
-_WEIGHT, _OFFSET, _THRESHOLD = 0.78, -0.42, 0.22
+# One logistic fit on the *choose* places of benchmarks/splits/shared.toml, each source weighing the same, and
+# on simulated pairs of seven kinds, which weigh a fifth; the threshold has the best mean F1 of both in these
+# shares (docs/notes/best.md).
+_WEIGHT, _OFFSET, _THRESHOLD = 0.77, -0.16, 0.22
 _LEAST = 1e-6  # of a probability of the network; keeps logits finite
 # Half the width of the square that is averaged, in metres, and at most in pixels. A scene without a
 # georeference is taken for a fine one, as nearly all of them are.
 _HALF_WIDTH_M, _MOST_HALF_WIDTH = 4.0, 8
+_HALVED_BELOW_M = 20.0  # pixel size from which the network runs at the scene's resolution alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +260,8 @@ class BestDetector(Detector):
         """Cost of the three parts together; None where that of the network was not measured."""
         network = self._network.seconds_per_mpx
         others = (SfaDetector.seconds_per_mpx, TextureDetector.seconds_per_mpx)
-        return None if network is None else round(network + sum(cost or 0.0 for cost in others), 2)
+        runs = 1.25  # at the scene's resolution, and at half of it
+        return None if network is None else round(runs * network + sum(cost or 0.0 for cost in others), 2)
 
     @property
     def model_sha256(self) -> str:  # type: ignore[override]
@@ -280,11 +285,13 @@ class BestDetector(Detector):
         ModelError, NothingToCompare
             As `SiameseDetector.fit`.
         """
+        pixel_m, network = pixel_size_m(scan.pair.grid), self._network.fit(scan)
+        fine = pixel_m is None or pixel_m < _HALVED_BELOW_M
         return BestScorer(
-            network=self._network.fit(scan),
+            network=network.with_half_resolution() if fine else network,
             sfa=SfaDetector().fit(scan),
-            texture=TextureDetector().fit(scan),
-            half_width=half_width(pixel_size_m(scan.pair.grid)),
+            texture=fit_texture(scan),
+            half_width=half_width(pixel_m),
         )
 
 

@@ -13,6 +13,7 @@ from rsdetect.arraytypes import Float32Array
 from rsdetect.backends.network import Network, RowNetwork
 from rsdetect.backends.select import EIGHT_BIT, load_network, precision, resolve_backend
 from rsdetect.detectors.base import TORCH_BYTES, Detector, Scorer
+from rsdetect.detectors.half_resolution import enlarged, half_resolution_reach, halved
 from rsdetect.detectors.mirroring import mirror
 from rsdetect.errors import ModelError, NothingToCompare
 from rsdetect.grid import Window
@@ -69,6 +70,7 @@ class SiameseScorer(Scorer):
     backend: str  # "torch", "openvino" or "onnx"
     halo: int  # radius of the model's receptive field in pixels
     stride: int  # pixels
+    halves: bool = False  # whether the logits are means with those at half the resolution
 
     name = "siamese"
     skips_equal = True
@@ -76,7 +78,10 @@ class SiameseScorer(Scorer):
     def score(self, tile: Tile) -> Float32Array:
         """Change probability over `tile.read`, (height, width) float32."""
         network, card = self._network()
-        logits = network.logits(self.normalised(tile, card))  # (height, width)
+        dates = self.normalised(tile, card)
+        logits = network.logits(dates)  # (height, width)
+        if self.halves:
+            logits = (logits + enlarged(network.logits(halved(dates)))) * np.float32(0.5)
         return card.calibration.probability(logits)
 
     def normalised(self, tile: Tile, card: Card) -> Float32Array:
@@ -103,7 +108,8 @@ class SiameseScorer(Scorer):
     @property
     def bytes_per_pixel(self) -> int:  # type: ignore[override]
         """Memory per pixel, measured with the default model on four bands."""
-        return 750 if self.strips else 190 if self.backend == "openvino" else 300
+        pushed = 750 if self.strips else 190 if self.backend == "openvino" else 300
+        return pushed * 5 // 4 if self.halves else pushed
 
     @property
     def import_bytes(self) -> int:  # type: ignore[override]
@@ -124,6 +130,11 @@ class SiameseScorer(Scorer):
         """Siamese scorer on the device of a worker."""
         return replace(self, device=device)
 
+    def with_half_resolution(self) -> Self:
+        """Siamese scorer whose network runs at half the resolution, too."""
+        halo = half_resolution_reach(self.halo)
+        return replace(self, halves=True, halo=halo, stride=2 * self.stride)
+
     def strip(self, height: int, width: int) -> SiameseStrip:
         """Start a strip with the network, if `strips`."""
         from rsdetect.detectors.strip import SiameseStrip
@@ -132,6 +143,7 @@ class SiameseScorer(Scorer):
         assert isinstance(network, RowNetwork)
         return SiameseStrip(
             network.rows(height, width, self._places),
+            network.rows(height // 2, width // 2, self._places) if self.halves else None,
             card,
             (self.before, self.after),
             self.covered,
@@ -162,6 +174,7 @@ class SiameseScorer(Scorer):
             "bands_required": card.required,
             "bands_used": [card.bands[slot] for slot in self.slots],
             "beyond_edge": "mirrored",
+            "resolutions": [1, 0.5] if self.halves else [1],
             "normalisation": {
                 date: {key: list(numbers) for key, numbers in asdict(normalisation).items()}
                 for date, normalisation in (("before", self.before), ("after", self.after))

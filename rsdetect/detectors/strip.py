@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rsdetect.arraytypes import Float32Array
+from rsdetect.detectors.half_resolution import enlarged, halved
 from rsdetect.detectors.mirroring import BottomEdge, mirror
 from rsdetect.detectors.row_filters import Delay
 from rsdetect.grid import Window
@@ -32,6 +33,8 @@ class SiameseStrip:
 
     Parameters
     ----------
+    half
+        The network at half the resolution, if the logits are means of both.
     dates
         Normalisations.
     scene
@@ -41,9 +44,15 @@ class SiameseStrip:
     """
 
     def __init__(
-        self, net: StreamingNet, card: Card, dates: tuple[Normalises, Normalises], scene: Window, halo: int
+        self,
+        net: StreamingNet,
+        half: StreamingNet | None,
+        card: Card,
+        dates: tuple[Normalises, Normalises],
+        scene: Window,
+        halo: int,
     ) -> None:
-        self._net = net
+        self._net, self._half = net, half
         self._card = card
         self._normalise = dates
         self._dates = np.empty(net.shape, np.float32)
@@ -51,6 +60,7 @@ class SiameseStrip:
         self._bottom = BottomEdge(scene.height, halo)
         self._held: list[Float32Array] = []
         self._delay = Delay(halo - net.late)
+        self._half_delay = Delay(halo - 2 * half.late) if half is not None else None
         self.late = halo  # rows
 
     def push(self, rows: Tile) -> Float32Array:
@@ -71,6 +81,9 @@ class SiameseStrip:
         for dates in self._mirrored_rows(first):
             logit: Float32Array = self._net.push(torch.from_numpy(dates)).numpy()
             logit = self._delay.push(logit[None])[0]
+            if self._half is not None and self._half_delay is not None:
+                coarse: Float32Array = self._half.push(torch.from_numpy(halved(dates))).numpy()
+                logit = (logit + self._half_delay.push(enlarged(coarse)[None])[0]) / 2
         return self._card.calibration.probability(logit)
 
     def _mirrored_rows(self, first: int) -> list[Float32Array]:

@@ -238,14 +238,19 @@ class TextureDetector(Detector):
 
     def fit(self, scan: Scan) -> TextureScorer:
         """Fit textures in three passes: scale of each date, medians and quantiles of features, level."""
-        sample = require_pixels(scan)
-        before, after = standards(scan, sample)
-        seen = sum(block.height * block.width for block in scan.blocks)
-        every = [max(1, (seen >> 2 * scale + 2) // _SAMPLED) | 1 for scale in range(_SCALES)]
-        means = scan.reduce(lambda tile: _means(tile, before, after, every), _joined)
-        unfitted = TextureScorer(before, after, tuple(_fitted(each) for each in means))
-        level = find_level("otsu", *distances(scan, unfitted))
-        return TextureScorer(before, after, unfitted.scales, max(level, _LEAST_LEVEL))
+        fitted = fit_texture(scan)
+        level = find_level("otsu", *distances(scan, fitted))
+        return replace(fitted, level=max(level, _LEAST_LEVEL))
+
+
+def fit_texture(scan: Scan) -> TextureScorer:
+    """Fit textures in two passes, with the level 1: the spread of the scene's own differences."""
+    sample = require_pixels(scan)
+    before, after = standards(scan, sample)
+    seen = sum(block.height * block.width for block in scan.blocks)
+    every = [max(1, (seen >> 2 * scale + 2) // _SAMPLED) | 1 for scale in range(_SCALES)]
+    means = scan.reduce(lambda tile: _means(tile, before, after, every), _joined)
+    return TextureScorer(before, after, tuple(_fitted(each) for each in means))
 
 
 def _means(tile: Tile, before: Standard, after: Standard, every: list[int]) -> list[Float32Array]:

@@ -56,7 +56,7 @@ def test_the_contract_is_kept():
 
 
 def test_the_probability_is_the_logistic_function_of_the_mean_evidence_of_the_parts():
-    pair = memory_pair()
+    pair = memory_pair(height=208, width=176)  # multiples of the stride
     scorer = BestDetector().fit(Scan(pair))
     tile = whole_tile(pair)
     network = np.clip(scorer.network.score(tile).astype(np.float64), 1e-6, 1 - 1e-6)
@@ -85,8 +85,11 @@ def test_little_is_marked_where_nothing_changed(kind, pixel):
 
 @pytest.mark.parametrize("half", [0, 1, 8])
 def test_strips_and_tiles_of_any_size_give_the_whole(half):
-    pair = memory_pair(height=232, width=168)
-    scorer = replace(BestDetector().fit(Scan(pair)), half_width=half)
+    pair = memory_pair(height=249, width=171)
+    fitted = BestDetector().fit(Scan(pair))
+    assert fitted.network.halves and (fitted.stride, fitted.halo) == (16, 117)
+    network = fitted.network if half else SiameseDetector().fit(Scan(pair))
+    scorer = replace(fitted, half_width=half, network=network)
     whole = in_one_call(pair, scorer)
     assert scorer.strips
     for size in (64, 136):
@@ -116,6 +119,20 @@ def test_the_pixel_size_is_one_in_metres_on_the_ground(crs, pixel, expected):
     x, y = (11.0, 48.0) if crs == 4326 else (6e5, 5e6 if crs == 32632 else 2e6)
     grid = Grid(wkt, Affine(pixel, 0, x, 0, -pixel, y), height=10, width=10)
     assert pixel_size_m(grid) == (None if expected is None else pytest.approx(expected, rel=0.03))
+
+
+def test_the_network_runs_at_half_the_resolution_of_fine_scenes_too():
+    pair = memory_pair(height=64, width=96)
+    network = BestDetector().fit(Scan(pair)).network
+    logits = []
+    for scorer in (SiameseDetector().fit(Scan(pair)), network):
+        probability = np.clip(in_one_call(pair, scorer), 1e-6, 1 - 1e-6)
+        logits.append(np.log(probability / (1 - probability)))
+    coarse = 2 * logits[1] - logits[0]
+    np.testing.assert_allclose(coarse[::2, ::2], coarse[1::2, 1::2], atol=0.02)
+    assert np.abs(logits[1] - logits[0]).max() > 0.1
+    far = memory_pair(height=64, width=96, crs=32632, transform=Affine(30, 0, 6e5, 0, -30, 5e6))
+    assert not BestDetector().fit(Scan(far)).network.halves
 
 
 def test_evidence_is_averaged_over_fewer_pixels_where_they_are_larger():
