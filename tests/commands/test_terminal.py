@@ -88,7 +88,7 @@ def test_every_command_takes_quiet_and_json(name):
         "check-detector cva",
         "detect BEFORE AFTER --out NEW --detector cva",
         "simulate --kind s2 --size 64 --workers 1 --out NEW",
-        *("compare BEFORE AFTER --detectors cva,difference", "monitor init NEW.yaml"),
+        *("compare BEFORE AFTER --detectors cva,difference --out NEW", "monitor init NEW.yaml"),
     ],
 )
 def test_json_and_quiet_leave_one_object_on_stdout_and_nothing_else(done, tmp_path, command):
