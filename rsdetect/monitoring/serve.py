@@ -78,7 +78,7 @@ class Schedule:
         last = _last_scheduled_run(job_file)
         if last is None or last["ended"] is None:
             return now
-        began = datetime.fromisoformat(last["began"])
+        began = min(datetime.fromisoformat(last["began"]), now)  # later, if the clock was set back since
         if self.every is not None:
             return max(now, began + parse_period("every", self.every))
         found: datetime | None = self.trigger().get_next_fire_time(None, began + timedelta(seconds=1))
@@ -153,6 +153,8 @@ def _last_scheduled_run(job_file: Path) -> dict[str, Any] | None:
 
 
 _SECONDS_TO_STOP = SECONDS_TO_CLEAR_UP + 1  # a run ends itself by then
+# Timers stand still while a machine sleeps and do not follow a clock that is set; so the clock is read.
+_SECONDS_BETWEEN_LOOKS = 60.0
 Printer = Callable[[str], None]
 
 
@@ -197,10 +199,24 @@ def serve(
             scheduler.add_job(runs.run, schedule.trigger(), args=[path], id=str(path), next_run_time=due)
             output(f"{path}: due {'now' if due == now else f'{due:%Y-%m-%d %H:%M %Z}'}")
         scheduler.start()
-        interrupted.wait()
+        while not interrupted.wait(_SECONDS_BETWEEN_LOOKS):
+            seen, now = now, datetime.now(UTC)
+            if now < seen:
+                _bring_forward(scheduler, schedule, paths, output)
+            scheduler.wakeup()
         runs.stop()
         scheduler.shutdown(wait=True)
     return runs.ended
+
+
+def _bring_forward(scheduler: Any, schedule: Schedule, paths: Sequence[Path], output: Printer) -> None:
+    """Serve jobs earlier that are due later than they would be by the clock, which was set back."""
+    now = datetime.now(UTC)
+    for path in paths:
+        due = schedule.due(path, now)
+        if due is not None and due < scheduler.get_job(str(path)).next_run_time:
+            scheduler.modify_job(str(path), next_run_time=due)
+            output(f"{path}: the clock was set back, due {due:%Y-%m-%d %H:%M %Z}")
 
 
 @contextmanager

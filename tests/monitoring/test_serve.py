@@ -1,9 +1,12 @@
 """Jobs on a schedule: what is due, and a scheduler that is killed, restarted and stopped."""
 
 import os
+import queue
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsdetect.errors import InputError
+from rsdetect.monitoring import serve as serving_jobs
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.serve import Schedule, cron_days_by_name, serve
@@ -50,9 +54,10 @@ def test_days_of_the_week_are_those_that_cron_means(first, last, step, by_name):
         ("30 2 * * *", ["24T02:30+02:00", "25T02:30+02:00", "26T02:30+01:00"]),
         ("0 1,2,3 25 10 *", ["25T01:00+02:00", "25T02:00+02:00", "25T03:00+01:00"]),
         ("0 * 25 10 *", ["25T00:00+02:00", "25T01:00+02:00", "25T02:00+02:00", "25T02:00+01:00"]),
+        ("30 2 * * *", ["27T02:30+01:00", "28T02:30+01:00", "29T02:30+01:00", "30T02:30+02:00"]),
     ],
 )
-def test_a_scheduled_hour_that_comes_twice_runs_once(monkeypatch, cron, fires):
+def test_a_scheduled_hour_that_comes_twice_or_not_at_all_runs_once(monkeypatch, cron, fires):
     from tzlocal import reload_localzone  # another test may have cached the zone of this machine
 
     monkeypatch.setenv("TZ", "Europe/Berlin")
@@ -60,10 +65,11 @@ def test_a_scheduled_hour_that_comes_twice_runs_once(monkeypatch, cron, fires):
     reload_localzone()
     try:
         trigger = Schedule(cron=cron).trigger()
-        moment, found = datetime(2026, 10, 23, 12, tzinfo=UTC), []
+        month = 3 if fires[0].startswith("27") else 10
+        moment, found = datetime(2026, month, 26 if month == 3 else 23, 12, tzinfo=UTC), []
         for _ in fires:
             fired = trigger.get_next_fire_time(None, moment)
-            found.append(fired.isoformat(timespec="minutes").removeprefix("2026-10-"))
+            found.append(fired.isoformat(timespec="minutes").removeprefix(f"2026-{month:02}-"))
             moment = fired.astimezone(UTC) + timedelta(seconds=1)
     finally:
         monkeypatch.undo()
@@ -133,6 +139,14 @@ def test_a_job_that_never_ran_or_broke_off_is_due_now(tmp_path):
     assert Schedule(every="30d").due(job, now) == now
     remember_run(job, now - timedelta(minutes=1), ended=False)
     assert Schedule(every="30d").due(job, now) == now
+
+
+def test_a_run_of_the_future_is_one_of_now(tmp_path):
+    """The clock was ahead when it began, and was set right since."""
+    job, now = write_job(tmp_path), datetime.now(UTC)
+    remember_run(job, now + timedelta(days=30))
+    assert Schedule(every="2d").due(job, now) == now + timedelta(days=2)
+    assert Schedule(cron="0 6 * * *").due(job, now) <= now + timedelta(hours=25)
 
 
 # --- the scheduler -----------------------------------------------------------------------------------------
@@ -215,6 +229,79 @@ def test_a_scheduler_that_is_stopped_stops_its_run_which_resumes_later(tmp_path)
     assert "Traceback" not in said
     assert run_here("monitor", "run", job).status == 0
     assert len(list((tmp_path / "out" / "steps").glob("*/run.json"))) == 3
+
+
+class Clock(datetime):
+    """The time of the scheduler, which a test sets."""
+
+    moment = datetime(2026, 3, 2, 5, tzinfo=UTC)
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls.moment.astimezone(tz)
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """Serve a job until `drive` ends, which gets functions that wait for the next run and the next line."""
+    began, lines = queue.Queue(), queue.Queue()
+    job = write_job(tmp_path)
+
+    def run(_, path):
+        moment = Clock.moment
+        remember_run(path, moment)
+        began.put(moment)
+
+    def serve_while(schedule, drive):
+        def driven():
+            try:
+                drive(lambda: began.get(timeout=60), lambda: lines.get(timeout=60))
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(Clock, "moment", Clock.moment)
+        monkeypatch.setattr(serving_jobs, "datetime", Clock)
+        monkeypatch.setattr("apscheduler.schedulers.base.datetime", Clock)
+        monkeypatch.setattr(serving_jobs, "_SECONDS_BETWEEN_LOOKS", 0.02)
+        monkeypatch.setattr(serving_jobs._ScheduledRuns, "run", run)
+        with ThreadPoolExecutor(1) as pool:
+            begin = threading.Event()
+            driver = pool.submit(lambda: begin.wait(60) and driven())
+
+            def output(line):
+                lines.put(line)
+                begin.set()  # the scheduler hears signals by now
+
+            serve([job], schedule, output)
+            driver.result()
+        assert began.empty()
+
+    return serve_while
+
+
+@pytest.mark.parametrize("schedule", [Schedule(every="1d"), Schedule(cron="0 5 * * *")])
+def test_a_machine_that_slept_a_week_or_a_clock_set_ahead_runs_once(served, schedule):
+    def drive(next_run, _):
+        start = Clock.moment
+        assert next_run() == start  # never run before
+        for days in (7, 9, 11):  # a second run of a week would come before that of the next time
+            Clock.moment = start + timedelta(days=days)
+            assert next_run() == Clock.moment
+
+    served(schedule, drive)
+
+
+def test_a_clock_that_is_set_back_a_day_delays_no_run_by_a_day(served):
+    def drive(next_run, next_line):
+        start = Clock.moment
+        assert "due now" in next_line()
+        assert next_run() == start
+        Clock.moment = start - timedelta(days=1)
+        assert "the clock was set back, due 2026-03-01 11:00 UTC" in next_line()
+        Clock.moment += timedelta(hours=6)
+        assert next_run() == Clock.moment
+
+    served(Schedule(every="6h"), drive)
 
 
 def test_a_scheduler_that_is_stopped_before_it_has_begun_ends_in_peace(tmp_path):
