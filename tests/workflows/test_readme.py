@@ -17,7 +17,9 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
 
+from rsdetect.geopackage.file import Layer, write_geopackage
 from support.file_server import ServerApart
 from support.postgis import is_installed, postgis, query
 from support.stac_server import item, stac_api
@@ -246,7 +248,7 @@ def test_the_dag_is_copied(shell):
     assert (services / "airflow" / "dags" / "airflow_dag.py").exists()
 
 
-def test_postgis_has_the_changes_and_the_events(shell, copy):
+def test_postgis_has_the_changes_and_the_events(shell, copy, tmp_path):
     if not is_installed() and not TOOLS:
         pytest.skip("PostGIS or psycopg is not installed: apt-get install postgresql-postgis python3-psycopg")
     shell(block("rsdetect batch workflows/pairs.csv"))
@@ -256,6 +258,8 @@ def test_postgis_has_the_changes_and_the_events(shell, copy):
         shell(block("publish_postgis.py"), client)
         require_same(client, "changes", "sample", "change_id", copy / "out" / "pairs")
         require_same(client, "events", "landuse", "event_id", copy / "workflows" / "landuse")
+        require_current(client, tmp_path)
+        require_same(client, "changes", "sample", "change_id", copy / "out" / "pairs")
 
 
 def require_same(client, layer, name, key, folder):
@@ -270,3 +274,28 @@ def require_same(client, layer, name, key, folder):
     assert areas == {str(k): area for k, area in zip(file[key], file.area_m2, strict=True)} != {}
     for row in rows:
         assert float(row[2]) == pytest.approx(float(row[1]), rel=1e-3)
+
+
+def require_current(client, folder):
+    """The table follows the results of a folder: new, altered and vanished changes; all or nothing."""
+    program = ["/usr/bin/python3", ROOT / "workflows" / "publish_postgis.py", folder, "--name", "again"]
+
+    def publish(pixels_by_id, crs="EPSG:32632"):
+        (folder / "changes.gpkg").unlink(missing_ok=True)
+        ids = np.array(list(pixels_by_id), np.int64)
+        columns = {
+            "change_id": ids,
+            "area_m2": ids * 100.0,
+            "pixels": np.array([*pixels_by_id.values()], int),
+        }
+        squares = shapely.box(500_000 + 20 * ids, 5_400_000, 500_010 + 20 * ids, 5_400_010)
+        write_geopackage(folder / "changes.gpkg", (Layer("changes", squares, columns, ()),), crs)
+        done = subprocess.run(program, env=os.environ | client, capture_output=True, text=True, check=False)
+        statement = "SELECT change_id, attributes->>'pixels' FROM rsdetect.changes WHERE name = 'again'"
+        return done.returncode, {int(row[0]): int(row[1]) for row in query(client, statement)}
+
+    assert publish({1: 10, 2: 20, 3: 30}) == (0, {1: 10, 2: 20, 3: 30})
+    assert publish({1: 10, 2: 20, 3: 30}) == (0, {1: 10, 2: 20, 3: 30})
+    assert publish({1: 10, 2: 25}) == (0, {1: 10, 2: 25})  # as with a higher threshold
+    assert publish({7: 70}, crs=None) == (2, {1: 10, 2: 25})
+    assert publish({}) == (0, {})
