@@ -64,14 +64,14 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{path} is damaged ({error}); run its pair again.") from error
+        raise InputError(f"{path} is damaged ({error}); {_again(path)}.") from error
 
 
 def _read_layer(database: sqlite3.Connection, path: Path, name: str) -> StoredLayer:
     """Stored layer of an open GeoPackage."""
     types = dict(database.execute("SELECT name, upper(type) FROM pragma_table_info(?)", (name,)))
     if GEOMETRY not in types:
-        raise InputError(f"{path} has no layer {name} of rsdetect; run its pair again.")
+        raise InputError(f"{path} has no layer {name} of rsdetect; {_again(path)}.")
     srs_id, organization, number, definition = database.execute(
         "SELECT srs_id, organization, organization_coordsys_id, definition"
         " FROM gpkg_geometry_columns JOIN gpkg_spatial_ref_sys USING (srs_id) WHERE table_name = ?",
@@ -87,6 +87,10 @@ def _read_layer(database: sqlite3.Connection, path: Path, name: str) -> StoredLa
         shapely.from_wkb(np.array([blob and wkb_of(blob) for blob in blobs], dtype=object)),
         {column: _column(types[column], each) for column, each in zip(own, values, strict=True)},
     )
+
+
+def _again(path: Path) -> str:
+    return f"rsdetect vectorize {path.parent} writes it again"
 
 
 def _column(kind: str, values: Sequence[Any]) -> NDArray[Any]:

@@ -115,6 +115,17 @@ def test_shards_that_do_not_belong_together_are_refused(shards, own, tmp_path):
     assert not (own / "changes.gpkg").exists()
 
 
+def test_damaged_polygons_of_a_pair_are_named_with_their_remedy(shards, own):
+    (own / "pair1" / "changes.gpkg").write_bytes(b"no database" * 1000)
+    told = collect(shards, own)
+    assert (told.status, told.err.count("\n")) == (2, 1)
+    assert f"rsdetect vectorize {own / 'pair1'} writes it again" in told.err
+    assert not (own / "changes.gpkg").exists()
+    assert run_here("vectorize", own / "pair1", "--quiet").status == 0
+    assert collect(shards, own).status == 0
+    assert layer(own / "changes.gpkg").equals(layer(shards / "whole" / "changes.gpkg"))
+
+
 @pytest.mark.parametrize("text", ["0/2", "3/2", "x", "1", "1/0"])
 def test_a_shard_is_i_of_n(country, tmp_path, text):
     told = run_here("batch", country / "pairs.csv", "--out", tmp_path / "out", "--shard", text)

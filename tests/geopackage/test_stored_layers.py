@@ -75,7 +75,7 @@ def test_a_file_that_another_program_edited_is_read_too(tmp_path):
 def test_a_file_that_is_none_is_named(tmp_path):
     path = tmp_path / "changes.gpkg"
     path.write_bytes(b"no database, but long enough for a header" * 100)
-    with pytest.raises(InputError, match=r"changes\.gpkg is damaged .*; run its pair again"):
+    with pytest.raises(InputError, match=r"changes\.gpkg is damaged .*; rsdetect vectorize .* it again"):
         read_layers(path, ["changes"])
     path.unlink()
     write_geopackage(path, layers(1, gaps=False)[:1], "EPSG:32633")
