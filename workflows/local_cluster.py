@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 from distributed import LocalCluster
-from torch.cuda import device_count
 
 from rsdetect.devices import usable_cores
 
@@ -23,13 +22,19 @@ from rsdetect.devices import usable_cores
 def main() -> int:
     """Start the cluster, hand its address to rsdetect, and pass on its exit status."""
     cores = usable_cores()
-    processes = int(os.environ.get("RSDETECT_PROCESSES") or device_count() or cores)
+    processes = int(os.environ.get("RSDETECT_PROCESSES") or _count_gpus() or cores)
     # A thread has a tile of its own in flight: on a GPU some read and write while one scores.
     threads = max(1, cores // processes)
     with LocalCluster(n_workers=processes, threads_per_worker=threads, dashboard_address=":0") as cluster:
         rsdetect = Path(sys.executable).with_name("rsdetect")
         command = [str(rsdetect), *sys.argv[1:], "--scheduler", cluster.scheduler_address]
         return subprocess.run(command, check=False).returncode
+
+
+def _count_gpus() -> int:
+    from torch.cuda import device_count  # slow to import, and every worker imports this file
+
+    return device_count()
 
 
 if __name__ == "__main__":

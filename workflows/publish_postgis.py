@@ -113,14 +113,22 @@ def create_table(cursor: psycopg.Cursor, schema: str, layer: Layer, srid: int) -
     )
 
 
-def upsert(schema: str, layer: Layer) -> sql.Composed:
-    """Statement that inserts a feature, or updates the one of its id; all values are parameters."""
+def place_in_table(cursor: psycopg.Cursor, schema: str, layer: Layer, crs: str) -> sql.Composed:
+    """Expression of a feature's geometry in the CRS of the table, which its geometry column knows."""
+    target = sql.SQL("Find_SRID({}, {}, 'geom')").format(sql.Literal(schema), sql.Literal(layer.name))
+    authority, _, code = crs.partition(":")
+    numbered = "SELECT FROM spatial_ref_sys WHERE srid = %s AND auth_name = 'EPSG' AND auth_srid = srid"
+    if authority == "EPSG" and cursor.execute(numbered, (int(code),)).fetchone() is not None:
+        # PostGIS keeps the transformation from a number, and makes that from a text for each feature.
+        source = sql.SQL("ST_GeomFromWKB(%(geom)s, {})").format(sql.Literal(int(code)))
+        return sql.SQL("ST_Transform({}, {})").format(source, target)
+    return sql.SQL("ST_Transform(ST_GeomFromWKB(%(geom)s), %(crs)s::text, {})").format(target)
+
+
+def upsert(schema: str, layer: Layer, place: sql.Composed) -> sql.Composed:
+    """Statement that inserts a feature at a place, or updates the one of its id."""
     names = [sql.Identifier(name) for name in ("name", *layer.columns, "attributes", "geom")]
     values = [sql.Placeholder(name) for name in ("name", *layer.columns, "attributes")]
-    # The geometry columns of the table know the CRS that the features are transformed to.
-    place = sql.SQL(
-        "ST_Transform(ST_GeomFromWKB(%(geom)s), %(crs)s::text, Find_SRID({}, {}, 'geom'))"
-    ).format(sql.Literal(schema), sql.Literal(layer.name))
     changed = [sql.SQL("{0} = EXCLUDED.{0}").format(name) for name in names[2:]]
     return sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT (name, {}) DO UPDATE SET {}").format(
         sql.Identifier(schema, layer.name),
@@ -145,7 +153,8 @@ def publish(
     ]
     with connection.transaction(), connection.cursor() as cursor:
         create_table(cursor, schema, layer, srid)
-        cursor.executemany(upsert(schema, layer), features)
+        place = place_in_table(cursor, schema, layer, crs)
+        cursor.executemany(upsert(schema, layer, place), features)
         cursor.execute(
             sql.SQL("DELETE FROM {} WHERE name = %s AND {} != ALL(%s)").format(
                 sql.Identifier(schema, layer.name), sql.Identifier(layer.key)
