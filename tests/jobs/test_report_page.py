@@ -358,8 +358,8 @@ def test_on_paper_the_map_is_the_whole_later_scene_without_controls(done, tmp_pa
     context.fillText = (text, ...rest) => { written.push(text); old(text, ...rest); };
     const textsAfter = (name) => { dispatchEvent(new Event(name)); return written.splice(0); };
     const onPaper = textsAfter("beforeprint"), onScreen = textsAfter("afterprint");
-    const sheet = [...document.styleSheets[0].cssRules].find((rule) => rule.conditionText === "print");
-    const rules = [...sheet.cssRules].map((rule) => rule.cssText).join(" ");
+    const sheets = [...document.styleSheets[0].cssRules].filter((rule) => rule.conditionText === "print");
+    const rules = sheets.flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText).join(" ");
     document.head.append(Object.assign(document.createElement("style"), { textContent: rules }));
     const each = (select) => [...document.querySelectorAll(select)];
     const hidden = (select) => each(select).every((one) => !one.checkVisibility());
