@@ -85,9 +85,9 @@ def test_the_sum_less_what_is_twice_is_the_union(most, chunk, monkeypatch):
     monkeypatch.setattr(overlap, "_MOST_VERTICES", most)
     monkeypatch.setattr(overlap, "_CHUNK", chunk)
     rng = np.random.default_rng(most)
-    pairs = []
+    pairs, count = [], 8 if most == 5 else 40  # pieces of five vertices are many
     for _ in range(4):
-        discs = shapely.buffer(shapely.points(rng.uniform(0, 300, (40, 2))), rng.uniform(2, 30, 40))
+        discs = shapely.buffer(shapely.points(rng.uniform(0, 300, (count, 2))), rng.uniform(2, 30, count))
         apart = shapely.get_parts(shapely.union_all(discs))  # of one pair no two polygons overlap
         pairs.append(placed(*apart))
     everything = np.concatenate([pair.geometry for pair in pairs])
