@@ -22,12 +22,15 @@ demo: $(READY)
 		--min-area 10 --out $(DEMO) --overwrite
 	@echo "Open $(DEMO)/changes.qgz in QGIS: the changes over both scenes."
 
+# A file of tests is run by one worker: what its tests share is made once. Where Python writes no bytecode, each
+# process that a test starts would compile the package.
 test: $(READY)
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadgroup --durations=40
+	$(BIN)/python -m compileall -q rsdetect
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto --dist loadfile --durations=40
 
 # What depends on the processor, as on one with AVX2 and without VNNI (AMD Zen 2 and 3, older Intel).
 test-avx2: $(READY)
-	$(ONE_THREAD) $(BIN)/python tests/support/older_processor -n auto --dist loadgroup \
+	$(ONE_THREAD) $(BIN)/python tests/support/older_processor -n auto --dist loadfile \
 		tests/backends tests/detectors tests/scoring tests/jobs/test_detect.py tests/test_metrics.py \
 		tests/training/test_training_run.py
 
@@ -75,7 +78,7 @@ airflow-check: $(READY)
 # build/stress.jsonl, and the same command goes on from there. docs/reliability.md has figures.
 stress: $(READY) airflow-check
 	$(BIN)/python benchmarks/lazy.py
-	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest $(LONG) -n auto --dist loadgroup -m stress
+	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest $(LONG) -n auto --dist load --maxschedchunk 1 -m stress
 	$(ONE_THREAD) RSDETECT_STRESS=$(CURDIR)/build/stress.jsonl $(BIN)/python -m pytest $(LONG) tests/jobs/test_hostile_corpus.py
 	$(BIN)/python tests/support/trials.py build/stress.jsonl
 

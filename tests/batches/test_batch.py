@@ -397,7 +397,6 @@ def test_two_batches_at_once_do_not_share_a_folder(scenes, tmp_path):
     assert child.returncode == 0
 
 
-@pytest.mark.xdist_group("cluster")
 def test_one_cluster_does_all_pairs_and_its_end_stops_the_batch(scenes, tmp_path):
     distributed = pytest.importorskip("distributed")
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"), row_of(scenes, "south"))

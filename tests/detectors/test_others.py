@@ -274,7 +274,6 @@ def cluster():
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("cluster")
 def test_a_cluster_runs_the_file(scenes, by_file, cluster, own, tmp_path):
     how = ("--tile-size", "64", "--scheduler", cluster, "--detector", f"{own}:Greenness", "--quiet")
     told = run_apart("detect", scenes.before, scenes.after, "--out", tmp_path / "out", *how)
@@ -283,7 +282,6 @@ def test_a_cluster_runs_the_file(scenes, by_file, cluster, own, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("cluster")
 @pytest.mark.parametrize("way", ["missing", "changed", "broken there"])
 def test_a_worker_without_the_file_is_refused_in_a_sentence(scenes, cluster, own, tmp_path, monkeypatch, way):
     """The file is taken away after this process has fitted it: what a worker elsewhere sees."""

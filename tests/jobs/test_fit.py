@@ -171,7 +171,6 @@ def test_a_fit_that_fails_is_one_sentence(scenes, tmp_path, made, message):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("cluster")
 def test_workers_score_by_the_stored_fit_of_a_killed_job(scenes, own, tmp_path):
     distributed = pytest.importorskip("distributed")
     import dask

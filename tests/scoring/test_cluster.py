@@ -26,9 +26,6 @@ from support.scenes import random_scene, write_scene
 
 distributed = pytest.importorskip("distributed")
 
-# One worker of the test run does these, so that there is one cluster at a time.
-pytestmark = pytest.mark.xdist_group("cluster")
-
 CVA = {"detector": "cva", "quiet": True, "tile_size": 64}
 
 

@@ -24,7 +24,7 @@ from support.jobs import listing, read_raster, run_apart
 pytest.importorskip("dask_jobqueue")
 
 # One worker of the test run does these, so that there is one cluster at a time.
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "sample"

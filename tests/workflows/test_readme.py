@@ -25,7 +25,7 @@ from support.postgis import is_installed, postgis, query
 from support.stac_server import item, stac_api
 from support.stand_ins import await_jobs, calls, write_stand_ins
 
-pytestmark = [pytest.mark.xdist_group("workflows"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "workflows" / "README.md").read_text(encoding="utf-8")
