@@ -21,7 +21,7 @@ QUICK = {"GDAL_HTTP_LOW_SPEED_TIME": "1", "GDAL_HTTP_CONNECTTIMEOUT": "1"}
 # Retries that are given up sooner than users have it, so that tests do not wait for them.
 IMPATIENT = (
     "import random, rsdetect.scenes.remote as remote\n"
-    "remote._PATIENCE_S, remote._SECONDS_TO_ANSWER, random.random = 3, 1, lambda: 0\n"
+    "remote._PATIENCE_S, remote._SECONDS_TO_ANSWER, random.random = 1, 1, lambda: 0\n"
 )
 
 
