@@ -21,7 +21,7 @@ KIND_COLUMNS = (
     "to_class",
     "to_probability",
 )
-_LEAST = 0.4  # share of the pixels of a region that must have its kind
+_LEAST = 0.35  # share of the pixels of a region that must have its kind
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def kind_columns(
 ) -> dict[str, NDArray[Any]]:
     """Columns `kind`, `from_class`, `to_class` and their probabilities for regions.
 
-    The kind is that of most pixels of a region, if it is that of 40 % of them; the classes are those of most
+    The kind is that of most pixels of a region, if it is that of 35 % of them; the classes are those of most
     pixels of this kind. A probability is the share of the region's pixels; NaN of what is unknown. A kind
     that is not to be named is unknown, with both classes, which would name it as well.
 
