@@ -82,6 +82,7 @@ def _reach_px(pair: FinishedPair) -> int:
     return math.ceil(pair.outlines.merge_gap / min(scale))
 
 
+@lru_cache(maxsize=64)
 def _metres_per_pixel(grid: Grid) -> tuple[float, float]:
     """Metres on the ground per row and column of a grid, at its centre."""
     east, north = metres_per_unit(grid.crs, *(grid.transform @ (grid.width / 2, grid.height / 2)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import shapely
@@ -24,10 +24,12 @@ from rsdetect.grid import Grid, Window
 from rsdetect.percent import NOT_OBSERVED, PERCENT
 from rsdetect.regions.collected import Regions
 from rsdetect.scenes.alignment import moved_places
-from rsdetect.scoring.raster import ProbabilityRaster
+from rsdetect.scoring.raster import ProbabilityRaster, read_whole_raster
 
 _LIFT = PERCENT + 1  # added to the percent of changed pixels where the pairs have other thresholds
 _STEP = 64  # pixels between the places that are projected; those between are interpolated
+_SMALL_PIXELS = 2**16  # a raster up to this size is read whole, because its neighbours ask for it as well
+_KEPT_RASTERS = 1024
 
 UInt8 = NDArray[np.uint8]
 
@@ -43,21 +45,35 @@ class MosaicTile:
     @cached_property
     def _raster(self) -> ProbabilityRaster:
         raster = ProbabilityRaster(self.pair.raster)
-        if raster.grid.shape != self.window.shape:
-            raise InputError(
-                f"{self.pair.raster} is not the raster of {self.pair.folder}; run the pair again."
-            )
+        _require_shape(self.pair, raster.grid.shape)
         return raster
 
     def read(self, window: Window) -> UInt8:
         """Percent in a window of the mosaic that lies inside of the tile."""
-        return self._raster.read(window.shifted(-self.window.row_off, -self.window.col_off))
+        own = window.shifted(-self.window.row_off, -self.window.col_off)
+        if self.window.height * self.window.width > _SMALL_PIXELS:
+            return self._raster.read(own)
+        return _whole(self.pair)[own.slices_in(self.pair.grid.window)].copy()
 
     def distances(self, rows: Float64Array, cols: Float64Array, scale: tuple[float, float]) -> Float64Array:
         """Squared distances in m² from the tile's centre, of places in the mosaic's rows and columns."""
         centre = self.window.row_off + self.window.height / 2, self.window.col_off + self.window.width / 2
         found: Float64Array = ((rows - centre[0]) * scale[0]) ** 2 + ((cols - centre[1]) * scale[1]) ** 2
         return found
+
+
+@lru_cache(maxsize=_KEPT_RASTERS)
+def _whole(pair: FinishedPair) -> UInt8:
+    """All values of the small raster of a pair."""
+    values = read_whole_raster(pair.raster)
+    _require_shape(pair, values.shape)
+    return values
+
+
+def _require_shape(pair: FinishedPair, shape: tuple[int, ...]) -> None:
+    """Raise InputError if the raster of a pair to join has another size than its grid."""
+    if shape != pair.grid.shape:
+        raise InputError(f"{pair.raster} is not the raster of {pair.folder}; run the pair again.")
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,25 @@ class ProbabilityRaster:
             return keep_open(open_raster(str(self.path)), stack)
 
         dataset = thread_handle((str(self.path), self._version), opener)
-        try:
-            percent: NDArray[np.uint8] = dataset.read(1, window=gdal_window(window))
-        except GDAL_ERRORS as error:
-            what = f"{self.path} is damaged, run detect again"
-            raise read_failure(what, error, is_local=self._version is not None) from error
-        return percent
+        return _percent(dataset, self.path, gdal_window(window))
+
+
+@with_gdal_environment
+def read_whole_raster(path: Path) -> NDArray[np.uint8]:
+    """Percent values of a small finished probability raster, (height, width); 255 = not observed."""
+    with open_raster(str(path)) as dataset:
+        return _percent(dataset, path, None)
+
+
+def _percent(
+    dataset: Any, path: Path, window: tuple[tuple[int, int], tuple[int, int]] | None
+) -> NDArray[np.uint8]:
+    try:
+        percent: NDArray[np.uint8] = dataset.read(1, window=window)
+    except GDAL_ERRORS as error:
+        what = f"{path} is damaged, run detect again"
+        raise read_failure(what, error, is_local=file_version(str(path)) is not None) from error
+    return percent
 
 
 def finish_raster(

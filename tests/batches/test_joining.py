@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from pyproj import CRS
 from rasterio.features import geometry_mask
 from rasterio.vrt import WarpedVRT
 
 import rsdetect
-from rsdetect.batches.finished_pairs import periods_of, spans_overlap
+from rsdetect.batches.adjacency import mosaics_of
+from rsdetect.batches.finished_pairs import periods_of, read_finished, spans_overlap
+from rsdetect.errors import InputError
+from rsdetect.grid import Window
 from support.batches import batch, layer, write_list
 from support.jobs import changed_pair
 from support.scenes import TEN_METRES, write_scene
@@ -93,8 +97,12 @@ def detected(folder, out, **options):
     return out / "changes.gpkg"
 
 
+@pytest.mark.parametrize("most_pixels", [0, 2**16], ids=["by windows", "whole"])
 @pytest.mark.parametrize("outlines", OUTLINES.values(), ids=OUTLINES)
-def test_the_regions_are_those_of_the_job_on_the_mosaic(country, tmp_path, outlines):
+def test_the_regions_are_those_of_the_job_on_the_mosaic(
+    country, tmp_path, outlines, most_pixels, monkeypatch
+):
+    monkeypatch.setattr("rsdetect.batches.mosaics._SMALL_PIXELS", most_pixels)  # of rasters read whole
     report = run(country, tmp_path / "out", *TILES, **outlines)
     assert report.exit_status == 0, report.results
     wanted = layer(detected(country, tmp_path / "whole", **outlines))
@@ -112,6 +120,20 @@ def test_the_regions_are_those_of_the_job_on_the_mosaic(country, tmp_path, outli
     assert parts.pixels.sum() == whole.pixels.sum()
     assert parts.geometry.union_all().equals(whole.geometry.union_all())
     assert set(parts["pair"]) == set(TILES)
+
+
+@pytest.mark.parametrize("most_pixels", [0, 2**16], ids=["by windows", "whole"])
+def test_the_raster_of_another_pair_is_refused(country, tmp_path, most_pixels, monkeypatch):
+    monkeypatch.setattr("rsdetect.batches.mosaics._SMALL_PIXELS", most_pixels)
+    run(country, tmp_path / "out", "nw", "ne")
+    raster = tmp_path / "out" / "ne" / "change_probability.tif"
+    write_scene(raster, np.zeros((1, 20, 30), np.uint8))
+    crs = CRS.from_epsg(32632).to_wkt()
+    (mosaic,), _ = mosaics_of([read_finished(name, tmp_path / "out" / name, crs) for name in ("nw", "ne")])
+    with pytest.raises(
+        InputError, match=f"{raster} is not the raster of {raster.parent}; run the pair again"
+    ):
+        mosaic.read(Window(0, 0, 90, 220))
 
 
 def test_without_joining_each_pair_has_its_own_polygons(country, tmp_path):
