@@ -2,7 +2,8 @@
 
 A library whose allocation fails may abort the process, exit, or wait for a thread that was never started, and
 no exception reaches Python. Under such a limit the command therefore runs in a child process, and its parent,
-which has imported no library, ends with status 3 where the child does not end by itself.
+which has imported no library, ends with status 3 where the child does not end by itself, or asks for memory
+for ever.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _STATUS = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 _SECONDS_TO_END = 4.0  # after a signal; longer than rsdetect.interruption gives
 _POLL_SECONDS = 0.05
+_SECONDS_TO_SPIN = 10.0  # from which on a child that only calls the kernel is ended
+_LEAST_BUSY, _LEAST_OF_KERNEL = 0.2, 0.6  # share of a core, and of that time
 _end_of_child: int | None = None  # of a pipe to the parent
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl.h
 
@@ -92,6 +95,42 @@ def _limits() -> dict[str, int]:
 
 
 @dataclass
+class _Spinning:
+    """Watch over a child that may ask for memory in an endless loop, as OpenBLAS does where it gets none.
+
+    Its time is then the kernel's; its size, its page faults and what it reads and writes do not change.
+    """
+
+    child: int
+    since: float = 0.0  # by the monotonic clock
+    kernel: float = 0.0  # seconds until then
+    user: float = 0.0
+    rest: tuple[str, ...] = ()  # of what would change
+
+    def lasts(self) -> bool:
+        """True once the child has been spinning for `_SECONDS_TO_SPIN`."""
+        now = time.monotonic()
+        if now - self.since < _SECONDS_TO_SPIN:
+            return False
+        try:
+            stat = Path(f"/proc/{self.child}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            moved = Path(f"/proc/{self.child}/io").read_text(encoding="ascii").splitlines()[:2]
+        except OSError:
+            return False
+        # Fields 10, 12, 14, 15 and 23 of proc(5): faults, their reading ones, user, system, size.
+        user, kernel = (int(stat[field - 3]) / os.sysconf("SC_CLK_TCK") for field in (14, 15))
+        rest = (*(stat[field - 3] for field in (10, 12, 23)), *moved)
+        in_kernel, busy = kernel - self.kernel, kernel - self.kernel + user - self.user
+        spins = (
+            rest == self.rest
+            and busy > _LEAST_BUSY * (now - self.since)
+            and in_kernel > _LEAST_OF_KERNEL * busy
+        )
+        self.since, self.kernel, self.user, self.rest = now, kernel, user, rest
+        return spins
+
+
+@dataclass
 class _Parent:
     """The process that waits for the command in `child`, and passes the first signal on."""
 
@@ -107,11 +146,14 @@ class _Parent:
         for each in _SIGNALS:
             signal.signal(each, self._pass_on)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        spinning = _Spinning(self.child)
         while True:
             found, status = os.waitpid(self.child, os.WNOHANG)
             if found:
                 break
             if self.signalled_at is not None and time.monotonic() - self.signalled_at > _SECONDS_TO_END:
+                os.kill(self.child, signal.SIGKILL)
+            if spinning.lasts():
                 os.kill(self.child, signal.SIGKILL)
             time.sleep(_POLL_SECONDS)
         if os.WIFEXITED(status) and (os.WEXITSTATUS(status) == _STATUS or os.read(self.read_end, 1)):

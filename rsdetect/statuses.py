@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
 from rsdetect.interruption import was_interrupted
-from rsdetect.limited_memory import ADVICE
+from rsdetect.limited_memory import ADVICE, address_space_left
 
 # What the machine lacks for now.
 _MAY_PASS = {
@@ -26,11 +26,11 @@ _MAY_PASS = {
 # SQLite's primary result codes of a busy or locked database, no memory, a failing and a full disk.
 _MAY_PASS_IN_SQLITE = (5, 6, 7, 10, 13)
 _MEMORY_WORDS = (
-    *("bad_alloc", "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory"),
-    *("unable to allocate", "failed to allocate", "can't start new thread", "failed to map segment"),
-    *("pthread_create failed", "memory allocation", "resource temporarily unavailable", "bad allocation"),
-    *("cannot allocate", "could not allocate", "malloc() failed", "thread constructor failed"),
+    *("alloc", "out of memory", "not enough memory", "can't start new thread", "failed to map segment"),
+    *("pthread_create failed", "resource temporarily unavailable", "thread constructor failed"),
 )
+# Of OpenVINO and oneDNN, whose errors often give no reason.
+_WORDS_UNDER_A_LIMIT = ("exception from src/", "could not create a")
 
 
 def status_of(error: BaseException) -> tuple[int, str]:
@@ -81,8 +81,9 @@ def _may_pass(error: BaseException) -> bool:
 
 def _is_memory(error: BaseException) -> bool:
     """True where memory ran out, in Python or in a C++ library, by the text of its error."""
+    words = _MEMORY_WORDS if address_space_left() is None else (*_MEMORY_WORDS, *_WORDS_UNDER_A_LIMIT)
     return any(
-        isinstance(each, MemoryError) or any(word in _text_of_library(each) for word in _MEMORY_WORDS)
+        isinstance(each, MemoryError) or any(word in _text_of_library(each) for word in words)
         for each in _chain(error)
     )
 

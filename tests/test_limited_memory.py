@@ -16,6 +16,7 @@ RUN = """
 import ctypes, os, resource, signal, sys, threading, time
 from rsdetect import limited_memory
 limited_memory._SECONDS_TO_END = 0.2
+limited_memory._SECONDS_TO_SPIN = {spin}
 resource.setrlimit(resource.RLIMIT_{limit}, (2**31, 2**31))
 {before}
 status = limited_memory.run_in_child()
@@ -29,9 +30,9 @@ sys.exit(status)
 """
 
 
-def run(command, limit="AS", before=""):
+def run(command, limit="AS", before="", spin=60):
     return subprocess.Popen(
-        [sys.executable, "-c", RUN.format(command=command, limit=limit, before=before)],
+        [sys.executable, "-c", RUN.format(command=command, limit=limit, before=before, spin=spin)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -53,6 +54,33 @@ def test_a_library_that_ends_the_process_is_a_lack_of_memory(command, limit):
     _, said = child.communicate(timeout=60)
     assert child.returncode == 3
     assert said.startswith("Error: the memory") and "--memory" in said and said.count("\n") == 1
+
+
+CALLS = "calling, taken = ctypes.CDLL(None).getrandom, ctypes.create_string_buffer(2**20)"
+
+
+def test_a_library_that_asks_for_memory_for_ever_is_ended():
+    """It spends its time in the kernel, as here, and nothing else changes."""
+    child = run("while True: calling(taken, 2**20, 0)", before=CALLS, spin=1)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 3
+    assert said.startswith("Error: the memory") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "while time.monotonic() < end: sum(range(1000))",
+        "time.sleep(2.5)",
+        "while time.monotonic() < end: calling(taken, 2**20, 0), os.write(null, b'-')",
+    ],
+    ids=["computes", "sleeps", "writes"],
+)
+def test_a_command_that_works_or_waits_is_not_taken_for_spinning(command):
+    before = f"{CALLS}; null = os.open(os.devnull, os.O_WRONLY); end = time.monotonic() + 2.5"
+    child = run(command, before=before, spin=1)
+    assert child.communicate(timeout=60) == ("", "")
+    assert child.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ def of_sqlite(code):
         (ImportError("No module named 'numpy'"), 1),
         (MemoryError(), 3),
         (RuntimeError("std::bad_alloc"), 3),
+        (RuntimeError("[CPU] Convolution node with name 't51/WithoutBiases' can't alloc "), 3),
+        (RuntimeError("could not create a primitive"), 1),
         (caused(ReadError("a.tif cannot be read."), RuntimeError("Out of memory allocating 9 bytes")), 3),
         (SceneError("/data/out of memory/a.tif is not there."), 2),
         (FileNotFoundError(errno.ENOENT, "No such file", "/data/bad_alloc/a.tif"), 2),
@@ -46,6 +48,14 @@ def of_sqlite(code):
 )
 def test_the_status_of_an_error(error, status):
     assert status_of(error)[0] == status
+
+
+@pytest.mark.parametrize(
+    "text", ["could not create a primitive", "Exception from src/plugins/node.cpp:823: failed"]
+)
+def test_under_a_limit_a_library_that_gives_no_reason_lacks_memory(monkeypatch, text):
+    monkeypatch.setattr("rsdetect.statuses.address_space_left", lambda: 2**20)
+    assert status_of(RuntimeError(text))[0] == 3
 
 
 @pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 3), (errno.EIO, 3), (errno.EROFS, 2)])

@@ -112,19 +112,19 @@ def test_a_list_of_pairs_is_run_and_repeated_on_processes(shell, copy):
     assert record["options"]["score"]["scheduler"].startswith("tcp://")
 
 
-def test_shards_by_xargs_are_collected(shell, copy):
-    shell(block("xargs"))
+def test_shards_are_run_and_collected(shell, copy):
+    shell(block("--shard 2/2"))
     assert changes(copy / "out" / "shards") > 0
     summary = (copy / "out" / "shards" / "summary.csv").read_text()
     assert [line.split(",")[1] for line in summary.splitlines()[1:]] == ["done"] * 3
 
 
-def test_an_array_job_of_slurm_gives_what_xargs_gives_and_a_shard_is_repeated_alone(shell, copy):
+def test_an_array_job_of_slurm_gives_what_single_shards_give_and_a_shard_is_repeated_alone(shell, copy):
     _, services = shell(block("array=$(sbatch"))
     assert {status for status, _ in await_jobs(services).values()} == {0}
     first, second = calls(services)
     assert first[1:3] == ["--parsable", "--array=1-2"] and second[1] == "--dependency=afterany:1"
-    shell(block("xargs"))
+    shell(block("--shard 2/2"))
     assert changes(copy / "out" / "slurm") == changes(copy / "out" / "shards")
     _, services = shell(block("sbatch --array=2"))
     assert [status for status, _ in await_jobs(services).values()] == [0]
@@ -135,7 +135,7 @@ def test_snakemake_runs_the_shards_and_collects_them(shell, copy):
     if not TOOLS:
         pytest.skip("RSDETECT_TOOLS names no environment with tests/workflows/requirements.txt")
     shell(block("snakemake --snakefile"))
-    shell(block("xargs"))
+    shell(block("--shard 2/2"))
     assert changes(copy / "out" / "snakemake") == changes(copy / "out" / "shards")
 
 
