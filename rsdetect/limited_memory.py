@@ -2,8 +2,7 @@
 
 A library whose allocation fails may abort the process, exit, or wait for a thread that was never started, and
 no exception reaches Python. Under such a limit the command therefore runs in a child process, and its parent,
-which has imported no library, ends with status 3 where the child does not end by itself, or asks for memory
-for ever.
+which has imported no library, ends with status 3 where the child does not end by itself, or is stuck.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -26,19 +25,20 @@ _STATUS = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 _SECONDS_TO_END = 4.0  # after a signal; longer than rsdetect.interruption gives
 _POLL_SECONDS = 0.05
-_SECONDS_TO_SPIN = 10.0  # from which on a child that only calls the kernel is ended
-_LEAST_BUSY, _LEAST_OF_KERNEL = 0.2, 0.6  # share of a core, and of that time
+_SECONDS_STUCK = 10.0  # from which on a child is ended
+_LEAST_BUSY, _LEAST_OF_KERNEL = 0.2, 0.6  # share of a core, and of that time, of a child that spins
+_MOST_IDLE, _MOST_LEFT = 0.01, 8 * 2**20  # share of a core, and bytes, of a child that waits in vain
 _end_of_child: int | None = None  # of a pipe to the parent
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl.h
 
 
-def address_space_left() -> int | None:
-    """Bytes that this process can still map under its limits; None = unlimited, or not known."""
+def address_space_left(process: str = "self") -> int | None:
+    """Bytes that a process can still map under the limits of this one; None = unlimited, or not known."""
     limits = _limits()
     if not limits:
         return None
     try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     except OSError:
         return None
     used = {
@@ -71,7 +71,15 @@ def run_in_child() -> int | None:
     os.setpgid(0, 0)  # a signal to the group comes once, from the parent
     ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+    sys.unraisablehook = _end_without_memory
     return None
+
+
+def _end_without_memory(failed: sys.UnraisableHookArgs) -> None:
+    """End the child where a thread got no memory to start: the thread that started it waits for ever."""
+    if issubclass(failed.exc_type, MemoryError):
+        os._exit(1)
+    sys.__unraisablehook__(failed)
 
 
 def ends_by_itself() -> None:
@@ -95,39 +103,41 @@ def _limits() -> dict[str, int]:
 
 
 @dataclass
-class _Spinning:
-    """Watch over a child that may ask for memory in an endless loop, as OpenBLAS does where it gets none.
+class _Watch:
+    """Watch over a child that got no memory and goes on for ever, without an error.
 
-    Its time is then the kernel's; its size, its page faults and what it reads and writes do not change.
+    It spins, as OpenBLAS does, which asks again and again: its time is the kernel's. Or it waits for a thread
+    that could not start, with no memory left. Its page faults, its size and what it reads and writes do not
+    change then.
     """
 
     child: int
-    since: float = 0.0  # by the monotonic clock
+    since: float = field(default_factory=time.monotonic)
     kernel: float = 0.0  # seconds until then
     user: float = 0.0
     rest: tuple[str, ...] = ()  # of what would change
 
-    def lasts(self) -> bool:
-        """True once the child has been spinning for `_SECONDS_TO_SPIN`."""
+    def is_stuck(self) -> bool:
+        """True once the child has been stuck for `_SECONDS_STUCK`."""
         now = time.monotonic()
-        if now - self.since < _SECONDS_TO_SPIN:
+        seconds = now - self.since
+        if seconds < _SECONDS_STUCK:
             return False
         try:
             stat = Path(f"/proc/{self.child}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
             moved = Path(f"/proc/{self.child}/io").read_text(encoding="ascii").splitlines()[:2]
         except OSError:
             return False
-        # Fields 10, 12, 14, 15 and 23 of proc(5): faults, their reading ones, user, system, size.
-        user, kernel = (int(stat[field - 3]) / os.sysconf("SC_CLK_TCK") for field in (14, 15))
-        rest = (*(stat[field - 3] for field in (10, 12, 23)), *moved)
+        # Fields 10, 12, 14, 15 and 23 of proc(5): faults, those that read, user, system, size.
+        user, kernel = (int(stat[number - 3]) / os.sysconf("SC_CLK_TCK") for number in (14, 15))
+        rest = (*(stat[number - 3] for number in (10, 12, 23)), *moved)
         in_kernel, busy = kernel - self.kernel, kernel - self.kernel + user - self.user
-        spins = (
-            rest == self.rest
-            and busy > _LEAST_BUSY * (now - self.since)
-            and in_kernel > _LEAST_OF_KERNEL * busy
-        )
+        spins = busy > _LEAST_BUSY * seconds and in_kernel > _LEAST_OF_KERNEL * busy
+        left = address_space_left(str(self.child))
+        waits = busy < _MOST_IDLE * seconds and left is not None and left < _MOST_LEFT
+        same = rest == self.rest
         self.since, self.kernel, self.user, self.rest = now, kernel, user, rest
-        return spins
+        return same and (spins or waits)
 
 
 @dataclass
@@ -146,14 +156,14 @@ class _Parent:
         for each in _SIGNALS:
             signal.signal(each, self._pass_on)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        spinning = _Spinning(self.child)
+        watch = _Watch(self.child)
         while True:
             found, status = os.waitpid(self.child, os.WNOHANG)
             if found:
                 break
             if self.signalled_at is not None and time.monotonic() - self.signalled_at > _SECONDS_TO_END:
                 os.kill(self.child, signal.SIGKILL)
-            if spinning.lasts():
+            if watch.is_stuck():
                 os.kill(self.child, signal.SIGKILL)
             time.sleep(_POLL_SECONDS)
         if os.WIFEXITED(status) and (os.WEXITSTATUS(status) == _STATUS or os.read(self.read_end, 1)):

@@ -16,7 +16,7 @@ RUN = """
 import ctypes, os, resource, signal, sys, threading, time
 from rsdetect import limited_memory
 limited_memory._SECONDS_TO_END = 0.2
-limited_memory._SECONDS_TO_SPIN = {spin}
+limited_memory._SECONDS_STUCK = {stuck}
 resource.setrlimit(resource.RLIMIT_{limit}, (2**31, 2**31))
 {before}
 status = limited_memory.run_in_child()
@@ -30,9 +30,9 @@ sys.exit(status)
 """
 
 
-def run(command, limit="AS", before="", spin=60):
+def run(command, limit="AS", before="", stuck=60):
     return subprocess.Popen(
-        [sys.executable, "-c", RUN.format(command=command, limit=limit, before=before, spin=spin)],
+        [sys.executable, "-c", RUN.format(command=command, limit=limit, before=before, stuck=stuck)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -61,7 +61,30 @@ CALLS = "calling, taken = ctypes.CDLL(None).getrandom, ctypes.create_string_buff
 
 def test_a_library_that_asks_for_memory_for_ever_is_ended():
     """It spends its time in the kernel, as here, and nothing else changes."""
-    child = run("while True: calling(taken, 2**20, 0)", before=CALLS, spin=1)
+    child = run("while True: calling(taken, 2**20, 0)", before=CALLS, stuck=1)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 3
+    assert said.startswith("Error: the memory") and said.count("\n") == 1
+
+
+def test_a_command_that_waits_without_any_memory_left_is_ended():
+    """As for a thread of a library that could not start."""
+    child = run(
+        "ctypes.CDLL(None).mmap(None, ctypes.c_size_t(most), 0, 0x22, -1, 0); time.sleep(600)",
+        before="most = limited_memory.address_space_left() - 2**21",
+        stuck=1,
+    )
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 3
+    assert said.startswith("Error: the memory") and said.count("\n") == 1
+
+
+def test_a_thread_that_gets_no_memory_to_start_ends_the_command():
+    """The thread that starts it would wait for ever (CPython before 3.13)."""
+    child = run(
+        "threading.Thread._bootstrap = lambda _: (_ for _ in ()).throw(MemoryError); "
+        "threading.Thread(target=print).start()"
+    )
     _, said = child.communicate(timeout=60)
     assert child.returncode == 3
     assert said.startswith("Error: the memory") and said.count("\n") == 1
@@ -78,7 +101,7 @@ def test_a_library_that_asks_for_memory_for_ever_is_ended():
 )
 def test_a_command_that_works_or_waits_is_not_taken_for_spinning(command):
     before = f"{CALLS}; null = os.open(os.devnull, os.O_WRONLY); end = time.monotonic() + 2.5"
-    child = run(command, before=before, spin=1)
+    child = run(command, before=before, stuck=1)
     assert child.communicate(timeout=60) == ("", "")
     assert child.returncode == 0
 
