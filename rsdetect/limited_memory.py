@@ -46,6 +46,8 @@ def address_space_left(process: str = "self") -> int | None:
         for name, _, value in (line.partition(":") for line in status.splitlines())
         if name in ("VmSize", "VmData")
     }
+    if not used:  # the process has ended
+        return None
     return max(0, min(limit - used[name] for name, limit in limits.items()))
 
 

@@ -90,6 +90,14 @@ def test_a_thread_that_gets_no_memory_to_start_ends_the_command():
     assert said.startswith("Error: the memory") and said.count("\n") == 1
 
 
+def test_nothing_is_known_of_the_memory_of_a_process_that_has_ended():
+    child = run(
+        "child = os.fork() or os._exit(0); os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT); "
+        "print(limited_memory.address_space_left(str(child)))"
+    )
+    assert child.communicate(timeout=60) == ("None\n", "")
+
+
 @pytest.mark.parametrize(
     "command",
     [
