@@ -10,19 +10,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rsdetect.errors import JobInterrupted
 
 if TYPE_CHECKING:  # of the extra `monitor`
-    from urllib3 import Retry
+    from urllib3 import BaseHTTPResponse, Retry
 
 TRANSIENT_STATUSES = (429, 500, 502, 503, 504)  # statuses after which a retry may succeed
 _RETRIES = 4
 _BACKOFF_S = 0.5  # before the second retry; doubled with each
 _LONGEST_PAUSE_S = 30.0  # a server that asks for a longer one is not waited for
 _MOST_S = 110.0  # for one question with all its retries
+_JITTER = random.SystemRandom()  # a program that seeds `random` in each process would make all retry at once
 
 T = TypeVar("T")
 
 
+class _Question(threading.Thread):
+    """The thread in which a server is asked; once it is given up, nothing is sent again."""
+
+    is_given_up = False
+
+
 def http_retries(*, redirects: int | None = None) -> Retry:
     """Retries of HTTP requests of any method; `Retry-After` is respected, the last response returned.
+
+    A request of a question that `in_time` has given up is not repeated.
 
     Parameters
     ----------
@@ -39,10 +48,14 @@ def http_retries(*, redirects: int | None = None) -> Retry:
                 raise MaxRetryError(keywords.get("_pool"), "", ResponseError("asks to wait for long"))  # type: ignore[arg-type]
             return super().increment(*arguments, **keywords)
 
+        def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+            super().sleep(response)
+            if getattr(threading.current_thread(), "is_given_up", False):
+                raise MaxRetryError(None, "", ResponseError("given up"))  # type: ignore[arg-type]
+
     return Bounded(
         total=_RETRIES,
-        backoff_factor=_BACKOFF_S,
-        backoff_jitter=random.random(),  # noqa: S311
+        backoff_factor=_BACKOFF_S * _JITTER.uniform(1, 2),
         status_forcelist=TRANSIENT_STATUSES,
         allowed_methods=None,
         redirect=redirects,
@@ -64,9 +77,10 @@ def in_time(ask: Callable[[], T]) -> T:
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=asking, name="ask", daemon=True)
-    thread.start()
-    thread.join(_MOST_S)
+    question = _Question(target=asking, name="ask", daemon=True)
+    question.start()
+    question.join(_MOST_S)
+    question.is_given_up = question.is_alive()
     if failed:
         raise failed[0]
     if not given:

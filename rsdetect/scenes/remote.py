@@ -51,6 +51,7 @@ _TRIES = 6
 _PATIENCE_S = 45.0  # from the first failure; no try begins after it, and one may last as long again
 _LONGEST_PAUSE_S = 30.0  # a server that asks for a longer one is not waited for
 _SECONDS_TO_ANSWER = 10.0
+_JITTER = random.SystemRandom()  # a program that seeds `random` in each process would make all retry at once
 _HEADER_BYTES = 16384  # that GDAL asks for first
 
 
@@ -139,7 +140,7 @@ def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], .
             since = _failing.failed(server, began)
             answer = _ask(path)
             sound += not answer.may_pass
-            pause = max(answer.pause_s, 0.5 * 2**number * (1 + random.random()))  # noqa: S311
+            pause = max(answer.pause_s, 0.5 * 2**number * _JITTER.uniform(1, 2))
             late = time.monotonic() - since + pause > _PATIENCE_S or pause > _LONGEST_PAUSE_S
             if late or number + 1 == _TRIES or sound > 1 or _is_final(error):
                 if answer.may_pass:

@@ -87,6 +87,7 @@ class _Dripping(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
+        self.server.posts += 1
         self.send_response(200)
         self.send_header("Content-Length", "1000000")
         self.end_headers()
@@ -94,12 +95,18 @@ class _Dripping(BaseHTTPRequestHandler):
             self.wfile.write(b"x")
 
 
-def test_a_webhook_whose_answer_has_no_end_is_given_up(tmp_path, monkeypatch):
+def test_a_webhook_whose_answer_has_no_end_is_given_up_and_not_sent_again(tmp_path, monkeypatch):
     monkeypatch.setattr("rsdetect.feeds.retries._MOST_S", 1.0)
+    monkeypatch.setattr("rsdetect.feeds.retries._BACKOFF_S", 0.01)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Dripping)
-    server.daemon_threads, server.over = True, threading.Event()
+    server.daemon_threads, server.over, server.posts = True, threading.Event(), 0
+    before = set(threading.enumerate())
     with serving(server):
         hook = WebhookHook(kind="webhook", url=f"http://127.0.0.1:{server.server_port}/key")
         with pytest.raises(HookFailed, match="does not answer to the end"):
             call(hook, tmp_path)
-        server.over.set()
+        server.over.set()  # the answer breaks off, after which a request is repeated in general
+        for thread in set(threading.enumerate()) - before:
+            if thread.name == "ask":
+                thread.join()
+        assert server.posts == 1
