@@ -1,12 +1,8 @@
 """`rsdetect batch`: finished pairs are not repeated, failures are reported, and one file has all changes."""
 
 import json
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from contextlib import closing
 
 import numpy as np
@@ -16,7 +12,7 @@ import rasterio
 
 import rsdetect
 from support.batches import CVA, batch, layer, write_list
-from support.interruption import SLOW
+from support.interruption import start_held, wait_for_tiles
 from support.jobs import OUTPUTS, changed_pair, listing, read_raster, run_apart, run_here
 from support.scenes import TEN_METRES, write_plain, write_scene
 
@@ -346,26 +342,17 @@ def test_a_list_that_is_not_there_and_a_folder_of_something_else(scenes, tmp_pat
     assert listing(tmp_path / "out") == ["batch.json"]
 
 
-def start(pairs, out):
-    command = [sys.executable, "-c", SLOW, "batch", pairs, "--out", out, *CVA, "--workers", 2, "--quiet"]
-    pace = {"BRISK_TILES": "12", "SECONDS_A_TILE": "0.3"}
-    return subprocess.Popen(
-        list(map(str, command)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | pace,
-    )
+def start(pairs, out, tiles, release=""):
+    options = ("--out", out, *CVA, "--workers", 2, "--quiet")
+    return start_held("batch", pairs, *options, tiles=tiles, release=release)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_batch_that_is_stopped_resumes_where_it_was(scenes, tmp_path, how):
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"), row_of(scenes, "south"))
-    with start(pairs, tmp_path / "out") as child:
-        latest = time.monotonic() + 60
-        while not list((tmp_path / "out").glob("south/.work/*/tiles/*.tile")):
-            assert child.poll() is None and time.monotonic() < latest, child.stderr.read()
-            time.sleep(0.01)
+    north = 12  # tiles of 64 pixels in 150 x 210
+    with start(pairs, tmp_path / "out", tiles=north + 2) as child:
+        wait_for_tiles(child, tmp_path / "out" / "south", 1)
         child.send_signal(how)
         _, said = child.communicate(timeout=60)
     if how == signal.SIGINT:
@@ -386,12 +373,10 @@ def test_a_batch_that_is_stopped_resumes_where_it_was(scenes, tmp_path, how):
 
 def test_two_batches_at_once_do_not_share_a_folder(scenes, tmp_path):
     pairs = write_list(tmp_path / "pairs.csv", row_of(scenes, "north"))
-    with start(pairs, tmp_path / "out") as child:
-        latest = time.monotonic() + 60
-        while not list((tmp_path / "out").glob("north/.work/*/tiles/*.tile")):
-            assert child.poll() is None and time.monotonic() < latest, child.stderr.read()
-            time.sleep(0.01)
+    with start(pairs, tmp_path / "out", tiles=2, release=tmp_path / "release") as child:
+        wait_for_tiles(child, tmp_path / "out", 1)
         told = run_here("batch", pairs, "--out", tmp_path / "out", *CVA)
+        (tmp_path / "release").touch()
         assert told.status == 3 and "another run is active" in told.err
         child.communicate(timeout=60)
     assert child.returncode == 0

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import geopandas
@@ -15,7 +14,7 @@ import pytest
 import rsdetect
 from rsdetect.jobs.outputs import Outputs
 from rsdetect.scenes.handles import close_handles
-from support.interruption import CVA, HIDDEN, SLOW, finished_tiles, interrupt
+from support.interruption import CVA, HIDDEN, finished_tiles, interrupt, start_held, wait_for_tiles
 from support.jobs import OUTPUTS, changed_pair, contents, listing, read_raster, run_here
 from support.scenes import write_scene
 
@@ -35,19 +34,9 @@ def whole(scenes, tmp_path_factory):
     return out
 
 
-def start(scenes, out, *options, brisk=TILES, seconds=1.0):
-    arguments = ["detect", scenes.before, scenes.after, "--out", out, "--detector", "cva", "--tile-size", 64]
-    command = [sys.executable, "-c", SLOW, *map(str, arguments), "--workers", "2", *options]
-    pace = {"BRISK_TILES": str(brisk), "SECONDS_A_TILE": str(seconds)}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | pace
-    )
-
-
-def wait_for_tiles(child, out, count):
-    while len(finished_tiles(out)) < count:
-        assert child.poll() is None, child.stderr.read()
-        time.sleep(0.005)
+def start(scenes, out, *options, tiles=TILES, release=""):
+    arguments = ("detect", scenes.before, scenes.after, "--out", out, "--detector", "cva", "--tile-size", 64)
+    return start_held(*arguments, "--workers", 2, *options, tiles=tiles, release=release)
 
 
 def assert_same_results(out, whole):
@@ -71,8 +60,7 @@ def resume(scenes, out, **options):
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(scenes, whole, tmp_path):
     kept = []
     for more in (3, 9, 1, 6):
-        child = start(scenes, tmp_path / "out", brisk=more)
-        with child:
+        with start(scenes, tmp_path / "out", tiles=more) as child:
             wait_for_tiles(child, tmp_path / "out", len(kept) + more)
             child.send_signal(signal.SIGKILL)
             child.wait()
@@ -91,7 +79,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(scenes,
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_run_that_is_asked_to_stop_ends_with_status_3_and_keeps_its_tiles(scenes, tmp_path, how):
-    with start(scenes, tmp_path / "out", brisk=4) as child:
+    with start(scenes, tmp_path / "out", tiles=4) as child:
         wait_for_tiles(child, tmp_path / "out", 4)
         child.send_signal(how)
         out, told = child.communicate(timeout=60)
@@ -287,8 +275,7 @@ def test_a_run_that_dies_between_two_files_is_finished_by_the_same_command(
 def test_old_results_stay_until_the_new_ones_are_complete(scenes, tmp_path):
     rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "out", bands=(1,), **CVA)
     kept = contents(tmp_path / "out")
-    child = start(scenes, tmp_path / "out", "--overwrite", brisk=3)
-    with child:
+    with start(scenes, tmp_path / "out", "--overwrite", tiles=3) as child:
         wait_for_tiles(child, tmp_path / "out", 3)
         child.send_signal(signal.SIGKILL)
         child.wait()
@@ -300,7 +287,7 @@ def test_old_results_stay_until_the_new_ones_are_complete(scenes, tmp_path):
 
 
 def test_a_second_run_in_the_same_folder_leaves_and_the_first_is_not_disturbed(scenes, whole, tmp_path):
-    with start(scenes, tmp_path / "out", brisk=2, seconds=0.3) as first:
+    with start(scenes, tmp_path / "out", tiles=2, release=tmp_path / "release") as first:
         wait_for_tiles(first, tmp_path / "out", 2)
         for overwrite in ((), ("--overwrite",)):
             arguments = (
@@ -315,6 +302,7 @@ def test_a_second_run_in_the_same_folder_leaves_and_the_first_is_not_disturbed(s
             told = run_here(*arguments, *overwrite)
             assert (told.status, told.err.count("\n")) == (3, 1)
             assert "another run is active" in told.err
+        (tmp_path / "release").touch()
         _, said = first.communicate(timeout=60)
         assert first.returncode == 0, said
     assert_same_results(tmp_path / "out", whole)

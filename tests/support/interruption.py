@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
 import pytest
 
 import rsdetect
@@ -14,22 +20,56 @@ HIDDEN = (Outputs.WORK, LOCK)  # what a run that is killed may leave beside resu
 CVA = {"detector": "cva", "quiet": True}
 
 
-# Detect as users run it, but slow enough to be hit in the middle.
-# A few brisk tiles, then slow ones: whatever else the machine does, the job is under way when it is stopped.
+# A command as users run it, which is under way when the test stops it, even if the test itself pauses:
+# after a few tiles all others are held until the run is interrupted, or the file $RELEASE is there.
 # A shell that runs the tests in the background lets them ignore Ctrl-C; a terminal does not.
-SLOW = """
+_HELD = """
 import itertools, os, signal, time
+from functools import partial
 signal.signal(signal.SIGINT, signal.default_int_handler)
+from rsdetect import cli, interruption
 import rsdetect.scoring.engine as engine
 genuine, started = engine.score_core, itertools.count()
-brisk, seconds = int(os.environ["BRISK_TILES"]), float(os.environ["SECONDS_A_TILE"])
-def slow(pair, scorer, tile, *receivers):
-    time.sleep(0.01 if next(started) < brisk else seconds)
+def held(pair, scorer, tile, *receivers):
+    if next(started) >= int(os.environ["TILES_BEFORE"]):
+        while not (interruption._guard.received or os.path.exists(os.environ["RELEASE"])):
+            time.sleep(0.01)
     return genuine(pair, scorer, tile, *receivers)
-engine.score_core = slow
-from rsdetect.cli import main
-main()
+engine.score_core = held
+cli.ending_in_time = partial(cli.ending_in_time, 600)  # the machine may be slow to clear up
+cli.main()
 """
+
+
+@contextmanager
+def start_held(*arguments, tiles, release=""):
+    """A process with a command that scores `tiles` tiles and then waits; it is killed at the end.
+
+    Parameters
+    ----------
+    tiles
+        Number of tiles that are not held.
+    release
+        File at whose creation the run goes on; without one it is held until it is interrupted.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", _HELD, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TILES_BEFORE": str(tiles), "RELEASE": str(release)},
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def wait_for_tiles(child, out, count):
+    """Return once `count` tiles of the command are stored under `out`."""
+    while len(finished_tiles(out)) < count:
+        assert child.poll() is None, child.stderr.read()
+        time.sleep(0.01)
 
 
 def finished_tiles(out):
