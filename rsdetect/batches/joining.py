@@ -114,18 +114,7 @@ def _own_ground(
 def _traced_changes(mosaic: Mosaic, layers: list[PairLayer]) -> PairLayer:
     """Changes of a mosaic of several pairs to join, traced from its pixels."""
     chosen = mosaic.tiles[0].pair.outlines
-    min_area, min_pixels = chosen.least
-    options = TraceOptions(
-        opening=chosen.opening,
-        min_area=min_area,
-        min_pixels=min_pixels,
-        fill_holes=chosen.fill_holes,
-        min_width=chosen.min_width,
-        merge_gap=chosen.merge_gap,
-        simplify=chosen.simplify,
-        workers=usable_cores(),
-    )
-    regions = trace_regions(mosaic, mosaic.level, options=options)
+    regions = trace_regions(mosaic, mosaic.level, options=chosen.trace(workers=usable_cores()))
     mean, largest = mosaic.probabilities(regions)
     own: Columns = {
         "change_id": np.arange(1, len(regions) + 1, dtype=np.int64),

@@ -17,6 +17,8 @@ from rsdetect.jsontypes import JsonValue
 from rsdetect.memory import parse_memory
 from rsdetect.paths import layer_from_folder
 from rsdetect.percent import level_of
+from rsdetect.regions.collected import TraceOptions
+from rsdetect.regions.pieces import Difference
 from rsdetect.scenes.pair import PairKeywords, PairOptions
 from rsdetect.validation import integer, refuse_unknown, require_number, settle_case
 
@@ -103,6 +105,21 @@ class PolygonOptions:
         ((0.0, 9), (400.0, 1))
         """
         return (0.0, AUTO_MIN_PIXELS) if self.min_area == "auto" else (self.min_area, 1)
+
+    def trace(self, *, workers: int, difference: Difference | None = None) -> TraceOptions:
+        """Options of tracing these polygons in `workers` threads, with the means of `difference`."""
+        min_area, min_pixels = self.least
+        return TraceOptions(
+            opening=self.opening,
+            min_area=min_area,
+            min_pixels=min_pixels,
+            fill_holes=self.fill_holes,
+            min_width=self.min_width,
+            merge_gap=self.merge_gap,
+            simplify=self.simplify,
+            workers=workers,
+            difference=difference,
+        )
 
     def level(self, own_threshold: float) -> int:
         """Lowest percent value that is change; the raster has integer percent.

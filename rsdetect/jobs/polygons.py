@@ -26,7 +26,7 @@ from rsdetect.kinds.named import named_kinds
 from rsdetect.kinds.rules import LandRules
 from rsdetect.paths import file_name
 from rsdetect.regions.areas import central_pixel_m2
-from rsdetect.regions.collected import Regions, TraceOptions
+from rsdetect.regions.collected import Regions
 from rsdetect.regions.pieces import Layers
 from rsdetect.regions.shape import shapes_of
 from rsdetect.regions.trace import trace_changes_and_footprint
@@ -157,7 +157,12 @@ def write_polygons(
     """
     raster = ProbabilityRaster(raster_path)
     layer_names = () if pair is None else _layer_names(pair.bands, asked.direction)
-    changes, footprint = trace_changes_and_footprint(raster, asked.level, _trace_options(asked, pair, kept))
+    options = asked.options.trace(
+        # Reading scenes scales with threads; tracing alone does not, because of the interpreter lock.
+        workers=1 if pair is None else usable_cores(),
+        difference=None if pair is None else partial(_layers, pair, kept, asked),
+    )
+    changes, footprint = trace_changes_and_footprint(raster, asked.level, options)
     _require_all_pixels(changes, footprint, scored)
     if pair is not None and not changes.differences:  # no region, but the same columns
         changes = replace(changes, differences={name: np.empty(0) for name in layer_names})
@@ -187,24 +192,6 @@ def write_polygons(
         "kinds": kind_summary(kinds, changes.area_m2, changes.pixels),
         "polygon_steps": list(changes.steps),
     }
-
-
-def _trace_options(asked: PolygonRequest, pair: Pair | None, kept: StoredDifferences | None) -> TraceOptions:
-    """Options of the trace of the polygons that are asked for."""
-    chosen = asked.options
-    min_area, min_pixels = chosen.least
-    return TraceOptions(
-        opening=chosen.opening,
-        min_area=min_area,
-        min_pixels=min_pixels,
-        fill_holes=chosen.fill_holes,
-        min_width=chosen.min_width,
-        merge_gap=chosen.merge_gap,
-        simplify=chosen.simplify,
-        # Reading scenes scales with threads; tracing alone does not, because of the interpreter lock.
-        workers=1 if pair is None else usable_cores(),
-        difference=None if pair is None else partial(_layers, pair, kept, asked),
-    )
 
 
 def _zones(
