@@ -109,8 +109,8 @@ def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
     for each in earlier:
         signal.signal(each, _interrupt)
     woken = signal.set_wakeup_fd(guard.write_end, warn_on_full_buffer=False)
-    guard.thread = threading.Thread(target=guard.watch, name="guard", daemon=True)
-    guard.thread.start()
+    guard.thread = thread = threading.Thread(target=guard.watch, name="guard", daemon=True)
+    thread.start()
     try:
         yield
     finally:
@@ -122,7 +122,11 @@ def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
         if guard.outside is not None:
             guard.outside.kill()
             guard.outside.wait()
-        os.close(guard.write_end)  # ends the thread; the other end goes with the process
+        with suppress(BlockingIOError):  # full, so that the thread has something to read
+            os.write(guard.write_end, _HAND_OVER)  # to close it would not do: a fork may have it, too
+        thread.join()
+        for end in ends:
+            os.close(end)
 
 
 def leave_threads(earlier: set[threading.Thread], status: int) -> None:

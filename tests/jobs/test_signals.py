@@ -8,12 +8,14 @@ import shutil
 import signal
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 import rsdetect
+from rsdetect import interruption
+from rsdetect.interruption import ending_in_time
 from support.forked import forked_commands
 from support.interruption import CVA
 from support.jobs import changed_pair, contents, listing
@@ -129,3 +131,16 @@ def test_an_interruption_is_no_failure(site, monkeypatch, command, place, how):
             states = journal.execute("SELECT state FROM scenes UNION SELECT state FROM steps").fetchall()
         assert ("failed",) not in states
         shutil.rmtree("out")
+
+
+@pytest.mark.parametrize("signalled", [False, True])
+def test_a_command_in_a_process_that_goes_on_leaves_neither_thread_nor_open_file(signalled):
+    with suppress(KeyboardInterrupt), ending_in_time(seconds=3600):
+        guard = interruption._guard
+        pipe = os.fstat(guard.read_end).st_ino
+        if signalled:
+            os.kill(os.getpid(), signal.SIGINT)
+    assert not guard.thread.is_alive()
+    for end in (guard.read_end, guard.write_end):
+        with suppress(OSError):  # closed
+            assert os.fstat(end).st_ino != pipe  # another thread may have opened a file with that number
