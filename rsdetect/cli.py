@@ -33,7 +33,7 @@ from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
 from rsdetect.errors import InputError
 from rsdetect.interruption import ending_in_time, leave_threads
-from rsdetect.limited_memory import ends_by_itself, run_in_child
+from rsdetect.limited_memory import ADVICE, ends_by_itself, leave_to_parent, run_in_child
 from rsdetect.statuses import status_of
 from rsdetect.stderr import without_libraries
 
@@ -83,8 +83,12 @@ def main() -> None:
         try:
             with nullcontext() if "--debug" in sys.argv else without_libraries(), ending_in_time():
                 status = _run()
-        finally:
-            ends_by_itself()
+        except Exception:
+            leave_to_parent()  # not even the message could be written
+            raise
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+        ends_by_itself(status)
         if status:
             leave_threads(earlier, status)
     sys.exit(status)
@@ -109,7 +113,10 @@ def _run() -> int:
     except BrokenPipeError:
         status = 0  # the reader of stdout has closed it
     except BaseException as error:
-        status = _end(error, *status_of(error))
+        status, text = status_of(error)
+        if text is ADVICE and "--debug" not in sys.argv:
+            leave_to_parent()
+        _end(error, status, text)
     _close_streams()
     return status if isinstance(status, int) else 0
 

@@ -2,7 +2,8 @@
 
 A library whose allocation fails may abort the process, exit, or wait for a thread that was never started, and
 no exception reaches Python. Under such a limit the command therefore runs in a child process, and its parent,
-which has imported no library, ends with status 3 where the child does not end by itself, or is stuck.
+which has imported no library, ends with status 3 where the child does not end by itself, or is stuck. The
+parent also writes the message: a process without memory may fail again while it writes its own.
 """
 
 from __future__ import annotations
@@ -27,28 +28,33 @@ _SECONDS_TO_END = 4.0  # after a signal; longer than rsdetect.interruption gives
 _POLL_SECONDS = 0.05
 _SECONDS_STUCK = 10.0  # from which on a child is ended
 _LEAST_BUSY, _LEAST_OF_KERNEL = 0.2, 0.6  # share of a core, and of that time, of a child that spins
+_SHORT = 64 * 2**20  # bytes; libraries map stacks, heaps of threads and blocks of GDAL's cache in such pieces
 _MOST_IDLE, _MOST_LEFT = 0.01, 8 * 2**20  # share of a core, and bytes, of a child that waits in vain
 _end_of_child: int | None = None  # of a pipe to the parent
+_PROCESSES = Path("/proc")
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl.h
 
 
 def address_space_left(process: str = "self") -> int | None:
     """Bytes that a process can still map under the limits of this one; None = unlimited, or not known."""
     limits = _limits()
-    if not limits:
-        return None
-    try:
-        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-    except OSError:
-        return None
-    used = {
-        name: int(value.split()[0]) * 1024
-        for name, _, value in (line.partition(":") for line in status.splitlines())
-        if name in ("VmSize", "VmData")
-    }
-    if not used:  # the process has ended
+    used = _sizes(process) if limits else {}
+    if not used:  # unlimited, or the process has ended
         return None
     return max(0, min(limit - used[name] for name, limit in limits.items()))
+
+
+def _sizes(process: str) -> dict[str, int]:
+    """Sizes of a process in bytes by their name in proc(5); empty if it has ended."""
+    try:
+        status = (_PROCESSES / process / "status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return {}
+    return {
+        name: int(value.split()[0]) * 1024
+        for name, _, value in (line.partition(":") for line in status.splitlines())
+        if name in ("VmPeak", "VmSize", "VmData")
+    }
 
 
 def run_in_child() -> int | None:
@@ -73,22 +79,46 @@ def run_in_child() -> int | None:
     os.setpgid(0, 0)  # a signal to the group comes once, from the parent
     ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
-    sys.unraisablehook = _end_without_memory
+    sys.unraisablehook = _leave_or_print
     return None
 
 
-def _end_without_memory(failed: sys.UnraisableHookArgs) -> None:
-    """End the child where a thread got no memory to start: the thread that started it waits for ever."""
-    if issubclass(failed.exc_type, MemoryError):
+def _leave_or_print(lost: sys.UnraisableHookArgs) -> None:
+    leave_lost_error(lost.exc_type)
+    sys.__unraisablehook__(lost)
+
+
+def leave_to_parent() -> None:
+    """End the child, so that its parent says that memory ran out; without a parent return."""
+    if _end_of_child is not None:
         os._exit(1)
-    sys.__unraisablehook__(failed)
 
 
-def ends_by_itself() -> None:
-    """Let the parent know that the status of this process is rsdetect's own."""
+def leave_lost_error(kind: type[BaseException]) -> None:
+    """End the child where an error of this kind, which nothing receives, is a lack of memory.
+
+    The thread that starts a thread which gets no memory waits for it for ever (CPython before 3.13), as does
+    one that waits for the work of a thread that has ended.
+    """
+    if issubclass(kind, MemoryError):
+        leave_to_parent()
+
+
+def ends_by_itself(status: int) -> None:
+    """Let the parent know the status of the command, which holds however this process ends after that."""
     if _end_of_child is not None:
         with suppress(OSError):
-            os.write(_end_of_child, b".")
+            os.write(_end_of_child, bytes([status]))
+
+
+def was_short() -> bool:
+    """True if a limit has been nearly reached, so that any library may have failed for want of memory."""
+    limits = _limits()
+    if not limits:
+        return False
+    sizes = _sizes("self")
+    used = {"VmSize": sizes.get("VmPeak", 0), "VmData": sizes.get("VmData", 0)}
+    return any(limit - used[name] < _SHORT for name, limit in limits.items())
 
 
 def _limits() -> dict[str, int]:
@@ -117,6 +147,7 @@ class _Watch:
     since: float = field(default_factory=time.monotonic)
     kernel: float = 0.0  # seconds until then
     user: float = 0.0
+    queued: float = 0.0
     rest: tuple[str, ...] = ()  # of what would change
 
     def is_stuck(self) -> bool:
@@ -125,21 +156,34 @@ class _Watch:
         seconds = now - self.since
         if seconds < _SECONDS_STUCK:
             return False
+        process = _PROCESSES / str(self.child)
         try:
-            stat = Path(f"/proc/{self.child}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-            moved = Path(f"/proc/{self.child}/io").read_text(encoding="ascii").splitlines()[:2]
+            stat = (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            moved = (process / "io").read_text(encoding="ascii").splitlines()[:2]
+            queued = _seconds_queued(process)
         except OSError:
             return False
         # Fields 10, 12, 14, 15 and 23 of proc(5): faults, those that read, user, system, size.
         user, kernel = (int(stat[number - 3]) / os.sysconf("SC_CLK_TCK") for number in (14, 15))
         rest = (*(stat[number - 3] for number in (10, 12, 23)), *moved)
         in_kernel, busy = kernel - self.kernel, kernel - self.kernel + user - self.user
-        spins = busy > _LEAST_BUSY * seconds and in_kernel > _LEAST_OF_KERNEL * busy
+        wanted = busy + queued - self.queued
+        asks = busy > _MOST_IDLE * seconds and wanted > _LEAST_BUSY * seconds
+        spins = asks and in_kernel > _LEAST_OF_KERNEL * busy
         left = address_space_left(str(self.child))
         waits = busy < _MOST_IDLE * seconds and left is not None and left < _MOST_LEFT
         same = rest == self.rest
-        self.since, self.kernel, self.user, self.rest = now, kernel, user, rest
+        self.since, self.kernel, self.user, self.queued, self.rest = now, kernel, user, queued, rest
         return same and (spins or waits)
+
+
+def _seconds_queued(process: Path) -> float:
+    """Seconds that the threads of a process were ready and had no core, as on a busy machine."""
+    queued = 0.0
+    for thread in (process / "task").iterdir():
+        with suppress(OSError, IndexError):  # a thread that has ended; a kernel that does not count
+            queued += int((thread / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    return queued
 
 
 @dataclass
@@ -168,8 +212,12 @@ class _Parent:
             if watch.is_stuck():
                 os.kill(self.child, signal.SIGKILL)
             time.sleep(_POLL_SECONDS)
-        if os.WIFEXITED(status) and (os.WEXITSTATUS(status) == _STATUS or os.read(self.read_end, 1)):
-            return os.WEXITSTATUS(status)  # with the message of the child, or of its guard
+        os.set_blocking(self.read_end, False)  # a process that the child has forked may hold the other end
+        with suppress(BlockingIOError):
+            if own := os.read(self.read_end, 1):
+                return own[0]
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _STATUS:  # with the message of its guard
+            return _STATUS
         message = ADVICE if self.signalled_at is None else "interrupted; the same command resumes the job."
         with suppress(OSError):
             os.write(2, f"Error: {message}\n".encode())

@@ -10,9 +10,9 @@ import errno
 import os
 from collections.abc import Iterator
 
-from rsdetect.errors import JobInterrupted, OutputError, RsdetectError
+from rsdetect.errors import JobInterrupted, OutputError, ReadError, RsdetectError
 from rsdetect.interruption import was_interrupted
-from rsdetect.limited_memory import ADVICE, address_space_left
+from rsdetect.limited_memory import ADVICE, address_space_left, was_short
 
 # What the machine lacks for now.
 _MAY_PASS = {
@@ -31,6 +31,8 @@ _MEMORY_WORDS = (
 )
 # Of OpenVINO and oneDNN, whose errors often give no reason.
 _WORDS_UNDER_A_LIMIT = ("exception from src/", "could not create a")
+# Modules whose errors have their reason in rsdetect, in its input or in the text that is parsed.
+_MODULES_WITH_REASONS = ("rsdetect", "pydantic_core", "json", "yaml", "tomllib")
 
 
 def status_of(error: BaseException) -> tuple[int, str]:
@@ -85,7 +87,18 @@ def _is_memory(error: BaseException) -> bool:
     return any(
         isinstance(each, MemoryError) or any(word in _text_of_library(each) for word in words)
         for each in _chain(error)
-    )
+    ) or (was_short() and any(_may_hide_memory(each) for each in _chain(error)))
+
+
+def _may_hide_memory(error: BaseException) -> bool:
+    """True for an error as libraries raise it for want of memory, too: GDAL's of a file, PROJ's of a CRS."""
+    if isinstance(error, ReadError | SystemError | ImportError | RuntimeError):
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
+        return False
+    missing = os.strerror(errno.ENOENT).lower() in str(error).lower()
+    room = type(error).__module__.partition(".")[0]
+    return not missing and room not in ("builtins", *_MODULES_WITH_REASONS)
 
 
 def _text_of_library(error: BaseException) -> str:

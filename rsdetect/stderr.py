@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from rsdetect.limited_memory import leave_lost_error
+
 _STDERR = 2
 _original: int | None = None  # a copy of the stderr of the process, while descriptor 2 leads nowhere
 
@@ -41,7 +43,7 @@ def without_libraries() -> Iterator[None]:
     hooks = warnings.showwarning, sys.unraisablehook, threading.excepthook
     sys.stderr = os.fdopen(kept, "w", 1, before.encoding, "backslashreplace")
     _original = kept
-    warnings.showwarning, sys.unraisablehook, threading.excepthook = _ignore, _ignore, _ignore
+    warnings.showwarning, sys.unraisablehook, threading.excepthook = _ignore, _ignore_error, _ignore_error
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, _STDERR)
     os.close(nowhere)
@@ -57,3 +59,7 @@ def without_libraries() -> Iterator[None]:
 
 def _ignore(*_: object, **__: object) -> None:
     pass
+
+
+def _ignore_error(lost: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:
+    leave_lost_error(lost.exc_type)

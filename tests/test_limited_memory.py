@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from rsdetect import limited_memory
 from support.jobs import COMMAND
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")
@@ -21,12 +24,23 @@ resource.setrlimit(resource.RLIMIT_{limit}, (2**31, 2**31))
 {before}
 status = limited_memory.run_in_child()
 if status is None:
-    try:
-        status = 0
-        {command}
-    finally:
-        limited_memory.ends_by_itself()
+    status = 0
+    {command}
+    limited_memory.ends_by_itself(status)
 sys.exit(status)
+"""
+
+MAIN = """
+import atexit, os, resource, sys, threading
+from rsdetect import cli
+from rsdetect.errors import InputError
+resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+def fail(error):
+    raise error
+cli.app = lambda standalone_mode: {command}
+{before}
+sys.argv[1:] = []
+cli.main()
 """
 
 
@@ -99,6 +113,31 @@ def test_nothing_is_known_of_the_memory_of_a_process_that_has_ended():
 
 
 @pytest.mark.parametrize(
+    ("kernel", "queued", "stuck"), [(0.3, 9, True), (3, 0, True), (0.3, 0, False), (0.01, 9, False)]
+)
+def test_a_child_that_spins_on_a_busy_machine_gets_little_time(tmp_path, monkeypatch, kernel, queued, stuck):
+    """Seconds of ten that two threads have spent in the kernel, and have waited for a core."""
+    monkeypatch.setattr(limited_memory, "_PROCESSES", tmp_path)
+
+    def readings(kernel, queued):
+        fields = ["0"] * 50
+        fields[15 - 3] = str(round(kernel * os.sysconf("SC_CLK_TCK")))
+        (tmp_path / "7" / "stat").write_text(f"7 (a) b) {' '.join(fields)}")
+        (tmp_path / "7" / "io").write_text("rchar: 1\nwchar: 1\nsyscr: 1\n")
+        for thread in ("7", "8"):
+            (tmp_path / "7" / "task" / thread).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "7" / "task" / thread / "schedstat").write_text(f"1 {int(queued * 1e9 / 2)} 1\n")
+
+    (tmp_path / "7").mkdir()
+    watch = limited_memory._Watch(7, since=time.monotonic() - 10)
+    readings(1, 1)
+    assert not watch.is_stuck()
+    watch.since -= 10
+    readings(1 + kernel, 1 + queued)
+    assert watch.is_stuck() == stuck
+
+
+@pytest.mark.parametrize(
     "command",
     [
         "while time.monotonic() < end: sum(range(1000))",
@@ -116,12 +155,72 @@ def test_a_command_that_works_or_waits_is_not_taken_for_spinning(command):
 
 @pytest.mark.parametrize(
     ("command", "status"),
-    [("pass", 0), ("status = 2", 2), ("sys.exit(1)", 1), ("os._exit(3)", 3)],  # the last as the guard does
+    [("pass", 0), ("status = 2", 2), ("os._exit(3)", 3)],  # the last as the guard does
 )
 def test_a_status_of_the_command_is_passed_on(command, status):
     child = run(command)
     assert child.communicate(timeout=60) == ("", "")
     assert child.returncode == status
+
+
+def test_a_process_that_the_command_has_forked_and_left_delays_nothing():
+    child = run("print(os.fork() or time.sleep(600), flush=True); os._exit(1)")
+    left = int(child.stdout.readline())
+    _, said = child.stdout.close(), child.stderr.readline()
+    assert child.wait(timeout=60) == 3 and said.startswith("Error: the memory")
+    os.kill(left, signal.SIGKILL)
+    child.stderr.close()
+
+
+def test_a_command_was_short_of_memory_if_its_peak_was_near_the_limit():
+    child = run(
+        "print(limited_memory.was_short()); import mmap; "
+        "mmap.mmap(-1, limited_memory.address_space_left() - 2**25).close(); "
+        "print(limited_memory.was_short(), limited_memory.address_space_left() > 2**30)"
+    )
+    assert child.communicate(timeout=60) == ("False\nTrue True\n", "")
+
+
+def run_main(command, before=""):
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN.format(command=command, before=before)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "before"),
+    [
+        ("fail(MemoryError())", ""),
+        ("fail(MemoryError())", "cli.status_of = lambda _: fail(SystemError('error return'))"),
+        ("fail(ValueError())", "cli._end = lambda *_: fail(MemoryError())"),
+        ("None", "cli._close_streams = lambda: fail(MemoryError())"),
+        (
+            "threading.Thread(target=print).start()",
+            "threading.Thread._bootstrap = lambda _: fail(MemoryError())",
+        ),
+        ("(threading.Thread(target=fail, args=[MemoryError()]).start(), threading.Event().wait())", ""),
+    ],
+    ids=["the command", "its status", "its message", "its end", "a thread that starts", "a thread"],
+)
+def test_wherever_memory_runs_out_the_parent_gives_the_one_message(command, before):
+    status, said = run_main(command, before)
+    assert status == 3
+    assert said.startswith("Error: the memory") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [("0", 0, ""), ("fail(SystemExit(4))", 4, ""), ("fail(InputError('wrong.'))", 2, "Error: wrong.\n")],
+    ids=["done", "exit", "refused"],
+)
+def test_the_status_holds_however_the_process_ends(command, status, said):
+    """As where a library crashes while the interpreter ends."""
+    assert run_main(f"(atexit.register(os.abort), {command})[1]") == (status, said)
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])

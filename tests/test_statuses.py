@@ -6,8 +6,10 @@ import errno
 import sqlite3
 
 import pytest
+from rasterio.errors import CRSError, RasterioIOError
 
 from rsdetect.errors import OutputError, ReadError, SceneError
+from rsdetect.limited_memory import ADVICE
 from rsdetect.statuses import status_of, write_error
 
 
@@ -56,6 +58,37 @@ def test_the_status_of_an_error(error, status):
 def test_under_a_limit_a_library_that_gives_no_reason_lacks_memory(monkeypatch, text):
     monkeypatch.setattr("rsdetect.statuses.address_space_left", lambda: 2**20)
     assert status_of(RuntimeError(text))[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ReadError("tile at row 0, column 0: a.tif cannot be read at rows 0 to 255."), 2),
+        (caused(ReadError("a.tif cannot be read."), CRSError("The WKT could not be parsed.")), 2),
+        (caused(SceneError("a.tif cannot be opened."), RasterioIOError("not recognized")), 2),
+        (SystemError("error return without exception set"), 1),
+    ],
+    ids=repr,
+)
+def test_a_library_that_fails_for_want_of_memory_is_not_taken_for_a_damaged_file(monkeypatch, error, status):
+    assert status_of(error)[0] == status
+    monkeypatch.setattr("rsdetect.statuses.was_short", lambda: True)
+    assert status_of(error) == (3, ADVICE)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SceneError("the scenes have 3 and 4 bands."),
+        caused(SceneError("a.tif cannot be opened."), RasterioIOError("a.tif: No such file or directory")),
+        caused(OutputError("a.tif cannot be written."), OSError(errno.EACCES, "Permission denied")),
+        caused(SceneError("wrong date."), ValueError("2024-13-01")),
+    ],
+    ids=repr,
+)
+def test_what_has_another_reason_is_refused_without_much_memory_too(monkeypatch, error):
+    monkeypatch.setattr("rsdetect.statuses.was_short", lambda: True)
+    assert status_of(error)[0] == 2
 
 
 @pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 3), (errno.EIO, 3), (errno.EROFS, 2)])
