@@ -148,22 +148,21 @@ def _run_on_threads(
     context: Context, tiles: Sequence[TileWindow], progress: Progress, workers: int
 ) -> dict[str, int]:
     from dask.base import compute
-    from dask.callbacks import Callback
     from dask.threaded import get
 
-    class Report(Callback):
-        def _posttask(self, key: Any, result: Any, *_: Any) -> None:
-            if isinstance(result, int):
-                progress.advance(result)
+    def report(key: Any, result: Any, *_: Any) -> None:
+        if isinstance(result, int):
+            progress.advance(result)
 
     tasks = _tasks(partial(_run_tile, context), tiles)
     windows = planned_windows(context.pair, context.scorer, tiles)
     with (
         sharing_blocks(windows, context.memory.shared_blocks) as shared,
         ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
-        Report(),
     ):
-        compute(*tasks, scheduler=get, pool=pool, optimize_graph=False)
+        # Given to this computation alone: Dask's registered callbacks are those of all threads.
+        callbacks = [(None, None, None, report, None)]
+        compute(*tasks, scheduler=get, pool=pool, optimize_graph=False, callbacks=callbacks)
     return {
         "blocks": sum(len(blocks.decoded) for blocks in shared),
         "decoded_again": sum(blocks.decoded_again for blocks in shared),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyproj
@@ -138,25 +138,35 @@ def test_every_pixel_is_read_once():
     assert (reads == 1).all()
 
 
-def test_blocks_are_not_read_far_ahead_of_the_slowest():
+def test_blocks_are_not_read_far_ahead_of_the_slowest(monkeypatch):
+    """The first block is not read before its pieces are waited for; no more is submitted until then."""
+    submitted, ahead, asked = [], [], threading.Event()
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, *task):
+            future = super().submit(*task)
+            genuine = future.result
+
+            def result():
+                asked.set()
+                return genuine()
+
+            future.result = result
+            submitted.append(task)
+            return future
+
     class Slow(ArrayRaster):
         def read(self, window):
-            values = super().read(window)
             if window.col_off == 0:
-                started.wait()
-            return values
+                assert asked.wait(60)
+                ahead.append(len(submitted))
+            return super().read(window)
 
-    started = threading.Event()
+    monkeypatch.setattr("rsdetect.regions.seams.ThreadPoolExecutor", Counting)
     raster = Slow(np.full((1, 100), 100))
-    options = TraceOptions(block_size=1, workers=2)
-    tracing = threading.Thread(target=trace_regions, args=(raster, 50), kwargs={"options": options})
-    tracing.start()
-    time.sleep(0.2)
-    ahead = len(raster.windows)
-    started.set()
-    tracing.join()
-    assert ahead <= 6
-    assert len(raster.windows) == 100
+    trace_regions(raster, 50, options=TraceOptions(block_size=1, workers=2))
+    assert ahead[0] <= 6
+    assert len(raster.windows) == len(submitted) == 100
 
 
 def test_an_error_while_reading_comes_through():

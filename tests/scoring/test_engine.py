@@ -1,9 +1,13 @@
 """The engine: every tile once, in an order that GDAL's cache likes, and a clear end whatever happens."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import dask.threaded
 import numpy as np
 import pytest
+from dask.callbacks import Callback
 
 import rsdetect.scoring.engine as engine
 from rsdetect.checks.scan import Scan
@@ -71,6 +75,37 @@ def test_progress_counts_every_pixel_from_one_thread(context):
     assert told.threads == {threading.get_ident()}
 
 
+def test_jobs_in_two_threads_each_count_their_own_pixels(context, tmp_path):
+    """Each stands still after its first tile until the other has had one, and one ends before the other."""
+    first, second = threading.Event(), threading.Event()
+
+    class Meeting(Counted):
+        def __init__(self, mine, other):
+            super().__init__()
+            self.mine, self.other = mine, other
+
+        def advance(self, pixels):
+            super().advance(pixels)
+            self.mine.set()
+            assert self.other.wait(60)
+
+    told = Meeting(first, second), Meeting(second, first)
+    stores = [WorkStore(tmp_path / name) for name in ("one", "other")]
+    tiles = list(context.plan)
+    for store in stores:
+        store.create()
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(run_tiles, replace(context, store=store), each, progress, workers=2)
+            for store, each, progress in zip(stores, (tiles, tiles[:7]), told, strict=True)
+        ]
+        for job in jobs:
+            job.result()
+    assert [sum(each.pixels) for each in told] == [200 * 230, 7 * 20 * 20]
+    assert [len(each.threads) for each in told] == [1, 1]
+    assert not Callback.active
+
+
 def test_no_tiles_are_no_work(context):
     run_tiles(context, [], Silence(), workers=2)
     assert not list(context.store.folder.rglob("*.tile"))
@@ -104,10 +139,27 @@ def break_at(monkeypatch, place, error):
 
 
 def test_a_broken_scene_stops_the_rest_and_names_the_tile(context, monkeypatch):
-    seen = break_at(monkeypatch, (2, 3), ReadError("0.tif cannot be read: broken"))
+    """What is scored beside the broken tile goes on until Dask knows of the failure; nothing begins then."""
+    failed, seen = threading.Event(), []
+
+    def breaking(pair, scorer, tile, *receivers):
+        seen.append((tile.row, tile.col))
+        if seen[-1] == (2, 3):
+            raise ReadError("0.tif cannot be read: broken")
+        assert seen[-1] < (2, 3) or failed.wait(60)
+        return np.zeros(tile.core.shape, np.float32)
+
+    genuine = dask.threaded.get
+
+    def get(*graph, callbacks, **how):
+        callbacks = [*callbacks, (None, None, None, None, lambda *_: failed.set())]  # when it has ended
+        return genuine(*graph, callbacks=callbacks, **how)
+
+    monkeypatch.setattr(engine, "score_core", breaking)
+    monkeypatch.setattr(dask.threaded, "get", get)
     with pytest.raises(ReadError, match=r"tile at row 2, column 3: 0\.tif cannot be read: broken"):
         run_tiles(context, list(context.plan), Silence(), workers=2)
-    assert len(seen) < 40
+    assert len([place for place in seen if place > (2, 3)]) <= 1
 
 
 def test_a_scene_that_is_no_local_file_may_come_back_and_the_job_can_be_resumed(context, monkeypatch):
