@@ -26,6 +26,7 @@ from rsdetect.scoring.check_worker import ready_scorer
 from rsdetect.scoring.core import score_core
 from rsdetect.tiles import TileWindow, plan_tiles
 from support import toy_detector
+from support.clusters import local_cluster
 from support.jobs import OUTPUTS, changed_pair, listing, read_raster, run_apart, run_here
 from support.labelled_sets import write_set
 from support.monitored import TEN_DAYS, small_series, write_job
@@ -260,16 +261,8 @@ def test_a_class_without_a_source_is_refused():
 @pytest.fixture(scope="module")
 def cluster():
     """A worker that does not know the tests' folder: it has the file and nothing else."""
-    distributed = pytest.importorskip("distributed")
-    import dask
-
     environ = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if not p.endswith("tests"))}
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1}),
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, dashboard_address=":0", memory_limit=0, env=environ
-        ) as one,
-    ):
+    with local_cluster(threads_per_worker=2, env=environ) as one:
         yield one.scheduler_address
 
 

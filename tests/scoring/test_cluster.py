@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from rsdetect.errors import ReadError
 from rsdetect.jobs.options import DetectOptions
 from support import watched_jobs
 from support.broken import break_block
+from support.clusters import local_cluster
 from support.jobs import OUTPUTS, changed_pair, listing, read_raster, run_here
 from support.scenes import random_scene, write_scene
 
@@ -31,19 +33,8 @@ CVA = {"detector": "cva", "quiet": True, "tile_size": 64}
 
 @pytest.fixture(scope="module")
 def cluster():
-    import dask
-
-    settings = {
-        "distributed.worker.daemon": True,
-        "distributed.scheduler.allowed-failures": 1,
-        "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1,
-    }
-    with (
-        dask.config.set(settings),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=0
-        ) as two,
-    ):
+    settings = {"distributed.worker.daemon": True, "distributed.scheduler.allowed-failures": 1}
+    with local_cluster(n_workers=2, config=settings) as two:
         yield two
 
 
@@ -59,37 +50,43 @@ def on_threads(scenes, tmp_path_factory):
     return out
 
 
-def wait_for_tiles(folder, count):
-    """Until so many are stored; a minute at most, after which the next assertion fails."""
+def wait_until(holds):
+    """Until a state is reached for which there is no event; a minute at most, and then the test fails."""
     latest = time.monotonic() + 60
-    while len(list(folder.rglob("*.tile"))) < count and time.monotonic() < latest:
+    while not holds():
+        assert time.monotonic() < latest
         time.sleep(0.02)
 
 
-def slowly(monkeypatch, seconds):
-    """Let every tile take a while on the workers too: the delay travels with the mask of the scorer."""
+def scoring(monkeypatch, before_tile, after_tile=lambda count: None):
+    """Run a job's tiles with `before_tile(row, col)` on the worker, and `after_tile(count)` here after each.
+
+    Both are called at the tile, not at a time: what they wait for or break is met whatever stands still.
+    """
     import rsdetect.jobs.detect
 
     genuine = rsdetect.jobs.detect.run_tiles
 
     def wrapped(context, tiles, progress, **how):
-        from dataclasses import replace
+        scorer, places, counted = context.scorer, {tile.core: (tile.row, tile.col) for tile in tiles}, []
 
-        scorer = context.scorer
-
-        class Slow(Scorer):  # pickled by value
+        class Watched(Scorer):  # pickled by value
             name, halo, stride = scorer.name, scorer.halo, scorer.stride
 
             def score(self, tile):
-                import time
-
-                time.sleep(seconds)
+                before_tile(*places[tile.core])
                 return scorer.score(tile)
 
             def provenance(self):
                 return scorer.provenance()
 
-        genuine(replace(context, scorer=Slow()), tiles, progress, **how)
+        class Counting:
+            def advance(self, pixels):
+                progress.advance(pixels)
+                counted.append(pixels)
+                after_tile(len(counted))
+
+        genuine(replace(context, scorer=Watched()), tiles, Counting(), **how)
 
     monkeypatch.setattr(rsdetect.jobs.detect, "run_tiles", wrapped)
 
@@ -158,35 +155,45 @@ def test_relative_paths_reach_workers_that_work_elsewhere(on_threads, cluster, t
 
 
 def test_a_worker_that_is_killed_costs_no_tile(scenes, on_threads, cluster, tmp_path, monkeypatch):
-    slowly(monkeypatch, 0.3)
-    victims = []
+    async def workers():
+        return {worker.server_id for worker in cluster.scheduler.workers.values()}
 
-    def kill_one():
-        wait_for_tiles(tmp_path, 5)
-        with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
-            victims.append(next(iter(client.run(os.getpid).values())))
-        os.kill(victims[0], signal.SIGKILL)
+    earlier, victim = cluster.sync(workers), tmp_path / "victim"
 
-    killer = threading.Thread(target=kill_one, daemon=True)
-    killer.start()
+    def die_once(row, col):
+        if (row, col) == (1, 2):
+            try:
+                victim.touch(exist_ok=False)
+            except FileExistsError:
+                return
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    scoring(monkeypatch, die_once)
     rsdetect.detect(
         scenes.before, scenes.after, out=tmp_path / "out", scheduler=cluster.scheduler_address, **CVA
     )
-    killer.join()
-    assert victims
+    assert victim.exists()
     raster = "change_probability.tif"
     assert (tmp_path / "out" / raster).read_bytes() == (on_threads / raster).read_bytes()
+    wait_until(lambda: len(now := cluster.sync(workers)) == 2 and now != earlier)
 
 
 def test_a_scene_that_breaks_on_a_worker_is_named_with_its_tile_and_stops_the_rest(
     cluster, tmp_path, monkeypatch
 ):
+    """The tiles after the broken one do not end before the command: none but those at work is scored."""
     import rsdetect.jobs.detect
 
     tiled = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
     before = write_scene(tmp_path / "b.tif", random_scene(3, 3, 256, 256), **tiled)
     after = write_scene(tmp_path / "a.tif", random_scene(4, 3, 256, 256), **tiled)
-    slowly(monkeypatch, 0.3)
+    ended = tmp_path / "ended"
+
+    def wait(row, col):
+        while (row, col) > (0, 1) and not ended.exists():
+            time.sleep(0.02)
+
+    scoring(monkeypatch, wait)
     genuine = rsdetect.jobs.detect.run_tiles
 
     def breaking(*arguments, **keywords):
@@ -196,15 +203,24 @@ def test_a_scene_that_breaks_on_a_worker_is_named_with_its_tile_and_stops_the_re
         genuine(*arguments, **keywords)
 
     monkeypatch.setattr("rsdetect.jobs.detect.run_tiles", breaking)
-    told = run_here(
-        *("detect", before, after, "--out", tmp_path / "out", "--detector", "cva", "--tile-size", 64),
-        *("--scheduler", cluster.scheduler_address, "--quiet"),
-    )
+    try:
+        told = run_here(
+            *("detect", before, after, "--out", tmp_path / "out", "--detector", "cva", "--tile-size", 64),
+            *("--scheduler", cluster.scheduler_address, "--quiet"),
+        )
+    finally:
+        ended.touch()
     assert (told.status, told.err.count("\n")) == (2, 1), told.err
     assert "a.tif cannot be read" in told.err
     assert "tile at row 0, column 1" in told.err
-    time.sleep(0.3)
-    assert len(list(tmp_path.rglob("*.tile"))) < 10
+
+    def at_work(dask_worker):
+        return len(dask_worker.state.tasks)
+
+    wait_until(lambda: not cluster.scheduler.tasks)
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        wait_until(lambda: not any(client.run(at_work).values()))
+    assert len(list(tmp_path.rglob("*.tile"))) <= 3  # the first, and one of each worker
 
 
 def test_the_error_that_a_worker_sends_is_of_our_own_kind(cluster):
@@ -216,8 +232,9 @@ def test_the_error_that_a_worker_sends_is_of_our_own_kind(cluster):
 
 
 def test_two_jobs_of_one_pair_on_one_cluster_do_not_mix(scenes, on_threads, cluster, tmp_path, monkeypatch):
-    slowly(monkeypatch, 0.01)
-    failures = []
+    """Each job waits after its first tile until the other has had one."""
+    together, failures = threading.Barrier(2, timeout=60), []
+    scoring(monkeypatch, lambda *_: None, lambda count: count == 1 and together.wait())
 
     def job(number):
         options = DetectOptions.from_keywords(scheduler=cluster.scheduler_address, **CVA)
@@ -249,8 +266,6 @@ def pretending(monkeypatch, **differently):
 
 
 def changed(context, *, store=None, before=None, mask=None):
-    from dataclasses import replace
-
     from rsdetect.scenes.scene import MaskFile
     from rsdetect.scoring.store import WorkStore
 
@@ -396,28 +411,25 @@ def test_a_task_is_configuration_of_a_few_kilobytes_whatever_the_size_of_scene_a
 
 
 def test_the_cluster_holds_one_number_per_tile_while_the_job_runs_and_nothing_afterwards(
-    scenes, cluster, tmp_path, monkeypatch
+    scenes, cluster, tmp_path
 ):
-    slowly(monkeypatch, 0.05)
-    sizes, over = [], threading.Event()
+    sizes, scheduler = [], cluster.scheduler
 
-    def look():
-        while not over.wait(0.02):
-            tasks = list(cluster.scheduler.tasks.values())
-            sizes.extend(task.nbytes for task in tasks if task.state == "memory")
+    class Looking(distributed.SchedulerPlugin):
+        name = "looking"
 
-    looking = threading.Thread(target=look, daemon=True)  # ends with the tests if the job fails
-    looking.start()
-    rsdetect.detect(
-        scenes.before, scenes.after, out=tmp_path / "out", scheduler=cluster.scheduler_address, **CVA
-    )
-    over.set()
-    looking.join()
-    assert sizes and max(sizes) < 100  # bytes; a tile has 4096 pixels
-    latest = time.monotonic() + 60
-    while cluster.scheduler.tasks and time.monotonic() < latest:
-        time.sleep(0.05)
-    assert not cluster.scheduler.tasks
+        def transition(self, key, start, finish, *_, **__):
+            sizes.extend(task.nbytes for task in scheduler.tasks.values() if task.state == "memory")
+
+    scheduler.add_plugin(Looking())
+    try:
+        rsdetect.detect(
+            scenes.before, scenes.after, out=tmp_path / "out", scheduler=cluster.scheduler_address, **CVA
+        )
+        wait_until(lambda: not scheduler.tasks)
+    finally:
+        scheduler.remove_plugin("looking")
+    assert len(sizes) > 35 and 0 < max(sizes) < 100  # bytes; a tile has 4096 pixels
 
 
 def test_a_worker_process_loads_the_network_once(scenes, cluster, tmp_path, monkeypatch):
@@ -455,22 +467,13 @@ def test_a_worker_process_loads_the_network_once(scenes, cluster, tmp_path, monk
 def test_a_scheduler_that_goes_away_in_the_middle_is_reported_and_the_job_resumes(
     scenes, on_threads, tmp_path, monkeypatch
 ):
-    slowly(monkeypatch, 0.3)
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=":0", processes=False, protocol="tcp://"
-    ) as other:
-
-        def end():
-            wait_for_tiles(tmp_path, 3)
-            other.close()
-
-        killer = threading.Thread(target=end, daemon=True)
-        killer.start()
+    with local_cluster(processes=False, protocol="tcp://") as other:
+        scoring(monkeypatch, lambda *_: time.sleep(0.3), lambda count: count == 3 and other.close())
         told = run_here(
             *("detect", scenes.before, scenes.after, "--out", tmp_path / "out", "--detector", "cva"),
             *("--tile-size", 64, "--scheduler", other.scheduler_address, "--quiet"),
         )
-        killer.join()
     assert (told.status, told.err.count("\n")) == (3, 1)
+    monkeypatch.undo()
     rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "out", **CVA)
     np.testing.assert_array_equal(read_raster(tmp_path / "out"), read_raster(on_threads))
