@@ -46,14 +46,24 @@ def open_raster(path: str, *, of: str | None = None) -> Any:
     """
     refuse_endless_named(path, SceneError)
     os.environ.pop("GTIFF_IGNORE_READ_ERRORS", None)  # with it, GDAL reads damaged blocks as pixels
+    return _opened(path, lambda: rasterio.open(gdal_name(path)), of or path)
+
+
+def source_name(path: str) -> str:
+    """Name under which a virtual raster has the file at `path`; errors as `open_raster`."""
+    return _opened(path, lambda: gdal_name(path), path)
+
+
+def _opened(path: str, opening: Callable[[], T], name: str) -> T:
+    """What `opening` gives; its errors name the file `name`."""
     try:
-        return patiently(path, lambda: rasterio.open(gdal_name(path)), GDAL_ERRORS)
+        return patiently(path, opening, GDAL_ERRORS)
     except GoneAway as error:
-        raise gone_away(f"{of or path} cannot be read", error) from error
+        raise gone_away(f"{name} cannot be read", error) from error
     except GDAL_ERRORS as error:
-        raise SceneError(f"{of or path} cannot be opened as a raster: {one_line(error)}") from error
+        raise SceneError(f"{name} cannot be opened as a raster: {one_line(error)}") from error
     except (UnicodeError, ValueError) as error:  # a name that GDAL cannot be given
-        raise SceneError(f"{of or path} cannot be opened as a raster: {one_line(error)}.") from error
+        raise SceneError(f"{name} cannot be opened as a raster: {one_line(error)}.") from error
 
 
 def gdal_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -18,9 +18,12 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from xml.sax.saxutils import unescape
+
+from rasterio.errors import RasterioIOError
 
 from rsdetect.interruption import guard_from_outside
 from rsdetect.scenes.failing_servers import FailingServers
@@ -51,6 +54,7 @@ _TRIES = 6
 _PATIENCE_S = 45.0  # from the first failure; no try begins after it, and one may last as long again
 _LONGEST_PAUSE_S = 30.0  # a server that asks for a longer one is not waited for
 _SECONDS_TO_ANSWER = 10.0
+_PAUSES_S = (0.2, 1.0)  # between requests for a sidecar
 _JITTER = random.SystemRandom()  # a program that seeds `random` in each process would make all retry at once
 _HEADER_BYTES = 16384  # that GDAL asks for first
 
@@ -131,7 +135,7 @@ def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], .
     server = _server(path)
     began = time.monotonic()
     sound = 0  # tries that failed although the server answers: the file itself may be no raster
-    for number in range(_TRIES):
+    for number in count(1):
         try:
             return _failing.attempt(server, read)
         except errors as error:
@@ -140,11 +144,14 @@ def patiently(path: str, read: Callable[[], T], errors: tuple[type[Exception], .
             since = _failing.failed(server, began)
             answer = _ask(path)
             sound += not answer.may_pass
-            pause = max(answer.pause_s, 0.5 * 2**number * _JITTER.uniform(1, 2))
+            # A server that is well again by now gets one try more, however late it is.
+            tries = number if answer.may_pass else 1
+            pause = max(answer.pause_s, 0.25 * 2**tries * _JITTER.uniform(1, 2))
             late = time.monotonic() - since + pause > _PATIENCE_S or pause > _LONGEST_PAUSE_S
-            if late or number + 1 == _TRIES or sound > 1 or _is_final(error):
-                if answer.may_pass:
-                    _failing.give_up(server, answer.may_pass, error)
+            is_last = sound > 1 or _is_final(error)
+            if answer.may_pass and (is_last or late or number >= _TRIES):
+                _failing.give_up(server, answer.may_pass, error)
+            if is_last:
                 raise
             time.sleep(pause)
     raise AssertionError("every try returns or raises")
@@ -173,7 +180,26 @@ def _has_sidecars(address: str) -> bool:
     if parts.query:  # signed for one name
         return False
     names = [urlunsplit(parts._replace(path=parts.path + suffix)) for suffix in _SIDECARS]
-    return any(_status(name, "HEAD")[0] == 200 for name in names)
+    return any(_exists(name, address) for name in names)
+
+
+def _exists(sidecar: str, address: str) -> bool:
+    """True if the server has a sidecar of the file at an address, which decides what pixels are valid.
+
+    Raises
+    ------
+    RasterioIOError
+        The server does not answer now. One that answers for the file has no such sidecar.
+    """
+    status, _ = _status(sidecar, "HEAD")
+    for pause in _PAUSES_S:
+        if status is not None and status not in MAY_PASS:
+            break
+        time.sleep(pause)
+        status, _ = _status(sidecar, "HEAD")
+    if (status is None or status in MAY_PASS) and (reason := _ask(address).may_pass):
+        raise RasterioIOError(f"{sidecar} cannot be requested: {reason}")
+    return status == 200
 
 
 def _ask(path: str) -> _Answer:

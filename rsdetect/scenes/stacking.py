@@ -22,11 +22,10 @@ from rsdetect.paths import as_gdal_path
 from rsdetect.scenes.alignment import crs_name, offset_between, same_crs, window_of
 from rsdetect.scenes.band_files import BandFile, BandFiles, Known, file_version, name_of_files
 from rsdetect.scenes.dates import acquisition_date
-from rsdetect.scenes.handles import open_raster, with_gdal_environment
+from rsdetect.scenes.handles import open_raster, source_name, with_gdal_environment
 from rsdetect.scenes.header import Header, read_header
 from rsdetect.scenes.quality import known_mask
 from rsdetect.scenes.radiometry import Linear
-from rsdetect.scenes.remote import gdal_name
 from rsdetect.scenes.validity import Nodata, Validity, cannot_be_data, validity_of
 from rsdetect.scenes.warping import warped_bands
 
@@ -216,7 +215,7 @@ def _vrt(bands: list[_Band], finest: _Band, date: str | None) -> str:
 def _view(band: _Band, grid: Grid) -> str:
     """VRT of a band on the grid of the stack."""
     if band.resampling is None:
-        return gdal_name(band.file.path)
+        return source_name(band.file.path)
     header = band.header
     rule = validity_of((band.nodata,), header.dtypes, (1,), masked=header.mask_band, given=band.given)
     if not rule.values:

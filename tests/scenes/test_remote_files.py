@@ -36,7 +36,7 @@ class _Stating(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(remote_files, "_PAUSES_S", (0.0, 0.0))
-    monkeypatch.setattr(remote_files, "_SECONDS_TO_ANSWER", 1.0)
+    monkeypatch.setattr(remote_files, "_SECONDS_TO_ANSWER", 60.0)  # every request is answered
     with ThreadingHTTPServer(("127.0.0.1", 0), _Stating) as served:
         served.answers = []
         served.address = f"http://127.0.0.1:{served.server_port}/a.tif?sig=secret"

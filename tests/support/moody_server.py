@@ -33,7 +33,7 @@ class _Moody(BaseHTTPRequestHandler):
         with server.lock:
             server.asked += 1
             number = server.asked
-            sys.stdout.write(f"{time.time():.3f} {self.command} {self.path}\n")
+            sys.stdout.write(f"{time.monotonic_ns()} {self.command} {self.path}\n")
             sys.stdout.flush()
         is_bad = server.first <= number <= server.last
         mood = server.mood if is_bad else "well"
@@ -123,10 +123,10 @@ class MoodyServer:
             self._process.stdout.readline()
 
     def requests(self):
-        """(time, method, path) of every request, once all is over."""
+        """(time in ns, method, path) of every request, once all is over."""
         self._process.kill()
         lines = self._process.stdout.read().splitlines()
-        return [(float(when), method, path) for when, method, path in map(str.split, lines)]
+        return [(int(when), method, path) for when, method, path in map(str.split, lines)]
 
     def __exit__(self, *_):
         self._process.kill()
