@@ -61,7 +61,7 @@ def wait_until(holds):
 def scoring(monkeypatch, before_tile, after_tile=lambda count: None):
     """Run a job's tiles with `before_tile(row, col)` on the worker, and `after_tile(count)` here after each.
 
-    Both are called at the tile, not at a time: what they wait for or break is met whatever stands still.
+    Both act at a tile and not at a time: what they wait for or break is met however busy the machine is.
     """
     import rsdetect.jobs.detect
 

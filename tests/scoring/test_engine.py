@@ -76,7 +76,7 @@ def test_progress_counts_every_pixel_from_one_thread(context):
 
 
 def test_jobs_in_two_threads_each_count_their_own_pixels(context, tmp_path):
-    """Each stands still after its first tile until the other has had one, and one ends before the other."""
+    """Each waits after its first tile until the other has had one, and one ends before the other."""
     first, second = threading.Event(), threading.Event()
 
     class Meeting(Counted):
