@@ -403,11 +403,11 @@ def test_one_cluster_does_all_pairs_and_its_end_stops_the_batch(scenes, tmp_path
         def ends(before, *rest):
             if "south" in before:
                 cluster.close()
+                patch.setattr("rsdetect.scoring.engine._SECONDS_TO_ANSWER", 1)
             return genuine(before, *rest)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("rsdetect.batches.run.run_detect", ends)
-            patch.setattr("rsdetect.scoring.engine._SECONDS_TO_ANSWER", 1)
             told, rows = batch(pairs, tmp_path / "gone", "--scheduler", address)
     assert told.status == 3 and "is unavailable" in told.err
     assert states(rows) == {"north": "done", "south": "waiting"}
