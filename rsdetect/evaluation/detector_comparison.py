@@ -176,8 +176,9 @@ class _Run:
         with sharing_blocks(self._windows(tiles), _SHARED_BYTES) as shared:
             for tile, share in self._scored(tiles, workers):
                 for number, spent in tile.seconds.items():
-                    if number in self._contest.taking_part:
-                        self._contest.taking_part[number].cost.score_s += spent * share
+                    each = self._contest.taking_part.get(number)  # another thread may take it out
+                    if each is not None:
+                        each.cost.score_s += spent * share
                 reading_s += tile.reading_s * share
                 self._count(tile)
                 progress.advance(tile.pixels.valid.size)

@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, f1_score, jaccard_score
 import rsdetect
 from rsdetect.detectors import Detector, Scorer
 from rsdetect.errors import InputError, OutputError, ReadError
+from rsdetect.evaluation.detector_contest import Contest
 from rsdetect.evaluation.detector_options import CompareOptions
 from rsdetect.percent import level_of, to_percent
 from support.chromium import opened_in_chromium
@@ -104,6 +105,23 @@ def test_a_detector_that_cannot_do_it_spoils_no_other():
     assert "no more" in found.failed[1].why
     assert found.exit_status == 2
     assert len(found.agreement) == 1
+
+
+def test_a_detector_may_fail_in_a_thread_at_any_moment(monkeypatch):
+    class LeavesOnceFound(dict):
+        def __contains__(self, number):
+            return super().__contains__(number) and (self.pop(number), True)[1]
+
+    genuine = Contest.open
+
+    def opened(contest, *scenes):
+        genuine(contest, *scenes)
+        contest.taking_part = LeavesOnceFound(contest.taking_part)
+
+    monkeypatch.setattr(Contest, "open", opened)
+    before, after, _ = scenes(bands=1)
+    found = rsdetect.compare(memory_scene(before), memory_scene(after), detectors=["cva", "difference"])
+    assert [result.name for result in found.detectors] == ["cva", "difference"]
 
 
 def test_if_none_can_do_it_nothing_is_written(tmp_path):
