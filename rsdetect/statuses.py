@@ -10,7 +10,18 @@ import errno
 import os
 from collections.abc import Iterator
 
-from rsdetect.errors import JobInterrupted, OutputError, ReadError, RsdetectError
+from rsdetect.errors import (
+    DetectorError,
+    DoubtError,
+    GridMismatch,
+    JobInterrupted,
+    ModelError,
+    NothingToCompare,
+    OutputError,
+    ReadError,
+    RsdetectError,
+    SceneError,
+)
 from rsdetect.interruption import was_interrupted
 from rsdetect.limited_memory import ADVICE, address_space_left, was_short
 
@@ -31,6 +42,8 @@ _MEMORY_WORDS = (
 )
 # Of OpenVINO and oneDNN, whose errors often give no reason.
 _WORDS_UNDER_A_LIMIT = ("exception from src/", "could not create a")
+# Errors about what a file contains, as libraries read it.
+_OF_CONTENT = (SceneError, GridMismatch, NothingToCompare, DoubtError, ModelError, DetectorError, ReadError)
 # Modules whose errors have their reason in rsdetect, in its input or in the text that is parsed.
 _MODULES_WITH_REASONS = ("rsdetect", "pydantic_core", "json", "yaml", "tomllib")
 
@@ -87,18 +100,20 @@ def _is_memory(error: BaseException) -> bool:
     return any(
         isinstance(each, MemoryError) or any(word in _text_of_library(each) for word in words)
         for each in _chain(error)
-    ) or (was_short() and any(_may_hide_memory(each) for each in _chain(error)))
+    ) or (was_short() and _is_doubtful(error))
 
 
-def _may_hide_memory(error: BaseException) -> bool:
-    """True for an error as libraries raise it for want of memory, too: GDAL's of a file, PROJ's of a CRS."""
-    if isinstance(error, ReadError | SystemError | ImportError | RuntimeError):
-        return True
-    if isinstance(error, OSError) and error.errno is not None:
+def _is_doubtful(error: BaseException) -> bool:
+    """True for an error that a library without memory may have caused; PROJ then gives no CRS, say."""
+    chain = list(_chain(error))
+    missing = os.strerror(errno.ENOENT).lower()
+    if any(getattr(each, "errno", None) is not None or missing in str(each).lower() for each in chain):
         return False
-    missing = os.strerror(errno.ENOENT).lower() in str(error).lower()
-    room = type(error).__module__.partition(".")[0]
-    return not missing and room not in ("builtins", *_MODULES_WITH_REASONS)
+    return any(
+        isinstance(each, (*_OF_CONTENT, SystemError, ImportError, RuntimeError))
+        or type(each).__module__.partition(".")[0] not in ("builtins", *_MODULES_WITH_REASONS)
+        for each in chain
+    )
 
 
 def _text_of_library(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from rasterio.errors import CRSError, RasterioIOError
 
-from rsdetect.errors import OutputError, ReadError, SceneError
+from rsdetect.errors import GridMismatch, InputError, OutputError, ReadError, SceneError
 from rsdetect.limited_memory import ADVICE
 from rsdetect.statuses import status_of, write_error
 
@@ -66,6 +66,7 @@ def test_under_a_limit_a_library_that_gives_no_reason_lacks_memory(monkeypatch, 
         (ReadError("tile at row 0, column 0: a.tif cannot be read at rows 0 to 255."), 2),
         (caused(ReadError("a.tif cannot be read."), CRSError("The WKT could not be parsed.")), 2),
         (caused(SceneError("a.tif cannot be opened."), RasterioIOError("not recognized")), 2),
+        (GridMismatch("a.tif is in EPSG:32631 and b.tif names no CRS."), 2),
         (SystemError("error return without exception set"), 1),
     ],
     ids=repr,
@@ -79,10 +80,10 @@ def test_a_library_that_fails_for_want_of_memory_is_not_taken_for_a_damaged_file
 @pytest.mark.parametrize(
     "error",
     [
-        SceneError("the scenes have 3 and 4 bands."),
+        InputError("`threshold` 2 is not between 0 and 1."),
         caused(SceneError("a.tif cannot be opened."), RasterioIOError("a.tif: No such file or directory")),
         caused(OutputError("a.tif cannot be written."), OSError(errno.EACCES, "Permission denied")),
-        caused(SceneError("wrong date."), ValueError("2024-13-01")),
+        caused(InputError("wrong date."), ValueError("2024-13-01")),
     ],
     ids=repr,
 )
