@@ -32,7 +32,7 @@ from rsdetect.commands.simulate import simulate
 from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
 from rsdetect.errors import InputError
-from rsdetect.interruption import ending_in_time, leave_threads
+from rsdetect.interruption import ending_in_time, leave_threads, require_last_word
 from rsdetect.limited_memory import ADVICE, ends_by_itself, leave_to_parent, run_in_child
 from rsdetect.statuses import status_of
 from rsdetect.stderr import without_libraries
@@ -144,6 +144,7 @@ def _end(error: BaseException, status: int, text: str) -> int:
     """End the command line with an error in one line; returns the exit status."""
     from rsdetect.secrets import without_secrets
 
+    require_last_word()
     if "--debug" in sys.argv:
         told = "".join(traceback.format_exception(error))
         sys.stderr.write(without_secrets(told))

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,13 +32,19 @@ MESSAGE = "Error: interrupted; the same command resumes the job.\n"
 
 # Waits for a signal's number on stdin, gives its parent time, and ends it by SIGQUIT.
 _OUTSIDE = f"""
-import os, select, signal, sys
+import os, signal, sys, time
 for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(each, signal.SIG_IGN)
-parent = int(sys.argv[1])
-if os.read(0, 1) and not select.select([], [], [], {SECONDS_TO_CLEAR_UP})[0] and os.getppid() == parent:
-    os.write(2, {MESSAGE.encode()!r})
-    os.kill(parent, signal.SIGQUIT)
+parent, token = map(int, sys.argv[1:])
+if os.read(0, 1):
+    time.sleep({SECONDS_TO_CLEAR_UP})
+    if os.getppid() == parent:
+        if os.read(token, 1):
+            os.write(2, {MESSAGE.encode()!r})
+        else:
+            time.sleep({SECONDS_TO_CLEAR_UP})
+    if os.getppid() == parent:
+        os.kill(parent, signal.SIGQUIT)
 """
 
 _HAND_OVER = b"\0"  # no signal has this number
@@ -45,29 +52,41 @@ _HAND_OVER = b"\0"  # no signal has this number
 
 @dataclass
 class _Guard:
-    """The pipe that signals are written to, and who reads it."""
+    """The pipe that signals are written to, and who reads it.
+
+    One byte is the right to say how the command ended: it is read by the command or by the guard, so that
+    only one of them prints a message.
+    """
 
     read_end: int
     write_end: int
+    token: int  # read end of a pipe that holds the byte
     seconds: float
     received: bool = False  # a signal
     thread: threading.Thread | None = None
     outside: subprocess.Popen[bytes] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+    over: threading.Event = field(default_factory=threading.Event)  # the command has ended
 
     def watch(self) -> None:
         """Wait for a signal, then for the process to end by itself; in a thread."""
         if os.read(self.read_end, 1) in (b"", _HAND_OVER):
             return
-        if _over.wait(self.seconds):
+        if self.over.wait(self.seconds):
             return
-        with suppress(OSError):
-            os.write(descriptor(), MESSAGE.encode())
+        if self.may_say():
+            with suppress(OSError):
+                os.write(descriptor(), MESSAGE.encode())
+        elif self.over.wait(self.seconds):
+            return
         os._exit(_INTERRUPTED)
+
+    def may_say(self) -> bool:
+        """True for the first who asks."""
+        return os.read(self.token, 1) != b""
 
 
 _guard: _Guard | None = None
-_over = threading.Event()  # the command has ended
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -91,6 +110,19 @@ def was_interrupted(error: BaseException) -> bool:
     return False
 
 
+def require_last_word() -> None:
+    """Return if the command may print how it ended; from now on no signal interrupts it.
+
+    If its guard does, the process ends here.
+    """
+    guard = _guard
+    if guard is None:
+        return
+    guard.received = True
+    if not guard.may_say():
+        time.sleep(guard.seconds)
+
+
 @contextmanager
 def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
     """Inside, Ctrl-C and SIGTERM raise `KeyboardInterrupt` and leave `seconds` to clear up.
@@ -104,8 +136,7 @@ def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
     earlier = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     ends = os.pipe()
     os.set_blocking(ends[1], False)
-    _over.clear()
-    _guard = guard = _Guard(*ends, seconds)
+    _guard = guard = _Guard(*ends, _one_byte(), seconds)
     for each in earlier:
         signal.signal(each, _interrupt)
     woken = signal.set_wakeup_fd(guard.write_end, warn_on_full_buffer=False)
@@ -114,19 +145,29 @@ def ending_in_time(seconds: float = SECONDS_TO_CLEAR_UP) -> Iterator[None]:
     try:
         yield
     finally:
-        _over.set()
+        guard.received = True
+        guard.over.set()
         _guard = None
         signal.set_wakeup_fd(woken)
         for each, handler in earlier.items():
             signal.signal(each, handler)
-        if guard.outside is not None:
-            guard.outside.kill()
-            guard.outside.wait()
-        with suppress(BlockingIOError):  # full, so that the thread has something to read
-            os.write(guard.write_end, _HAND_OVER)  # to close it would not do: a fork may have it, too
-        thread.join()
-        for end in ends:
-            os.close(end)
+        with guard.lock:  # of a thread that asks for a guard outside
+            if guard.outside is not None:
+                guard.outside.kill()
+                guard.outside.wait()
+            with suppress(BlockingIOError):  # full, so that the thread has something to read
+                os.write(guard.write_end, _HAND_OVER)  # to close it would not do: a fork may have it, too
+            thread.join()
+            for end in (*ends, guard.token):
+                os.close(end)
+
+
+def _one_byte() -> int:
+    """Read end of a pipe that holds one byte, and nothing after it."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, b".")
+    os.close(write_end)
+    return read_end
 
 
 def leave_threads(earlier: set[threading.Thread], status: int) -> None:
@@ -151,7 +192,7 @@ def guard_from_outside() -> None:
     if guard is None:
         return
     with guard.lock:
-        if guard.outside is not None or guard.thread is None:
+        if guard.outside is not None or guard.thread is None or guard.over.is_set():
             return
         # One reader of the pipe at a time: the thread would take the signal's number, and then wait for the
         # interpreter lock to do anything about it.
@@ -166,7 +207,8 @@ def guard_from_outside() -> None:
         libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
         libc.signal(signal.SIGQUIT, ctypes.cast(libc._exit, ctypes.c_void_p))
         guard.outside = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-I", "-S", "-c", _OUTSIDE, str(os.getpid())],
+            [sys.executable, "-I", "-S", "-c", _OUTSIDE, str(os.getpid()), str(guard.token)],
+            pass_fds=(guard.token,),
             stdin=guard.read_end,
             stdout=subprocess.DEVNULL,
             stderr=descriptor(),
