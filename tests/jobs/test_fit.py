@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,12 +23,23 @@ from rsdetect.tiles import TileWindow
 from support.interruption import finished_tiles, interrupt
 from support.jobs import OUTPUTS, changed_pair, listing, read_raster, run_here
 
-# Another fit each time: whatever a resumed job scores by another one, shows.
+# Another fit each time: what a resumed job scores by another one, shows. While there is a file own.py.hold,
+# which names a folder with three finished tiles, the other tiles wait.
 TRAINED = """
-import os, time
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 import numpy as np
 from rsdetect.detectors import Detector, Scorer
+
+def wait():
+    hold = Path(__file__ + ".hold")
+    while hold.exists():
+        with suppress(FileNotFoundError):  # of the file, or of what another tile renames
+            if len(list(Path(hold.read_text()).rglob("*.tile"))) < 3:
+                return
+        time.sleep(0.01)
 
 @dataclass(frozen=True)
 class TrainedScorer(Scorer):
@@ -37,7 +48,7 @@ class TrainedScorer(Scorer):
     name = "trained"
 
     def score(self, tile):
-        time.sleep(float(os.environ.get("SECONDS_A_TILE", 0)))
+        wait()
         moved = np.abs(tile.after - tile.before) / 255
         return np.clip((moved * self.weights[:, None, None]).mean(axis=0), 0, 1).astype(np.float32)
 
@@ -82,16 +93,24 @@ def resume(scenes, out, detector, **options):
     rsdetect.detect(scenes.before, scenes.after, out=out, **options)
 
 
+def kill_after_three_tiles(command, out):
+    hold = out.with_name("own.py.hold")
+    hold.write_text(str(out))
+    with subprocess.Popen(command) as child:
+        while len(finished_tiles(out)) < 3:
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    hold.unlink()
+
+
 @pytest.mark.slow
 def test_a_killed_job_goes_on_with_the_fit_that_it_had(scenes, own, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "rsdetect.cli", "detect", scenes.before, scenes.after, "--out", str(out)]
     options = ["--detector", own, "--tile-size", "64", "--workers", "1", "--quiet"]
-    with subprocess.Popen([*command, *options], env=os.environ | {"SECONDS_A_TILE": "0.2"}) as child:
-        while len(finished_tiles(out)) < 3:
-            assert child.poll() is None
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+    kill_after_three_tiles([*command, *options], out)
     kept = len(finished_tiles(out))
     resume(scenes, out, own)
     assert fits(tmp_path) == 1
@@ -179,17 +198,12 @@ def test_workers_score_by_the_stored_fit_of_a_killed_job(scenes, own, tmp_path):
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=0,
-            env={"SECONDS_A_TILE": "0.2"},
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=0
         ) as cluster,
     ):  # fmt: skip
         how = ["--tile-size", "64", "--quiet", "--detector", own, "--scheduler", cluster.scheduler_address]
         command = [sys.executable, "-m", "rsdetect.cli", "detect", scenes.before, scenes.after]
-        with subprocess.Popen([*command, "--out", str(out), *how]) as child:
-            while len(finished_tiles(out)) < 3:
-                assert child.poll() is None
-            child.send_signal(signal.SIGKILL)
-            child.wait()
+        kill_after_three_tiles([*command, "--out", str(out), *how], out)
         (stored,) = (out / ".work").glob("*.fit.safetensors")
         scorer = read_fit(stored, make_detector(own))
         resume(scenes, out, own, scheduler=cluster.scheduler_address)
