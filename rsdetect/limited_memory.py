@@ -27,6 +27,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGT
 _SECONDS_TO_END = 4.0  # after a signal; longer than rsdetect.interruption gives
 _POLL_SECONDS = 0.05
 _SECONDS_STUCK = 10.0  # from which on a child is ended
+_MOST_SECONDS_TO_READ = 1.0  # what is known of a child
 _LEAST_BUSY, _LEAST_OF_KERNEL = 0.2, 0.6  # share of a core, and of that time, of a child that spins
 _SHORT = 64 * 2**20  # bytes; libraries map stacks, heaps of threads and blocks of GDAL's cache in such pieces
 _MOST_IDLE, _MOST_LEFT = 0.01, 8 * 2**20  # share of a core, and bytes, of a child that waits in vain
@@ -68,6 +69,7 @@ def run_in_child() -> int | None:
     import ctypes
 
     read_end, write_end = os.pipe()
+    parent = os.getpid()
     # A signal waits for the parent's handlers: its default action would end the parent without a message.
     earlier = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     child = os.fork()
@@ -78,6 +80,8 @@ def run_in_child() -> int | None:
     os.close(read_end)
     os.setpgid(0, 0)  # a signal to the group comes once, from the parent
     ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before
+        os._exit(_STATUS)
     signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
     sys.unraisablehook = _leave_or_print
     return None
@@ -171,10 +175,12 @@ class _Watch:
         asks = busy > _MOST_IDLE * seconds and wanted > _LEAST_BUSY * seconds
         spins = asks and in_kernel > _LEAST_OF_KERNEL * busy
         left = address_space_left(str(self.child))
-        waits = busy < _MOST_IDLE * seconds and left is not None and left < _MOST_LEFT
+        waits = wanted < _MOST_IDLE * seconds and left is not None and left < _MOST_LEFT
         same = rest == self.rest
-        self.since, self.kernel, self.user, self.queued, self.rest = now, kernel, user, queued, rest
-        return same and (spins or waits)
+        self.since, self.kernel, self.user, self.queued = time.monotonic(), kernel, user, queued
+        # Of several moments where this process was stopped meanwhile: compared with nothing.
+        self.rest = rest if self.since - now < _MOST_SECONDS_TO_READ else ()
+        return same and bool(self.rest) and (spins or waits)
 
 
 def _seconds_queued(process: Path) -> float:
@@ -226,4 +232,5 @@ class _Parent:
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         if self.signalled_at is None:
             self.signalled_at = time.monotonic()
-            os.kill(self.child, number)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(self.child, number)

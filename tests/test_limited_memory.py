@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,13 +45,21 @@ cli.main()
 """
 
 
-def run(command, limit="AS", before="", stuck=60):
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN.format(command=command, limit=limit, before=before, stuck=stuck)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def run():
+    """Start a command; what is left of it at the end of the test is ended."""
+    started = []
+
+    def start(command, limit="AS", before="", stuck=60):
+        code = RUN.format(command=command, limit=limit, before=before, stuck=stuck)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen([sys.executable, "-c", code], text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for child in started:
+        with child:
+            child.kill()
 
 
 @pytest.mark.parametrize(
@@ -63,9 +72,9 @@ def run(command, limit="AS", before="", stuck=60):
         ("os._exit(1)", "AS"),  # as OpenMP and OpenBLAS do
     ],
 )
-def test_a_library_that_ends_the_process_is_a_lack_of_memory(command, limit):
+def test_a_library_that_ends_the_process_is_a_lack_of_memory(run, command, limit):
     child = run(command, limit)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate()
     assert child.returncode == 3
     assert said.startswith("Error: the memory") and "--memory" in said and said.count("\n") == 1
 
@@ -73,43 +82,43 @@ def test_a_library_that_ends_the_process_is_a_lack_of_memory(command, limit):
 CALLS = "calling, taken = ctypes.CDLL(None).getrandom, ctypes.create_string_buffer(2**20)"
 
 
-def test_a_library_that_asks_for_memory_for_ever_is_ended():
+def test_a_library_that_asks_for_memory_for_ever_is_ended(run):
     """It spends its time in the kernel, as here, and nothing else changes."""
     child = run("while True: calling(taken, 2**20, 0)", before=CALLS, stuck=1)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate()
     assert child.returncode == 3
     assert said.startswith("Error: the memory") and said.count("\n") == 1
 
 
-def test_a_command_that_waits_without_any_memory_left_is_ended():
+def test_a_command_that_waits_without_any_memory_left_is_ended(run):
     """As for a thread of a library that could not start."""
     child = run(
         "ctypes.CDLL(None).mmap(None, ctypes.c_size_t(most), 0, 0x22, -1, 0); time.sleep(600)",
         before="most = limited_memory.address_space_left() - 2**21",
         stuck=1,
     )
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate()
     assert child.returncode == 3
     assert said.startswith("Error: the memory") and said.count("\n") == 1
 
 
-def test_a_thread_that_gets_no_memory_to_start_ends_the_command():
+def test_a_thread_that_gets_no_memory_to_start_ends_the_command(run):
     """The thread that starts it would wait for ever (CPython before 3.13)."""
     child = run(
         "threading.Thread._bootstrap = lambda _: (_ for _ in ()).throw(MemoryError); "
         "threading.Thread(target=print).start()"
     )
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate()
     assert child.returncode == 3
     assert said.startswith("Error: the memory") and said.count("\n") == 1
 
 
-def test_nothing_is_known_of_the_memory_of_a_process_that_has_ended():
+def test_nothing_is_known_of_the_memory_of_a_process_that_has_ended(run):
     child = run(
         "child = os.fork() or os._exit(0); os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT); "
         "print(limited_memory.address_space_left(str(child)))"
     )
-    assert child.communicate(timeout=60) == ("None\n", "")
+    assert child.communicate() == ("None\n", "")
 
 
 @pytest.mark.parametrize(
@@ -118,6 +127,7 @@ def test_nothing_is_known_of_the_memory_of_a_process_that_has_ended():
 def test_a_child_that_spins_on_a_busy_machine_gets_little_time(tmp_path, monkeypatch, kernel, queued, stuck):
     """Seconds of ten that two threads have spent in the kernel, and have waited for a core."""
     monkeypatch.setattr(limited_memory, "_PROCESSES", tmp_path)
+    monkeypatch.setattr(limited_memory, "_MOST_SECONDS_TO_READ", 600)
 
     def readings(kernel, queued):
         fields = ["0"] * 50
@@ -137,6 +147,16 @@ def test_a_child_that_spins_on_a_busy_machine_gets_little_time(tmp_path, monkeyp
     assert watch.is_stuck() == stuck
 
 
+def test_what_is_read_of_a_command_while_its_parent_is_stopped_is_not_compared(monkeypatch):
+    clock = iter([20, 20.1, 30.2, 40, 49.9, 50, 50.1])
+    monkeypatch.setattr(limited_memory, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    watch = limited_memory._Watch(os.getpid(), since=0)
+    assert not watch.is_stuck() and watch.since == 20.1 and watch.rest
+    assert not watch.is_stuck() and watch.since == 40 and not watch.rest
+    assert not watch.is_stuck() and watch.since == 40
+    assert not watch.is_stuck() and watch.since == 50.1 and watch.rest
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -146,10 +166,10 @@ def test_a_child_that_spins_on_a_busy_machine_gets_little_time(tmp_path, monkeyp
     ],
     ids=["computes", "sleeps", "writes"],
 )
-def test_a_command_that_works_or_waits_is_not_taken_for_spinning(command):
+def test_a_command_that_works_or_waits_is_not_taken_for_spinning(run, command):
     before = f"{CALLS}; null = os.open(os.devnull, os.O_WRONLY); end = time.monotonic() + 2.5"
     child = run(command, before=before, stuck=1)
-    assert child.communicate(timeout=60) == ("", "")
+    assert child.communicate() == ("", "")
     assert child.returncode == 0
 
 
@@ -157,28 +177,28 @@ def test_a_command_that_works_or_waits_is_not_taken_for_spinning(command):
     ("command", "status"),
     [("pass", 0), ("status = 2", 2), ("os._exit(3)", 3)],  # the last as the guard does
 )
-def test_a_status_of_the_command_is_passed_on(command, status):
+def test_a_status_of_the_command_is_passed_on(run, command, status):
     child = run(command)
-    assert child.communicate(timeout=60) == ("", "")
+    assert child.communicate() == ("", "")
     assert child.returncode == status
 
 
-def test_a_process_that_the_command_has_forked_and_left_delays_nothing():
+def test_a_process_that_the_command_has_forked_and_left_delays_nothing(run):
     child = run("print(os.fork() or time.sleep(600), flush=True); os._exit(1)")
     left = int(child.stdout.readline())
     _, said = child.stdout.close(), child.stderr.readline()
-    assert child.wait(timeout=60) == 3 and said.startswith("Error: the memory")
+    assert child.wait() == 3 and said.startswith("Error: the memory")
     os.kill(left, signal.SIGKILL)
     child.stderr.close()
 
 
-def test_a_command_was_short_of_memory_if_its_peak_was_near_the_limit():
+def test_a_command_was_short_of_memory_if_its_peak_was_near_the_limit(run):
     child = run(
         "print(limited_memory.was_short()); import mmap; "
         "mmap.mmap(-1, limited_memory.address_space_left() - 2**25).close(); "
         "print(limited_memory.was_short(), limited_memory.address_space_left() > 2**30)"
     )
-    assert child.communicate(timeout=60) == ("False\nTrue True\n", "")
+    assert child.communicate() == ("False\nTrue True\n", "")
 
 
 def run_main(command, before=""):
@@ -186,7 +206,6 @@ def run_main(command, before=""):
         [sys.executable, "-c", MAIN.format(command=command, before=before)],
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert done.stdout == ""
     return done.returncode, done.stderr
@@ -224,41 +243,70 @@ def test_the_status_holds_however_the_process_ends(command, status, said):
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
-def test_a_command_that_ignores_signals_ends_by_the_first(first):
+def test_a_command_that_ignores_signals_ends_by_the_first(run, first):
     child = run(
         "[signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)]; "
         "print(1, flush=True); time.sleep(600)"
     )
     assert child.stdout.readline() == "1\n"
     child.send_signal(first)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate()
     assert (child.returncode, said) == (3, "Error: interrupted; the same command resumes the job.\n")
 
 
-def test_a_signal_right_after_the_fork_waits_for_the_handlers():
+def test_a_signal_right_after_the_fork_waits_for_the_handlers(run):
     child = run(
         "time.sleep(600)",
         before="fork = os.fork\n"
         "os.fork = lambda: (child := fork()) and (os.kill(os.getpid(), signal.SIGTERM), child)[1]",
     )
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate()
     assert (child.returncode, said) == (3, "Error: interrupted; the same command resumes the job.\n")
 
 
-def test_a_command_dies_with_its_parent():
+def test_a_signal_to_a_command_that_has_just_ended_is_no_error(run):
+    child = run(
+        "pass",
+        before="wait = os.waitpid\n"
+        "def ended(*given):\n"
+        "    found = wait(*given)\n"
+        "    if found[0]:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return found\n"
+        "os.waitpid = ended",
+    )
+    assert child.communicate() == ("", "")
+    assert child.returncode == 0
+
+
+def test_a_command_whose_parent_dies_right_after_the_fork_ends(run):
+    child = run(
+        "print(1); time.sleep(600)",
+        before="setpgid = os.setpgid\n"
+        "def killing(*given):\n"
+        "    parent = os.getppid()\n"
+        "    os.kill(parent, signal.SIGKILL)\n"
+        "    while os.getppid() == parent:\n"
+        "        time.sleep(0.01)\n"
+        "    setpgid(*given)\n"
+        "os.setpgid = killing",
+    )
+    assert child.communicate() == ("", "")
+
+
+def test_a_command_dies_with_its_parent(run):
     child = run("print(os.getpid(), flush=True); time.sleep(600)")
     assert child.stdout.readline().strip().isdigit()
     child.kill()
-    assert child.communicate(timeout=60)[0] == ""  # ends when the last process that has the pipe does
+    assert child.communicate()[0] == ""  # ends when the last process that has the pipe does
 
 
-def test_a_command_that_cannot_load_its_libraries_names_memory():
+def test_a_command_that_cannot_load_its_libraries_names_memory(run):
     limited = 'ulimit -v 200000; exec "$@"'
     done = subprocess.run(
         ["bash", "-c", limited, "bash", *COMMAND, "check", "a.tif", "b.tif"],
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("Error: the memory") and done.stderr.count("\n") == 1
