@@ -4,9 +4,9 @@ import json
 import os
 import pty
 import re
-import select
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from types import SimpleNamespace
 
@@ -258,14 +258,9 @@ def on_a_terminal(code):
     with subprocess.Popen([sys.executable, "-c", code], stderr=follower, env=environment) as child:
         os.close(follower)
         written = b""
-        while select.select([leader], [], [], 60)[0]:
-            try:
-                part = os.read(leader, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            written += part
+        with suppress(OSError):  # the other end is closed
+            while part := os.read(leader, 65536):
+                written += part
         assert child.wait() == 0
     os.close(leader)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())

@@ -14,6 +14,7 @@ from support.jobs import run_here
 
 DOCS = Path(__file__).parents[2] / "docs" / "detectors.md"
 BROKEN = """
+import itertools
 import numpy as np
 from dataclasses import dataclass
 from rsdetect.detectors import Detector, Scorer
@@ -27,6 +28,8 @@ class BrokenScorer(Scorer):
     def score(self, tile):
         moved = np.abs(tile.after - tile.before).mean(axis=0) * tile.valid / 255
         {score}
+
+fits = itertools.count(1)
 
 class Broken(Detector):
     name = "broken"
@@ -44,10 +47,10 @@ PLAIN = {"attributes": "", "score": "return moved", "fit": "return BrokenScorer(
         ({"score": "return moved[None]"}, "gave scores of shape"),
         ({"score": "return np.where(tile.valid, np.nan, moved)"}, "gave NaN at valid pixels"),
         ({"score": "return moved + 2"}, "gave values from 2"),
-        ({"score": "return moved.nothing"}, r"failed \(AttributeError: .*, at line 14 of .*own.py\)"),
-        ({"fit": "return {}['red']"}, r"failed to fit the pair \(KeyError: 'red', at line 20 of .*own.py\)"),
+        ({"score": "return moved.nothing"}, r"failed \(AttributeError: .*, at line 15 of .*own.py\)"),
+        ({"fit": "return {}['red']"}, r"failed to fit the pair \(KeyError: 'red', at line 23 of .*own.py\)"),
         ({"fit": "return None"}, " of detector broken gave NoneType"),
-        ({"attributes": "def state(self): return 1 / 0"}, r"failed \(ZeroDivisionError: .*, at line 10 of"),
+        ({"attributes": "def state(self): return 1 / 0"}, r"failed \(ZeroDivisionError: .*, at line 11 of"),
         ({"score": "return moved / max(moved.max(), 1e-6)"}, "other scores in tiles of 64 pixels"),
         (
             {"score": "return np.clip(moved + np.random.default_rng().random(moved.shape) * 0.1, 0, 1)"},
@@ -68,7 +71,7 @@ PLAIN = {"attributes": "", "score": "return moved", "fit": "return BrokenScorer(
         ({"attributes": "threshold = 0.0"}, "no threshold in"),
         ({"attributes": "name = 'other'"}, "a scorer of another name"),
         (
-            {"fit": "return BrokenScorer(np.random.rand())", "score": "return moved * self.mean"},
+            {"fit": "return BrokenScorer(1 / next(fits))", "score": "return moved * self.mean"},
             "other scores after fitting the same pair again",
         ),
         ({"fit": "return BrokenScorer(lambda: 1)"}, "does not pickle"),

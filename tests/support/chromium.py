@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import rasterio
 
+# Shared memory is small in containers, and Chromium would crash where several use it.
+QUIETLY = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage")
 # Chromium asks these by itself, whatever page it shows.
 ITS_OWN = ("google.com", "googleapis.com", "gvt1.com")
 
@@ -29,7 +31,7 @@ def opened_in_chromium(page, folder):
     """(what the console said, hosts that were asked) when Chromium opens the page."""
     log = folder / "net.json"
     command = [
-        _chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        _chromium(), *QUIETLY,
         "--enable-logging=stderr", "--host-resolver-rules=MAP * ~NOTFOUND", f"--log-net-log={log}",
         f"--user-data-dir={folder / 'profile'}", f"--screenshot={folder / 'page.png'}",
         "--window-size=1200,2000", page.as_uri(),
@@ -62,7 +64,7 @@ def asked_in_chromium(page, folder, script, size=(1200, 2000)):
     copy = folder / f"asked_{page.name}"
     copy.write_text(text.replace("</body>", asking), encoding="utf-8")
     command = [
-        _chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        _chromium(), *QUIETLY,
         f"--user-data-dir={folder / 'asked profile'}", f"--window-size={size[0]},{size[1]}",
         "--virtual-time-budget=5000", "--dump-dom", copy.as_uri(),
     ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ def qgis_is_missing() -> bool:
 def ask_qgis(module: str, request: object) -> tuple[Any, list[str]]:
     """What the module beside this one (`qgis_layers`, `qgis_project`) answers, and QGIS's warnings."""
     command = [PYTHON, str(Path(__file__).with_name("qgis_session.py")), module, json.dumps(request)]
-    run = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
+    with tempfile.TemporaryDirectory() as home:  # two that begin at once would both make the user's profile
+        environment = ENVIRONMENT | {"HOME": home}
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     said = json.loads(run.stdout)
     return said["answers"], said["messages"]
