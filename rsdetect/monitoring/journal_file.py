@@ -39,6 +39,7 @@ CREATE TABLE observations (
 ) WITHOUT ROWID;
 CREATE TABLE runs (number INTEGER PRIMARY KEY, began TEXT NOT NULL, ended TEXT, status INTEGER, content TEXT);
 """
+_TABLES_OF_THIS_VERSION = f"{_TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
 
 
 def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
@@ -59,15 +60,7 @@ def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
         except OSError as error:
             raise write_error(str(path), error) from error
     try:
-        if not write:
-            return _connect_journal_to_read(path)
-        database = _connect_journal(path, "rwc")
-        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
-            # One transaction: the journal exists with all its tables or not at all.
-            database.executescript(
-                f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION}; "
-                f"PRAGMA user_version = {VERSION}; COMMIT;"
-            )
+        return _open_to_write(path) if write else _open_to_read(path)
     except sqlite3.Error as error:
         if (
             write and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CANTOPEN
@@ -76,7 +69,6 @@ def open_journal(path: Path, *, write: bool) -> sqlite3.Connection:
                 f"{path} cannot be written: {error}; make room and run the job again."
             ) from error
         raise OutputError(f"{path} cannot be opened: {error}.") from error
-    return database
 
 
 def is_journal(path: Path) -> bool:
@@ -88,25 +80,47 @@ def is_journal(path: Path) -> bool:
     return True
 
 
-def _connect_journal_to_read(path: Path) -> sqlite3.Connection:
-    """Connect to a journal file for reading, after rolling back a killed run's transaction."""
-    database = _connect_journal(path, "ro")
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    """Open a journal file for a run, with its tables."""
+    database, is_empty = _connect_journal(path, "rwc")
+    if is_empty:
+        try:
+            # One transaction: the journal exists with all its tables or not at all.
+            database.executescript(f"BEGIN; {_TABLES_OF_THIS_VERSION} COMMIT;")
+        except sqlite3.Error:
+            database.close()
+            raise
+    return database
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a journal file for reading, after rolling back a killed run's transaction.
+
+    A file without tables is one whose first run is about to write them, or was killed before: it is read as
+    a journal without entries.
+    """
     try:
-        database.execute("SELECT count(*) FROM facts")
+        database, is_empty = _connect_journal(path, "ro")
     except sqlite3.OperationalError:
         # A run was killed within a transaction. The next connection rolls it back, and needs write access.
+        database, is_empty = _connect_journal(path, "rw")
+    if is_empty:
         database.close()
-        database = _connect_journal(path, "rw")
-        database.execute("SELECT count(*) FROM facts")
+        database = sqlite3.connect(":memory:")
+        database.executescript(_TABLES_OF_THIS_VERSION)
     return database
 
 
-def _connect_journal(path: Path, mode: str) -> sqlite3.Connection:
-    """Connect to a journal file with an SQLite URI `mode`."""
+def _connect_journal(path: Path, mode: str) -> tuple[sqlite3.Connection, bool]:
+    """Connect to a journal file with an SQLite URI `mode`; True if it has no tables yet."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     database = sqlite3.connect(uri, uri=True, timeout=_SECONDS_TO_WAIT)
-    database.execute("PRAGMA foreign_keys = ON")
-    return database
+    try:
+        database.execute("PRAGMA foreign_keys = ON")
+        return database, database.execute("PRAGMA user_version").fetchone()[0] == 0
+    except sqlite3.Error:
+        database.close()
+        raise
 
 
 def _require_journal_file(path: Path) -> None:

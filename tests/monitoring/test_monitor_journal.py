@@ -14,6 +14,7 @@ import pytest
 
 from rsdetect.errors import JobInterrupted, OutputError
 from rsdetect.ingestion.scene_row import SceneRow
+from rsdetect.monitoring import journal_file
 from rsdetect.monitoring.journal import Journal
 
 TAKEN = datetime(2024, 5, 3, 10, 20, 30, 123456, tzinfo=UTC)
@@ -117,8 +118,38 @@ def test_a_transaction_that_was_killed_never_was(path):
 
 def test_a_run_that_was_killed_before_the_first_word_left_an_empty_file(path):
     path.touch()
+    with Journal(path, write=False) as journal:  # `status` and `serve` read it as that of no run
+        assert (journal.scenes(), journal.steps(), journal.last_run(), journal.fact("site")) == (
+            [],
+            {},
+            None,
+            None,
+        )
+    assert path.read_bytes() == b""
     with Journal(path, write=True) as journal:
         assert journal.scenes() == []
+
+
+def test_a_journal_is_read_while_its_first_run_creates_it(path, monkeypatch):
+    connect, read = journal_file.sqlite3.connect, []
+
+    def reading(*arguments, **keywords):
+        """Read the journal between any two statements of the run that creates it."""
+        database = connect(*arguments, **keywords)
+        if "mode=rwc" in arguments[0]:
+            database.set_trace_callback(lambda _: read.append(last_run(path)))
+        return database
+
+    def last_run(path):
+        with Journal(path, write=False) as journal:
+            return journal.last_run()
+
+    monkeypatch.setattr(journal_file.sqlite3, "connect", reading)
+    with Journal(path, write=True) as journal:
+        journal.begin_run()
+        assert journal.last_run()["number"] == 1
+    # A callback that raises is silent, and has read nothing.
+    assert len(read) > 10 and read[0] is None and last_run(path)["number"] == 1
 
 
 def test_a_database_of_somebody_else_is_refused(path):
