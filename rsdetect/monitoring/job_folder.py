@@ -95,10 +95,10 @@ class JobFolder:
         """
         results = (self.events, self.report, self.summary)
         refuse_place(self.out, *(path.name for path in results))
-        if not self.journal.exists():
-            for path in (self.events, self.steps, self.out / "run.json"):
-                if path.exists():
-                    raise OutputError(f"{path} does not belong to this job; choose another output folder.")
+        # The journal last: another run, which may begin at this moment, writes it first.
+        others = [path for path in (self.events, self.steps, self.out / "run.json") if path.exists()]
+        if others and not self.journal.exists():
+            raise OutputError(f"{others[0]} does not belong to this job; choose another output folder.")
         busy = FolderBusy(f"another run is active in {self.out}; it continues, and nothing was done here.")
         held = HeldFolder.hold(
             self.out, self.inner.name, busy=busy, wait_s=wait_s, known=self.journal.is_file()

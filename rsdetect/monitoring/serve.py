@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rsdetect.errors import InputError
+from rsdetect.errors import InputError, RsdetectError
 from rsdetect.extras import missing_extra
 from rsdetect.interruption import SECONDS_TO_CLEAR_UP
 from rsdetect.jsontypes import JsonObject
@@ -28,6 +28,7 @@ from rsdetect.monitoring.job_file import read_job
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.periods import parse_period
+from rsdetect.stderr import descriptor
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
@@ -199,24 +200,35 @@ def serve(
             scheduler.add_job(runs.run, schedule.trigger(), args=[path], id=str(path), next_run_time=due)
             output(f"{path}: due {'now' if due == now else f'{due:%Y-%m-%d %H:%M %Z}'}")
         scheduler.start()
+        late: list[Path] = []
         while not interrupted.wait(_SECONDS_BETWEEN_LOOKS):
             seen, now = now, datetime.now(UTC)
-            if now < seen:
-                _bring_forward(scheduler, schedule, paths, output)
+            late = _bring_forward(scheduler, schedule, paths if now < seen else late, output)
             scheduler.wakeup()
         runs.stop()
         scheduler.shutdown(wait=True)
     return runs.ended
 
 
-def _bring_forward(scheduler: Any, schedule: Schedule, paths: Sequence[Path], output: Printer) -> None:
-    """Serve jobs earlier that are due later than they would be by the clock, which was set back."""
-    now = datetime.now(UTC)
+def _bring_forward(scheduler: Any, schedule: Schedule, paths: Sequence[Path], output: Printer) -> list[Path]:
+    """Serve jobs earlier that are due later than they would be by the clock, which was set back.
+
+    Returns
+    -------
+    list of Path
+        The jobs whose file or journal could not be read, to be looked up again.
+    """
+    now, unread = datetime.now(UTC), []
     for path in paths:
-        due = schedule.due(path, now)
+        try:
+            due = schedule.due(path, now)
+        except RsdetectError:  # somebody may be editing the file, and the scheduler serves the other jobs
+            unread.append(path)
+            continue
         if due is not None and due < scheduler.get_job(str(path)).next_run_time:
             scheduler.modify_job(str(path), next_run_time=due)
             output(f"{path}: the clock was set back, due {due:%Y-%m-%d %H:%M %Z}")
+    return unread
 
 
 @contextmanager
@@ -257,7 +269,9 @@ class _ScheduledRuns:
             if self._is_stopping:
                 return
             # In a new session: Ctrl-C in the terminal is forwarded once, by stop().
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603
+                command, stdin=subprocess.DEVNULL, stderr=descriptor(), start_new_session=True
+            )
             self._under_way.add(process)
         status = process.wait()
         with self._lock:

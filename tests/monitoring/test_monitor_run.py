@@ -12,13 +12,15 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pyogrio
 import pytest
 import shapely
 from filelock import FileLock
 
-from rsdetect.folders import LOCK
+from rsdetect.folders import LOCK, MARK
+from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.nets.checkpoint import find_model, model_hash
 from support.jobs import COMMAND, contents, listing, run_apart, run_here
 from support.monitored import dates_in, deliver, events_of, layers, require_the_truth, small_series, write_job
@@ -361,6 +363,25 @@ def test_a_second_runner_leaves_or_waits(site, whole, tmp_path):
             waiting.wait(timeout=5)
     assert waiting.wait(timeout=300) == 0
     assert layers(tmp_path / "out") == layers(whole[1])
+
+
+def test_a_run_that_begins_while_the_folder_is_checked_makes_it_no_folder_of_others(tmp_path, monkeypatch):
+    folder, checked = JobFolder(tmp_path / "out"), []
+    genuine = Path.exists
+
+    def exists(path):
+        found = genuine(path)
+        if not checked:  # the other run begins after the first file was found missing
+            checked.append(path)
+            for made in (folder.inner, folder.steps):
+                made.mkdir(parents=True)
+            for made in (folder.inner / MARK, folder.journal):
+                made.touch()
+        return found
+
+    monkeypatch.setattr(Path, "exists", exists)
+    with folder.held(0):
+        assert checked
 
 
 def test_status_before_the_first_run_and_after_it(site, whole, tmp_path):

@@ -4,6 +4,7 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +20,11 @@ from rsdetect.monitoring import serve as serving_jobs
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.serve import Schedule, cron_days_by_name, serve
-from support.jobs import COMMAND, run_here
+from support.jobs import run_here
 from support.watched_jobs import deliver, series, source_in, write_job
 
 pytest.importorskip("apscheduler")
+from apscheduler.executors.base import BaseExecutor
 
 NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
@@ -152,23 +154,26 @@ def test_a_run_of_the_future_is_one_of_now(tmp_path):
 # --- the scheduler -----------------------------------------------------------------------------------------
 
 
+# Where tests run in the background, their children would ignore Ctrl-C.
+HEARING_CTRL_C = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from rsdetect.cli import main
+main()
+"""
+
+
 @contextmanager
-def serving(*arguments):
-    command = [*COMMAND, "monitor", "serve", *map(str, arguments)]
-    log = subprocess.PIPE
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    pipes = {"stderr": log, "stdout": log, "text": True, "env": environment}
-    # Where tests run in the background, their children would ignore Ctrl-C.
-    with subprocess.Popen(command, preexec_fn=_hear_ctrl_c, **pipes) as server:
+def serving(log, *arguments):
+    """A scheduler, whose messages are in the file `log`: a run that outlives it may go on writing there."""
+    command = [sys.executable, "-c", HEARING_CTRL_C, "monitor", "serve", *map(str, arguments)]
+    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as server:
+        server.log = log
         try:
             yield server
         finally:
             if server.poll() is None:
                 server.kill()
-
-
-def _hear_ctrl_c():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def last_run(folder):
@@ -182,35 +187,44 @@ def last_run(folder):
 def wait_until(server, is_so, seconds=180):
     latest = time.monotonic() + seconds
     while not is_so():
-        assert server.poll() is None, server.stderr.read()
+        assert server.poll() is None, server.log.read_text()
         assert time.monotonic() < latest, "nothing came of it"
         time.sleep(0.05)
 
 
+def stop(server, with_signal):
+    server.send_signal(with_signal)
+    assert server.wait(timeout=120) == 0, server.log.read_text()
+    assert "Traceback" not in server.log.read_text()
+
+
+def first_line(server):
+    wait_until(server, lambda: "\n" in server.log.read_text())
+    return server.log.read_text().splitlines()[0]
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_is_killed_makes_good_what_it_broke_off_and_runs_nothing_twice(tmp_path):
-    made = series()
+    made, log = series(), tmp_path / "serve.log"
     deliver(tmp_path, made, 0, 1, 2)
     job = write_job(tmp_path, source=source_in(tmp_path))
 
-    with serving(job, "--every", "1d") as server:  # never run: due at once
+    with serving(log, job, "--every", "1d") as server:  # never run: due at once
         wait_until(server, lambda: last_run(tmp_path) is not None)
         os.kill(server.pid, signal.SIGKILL)
         server.wait()
     first = last_run(tmp_path)
     # Its round is a process of its own and comes to its end; killed too, it would be made good by the next.
-    with serving(job, "--every", "1d") as server:
+    log = tmp_path / "again.log"
+    with serving(log, job, "--every", "1d") as server:
+        if "due now" in first_line(server):  # a round of its own, which another may keep from running
+            wait_until(server, lambda: "ended with status" in log.read_text())
         wait_until(server, lambda: last_run(tmp_path)["ended"] is not None)
-        time.sleep(1)
-        server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=60)
-        assert server.returncode == 0, said
-    with serving(job, "--every", "1d") as server:  # done: not due before tomorrow
-        line = server.stderr.readline()
+        stop(server, signal.SIGTERM)
+    with serving(log, job, "--every", "1d") as server:  # done: not due before tomorrow
+        line = first_line(server)
         assert "due now" not in line and "due 20" in line
-        server.send_signal(signal.SIGINT)
-        _, said = server.communicate(timeout=60)
-        assert server.returncode == 0, said
+        stop(server, signal.SIGINT)
     assert last_run(tmp_path)["number"] <= first["number"] + 1
     told = run_here("monitor", "run", job)
     assert (told.status, told.err.count("nothing new")) == (0, 1)
@@ -221,14 +235,22 @@ def test_a_scheduler_that_is_stopped_stops_its_run_which_resumes_later(tmp_path)
     made = series(cloudy=0)
     deliver(tmp_path, made, 0, 1, 2, 3)
     job = write_job(tmp_path, source=source_in(tmp_path))
-    with serving(job, "--cron", "0 6 * * MON") as server:
-        wait_until(server, lambda: list((tmp_path / "out").glob("steps/*")))
-        server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=120)
-    assert server.returncode == 0, said
-    assert "Traceback" not in said
+    with serving(tmp_path / "serve.log", job, "--cron", "0 6 * * MON") as server:
+        wait_until(server, lambda: (tmp_path / "out" / "steps").exists())
+        stop(server, signal.SIGTERM)
     assert run_here("monitor", "run", job).status == 0
     assert len(list((tmp_path / "out" / "steps").glob("*/run.json"))) == 3
+
+
+@pytest.mark.slow
+def test_a_scheduler_prints_why_a_run_failed(tmp_path):
+    deliver(tmp_path, series(), 0)
+    (tmp_path / "scenes" / "20240503.tif").write_bytes(b"no raster")
+    job, log = write_job(tmp_path), tmp_path / "serve.log"
+    with serving(log, job, "--every", "1d") as server:
+        wait_until(server, lambda: "ended with status 3" in log.read_text())
+        stop(server, signal.SIGTERM)
+    assert "Error: 20240503.tif failed; the next run tries it again" in log.read_text()
 
 
 class Clock(datetime):
@@ -244,13 +266,19 @@ class Clock(datetime):
 @pytest.fixture
 def served(tmp_path, monkeypatch):
     """Serve a job until `drive` ends, which gets functions that wait for the next run and the next line."""
-    began, lines = queue.Queue(), queue.Queue()
+    began, lines, moments = queue.Queue(), queue.Queue(), queue.Queue()
     job = write_job(tmp_path)
+    count_as_ended = BaseExecutor._run_job_success
 
     def run(_, path):
         moment = Clock.moment
         remember_run(path, moment)
-        began.put(moment)
+        moments.put(moment)
+
+    def ended(executor, *arguments):
+        """A run that is due before the scheduler knows that the last one has ended would be skipped."""
+        count_as_ended(executor, *arguments)
+        began.put(moments.get_nowait())
 
     def serve_while(schedule, drive):
         def driven():
@@ -264,6 +292,7 @@ def served(tmp_path, monkeypatch):
         monkeypatch.setattr("apscheduler.schedulers.base.datetime", Clock)
         monkeypatch.setattr(serving_jobs, "_SECONDS_BETWEEN_LOOKS", 0.02)
         monkeypatch.setattr(serving_jobs._ScheduledRuns, "run", run)
+        monkeypatch.setattr(BaseExecutor, "_run_job_success", ended)
         with ThreadPoolExecutor(1) as pool:
             begin = threading.Event()
             driver = pool.submit(lambda: begin.wait(60) and driven())
@@ -301,6 +330,27 @@ def test_a_clock_that_is_set_back_a_day_delays_no_run_by_a_day(served):
         Clock.moment += timedelta(hours=6)
         assert next_run() == Clock.moment
 
+    served(Schedule(every="6h"), drive)
+
+
+def test_a_job_file_that_is_being_edited_when_the_clock_is_set_back_is_read_later(served, monkeypatch):
+    genuine, edited = serving_jobs.read_job, queue.Queue()
+
+    def reading(path):
+        if not edited.empty():
+            raise InputError(edited.get())
+        return genuine(path)
+
+    def drive(next_run, next_line):
+        assert "due now" in next_line()
+        next_run()
+        edited.put("no job")
+        edited.put("half a job")
+        Clock.moment -= timedelta(days=1)
+        assert "the clock was set back, due 2026-03-01 11:00 UTC" in next_line()
+        assert edited.empty()
+
+    monkeypatch.setattr(serving_jobs, "read_job", reading)
     served(Schedule(every="6h"), drive)
 
 
