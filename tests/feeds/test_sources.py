@@ -1,6 +1,8 @@
 """Sources of scenes: folders by their names, tables, and catalogues on real servers."""
 
 from datetime import UTC, date, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import geopandas
@@ -18,7 +20,8 @@ from rsdetect.feeds.sections import FolderSource, ListSource, StacSource
 from rsdetect.scenes.quality import LANDSAT_QA, SENTINEL2_SCL
 
 pytest.importorskip("pystac_client")
-from support.stac_server import free_port, item, stac_api
+from support.http_server import EndingServer, refusing_port, serving
+from support.stac_server import item, stac_api
 
 
 def touch(folder, *names):
@@ -316,8 +319,8 @@ def test_a_server_that_breaks_off_in_the_middle_gives_nothing_and_may_be_asked_l
 
 
 def test_a_server_that_is_not_there_may_come_back(tmp_path):
-    with pytest.raises(JobInterrupted, match="cannot be reached now"):
-        in_catalogue(f"http://127.0.0.1:{free_port()}", site(tmp_path))
+    with refusing_port() as port, pytest.raises(JobInterrupted, match="cannot be reached now"):
+        in_catalogue(f"http://127.0.0.1:{port}", site(tmp_path))
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -376,14 +379,25 @@ def test_relative_places_of_a_static_catalogue_count_from_the_item(static, tmp_p
     assert (found.id, found.mask) == ("LC08", None)
 
 
-def test_a_static_catalogue_on_a_server_that_loses_an_item(static, tmp_path):
-    from support.file_server import Server
-    from support.stac_server import serving
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
 
-    with serving(Server(static)) as server:
-        url = f"http://{server.place}/catalog.json"
+    def do_GET(self):
+        self.server.asked += 1
+        if self.server.asked > self.server.last:
+            self.send_error(503)
+        else:
+            super().do_GET()
+
+
+def test_a_static_catalogue_on_a_server_that_loses_an_item(static, tmp_path):
+    server = EndingServer(partial(_Files, directory=str(static)))
+    server.asked, server.last = 0, 10**9
+    with serving(server):
+        url = f"http://127.0.0.1:{server.server_port}/catalog.json"
         assert len(in_catalogue(url, site(tmp_path), collections=("s2",))) == 9
-        server.down_after = server.bytes_sent + 8000  # in the middle of the items
+        server.last = server.asked + server.asked // 2  # in the middle of the items
         with pytest.raises(JobInterrupted, match="cannot be reached now"):
             in_catalogue(url, site(tmp_path), collections=("s2",))
 

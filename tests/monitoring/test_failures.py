@@ -20,10 +20,10 @@ from rsdetect.monitoring import serve as serving_jobs
 from rsdetect.monitoring.failures import report_killed
 from rsdetect.monitoring.job_folder import JobFolder
 from rsdetect.monitoring.supervision import supervise
+from support.http_server import serving
 from support.jobs import run_here
-from support.stac_server import serving
 from support.watched_jobs import deliver, series, write_job
-from support.webhook_receiver import Receiver
+from support.webhook_receiver import Receiver, joined_questions
 
 HOOK = {
     "kind": "command",
@@ -154,8 +154,9 @@ def test_no_secret_leaves_by_a_webhook_and_a_silent_one_is_given_up(job, monkeyp
                 assert secret not in json.dumps(body)
             server.is_silent = True
             patch.setattr("rsdetect.feeds.retries._MOST_S", 0.5)
-            done = run_here("monitor", "run", job)
-            server.over.set()
+            with joined_questions():
+                done = run_here("monitor", "run", job)
+                server.over.set()
     assert done.status == 1 and "the failure was not reported" in done.err and "key-in" not in done.err
 
 

@@ -3,16 +3,17 @@
 import itertools
 import json
 import os
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from rsdetect.monitoring.hooks import HookFailed, call_hook
 from rsdetect.monitoring.job import CommandHook, NewsSection, WebhookHook
-from support.stac_server import item, serving
+from support.http_server import EndingServer, serving
+from support.stac_server import item
+from support.webhook_receiver import joined_questions
 
 pytest.importorskip("pystac_client")
 from rsdetect.feeds.stac_client import StacCatalogue, _once
@@ -98,15 +99,11 @@ class _Dripping(BaseHTTPRequestHandler):
 def test_a_webhook_whose_answer_has_no_end_is_given_up_and_not_sent_again(tmp_path, monkeypatch):
     monkeypatch.setattr("rsdetect.feeds.retries._MOST_S", 1.0)
     monkeypatch.setattr("rsdetect.feeds.retries._BACKOFF_S", 0.01)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Dripping)
-    server.daemon_threads, server.over, server.posts = True, threading.Event(), 0
-    before = set(threading.enumerate())
-    with serving(server):
+    server = EndingServer(_Dripping)
+    server.posts = 0
+    with serving(server), joined_questions():
         hook = WebhookHook(kind="webhook", url=f"http://127.0.0.1:{server.server_port}/key")
         with pytest.raises(HookFailed, match="does not answer to the end"):
             call(hook, tmp_path)
         server.over.set()  # the answer breaks off, after which a request is repeated in general
-        for thread in set(threading.enumerate()) - before:
-            if thread.name == "ask":
-                thread.join()
-        assert server.posts == 1
+    assert server.posts == 1

@@ -27,8 +27,8 @@ from rsdetect.monitoring.journal import Journal
 from rsdetect.monitoring.news import MILESTONES, event_milestone, find_event_news
 from rsdetect.monitoring.run import run_job
 from rsdetect.monitoring.thumbnails import Cutout, Thumbnails
+from support.http_server import refusing_port, serving
 from support.jobs import run_here
-from support.stac_server import free_port, serving
 from support.watched_jobs import DAYS, deliver, series, source_in, write_job
 from support.webhook_receiver import Receiver
 
@@ -310,8 +310,9 @@ def test_a_webhook_that_does_not_take_the_news_gets_them_next_time(place, new_jo
 
 
 def test_a_webhook_that_does_not_exist_is_reported_without_its_address(place, new_job, monkeypatch, receiver):
-    monkeypatch.setenv("HOOK_URL", f"http://127.0.0.1:{free_port()}/hooks/key-in-the-path")
-    done = run(new_job(place, news=WEBHOOK))
+    with refusing_port() as port:
+        monkeypatch.setenv("HOOK_URL", f"http://127.0.0.1:{port}/hooks/key-in-the-path")
+        done = run(new_job(place, news=WEBHOOK))
     assert done.status == 3
     assert "cannot be reached" in done.err and "key-in-the-path" not in done.err
     with closing(sqlite3.connect(place / "out" / ".monitor" / "journal.sqlite")) as journal:

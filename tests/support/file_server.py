@@ -12,13 +12,13 @@ DOWN = ".down"  # a file of this name in the folder takes the server down
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the files of a folder; refuses everything once `is_down`."""
+    """Serves the files of a folder; refuses everything while it is down."""
 
     daemon_threads = True
 
     def __init__(self, folder):
         super().__init__(("127.0.0.1", 0), Ranges)
-        self.folder, self.is_down, self.bytes_sent, self.down_after = Path(folder), False, 0, None
+        self.folder = Path(folder)
 
     @property
     def place(self):
@@ -40,9 +40,7 @@ class Ranges(BaseHTTPRequestHandler):
     def _answer(self, send):
         server = self.server
         path = server.folder / self.path.split("?")[0].lstrip("/")
-        if server.down_after is not None and server.bytes_sent > server.down_after:
-            server.is_down = True
-        is_down = server.is_down or (server.folder / DOWN).exists()
+        is_down = (server.folder / DOWN).exists()
         if is_down or not path.is_file():
             self.send_response(503 if is_down else 404)
             self.send_header("Content-Length", "0")
@@ -61,11 +59,10 @@ class Ranges(BaseHTTPRequestHandler):
         self.end_headers()
         if send:
             self.wfile.write(content[first : last + 1])
-            server.bytes_sent += last - first + 1
 
 
 class ServerApart:
-    """The same in a process of its own, as a context manager.
+    """A server in a process of its own, as a context manager.
 
     rasterio holds the interpreter lock while GDAL waits for some answers; a server that needs this lock
     would wait for its own client.

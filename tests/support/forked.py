@@ -48,6 +48,7 @@ IMPORTED = (
     "skimage.filters",
     "skimage.registration._phase_cross_correlation",
 )
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _SET_PTRACER, _ANY = 0x59616D61, -1  # prctl: any process of this user may trace this one
 
 
@@ -97,6 +98,7 @@ def in_fork(arguments, cwd, environment, prepare, folder, kill, traced, seen):
     status = 1
     try:
         os.chdir(cwd)
+        os.environ.clear()  # what a test had set when the program was started is not that of this test
         os.environ.update(environment)
         if traced:
             wait_for_tracer()
@@ -172,13 +174,12 @@ class ForkedCommands:
     """The other side: starts the program, and asks it for one run after the other."""
 
     def __init__(self, *modules):
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__)), *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=os.environ | ONE_THREAD,
         )
 
     def start(self, *arguments, folder="", kill=0, prepare="", traced=False, **environment):
@@ -198,7 +199,7 @@ class ForkedCommands:
         job = {
             "arguments": [str(each) for each in arguments],
             "cwd": str(Path.cwd()),
-            "environment": dict(os.environ) | environment,
+            "environment": os.environ | ONE_THREAD | environment,
             "folder": str(folder),
             "kill": kill,
             "prepare": prepare,

@@ -29,7 +29,7 @@ class Fate:
 
     def meet(self) -> None:
         self.left -= 1
-        if self.left == 0:
+        if self.left <= 0:  # another thread may have counted on meanwhile
             os.kill(os.getpid(), signal.SIGKILL)
 
     def await_file_operations(self) -> None:

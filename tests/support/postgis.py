@@ -36,7 +36,7 @@ def postgis():
 
     try:
         server("initdb", "-U", "rsdetect", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
-        server("pg_ctl", "-o", options, "-l", folder / "log", "-w", "start")
+        server("pg_ctl", "-o", options, "-l", folder / "log", "-w", "-t", "600", "start")
         try:
             client = {"PGHOST": str(folder), "PGUSER": "rsdetect", "PGDATABASE": "postgres"}
             query(client, "CREATE EXTENSION postgis")

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
-import threading
+import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import psutil
 import pystac
 
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+from support.http_server import EndingServer, serving
 
 
 def item(scene, day, assets, *, cloud=None, box=(8.9, 47.8, 9.2, 47.9), collection="s2", **properties):
@@ -43,14 +39,13 @@ def item(scene, day, assets, *, cloud=None, box=(8.9, 47.8, 9.2, 47.9), collecti
     return made
 
 
-class Door(ThreadingHTTPServer):
+class Door(EndingServer):
     """Proxy of a server that passes everything on; refuses the next `failures` requests with `status`."""
 
-    daemon_threads = True
-
-    def __init__(self, port):
-        super().__init__(("127.0.0.1", 0), _Passing)
-        self.behind, self.failures, self.status, self.requests = port, 0, 503, []
+    def __init__(self):
+        super().__init__(_Passing)
+        self.behind = None  # port of the server
+        self.failures, self.status, self.requests = 0, 503, []
         self.retry_after = None  # in s, with a refusal
         self.fails_after = None  # so many more requests are answered, and none after them
 
@@ -76,12 +71,11 @@ class _Passing(BaseHTTPRequestHandler):
             door.failures -= 1
             self._answer(door.status, b"{}", "application/json")
             return
-        connection = http.client.HTTPConnection("127.0.0.1", door.behind, timeout=10)
         headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
-        connection.request(self.command, self.path, body, headers)
-        answer = connection.getresponse()
-        self._answer(answer.status, answer.read(), answer.getheader("Content-Type", ""))
-        connection.close()
+        with closing(http.client.HTTPConnection("127.0.0.1", door.behind)) as connection:
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            self._answer(answer.status, answer.read(), answer.getheader("Content-Type", ""))
 
     def _answer(self, status, content, kind):
         self.send_response(status)
@@ -94,47 +88,29 @@ class _Passing(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(server):
-    """Let an HTTP server answer in a thread of its own."""
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextmanager
 def stac_api(folder, items):
     """A STAC API that holds `items`; yields the door before it, whose address is `door.url`."""
     file = Path(folder) / "items.json"
     file.write_text(json.dumps(pystac.ItemCollection(items).to_dict()))
-    port = free_port()
-    with serving(Door(port)) as door:
+    with serving(Door()) as door, tempfile.TemporaryFile() as log:
         door.url = f"http://127.0.0.1:{door.server_port}"
         program = Path(sys.executable).with_name("rustac")
-        command = [program, "serve", "-a", door.url, "-b", f"127.0.0.1:{port}", "--create-collections", file]
-        with subprocess.Popen(
-            list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as api:
+        command = [program, "serve", "-a", door.url, "-b", "127.0.0.1:0", "--create-collections", file]
+        with subprocess.Popen(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT) as api:
             try:
-                _wait_for(port, api)
+                door.behind = _port_of(api, log)
                 yield door
             finally:
                 api.terminate()
-                api.communicate()
 
 
-def _wait_for(port, process):
-    latest = time.monotonic() + 30
-    while time.monotonic() < latest:
-        assert process.poll() is None, process.stdout.read()
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the STAC server did not start")
+def _port_of(process, log):
+    """The port that a process listens at, once it does; the system chose it, so that nobody else has it."""
+    while True:
+        if process.poll() is not None:
+            log.seek(0)
+            raise AssertionError(log.read().decode())
+        for connection in psutil.Process(process.pid).net_connections():
+            if connection.status == psutil.CONN_LISTEN:
+                return connection.laddr.port
+        time.sleep(0.05)

@@ -302,7 +302,9 @@ def run_queued(number, array, *arguments):
         own = {} if task is None else {"SLURM_ARRAY_TASK_ID": str(task)}
         command = ["bash", str(queue / f"{number}.sh"), *arguments]
         found.append(subprocess.run(command, env={**os.environ, **own}, check=False).returncode)
-    (queue / f"{number}.status").write_text(str(max(found)))
+    status = queue / f"{number}.status.part"
+    status.write_text(str(max(found)))
+    status.rename(queue / f"{number}.status")  # which others wait for
     return 0
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+
+from support.http_server import EndingServer
 
 
-class Receiver(ThreadingHTTPServer):
-    daemon_threads = True
-
+class Receiver(EndingServer):
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Receiving)
+        super().__init__(_Receiving)
         self.answers, self.got = [], []  # statuses to answer with, 200 after the last
-        self.is_silent, self.over = False, threading.Event()
+        self.is_silent = False  # until `over` is set
 
     @property
     def url(self):
@@ -33,3 +34,13 @@ class _Receiving(BaseHTTPRequestHandler):
         self.send_header("Location", "/elsewhere")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+
+@contextmanager
+def joined_questions():
+    """Wait at the end for the threads of questions that were given up: what they wait for must be over."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "ask":
+            thread.join()

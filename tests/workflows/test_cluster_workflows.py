@@ -6,19 +6,20 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyogrio
 import pytest
 import yaml
 
+from support.interruption import finished_tiles
 from support.jobs import listing, read_raster, run_apart
 
 pytest.importorskip("dask_jobqueue")
@@ -46,7 +47,8 @@ exec 9>"$FAKE_SLURM/lock"; flock 9
 id=$(($(find "$FAKE_SLURM" -name '*.sh' | wc -l) + 1))
 cp "$1" "$FAKE_SLURM/$id.sh"
 SLURM_JOB_ID=$id setsid bash "$FAKE_SLURM/$id.sh" >"$FAKE_SLURM/$id.log" 2>&1 </dev/null 9>&- &
-echo $! >"$FAKE_SLURM/$id.pid"
+echo $! >"$FAKE_SLURM/$id.part"
+mv "$FAKE_SLURM/$id.part" "$FAKE_SLURM/$id.pid"
 echo "Submitted batch job $id"
 """
 SCANCEL = """#!/usr/bin/env bash
@@ -151,7 +153,8 @@ def test_a_slurm_job_that_is_killed_is_queued_again_and_costs_no_tile(slurm, tmp
     }
     command = ("slurm_cluster.py", "detect", *SCENES, "--out", tmp_path / "out", *SLOWLY)
     work = start(*command, **environment, **settings)
-    until(lambda: len(list(tmp_path.rglob("*.tile"))) >= 1 or work.poll() is not None)
+    until(lambda: finished_tiles(tmp_path / "out") or work.poll() is not None)
+    until(lambda: (jobs / "1.pid").exists())  # written after the job was started
     assert end(jobs / "1.pid")
     _, err = work.communicate(timeout=300)
     assert work.returncode == 0, err
@@ -206,20 +209,25 @@ def answers(url):
         return False
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def identity(file):
+    """What a scheduler writes about itself into a file when it listens; None before."""
+    try:
+        return json.loads(file.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
 
 
 def test_what_the_pods_would_run_is_a_cluster_on_which_rsdetect_runs(on_threads, tmp_path):
     # A pod has all ports to itself; here somebody may have taken those of the manifest.
-    comm, http = free_port(), free_port()
-    ports = ("--port", str(comm), "--dashboard-address", f":{http}")
-    probe = f"http://127.0.0.1:{http}{container('scheduler')['readinessProbe']['httpGet']['path']}"
-    address = f"tcp://127.0.0.1:{comm}"
+    file = tmp_path / "scheduler.json"
+    ports = ("--port", "0", "--dashboard-address", ":0", "--scheduler-file", str(file))
     with ExitStack() as pods:
         first = pods.enter_context(pod("scheduler", *ports))
+        until(lambda: identity(file) or first.poll() is not None)
+        assert first.poll() is None
+        address = f"tcp://127.0.0.1:{urlsplit(identity(file)['address']).port}"
+        http = identity(file)["services"]["dashboard"]
+        probe = f"http://127.0.0.1:{http}{container('scheduler')['readinessProbe']['httpGet']['path']}"
         until(lambda: answers(probe) or first.poll() is not None)
         assert first.poll() is None
         for number in range(2):
