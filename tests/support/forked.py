@@ -49,6 +49,7 @@ IMPORTED = (
     "skimage.registration._phase_cross_correlation",
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+STARTED_WITH = frozenset(os.environ)
 _SET_PTRACER, _ANY = 0x59616D61, -1  # prctl: any process of this user may trace this one
 
 
@@ -98,7 +99,8 @@ def in_fork(arguments, cwd, environment, prepare, folder, kill, traced, seen):
     status = 1
     try:
         os.chdir(cwd)
-        os.environ.clear()  # what a test had set when the program was started is not that of this test
+        for name in STARTED_WITH - environment.keys():  # another test had set it when the program was started
+            os.environ.pop(name, None)
         os.environ.update(environment)
         if traced:
             wait_for_tracer()
