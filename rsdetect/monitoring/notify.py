@@ -34,7 +34,6 @@ SUMMARY, REPORT, REPORTS = "summary.json", "report.html", "reports"
 _VERSION = 1
 _LATEST = "news"  # fact in the journal: the news of the last run that had any
 _TOLD = "told"  # fact in the journal: {event: milestone}
-_WAIT_S = 60.0  # for another run of the same job
 
 
 def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: JsonObject) -> JsonObject:
@@ -42,6 +41,8 @@ def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: JsonObject) -
 
     Parameters
     ----------
+    folder
+        Folder of the job, which this process holds.
     run
         Summary of the run in JSON types, included in the summary of the news.
 
@@ -55,7 +56,7 @@ def deliver_news(job_file: Path, job: Job, folder: JobFolder, run: JsonObject) -
     JobInterrupted
         The hook failed, or a file could not be written; the next run delivers again.
     """
-    with folder.held(_WAIT_S), Journal(folder.journal, write=True) as journal:
+    with Journal(folder.journal, write=True) as journal:
         events = load_events(journal)
         news = find_event_news(events, journal.fact(_TOLD) or {})
         content = _news_summary(job_file, job, folder, journal, news, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +63,14 @@ def run_and_notify(job_file: Path, *, wait_s: float = 0.0, retry: bool = False) 
     JobInterrupted
         As `run_job`.
     """
-    return reporting_failure(job_file, lambda: _run_and_notify(job_file, wait_s, retry))
+    return reporting_failure(job_file, lambda held: _run_and_notify(job_file, wait_s, retry, held))
 
 
-def _run_and_notify(job_file: Path, wait_s: float, retry: bool) -> NotifiedRun:
-    result = run_job(job_file, wait_s=wait_s, retry=retry)
+def _run_and_notify(job_file: Path, wait_s: float, retry: bool, held: ExitStack) -> NotifiedRun:
+    """Run a job and deliver its news; its folder is held until `held` is closed."""
+    ready = prepare_run(job_file)
+    held.enter_context(ready.folder.held(wait_s))
+    result = _run_in_folder(ready, retry)
     try:
         summary = deliver_news(job_file, result.job, result.folder, result.summary())
     except JobInterrupted as error:
@@ -154,9 +158,15 @@ def run_job(job_file: Path, *, wait_s: float = 0.0, retry: bool = False) -> RunR
         The source is unreachable, or another run holds the folder.
     """
     ready = prepare_run(job_file)
+    with ready.folder.held(wait_s):
+        return _run_in_folder(ready, retry)
+
+
+def _run_in_folder(ready: PreparedRun, retry: bool) -> RunResult:
+    """Run a job in its folder, which this process holds."""
     job, folder, detector = ready.job, ready.folder, ready.detector
     sought = ready.refs, ready.fixed, ready.aoi, job.scenes.accept
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), folder.held(wait_s):
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         site = None if folder.journal.exists() else choose_site(*sought, align=job.scenes.align)
         if site is not None:  # bad options are refused before the folder is created
             require_site_bands(site, job.scenes.bands, detector.bands)

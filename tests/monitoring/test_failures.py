@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from rsdetect.errors import InputError, ReadError, ResultMismatch, SourceUnavailable
+from rsdetect.errors import InputError, JobInterrupted, ReadError, ResultMismatch, SourceUnavailable
 from rsdetect.ingestion.tries import counts_as_try, today
-from rsdetect.monitoring import comparison
+from rsdetect.monitoring import comparison, failures
 from rsdetect.monitoring import run as runs
 from rsdetect.monitoring import serve as serving_jobs
 from rsdetect.monitoring.failures import report_killed
@@ -116,6 +116,33 @@ def test_a_run_that_was_killed_is_reported_by_the_next(job):
     assert calls(job) == ["-9 The run that began at 2026-01-02T03:04:05+00:00 was killed before its end."]
     assert run_here("monitor", "run", job).status == 0
     assert len(calls(job)) == 1
+
+
+def test_the_next_run_begins_after_the_heartbeat_of_the_last_and_before_its_hook(job, monkeypatch):
+    """In between it would find a run that has not ended, and report it as killed."""
+    folder, free = JobFolder(job.parent / "out"), {}
+
+    def noting(place, name):
+        genuine = getattr(place, name)
+
+        def noted(*arguments, **keywords):
+            try:
+                with folder.held(0):
+                    free[name] = True
+            except JobInterrupted:
+                free[name] = False
+            return genuine(*arguments, **keywords)
+
+        monkeypatch.setattr(place, name, noted)
+
+    noting(runs, "deliver_news")
+    noting(failures, "beat_at_end")
+    noting(failures, "call_failure_hook")
+    assert run_here("monitor", "run", job).status == 0
+    assert free == {"deliver_news": False, "beat_at_end": False}
+    monkeypatch.setattr(runs, "deliver_news", lambda *_: 1 / 0)
+    assert run_here("monitor", "run", job).status == 1
+    assert free == {"deliver_news": False, "beat_at_end": False, "call_failure_hook": True}
 
 
 def test_a_run_that_was_killed_is_reported_by_serve(job, monkeypatch):
