@@ -7,6 +7,7 @@ nothing. Events, observations and finished comparisons in the journal are never 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -196,8 +197,10 @@ def _dated(folder: Path, kind: str, since: datetime | None) -> Iterator[Removal]
 def _moment(path: Path, kind: str) -> datetime | None:
     """When a report was written, a timeline drawn, or the scene of a comparison taken; None = not ours."""
     if kind == TIMELINE:
-        is_ours = path.suffix in (".png", ".html") and path.is_file()
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC) if is_ours else None
+        if path.suffix in (".png", ".html") and path.is_file():
+            with suppress(OSError):
+                return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return None
     pattern, layout = (_REPORT_TIME, "%Y%m%dT%H%M%S") if kind == REPORT else (_COMPARISON_DAY, "%Y-%m-%d")
     match = pattern.fullmatch(path.name)
     with suppress(ValueError):
@@ -206,5 +209,13 @@ def _moment(path: Path, kind: str) -> datetime | None:
 
 
 def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else (path,)
-    return sum(each.stat().st_size for each in files if each.is_file())
+    """Bytes of a file, or of all files of a folder; beside a run (a dry run) they may vanish."""
+    if not path.is_dir():
+        return _file_size(path)
+    return sum(_file_size(Path(place) / name) for place, _, names in os.walk(path) for name in names)
+
+
+def _file_size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0

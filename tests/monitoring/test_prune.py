@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +91,24 @@ def test_prune_lists_first_and_removes_what_is_old(whole, tmp_path):
     assert not any(Path(each["path"]).exists() for each in done["removed"])
     assert (out / "reports" / "notes.html").exists()
     assert json.loads(run_here("monitor", "prune", job, "--json").out)["removed"] == []
+
+
+def test_a_dry_run_beside_a_run_that_removes_comparisons(whole, tmp_path, monkeypatch):
+    out = shutil.copytree(whole / "out", tmp_path / "out")
+    job = write_job(tmp_path / "job.yaml", whole, keep={"history_days": 1}, **COPIED)
+    genuine, gone = os.scandir, []
+
+    def scandir(path="."):
+        if Path(path).parent == out / "steps":
+            gone.append(Path(path).rename(tmp_path / Path(path).name))
+        return genuine(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    told = run_here("monitor", "prune", job, "--dry-run", "--json")
+    assert told.status == 0, told.err
+    assert len(gone) > 1
+    sizes = {each["bytes"] for each in json.loads(told.out)["removed"] if each["kind"] == "comparison"}
+    assert sizes == {0}
 
 
 def test_a_copy_whose_removal_was_killed_is_removed_later(whole, tmp_path, monkeypatch):
