@@ -35,7 +35,7 @@ def reporting_failure(job_file: Path, run: Callable[[ExitStack], NotifiedRun]) -
     ----------
     run
         Runs the job, and enters what holds its folder into the stack that it is given. The folder is held
-        until the heartbeat says how the run ended, and free while the hook is called.
+        until the end of the run is in the heartbeat, and free while the hook is called.
     """
     with ExitStack() as held:
         try:

@@ -57,7 +57,7 @@ def serving(server):
 
 @contextmanager
 def refusing_port():
-    """A port at which nobody listens, and that no other process can get meanwhile."""
+    """A port without a listener, which no other process can take meanwhile."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
