@@ -105,7 +105,7 @@ def stac_api(folder, items):
 
 
 def _port_of(process, log):
-    """The port that a process listens at, once it does; the system chose it, so that no other process has it."""
+    """The port that a process listens at, once it does; the system chose it, and no other process has it."""
     while True:
         if process.poll() is not None:
             log.seek(0)
