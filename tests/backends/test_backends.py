@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -699,6 +700,15 @@ def test_nothing_is_sent_to_the_makers_of_openvino():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.endswith("CALLS []\n"), done.stdout + done.stderr
+
+
+def test_nothing_is_kept_for_the_makers_of_onnx_runtime(tmp_path):
+    """What it sends lies in a database of the user's cache first."""
+    code = "import rsdetect.backends.onnx, onnxruntime\nonnxruntime.SessionOptions()\n"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
+    environment["HOME"] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.eight_bit
