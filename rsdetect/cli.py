@@ -86,6 +86,8 @@ def main() -> None:
         except Exception:
             leave_to_parent()  # not even the message could be written
             raise
+        except KeyboardInterrupt as error:  # of a signal while the command ended
+            status = _end(error, *status_of(error))
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
         ends_by_itself(status)

@@ -87,3 +87,20 @@ def test_a_signal_changes_nothing_once_the_command_prints_how_it_ended():
     os.write(2, b"mine")
     """
     assert run(command) == (0, "mine")
+
+
+@pytest.mark.parametrize(("place", "option"), [("_end", "--nothing"), ("_close_streams", "--version")])
+def test_a_signal_while_a_command_ends_is_an_interruption(place, option):
+    code = f"""
+import signal, sys
+from rsdetect import cli
+genuine = cli.{place}
+def struck(*given):
+    cli.{place} = genuine
+    signal.raise_signal(signal.SIGTERM)
+cli.{place} = struck
+sys.argv[1:] = ["{option}"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, MESSAGE)
