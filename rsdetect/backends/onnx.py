@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-# When it is imported, ONNX Runtime starts threads that report to its makers, from a database in the user's
-# cache that all processes share, unless this is set; users' jobs are not reported to third parties.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
 import onnxruntime
 
 from rsdetect.arraytypes import Float32Array

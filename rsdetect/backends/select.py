@@ -31,12 +31,6 @@ def resolve_backend(asked: str, model: str, card: Card, device: str) -> str:
     `auto` selects int8 if by the model's card it costs at most `MOST_F1_LOST` of F1, if it is installed, and
     if the processor has units for it; else float32.
 
-    `auto` selects int8 if by the model's card it costs at most `MOST_F1_LOST` of F1, if it is installed, and
-    if the processor has units for it; else float32.
-
-    `auto` takes 8 bits where the card of the model says that they cost at most `MOST_F1_LOST` of F1, where
-    they are installed, and where the processor has units for them; else float32.
-
     Parameters
     ----------
     model
