@@ -21,6 +21,7 @@ _ADDRESS = re.compile(
     r"(https?|ftps?|sftp|s3|gs|az|abfss?|adl|wasbs?|hdfs|oss|swift|file):/|/vsi\w+[/?]", re.I
 )
 LOCK = ".rsdetect.lock"
+_LOOK_S = 0.5  # `is_held` takes the lock for a moment, which no run is refused for
 MARK = ".rsdetect"  # in a work folder: created by rsdetect, which may remove known files in it
 _MARK_TEXT = "rsdetect keeps unfinished work in this folder and removes it when it is done.\n"
 
@@ -67,8 +68,7 @@ class HeldFolder:
             made += (path for path in (folder, *folder.parents) if not path.exists())
             folder.mkdir(parents=True, exist_ok=True)
             was_left = lock_path.exists()
-            lock = FileLock(lock_path)
-            lock.acquire(timeout=wait_s)
+            lock = _locked(lock_path, max(wait_s, _LOOK_S))
         except Timeout:
             raise busy from None
         except OSError as error:
@@ -117,6 +117,16 @@ def is_held(folder: Path) -> bool:
         return False  # not ours to lock: of another user, or read-only
     lock.release()
     return False
+
+
+def _locked(lock_path: Path, wait_s: float) -> FileLock:
+    """Lock of a folder, once it is free; `Timeout` if it is not within `wait_s` seconds."""
+    lock = FileLock(lock_path)
+    try:
+        lock.acquire(timeout=wait_s)
+    except FileNotFoundError:  # the run that had it has removed the folder
+        raise Timeout(str(lock_path)) from None
+    return lock
 
 
 def refuse_place(folder: Path, *names: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from rsdetect.errors import OutputError
 from rsdetect.folders import LOCK, MARK, HeldFolder, refuse_place
@@ -24,6 +25,23 @@ def test_a_folder_is_made_held_and_gone_without_a_trace(tmp_path):
         hold(tmp_path / "a" / "out")
     held.release(trace=False)
     assert listing(tmp_path) == []
+
+
+def test_a_run_that_begins_while_another_command_asks_whether_one_has_the_folder_is_not_refused(
+    tmp_path, monkeypatch
+):
+    hold(tmp_path).release(trace=True)
+    asking = FileLock(tmp_path / LOCK)
+    asking.acquire()
+    monkeypatch.setattr("time.sleep", lambda _: asking.release())
+    hold(tmp_path).release(trace=True)
+
+
+def test_a_folder_that_its_run_removes_while_another_waits_for_it_was_busy(tmp_path, monkeypatch):
+    held = hold(tmp_path / "out")
+    monkeypatch.setattr("time.sleep", lambda _: held.release(trace=False))
+    with pytest.raises(OutputError, match="another run"):
+        hold(tmp_path / "out", wait_s=60)
 
 
 def test_what_others_keep_in_our_work_folder_stays(tmp_path):
