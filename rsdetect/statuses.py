@@ -50,7 +50,8 @@ _MODULES_WITH_REASONS = ("rsdetect", "pydantic_core", "json", "yaml", "tomllib")
 
 def status_of(error: BaseException) -> tuple[int, str]:
     """Status and message of an error that ended a command."""
-    if was_interrupted(error) or type(error).__name__ == "Abort":  # typer's
+    error = _before_typer(error)
+    if was_interrupted(error):
         return 3, "interrupted; the same command resumes the job."
     if _is_memory(error):
         return 3, ADVICE
@@ -64,11 +65,27 @@ def status_of(error: BaseException) -> tuple[int, str]:
         return 2, f"{place}{error.strerror or error}."
     if _may_pass(error):  # SQLite's, and of loading libraries
         return 3, f"{error}; fix that and run the same command again."
-    if isinstance(error, UnicodeError):
-        return 2, f"a name or text is no UTF-8 ({error.reason if hasattr(error, 'reason') else error})."
-    if isinstance(error, RecursionError):
-        return 2, "a file of the input is nested too deeply."
+    if text := _fault_of_input(error):
+        return 2, text
     return 1, f"a defect of rsdetect ({type(error).__name__}: {error}); --debug shows where."
+
+
+def _before_typer(error: BaseException) -> BaseException:
+    """Error that typer has converted into its `Abort`: a file's `EOFError`, or an interruption."""
+    if type(error).__name__ != "Abort":
+        return error
+    return error.__cause__ if isinstance(error.__cause__, EOFError) else KeyboardInterrupt()
+
+
+def _fault_of_input(error: BaseException) -> str:
+    """Message for an error of Python that is due to a name or a file that was given; empty for others."""
+    if isinstance(error, UnicodeError):
+        return f"a name or text is no UTF-8 ({error.reason if hasattr(error, 'reason') else error})."
+    if isinstance(error, RecursionError):
+        return "a file of the input is nested too deeply."
+    if isinstance(error, EOFError):
+        return "a file that was read ends too early; --debug shows where it was read."
+    return ""
 
 
 def write_error(what: str, error: OSError) -> RsdetectError:

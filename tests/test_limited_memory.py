@@ -82,32 +82,26 @@ def test_a_library_that_ends_the_process_is_a_lack_of_memory(run, command, limit
 CALLS = "calling, taken = ctypes.CDLL(None).getrandom, ctypes.create_string_buffer(2**20)"
 
 
-def test_a_library_that_asks_for_memory_for_ever_is_ended(run):
-    """It spends its time in the kernel, as here, and nothing else changes."""
-    child = run("while True: calling(taken, 2**20, 0)", before=CALLS, stuck=1)
-    _, said = child.communicate()
-    assert child.returncode == 3
-    assert said.startswith("Error: the memory") and said.count("\n") == 1
-
-
-def test_a_command_that_waits_without_any_memory_left_is_ended(run):
-    """As for a thread of a library that could not start."""
-    child = run(
-        "ctypes.CDLL(None).mmap(None, ctypes.c_size_t(most), 0, 0x22, -1, 0); time.sleep(600)",
-        before="most = limited_memory.address_space_left() - 2**21",
-        stuck=1,
-    )
-    _, said = child.communicate()
-    assert child.returncode == 3
-    assert said.startswith("Error: the memory") and said.count("\n") == 1
-
-
-def test_a_thread_that_gets_no_memory_to_start_ends_the_command(run):
-    """The thread that starts it would wait for ever (CPython before 3.13)."""
-    child = run(
-        "threading.Thread._bootstrap = lambda _: (_ for _ in ()).throw(MemoryError); "
-        "threading.Thread(target=print).start()"
-    )
+@pytest.mark.parametrize(
+    ("command", "before", "stuck"),
+    [
+        ("while True: calling(taken, 2**20, 0)", CALLS, 1),  # the time is the kernel's; nothing else changes
+        (  # as for a thread of a library that could not start
+            "ctypes.CDLL(None).mmap(None, ctypes.c_size_t(most), 0, 0x22, -1, 0); time.sleep(600)",
+            "most = limited_memory.address_space_left() - 2**21",
+            1,
+        ),
+        (  # the thread that starts it would wait for ever (CPython before 3.13)
+            "threading.Thread._bootstrap = lambda _: (_ for _ in ()).throw(MemoryError); "
+            "threading.Thread(target=print).start()",
+            "",
+            60,
+        ),
+    ],
+    ids=["asks for memory for ever", "waits without any left", "starts a thread that gets none"],
+)
+def test_a_command_that_would_never_end_for_want_of_memory_is_ended(run, command, before, stuck):
+    child = run(command, before=before, stuck=stuck)
     _, said = child.communicate()
     assert child.returncode == 3
     assert said.startswith("Error: the memory") and said.count("\n") == 1

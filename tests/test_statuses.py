@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import sys
+from io import BytesIO
 
+import numpy as np
 import pytest
+import typer
 from rasterio.errors import CRSError, RasterioIOError
 
+from rsdetect import cli
 from rsdetect.errors import GridMismatch, InputError, OutputError, ReadError, SceneError
 from rsdetect.limited_memory import ADVICE
 from rsdetect.statuses import status_of, write_error
@@ -50,6 +55,37 @@ def of_sqlite(code):
 )
 def test_the_status_of_an_error(error, status):
     assert status_of(error)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("cause", "status", "begins"),
+    [
+        (EOFError("No data left in file"), 2, "a file that was read ends too early"),
+        (caused(EOFError(), MemoryError()), 3, "the memory"),
+        (caused(EOFError(), KeyboardInterrupt()), 3, "interrupted"),
+        (KeyboardInterrupt(), 3, "interrupted"),
+        (None, 3, "interrupted"),
+    ],
+    ids=repr,
+)
+def test_of_what_typer_calls_aborted_a_file_that_ends_too_early_is_no_interruption(cause, status, begins):
+    found, text = status_of(caused(typer.Abort(), cause))
+    assert (found, text[: len(begins)]) == (status, begins)
+
+
+def test_a_command_whose_file_ends_too_early_is_not_called_interrupted(monkeypatch, capsys):
+    """Through typer, which converts the error."""
+    app = typer.Typer()
+
+    @app.command()
+    def read():
+        with np.load(BytesIO()):
+            pass
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(sys, "argv", ["rsdetect"])
+    assert cli._run() == 2
+    assert "Error: a file that was read ends too early" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
