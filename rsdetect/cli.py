@@ -24,7 +24,7 @@ from rsdetect.commands.evaluate import evaluate
 from rsdetect.commands.examples import EXAMPLES
 from rsdetect.commands.images import images
 from rsdetect.commands.info import info
-from rsdetect.commands.messages import print_message, print_warnings
+from rsdetect.commands.messages import for_the_terminal, note_message, print_message, print_warnings
 from rsdetect.commands.monitor import app as monitor
 from rsdetect.commands.quantise import quantise
 from rsdetect.commands.report import report
@@ -33,7 +33,14 @@ from rsdetect.commands.train import train
 from rsdetect.commands.vectorize import vectorize
 from rsdetect.errors import InputError
 from rsdetect.interruption import ending_in_time, leave_threads, require_last_word
-from rsdetect.limited_memory import ADVICE, ends_by_itself, leave_to_parent, run_in_child
+from rsdetect.limited_memory import (
+    ADVICE,
+    INTERRUPTED,
+    ends_by_itself,
+    has_parent,
+    leave_to_parent,
+    run_in_child,
+)
 from rsdetect.statuses import status_of
 from rsdetect.stderr import without_libraries
 
@@ -77,22 +84,22 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with the status that design and README promise."""
-    status = run_in_child()
-    if status is None:
-        earlier = set(threading.enumerate())
-        try:
+    earlier = set(threading.enumerate())
+    try:
+        status = run_in_child()
+        if status is None:
             with nullcontext() if "--debug" in sys.argv else without_libraries(), ending_in_time():
                 status = _run()
-        except Exception:
-            leave_to_parent()  # not even the message could be written
-            raise
-        except KeyboardInterrupt as error:  # of a signal while the command ended
-            status = _end(error, *status_of(error))
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 1
-        ends_by_itself(status)
-        if status:
-            leave_threads(earlier, status)
+    except Exception:
+        leave_to_parent()  # not even the message could be written
+        raise
+    except KeyboardInterrupt as error:  # of a signal while the command began or ended
+        status = _fail(error)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    ends_by_itself(status)
+    if status:
+        leave_threads(earlier, status)
     sys.exit(status)
 
 
@@ -115,12 +122,17 @@ def _run() -> int:
     except BrokenPipeError:
         status = 0  # the reader of stdout has closed it
     except BaseException as error:
-        status, text = status_of(error)
-        if text is ADVICE and "--debug" not in sys.argv:
-            leave_to_parent()
-        _end(error, status, text)
+        status = _fail(error)
     _close_streams()
     return status if isinstance(status, int) else 0
+
+
+def _fail(error: BaseException) -> int:
+    """End the command line with an error; its parent, if it has one, knows a signal from a lack of memory."""
+    status, text = status_of(error)
+    if text in (ADVICE, INTERRUPTED) and "--debug" not in sys.argv:
+        leave_to_parent()
+    return _end(error, status, text)
 
 
 def _leave_out_foreign_data() -> None:
@@ -150,8 +162,14 @@ def _end(error: BaseException, status: int, text: str) -> int:
     if "--debug" in sys.argv:
         told = "".join(traceback.format_exception(error))
         sys.stderr.write(without_secrets(told))
+        ends_by_itself(status)
+        return status
+    line = "Error: " + " ".join(text.split())
+    if has_parent():
+        ends_by_itself(status, for_the_terminal(line))
+        note_message(line)
     else:
-        print_message("Error: " + " ".join(text.split()))
+        print_message(line)
     return status
 
 

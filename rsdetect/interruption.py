@@ -24,11 +24,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
+from rsdetect.limited_memory import INTERRUPTED, has_parent, leave_to_parent
 from rsdetect.stderr import descriptor
 
 SECONDS_TO_CLEAR_UP = 3.5
 _INTERRUPTED = 3  # exit status
-MESSAGE = "Error: interrupted; the same command resumes the job.\n"
+MESSAGE = f"Error: {INTERRUPTED}\n"
 
 # Waits for a signal's number on stdin, gives its parent time, and ends it by SIGQUIT.
 _OUTSIDE = f"""
@@ -55,7 +56,7 @@ class _Guard:
     """The pipe that signals are written to, and who reads it.
 
     One byte is the right to say how the command ended: it is read by the command or by the guard, so that
-    only one of them prints a message.
+    only one of them prints a message. Under a limit of memory neither does, and the parent prints it.
     """
 
     read_end: int
@@ -75,6 +76,7 @@ class _Guard:
         if self.over.wait(self.seconds):
             return
         if self.may_say():
+            leave_to_parent()
             with suppress(OSError):
                 os.write(descriptor(), MESSAGE.encode())
         elif self.over.wait(self.seconds):
@@ -211,5 +213,5 @@ def guard_from_outside() -> None:
             pass_fds=(guard.token,),
             stdin=guard.read_end,
             stdout=subprocess.DEVNULL,
-            stderr=descriptor(),
+            stderr=subprocess.DEVNULL if has_parent() else descriptor(),  # a parent writes the message
         )

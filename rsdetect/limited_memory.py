@@ -2,8 +2,11 @@
 
 A library whose allocation fails may abort the process, exit, or wait for a thread that was never started, and
 no exception reaches Python. Under such a limit the command therefore runs in a child process, and its parent,
-which has imported no library, ends with status 3 where the child does not end by itself, or is stuck. The
-parent also writes the message: a process without memory may fail again while it writes its own.
+which has imported no library, ends with status 3 where the child does not end by itself, or is stuck.
+
+Only the parent writes how the command ended, once the child has: a process without memory may fail again
+while it writes a message, and a signal need not come from a user (OpenBLAS raises SIGINT where it gets no
+thread). What the parent cannot know, the child gives to it through a pipe.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ ADVICE = (
     "--workers), or the process more (ulimit -v and -u, the container's limits), and run the same command "
     "again."
 )
+INTERRUPTED = "interrupted; the same command resumes the job."
 _STATUS = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 _SECONDS_TO_END = 4.0  # after a signal; longer than rsdetect.interruption gives
@@ -92,9 +96,17 @@ def _leave_or_print(lost: sys.UnraisableHookArgs) -> None:
     sys.__unraisablehook__(lost)
 
 
+def has_parent() -> bool:
+    """True in a child, whose parent writes how the command ended."""
+    return _end_of_child is not None
+
+
 def leave_to_parent() -> None:
-    """End the child, so that its parent says that memory ran out; without a parent return."""
-    if _end_of_child is not None:
+    """End the child, so that its parent gives the reason: a signal that it got, else no memory.
+
+    Without a parent return.
+    """
+    if has_parent():
         os._exit(1)
 
 
@@ -108,11 +120,16 @@ def leave_lost_error(kind: type[BaseException]) -> None:
         leave_to_parent()
 
 
-def ends_by_itself(status: int) -> None:
-    """Let the parent know the status of the command, which holds however this process ends after that."""
+def ends_by_itself(status: int, message: str = "") -> None:
+    """Let the parent know the status of the command, and the line that it writes on stderr.
+
+    Both hold however this process ends after that.
+    """
     if _end_of_child is not None:
+        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+        line = f"{message}\n".encode(encoding, "backslashreplace") if message else b""
         with suppress(OSError):
-            os.write(_end_of_child, bytes([status]))
+            os.write(_end_of_child, bytes([status]) + line)
 
 
 def was_short() -> bool:
@@ -199,35 +216,40 @@ class _Parent:
     child: int
     read_end: int
     signalled_at: float | None = None
+    given: bytes = b""  # what the child let it know
 
     def wait(self, mask: set[int | signal.Signals]) -> int:
-        """Status of the command, which is 3 where the child did not end by itself.
+        """Status of the command, which is 3 where the child did not end by itself; the message is written.
 
         `mask` holds the signals that stay blocked once the handlers are there.
         """
         for each in _SIGNALS:
             signal.signal(each, self._pass_on)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.set_blocking(self.read_end, False)  # a process that the child has forked may hold the other end
         watch = _Watch(self.child)
-        while True:
-            found, status = os.waitpid(self.child, os.WNOHANG)
-            if found:
-                break
+        while not os.waitpid(self.child, os.WNOHANG)[0]:
+            self._receive()
             if self.signalled_at is not None and time.monotonic() - self.signalled_at > _SECONDS_TO_END:
                 os.kill(self.child, signal.SIGKILL)
             if watch.is_stuck():
                 os.kill(self.child, signal.SIGKILL)
             time.sleep(_POLL_SECONDS)
-        os.set_blocking(self.read_end, False)  # a process that the child has forked may hold the other end
+        self._receive()
+        if self.given:
+            status, (line, end, _) = self.given[0], self.given[1:].partition(b"\n")
+        else:
+            status, end = _STATUS, b"\n"
+            line = f"Error: {ADVICE if self.signalled_at is None else INTERRUPTED}".encode()
+        if end:
+            with suppress(OSError):
+                os.write(2, line + end)
+        return status
+
+    def _receive(self) -> None:
         with suppress(BlockingIOError):
-            if own := os.read(self.read_end, 1):
-                return own[0]
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _STATUS:  # with the message of its guard
-            return _STATUS
-        message = ADVICE if self.signalled_at is None else "interrupted; the same command resumes the job."
-        with suppress(OSError):
-            os.write(2, f"Error: {message}\n".encode())
-        return _STATUS
+            while piece := os.read(self.read_end, 2**16):
+                self.given += piece
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         if self.signalled_at is None:

@@ -23,7 +23,7 @@ from rsdetect.errors import (
     SceneError,
 )
 from rsdetect.interruption import was_interrupted
-from rsdetect.limited_memory import ADVICE, address_space_left, was_short
+from rsdetect.limited_memory import ADVICE, INTERRUPTED, address_space_left, was_short
 
 # What the machine lacks for now.
 _MAY_PASS = {
@@ -52,7 +52,7 @@ def status_of(error: BaseException) -> tuple[int, str]:
     """Status and message of an error that ended a command."""
     error = _before_typer(error)
     if was_interrupted(error):
-        return 3, "interrupted; the same command resumes the job."
+        return 3, INTERRUPTED
     if _is_memory(error):
         return 3, ADVICE
     if isinstance(error, RsdetectError):
@@ -113,11 +113,24 @@ def _may_pass(error: BaseException) -> bool:
 
 def _is_memory(error: BaseException) -> bool:
     """True where memory ran out, in Python or in a C++ library, by the text of its error."""
-    words = _MEMORY_WORDS if address_space_left() is None else (*_MEMORY_WORDS, *_WORDS_UNDER_A_LIMIT)
-    return any(
+    is_limited = address_space_left() is not None
+    words = (*_MEMORY_WORDS, *_WORDS_UNDER_A_LIMIT) if is_limited else _MEMORY_WORDS
+    if any(
         isinstance(each, MemoryError) or any(word in _text_of_library(each) for word in words)
         for each in _chain(error)
-    ) or (was_short() and _is_doubtful(error))
+    ):
+        return True
+    return (is_limited and _lost_a_crs(error)) or (was_short() and _is_doubtful(error))
+
+
+def _lost_a_crs(error: BaseException) -> bool:
+    """True where PROJ could not parse the CRS of a file whose CRS it had parsed when the file was opened.
+
+    Much address space may be left then: PROJ asked for it while other threads had it.
+    """
+    chain = iter(_chain(error))
+    opened_before = any(isinstance(each, ReadError) for each in chain)
+    return opened_before and any(type(each).__name__ == "CRSError" for each in chain)  # below it
 
 
 def _is_doubtful(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from rsdetect import limited_memory
+from rsdetect.interruption import MESSAGE
 from support.jobs import COMMAND
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")
@@ -32,15 +33,23 @@ sys.exit(status)
 """
 
 MAIN = """
-import atexit, os, resource, sys, threading
-from rsdetect import cli
+import atexit, os, resource, signal, sys, threading, time
+from rsdetect import cli, interruption
 from rsdetect.errors import InputError
 resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
 def fail(error):
     raise error
+def strike():
+    os.kill(os.{struck}(), signal.SIGINT)
+    time.sleep(600)
+def lose(then):
+    try:
+        strike()
+    except KeyboardInterrupt:
+        then()
 cli.app = lambda standalone_mode: {command}
 {before}
-sys.argv[1:] = []
+sys.argv[1:] = {options}
 cli.main()
 """
 
@@ -70,6 +79,8 @@ def run():
         ("os.kill(os.getpid(), signal.SIGKILL)", "AS"),
         ("ctypes.string_at(0)", "AS"),
         ("os._exit(1)", "AS"),  # as OpenMP and OpenBLAS do
+        ("os._exit(3)", "AS"),  # as the guard does
+        ("signal.signal(signal.SIGINT, signal.SIG_DFL); signal.raise_signal(signal.SIGINT)", "AS"),
     ],
 )
 def test_a_library_that_ends_the_process_is_a_lack_of_memory(run, command, limit):
@@ -167,14 +178,38 @@ def test_a_command_that_works_or_waits_is_not_taken_for_spinning(run, command):
     assert child.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("command", "status"),
-    [("pass", 0), ("status = 2", 2), ("os._exit(3)", 3)],  # the last as the guard does
-)
+@pytest.mark.parametrize(("command", "status"), [("pass", 0), ("status = 2", 2)])
 def test_a_status_of_the_command_is_passed_on(run, command, status):
     child = run(command)
     assert child.communicate() == ("", "")
     assert child.returncode == status
+
+
+@pytest.mark.parametrize("end", ["status = 2", "os._exit(3)", "os.abort()"])
+@pytest.mark.parametrize("length", [1, 10**6], ids=["short", "more than a pipe holds"])
+def test_the_message_of_a_command_is_written_once_however_it_ends(run, end, length):
+    child = run(f"limited_memory.ends_by_itself(2, 'Error: ' + 'x' * {length}); {end}")
+    assert child.communicate() == ("", f"Error: {'x' * length}\n")
+    assert child.returncode == 2
+
+
+def test_the_message_of_a_command_has_the_encoding_of_its_stderr(run):
+    child = run(
+        "sys.stderr.reconfigure(encoding='ascii'); limited_memory.ends_by_itself(2, 'Error: \u00e9.')"
+    )
+    assert child.communicate() == ("", "Error: \\xe9.\n")
+
+
+def test_a_command_that_is_killed_after_a_signal_has_one_message(run):
+    """It ignores the signal, so that its parent kills it."""
+    child = run(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); limited_memory.ends_by_itself(2, 'Error: wrong.'); "
+        "print(1, flush=True); time.sleep(600)"
+    )
+    assert child.stdout.readline() == "1\n"
+    child.terminate()
+    assert child.communicate() == ("", "Error: wrong.\n")
+    assert child.returncode == 2
 
 
 def test_a_process_that_the_command_has_forked_and_left_delays_nothing(run):
@@ -195,12 +230,9 @@ def test_a_command_was_short_of_memory_if_its_peak_was_near_the_limit(run):
     assert child.communicate() == ("False\nTrue True\n", "")
 
 
-def run_main(command, before=""):
-    done = subprocess.run(
-        [sys.executable, "-c", MAIN.format(command=command, before=before)],
-        capture_output=True,
-        text=True,
-    )
+def run_main(command, before="", struck="getpid", options=()):
+    code = MAIN.format(command=command, before=before, struck=struck, options=options)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == ""
     return done.returncode, done.stderr
 
@@ -226,6 +258,38 @@ def test_wherever_memory_runs_out_the_parent_gives_the_one_message(command, befo
     assert said.startswith("Error: the memory") and said.count("\n") == 1
 
 
+SOON = "genuine = cli.ending_in_time; cli.ending_in_time = lambda: genuine(0.1)"
+OUTSIDE = "interruption._OUTSIDE = interruption._OUTSIDE.replace('sleep(3.5)', 'sleep(0.1)')"
+
+
+@pytest.mark.parametrize(("struck", "names"), [("getpid", "memory"), ("getppid", "interruption")])
+@pytest.mark.parametrize(
+    ("command", "before"),
+    [
+        ("strike()", ""),
+        ("lose(lambda: fail(ValueError()))", ""),
+        ("lose(lambda: time.sleep(600))", SOON),
+        ("(interruption.guard_from_outside(), lose(lambda: time.sleep(600)))", OUTSIDE),
+        ("0", "signal.signal(signal.SIGINT, signal.default_int_handler); cli.without_libraries = strike"),
+        ("0", "cli._close_streams = strike"),
+        ("fail(InputError('wrong.'))", "cli._end = lambda *_: strike()"),
+    ],
+    ids=["the command", "another error", "a guard", "a guard outside", "the start", "the end", "a message"],
+)
+def test_a_signal_that_no_user_has_sent_is_a_lack_of_memory(struck, names, command, before):
+    """OpenBLAS raises SIGINT where it gets no thread; the parent gets those of users."""
+    status, said = run_main(command, before, struck)
+    assert status == 3
+    assert said == (MESSAGE if names == "interruption" else f"Error: {limited_memory.ADVICE}\n")
+
+
+@pytest.mark.parametrize("struck", ["getpid", "getppid"])
+def test_with_debug_the_traceback_is_all(struck):
+    status, said = run_main("strike()", struck=struck, options=["--debug"])
+    assert status == 3
+    assert said.startswith("Traceback") and said.endswith("\nKeyboardInterrupt\n") and "Error: " not in said
+
+
 @pytest.mark.parametrize(
     ("command", "status", "said"),
     [("0", 0, ""), ("fail(SystemExit(4))", 4, ""), ("fail(InputError('wrong.'))", 2, "Error: wrong.\n")],
@@ -245,7 +309,7 @@ def test_a_command_that_ignores_signals_ends_by_the_first(run, first):
     assert child.stdout.readline() == "1\n"
     child.send_signal(first)
     _, said = child.communicate()
-    assert (child.returncode, said) == (3, "Error: interrupted; the same command resumes the job.\n")
+    assert (child.returncode, said) == (3, MESSAGE)
 
 
 def test_a_signal_right_after_the_fork_waits_for_the_handlers(run):
@@ -255,7 +319,7 @@ def test_a_signal_right_after_the_fork_waits_for_the_handlers(run):
         "os.fork = lambda: (child := fork()) and (os.kill(os.getpid(), signal.SIGTERM), child)[1]",
     )
     _, said = child.communicate()
-    assert (child.returncode, said) == (3, "Error: interrupted; the same command resumes the job.\n")
+    assert (child.returncode, said) == (3, MESSAGE)
 
 
 def test_a_signal_to_a_command_that_has_just_ended_is_no_error(run):

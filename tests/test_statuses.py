@@ -99,6 +99,23 @@ def test_under_a_limit_a_library_that_gives_no_reason_lacks_memory(monkeypatch, 
 @pytest.mark.parametrize(
     ("error", "status"),
     [
+        (caused(ReadError("a.tif cannot be read."), CRSError("The WKT could not be parsed.")), 3),
+        (caused(ReadError("tile 1: a.tif."), caused(ReadError("a.tif."), CRSError("The WKT"))), 3),
+        (caused(SceneError("a.tif cannot be opened."), CRSError("The WKT could not be parsed.")), 2),
+        (caused(ReadError("a.tif cannot be read."), RasterioIOError("the file ends before it")), 2),
+    ],
+    ids=repr,
+)
+def test_under_a_limit_a_crs_that_was_known_when_a_file_was_opened_lacks_memory(monkeypatch, error, status):
+    """While other threads had the memory: there may be enough before and after."""
+    assert status_of(error) == (2, str(error))
+    monkeypatch.setattr("rsdetect.statuses.address_space_left", lambda: 2**30)
+    assert status_of(error) == (status, ADVICE if status == 3 else str(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
         (ReadError("tile at row 0, column 0: a.tif cannot be read at rows 0 to 255."), 2),
         (caused(ReadError("a.tif cannot be read."), CRSError("The WKT could not be parsed.")), 2),
         (caused(SceneError("a.tif cannot be opened."), RasterioIOError("not recognized")), 2),

@@ -91,6 +91,11 @@ def print_message(text: str) -> None:
     """Print a message of one line on stderr, if it can be written: stdout is for results."""
     with suppress(OSError, ValueError, AttributeError):
         print(for_the_terminal(text), file=sys.stderr, flush=True)
+    note_message(text)
+
+
+def note_message(text: str) -> None:
+    """Append a message to the log file, if there is one."""
     if "rsdetect.commands.log_lines" in sys.modules:
         from rsdetect.commands.log_lines import note_in_file
 
