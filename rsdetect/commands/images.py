@@ -17,7 +17,7 @@ def images(
         Path,
         typer.Argument(
             metavar="IMAGES.toml",
-            help="One table [[image]] per file: path; optionally bands, mask_band, mask_values.",
+            help="One table [[image]] per file: path; optionally bands, mask_band, mask_values, buildings.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="New folder, for --images of rsdetect train.")],

@@ -18,19 +18,24 @@ from rsdetect.training.loop import Feed, Fitted, fit
 from rsdetect.training.machine import Machine
 from rsdetect.training.make_card import HeldOut, calibrate, make_card
 from rsdetect.training.options import TrainOptions
-from rsdetect.training.recipe import Recipe
+from rsdetect.training.recipe import Recipe, Supply
 from rsdetect.training.scene_index import PreparedScene, Split, scenes_of_places
 from rsdetect.training.scene_sources import (
     CompositeScenes,
     EndlessScenes,
     Mixture,
     PreparedScenes,
+    RoofScenes,
     SceneMaker,
     SceneSource,
     SimulatedScenes,
 )
 
-_SOURCE_TEXT = {"simulated": "made by rsdetect.simulation", "cuts": "with change cut from images"}
+_SOURCE_TEXT = {
+    "simulated": "made by rsdetect.simulation",
+    "cuts": "with change cut from images",
+    "roofs": "with real roofs",
+}
 
 
 @dataclass(frozen=True)
@@ -118,12 +123,7 @@ def _scene_mixture(job: TrainingRun, use: str, places: Sequence[str]) -> Mixture
     sources: list[SceneSource] = []
     weights = []
     for number, source in enumerate(recipe.sources):
-        simulated = source.kind == "simulated"
-        make: SceneMaker = (
-            SimulatedScenes(source.sensors, source.counted)
-            if simulated
-            else CompositeScenes(job.options.images)
-        )
+        make = _scene_maker(source, job.options.images)
         folder = job.data / "scenes" / f"{number}-{source.kind}"
         if use == "train":
             growth = (source.first, source.per_step, source.kept, source.fresh)
@@ -136,6 +136,16 @@ def _scene_mixture(job: TrainingRun, use: str, places: Sequence[str]) -> Mixture
         sources.append(PreparedScenes(job.data / "labelled", scenes))
         weights.append(recipe.labelled_weight)
     return Mixture(tuple(sources), tuple(weights))
+
+
+def _scene_maker(source: Supply, images: Path | None) -> SceneMaker:
+    """Generator of the scenes of a source of the recipe."""
+    if source.kind == "simulated":
+        return SimulatedScenes(source.sensors, source.counted)
+    if source.kind == "cuts":
+        return CompositeScenes(images)
+    assert images is not None  # as the run has checked
+    return RoofScenes(images)
 
 
 def _held_out_scenes(job: TrainingRun, split: Split) -> HeldOut:

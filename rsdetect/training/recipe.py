@@ -37,7 +37,7 @@ class _RecipePart(BaseModel):
 class Supply(_RecipePart):
     """Recipe of one unlimited source of training scenes, and its weight in the batch."""
 
-    kind: Literal["simulated", "cuts"]
+    kind: Literal["simulated", "cuts", "roofs"]
     sensors: tuple[str, ...] = ()  # of simulated scenes, drawn uniformly; empty = the simulator's mixture
     counted: tuple[str, ...] = ()  # kinds of change in the truth of simulated scenes; empty = all
     weight: _Positive = 1.0

@@ -24,7 +24,7 @@ from rsdetect.training.scene_index import (
     read_index,
     split_places,
 )
-from rsdetect.training.scene_sources import CompositeScenes
+from rsdetect.training.scene_sources import CompositeScenes, RoofScenes
 
 
 def train(options: TrainOptions) -> Card | None:
@@ -91,10 +91,17 @@ def _train_in_folder(
 
 
 def _check_images(options: TrainOptions, recipe: Recipe) -> None:
-    sizes = [source.size_px for source in recipe.sources if source.kind == "cuts"]
-    if sizes:
-        CompositeScenes(options.images).check(max(*sizes, recipe.validation.size_px))
-    elif options.images is not None:
+    sizes = {
+        kind: max([recipe.validation.size_px, *(s.size_px for s in recipe.sources if s.kind == kind)])
+        for kind in {source.kind for source in recipe.sources}
+    }
+    if "roofs" in sizes:
+        if options.images is None:
+            raise InputError(f"the recipe {options.recipe_name} takes roofs from images: give `images`.")
+        RoofScenes(options.images).check(sizes["roofs"])
+    if "cuts" in sizes:
+        CompositeScenes(options.images).check(sizes["cuts"])
+    if options.images is not None and not sizes.keys() & {"roofs", "cuts"}:
         raise InputError(
             f"`images` {options.images}: the recipe {options.recipe_name} cuts no scenes from images."
         )

@@ -107,6 +107,41 @@ class CompositeScenes:
         )
 
 
+@dataclass(frozen=True)
+class RoofScenes:
+    """Source of scenes of real roofs, in which buildings alone count."""
+
+    images: Path  # folder of prepared images with known buildings
+
+    def check(self, size: int) -> None:
+        """Check that the images of the source allow scenes of `size` pixels, before workers start.
+
+        Raises
+        ------
+        InputError
+            The folder has no prepared image, one that is too small, or too few with buildings.
+        """
+        for held_out in (False, True):
+            shown = [image.buildings for image in self._of_use(size, held_out)]
+            if not any(buildings is not None and buildings.any() for buildings in shown):
+                raise InputError(
+                    f"{self.images} has too few images with known buildings: every fifth is held out, and "
+                    "at least one is required of these and of the others."
+                )
+
+    def __call__(self, seed: int, size: int) -> TrainingScene:
+        """Generate a scene of `size` x `size` pixels; those for training show other places than the rest."""
+        from rsdetect.training.compositing.roof_scene import roof_scene
+
+        return roof_scene(seed, size, self._of_use(size, seed >= FIRST_SEED["validation"]))
+
+    def _of_use(self, size: int, held_out: bool) -> Sequence[Image]:
+        images = _composite_source_images(self.images, size)
+        built = [image for image in images if image.buildings is not None and image.buildings.any()]
+        bare = [image for image in images if image.buildings is not None and not image.buildings.any()]
+        return [image for part in (built, bare) for at, image in enumerate(part) if (at % 5 == 4) == held_out]
+
+
 @lru_cache(maxsize=2)
 def _composite_source_images(folder: Path, size: int) -> Sequence[Image]:
     """Source images of composite scenes, read once per process, because reading takes long."""

@@ -31,7 +31,7 @@ from rsdetect.training.compositing.moved_pieces import (
     patch_difference,
 )
 from rsdetect.training.compositing.piece_shapes import draw_piece, grow_piece
-from rsdetect.training.compositing.prepare_images import ImageFile, prepare_images
+from rsdetect.training.compositing.prepare_images import ImageFile, prepare_images, read_image_list
 from rsdetect.training.compositing.source_images import (
     BANDS,
     Image,
@@ -524,6 +524,41 @@ def test_rasters_become_one_image_per_place(tmp_path):
     with np.load(paths[1]) as arrays:
         assert not arrays["valid"][0, 5, 6] and arrays["valid"].mean() > 0.5
     assert len(read_images(tmp_path / "out", SIZE)) == 3
+
+
+def test_images_are_prepared_with_their_buildings(tmp_path):
+    mask = np.zeros((1, 150, 170), np.uint8)
+    mask[0, 20:50, 60:90] = 255
+    write_tiff(tmp_path / "mask.tif", mask)
+    for number, name in enumerate(("built", "bare", "unknown")):
+        write_tiff(tmp_path / f"{name}.tif", land(number, bands=3), left=5e5 + 9000 * number, names=BANDS[:3])
+    listed = tmp_path / "images.toml"
+    listed.write_text(
+        '[[image]]\npath = "built.tif"\nbuildings = "mask.tif"\n'
+        '[[image]]\npath = "bare.tif"\nbuildings = "none"\n'
+        '[[image]]\npath = "unknown.tif"\n'
+    )
+    prepare_images(read_image_list(listed), tmp_path / "out")
+    built, bare, unknown = read_images(tmp_path / "out", SIZE)
+    assert np.array_equal(built.buildings, mask[0] == 255)
+    assert bare.buildings is not None and bare.buildings.shape == (150, 170) and not bare.buildings.any()
+    assert unknown.buildings is None
+
+
+def test_buildings_of_another_size_are_refused(tmp_path):
+    write_tiff(tmp_path / "mask.tif", np.zeros((1, 150, 171), np.uint8))
+    write_tiff(tmp_path / "image.tif", land(0, bands=3), names=BANDS[:3])
+    source = ImageFile(path=tmp_path / "image.tif", buildings=tmp_path / "mask.tif")
+    with pytest.raises(InputError, match=r"mask\.tif has 150 x 171 pixels, and .*image\.tif has 150 x 170"):
+        prepare_images([source], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_prepared_buildings_of_another_size_are_refused(tmp_path):
+    arrays = {"pixels": land(0, bands=3)[None], "valid": np.ones((1, 150, 170), bool), "bands": BANDS[:3]}
+    np.savez(tmp_path / "a.npz", **arrays, buildings=np.zeros((150, 171), bool))
+    with pytest.raises(InputError, match=r"a\.npz is not a prepared image: .* are inconsistent"):
+        read_images(tmp_path, SIZE)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import rasterio
@@ -22,7 +23,8 @@ from rsdetect.statuses import write_error
 from rsdetect.training.compositing.source_images import BANDS, check_bands
 
 _CACHE_BYTES = 64 * 2**20
-_Date = tuple[Path, NDArray[np.generic], BoolArray]  # file, (bands, height, width), (height, width)
+# File, (bands, height, width), (height, width), and buildings as the last.
+_Date = tuple[Path, NDArray[np.generic], BoolArray, BoolArray | None]
 
 
 class ImageFile(BaseModel):
@@ -34,6 +36,8 @@ class ImageFile(BaseModel):
     bands: tuple[str, ...] | None = None  # name of each band of the file, "" = skip; None = band descriptions
     mask_band: int | None = None  # index of the band with the mask, 1 = first
     mask_values: tuple[int, ...] = ()  # values of masked pixels
+    # Raster of the same size, not 0 = building; "none" = nothing is built; None = not known.
+    buildings: Literal["none"] | Path | None = None
 
 
 class _ImageList(BaseModel):
@@ -60,7 +64,16 @@ def read_image_list(path: Path) -> list[ImageFile]:
         raise InputError(f"{path}, {where}: {first['msg'].lower()}.") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} cannot be read as a list of images: {error}.") from error
-    return [one.model_copy(update={"path": path.absolute().parent / one.path}) for one in listed.image]
+    folder = path.absolute().parent
+    return [
+        one.model_copy(
+            update={
+                "path": folder / one.path,
+                "buildings": folder / one.buildings if isinstance(one.buildings, Path) else one.buildings,
+            }
+        )
+        for one in listed.image
+    ]
 
 
 def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
@@ -84,9 +97,10 @@ def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
     with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         for source in sources:
             grid, bands, pixels, valid = _read_image_file(source)
+            buildings = _read_buildings(source, valid.shape)
             # Without georeference, files of equal size may be of different places.
             place: object = grid if grid.crs is not None else source.path
-            places.setdefault((place, bands), []).append((source.path, pixels, valid))
+            places.setdefault((place, bands), []).append((source.path, pixels, valid, buildings))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder) as unfinished:
@@ -102,13 +116,33 @@ def prepare_images(sources: Sequence[ImageFile], folder: Path) -> list[Path]:
 
 def _write_prepared_image(folder: Path, number: int, bands: tuple[str, ...], dates: Sequence[_Date]) -> Path:
     path = folder / f"{number:02d}-{dates[0][0].stem}.npz"
+    known = [buildings for *_, buildings in dates if buildings is not None]
     np.savez_compressed(
         path,
-        pixels=np.stack([pixels for _, pixels, _ in dates]),
-        valid=np.stack([valid for _, _, valid in dates]),
+        pixels=np.stack([pixels for _, pixels, *_ in dates]),
+        valid=np.stack([valid for _, _, valid, _ in dates]),
         bands=np.array(bands),
+        **({"buildings": np.logical_or.reduce(known)} if known else {}),
     )
     return path
+
+
+def _read_buildings(source: ImageFile, shape: tuple[int, ...]) -> BoolArray | None:
+    """Buildings of an image file, (height, width), True = building; None = not known."""
+    if source.buildings is None:
+        return None
+    if not isinstance(source.buildings, Path):
+        return np.zeros(shape, bool)
+    with open_raster(str(source.buildings)) as dataset:
+        if dataset.shape != shape:
+            raise InputError(
+                f"{source.buildings} has {dataset.height} x {dataset.width} pixels, and {source.path} has "
+                f"{shape[0]} x {shape[1]}."
+            )
+        try:
+            return np.asarray(dataset.read(1) != 0)
+        except GDAL_ERRORS as error:
+            raise read_failure(f"{source.buildings} cannot be read", error, is_local=True) from error
 
 
 def _read_image_file(source: ImageFile) -> tuple[Grid, tuple[str, ...], NDArray[np.generic], BoolArray]:

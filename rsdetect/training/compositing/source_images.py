@@ -1,6 +1,7 @@
 """Source images of composite scenes: one prepared file per place, with one or several dates.
 
-A file is an .npz with `pixels` (dates, bands, height, width), `valid` (dates, height, width) and `bands`.
+A file is an .npz with `pixels` (dates, bands, height, width), `valid` (dates, height, width) and `bands`;
+where the buildings of the place are known, `buildings` (height, width), True = building.
 It is read without rasterio, so that training requires no raster library.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,7 @@ class Image:
     valid: BoolArray  # (height, width), True = valid
     bands: tuple[str, ...]  # in the order of BANDS
     drifts: tuple[Drift, ...] = ()  # drift of the land classes to the other dates of this place
+    buildings: BoolArray | None = None  # (height, width), True = building; None = not known
 
     def only(self, bands: tuple[str, ...]) -> Image:
         """Source image with these bands only."""
@@ -80,6 +83,7 @@ def _read_source_image(path: Path, size: int) -> list[Image]:
                 raise InputError(f"{path} is not a prepared image: it lacks {', '.join(lacking)}.")
             pixels, valid = arrays["pixels"], arrays["valid"]
             bands = tuple(str(name) for name in arrays["bands"])
+            buildings = arrays["buildings"] if "buildings" in arrays.files else None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a prepared image: {error}") from error
     check_bands(bands, str(path))
@@ -87,6 +91,11 @@ def _read_source_image(path: Path, size: int) -> list[Image]:
         raise InputError(
             f"{path} is not a prepared image: pixels {pixels.shape}, valid {valid.shape} and "
             f"{len(bands)} bands are inconsistent."
+        )
+    if buildings is not None and buildings.shape != valid.shape[1:]:
+        raise InputError(
+            f"{path} is not a prepared image: pixels {pixels.shape} and buildings {buildings.shape} are "
+            "inconsistent."
         )
     least = int(np.ceil(FINEST_STEP * size)) + 2
     if min(pixels.shape[2:]) < least:
@@ -97,7 +106,10 @@ def _read_source_image(path: Path, size: int) -> list[Image]:
         )
     rows = [bands.index(name) for name in BANDS if name in bands]
     ordered = tuple(bands[row] for row in rows)
-    return _source_image_dates(path.stem, pixels[:, rows], valid, ordered)
+    dates = _source_image_dates(path.stem, pixels[:, rows], valid, ordered)
+    if buildings is None:
+        return dates
+    return [replace(date, buildings=buildings.astype(bool)) for date in dates]
 
 
 def check_bands(bands: tuple[str, ...], where: str) -> None:
@@ -161,6 +173,25 @@ def draw_image_crop(
 
 def take_image_crop(image: Image, cut: ImageCrop, size: int) -> tuple[Float32Array, BoolArray]:
     """Take a crop of a source image, (bands, size, size), and its valid pixels, (size, size)."""
+    window, matrix, options = _crop_transform(image.valid.shape, cut, size)
+    order = 3 if cut.step < 0.7 else 1
+    bands = []
+    for band in image.pixels[(slice(None), *window)]:
+        source = gaussian_filter(band, 0.45 * cut.step) if cut.step > 1.2 else band
+        bands.append(affine_transform(source, matrix, order=order, **options))
+    return np.stack(bands).astype(np.float32), take_mask_crop(image.valid, cut, size) > 0.99
+
+
+def take_mask_crop(mask: BoolArray, cut: ImageCrop, size: int) -> Float32Array:
+    """Take a crop of a mask of a source image: the share of True, interpolated, (size, size)."""
+    window, matrix, options = _crop_transform(mask.shape, cut, size)
+    return np.asarray(affine_transform(mask[window].astype(np.float32), matrix, order=1, **options))
+
+
+def _crop_transform(
+    shape: tuple[int, ...], cut: ImageCrop, size: int
+) -> tuple[tuple[slice, slice], NDArray[np.float64], dict[str, Any]]:
+    """Window of a source image that a crop reads, the matrix from crop to window, and options of SciPy."""
     cos, sin = np.cos(cut.angle) * cut.step, np.sin(cut.angle) * cut.step
     flip = -1.0 if cut.mirrored else 1.0
     matrix = np.array([[cos, -sin * flip], [sin, cos * flip]])
@@ -169,13 +200,5 @@ def take_image_crop(image: Image, cut: ImageCrop, size: int) -> tuple[Float32Arr
     extent = half * (abs(cos) + abs(sin)) + 6 + 3 * cut.step
     low = [max(int(c - extent), 0) for c in cut.centre]
     high = [int(c + extent) + 1 for c in cut.centre]
-    window = np.s_[low[0] : high[0], low[1] : high[1]]
-    offset = offset - low
-    options = {"offset": offset, "output_shape": (size, size), "mode": "nearest"}
-    order = 3 if cut.step < 0.7 else 1
-    bands = []
-    for band in image.pixels[(slice(None), *window)]:
-        source = gaussian_filter(band, 0.45 * cut.step) if cut.step > 1.2 else band
-        bands.append(affine_transform(source, matrix, order=order, **options))
-    share = affine_transform(image.valid[window].astype(np.float32), matrix, order=1, **options)
-    return np.stack(bands).astype(np.float32), share > 0.99
+    window = slice(low[0], high[0]), slice(low[1], high[1])
+    return window, matrix, {"offset": offset - low, "output_shape": (size, size), "mode": "nearest"}
