@@ -145,7 +145,7 @@ def _scene_maker(source: Supply, images: Path | None) -> SceneMaker:
     if source.kind == "cuts":
         return CompositeScenes(images)
     assert images is not None  # as the run has checked
-    return RoofScenes(images)
+    return RoofScenes(images, source.two_days)
 
 
 def _held_out_scenes(job: TrainingRun, split: Split) -> HeldOut:

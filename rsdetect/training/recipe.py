@@ -41,6 +41,7 @@ class Supply(_RecipePart):
     sensors: tuple[str, ...] = ()  # of simulated scenes, drawn uniformly; empty = the simulator's mixture
     counted: tuple[str, ...] = ()  # kinds of change in the truth of simulated scenes; empty = all
     weight: _Positive = 1.0
+    two_days: _Share = 0.0  # share of scenes of roofs on unbuilt ground of which the images have two days
     fresh: _Share = 0.0  # share of its chips from fresh pairs: one date twice, with regions exchanged
     size_px: _Count = 384  # edge of a scene, from which chips are cropped
     first: _Count = 64  # number of scenes available to the first step

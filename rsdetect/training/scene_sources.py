@@ -112,6 +112,7 @@ class RoofScenes:
     """Source of scenes of real roofs, in which buildings alone count."""
 
     images: Path  # folder of prepared images with known buildings
+    two_days: float = 0.0  # share of scenes on unbuilt ground of which the images have two days
 
     def check(self, size: int) -> None:
         """Check that the images of the source allow scenes of `size` pixels, before workers start.
@@ -133,7 +134,7 @@ class RoofScenes:
         """Generate a scene of `size` x `size` pixels; those for training show other places than the rest."""
         from rsdetect.training.compositing.roof_scene import roof_scene
 
-        return roof_scene(seed, size, self._of_use(size, seed >= FIRST_SEED["validation"]))
+        return roof_scene(seed, size, self._of_use(size, seed >= FIRST_SEED["validation"]), self.two_days)
 
     def _of_use(self, size: int, held_out: bool) -> Sequence[Image]:
         images = _composite_source_images(self.images, size)

@@ -24,19 +24,19 @@ EDGE = 260  # of an image
 BRIGHT = 1.8  # spreads; only roofs are
 
 
-def write(folder: Path, name: str, pitch: int | None, seed: int) -> None:
+def write(folder: Path, name: str, pitch: int | None, seed: int, days: int = 1) -> None:
     """An image of bounded noise with a bright roof of 6 x 9 px every `pitch` pixels; None = bare."""
     rng = np.random.default_rng(seed)
-    pixels = rng.integers(90, 111, (1, 3, EDGE, EDGE), dtype=np.uint8)
+    pixels = rng.integers(90, 111, (days, 3, EDGE, EDGE), dtype=np.uint8)
     buildings = np.zeros((EDGE, EDGE), bool)
     if pitch is not None:
         rows, cols = np.indices(buildings.shape) % pitch
         buildings = (rows >= 10) & (rows < 16) & (cols >= 10) & (cols < 19)
-    pixels[0, :, buildings] = 190
+    pixels[:, :, buildings] = 190
     np.savez(
         folder / f"{name}.npz",
         pixels=pixels,
-        valid=np.ones((1, EDGE, EDGE), bool),
+        valid=np.ones((days, EDGE, EDGE), bool),
         bands=np.array(VISIBLE),
         buildings=buildings,
     )
@@ -62,19 +62,29 @@ def test_a_number_is_always_the_same_scene(images):
         assert all(np.array_equal(getattr(one, name), getattr(again, name)) for name in vars(one))
 
 
-def test_what_one_date_alone_has_a_roof_on_is_change(images, monkeypatch):
+@pytest.fixture
+def seen(monkeypatch):
+    """Both dates of each scene before they are exposed, with the drift of tones between them."""
     seen = []
 
     def keep(ground, grounds, swing, size, rng):
-        seen.append(grounds)
+        seen.append((ground, grounds, swing))
         return expose_scene(ground, grounds, swing, size, rng)
 
     monkeypatch.setattr(module, "expose_scene", keep)
+    return seen
+
+
+def test_what_one_date_alone_has_a_roof_on_is_change(images, seen):
     for seed in range(60):
         roof_scene(seed, SIZE, images)
+    assert_roofs_of_one_date_are_change([grounds for _, grounds, _ in seen])
+
+
+def assert_roofs_of_one_date_are_change(scenes):
     right = [0, 0]
     counted = [0, 0]
-    for grounds in seen:
+    for grounds in scenes:
         roofs = [x[0] > BRIGHT for x in (grounds.before, grounds.after)]
         edges = [binary_dilation(roof) & ~binary_erosion(roof, border_value=1) for roof in roofs]
         clear = ~(edges[0] | edges[1] | grounds.doubtful)
@@ -86,6 +96,27 @@ def test_what_one_date_alone_has_a_roof_on_is_change(images, monkeypatch):
     assert right[0] > 0.995 * counted[0]
     assert right[1] > 0.97 * counted[1]
     assert counted[1] > 0.005 * counted[0]
+
+
+def test_a_place_on_two_real_days_is_no_change_but_where_a_roof_is_moved(folder, tmp_path, seen):
+    for path in folder.glob("built-*.npz"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    write(tmp_path, "empty", None, 200, days=2)
+    images = read_images(tmp_path, SIZE + 2 * MARGIN_PX)
+    for seed in range(30):
+        roof_scene(seed, SIZE, images, two_days=1.0)
+    assert_roofs_of_one_date_are_change([grounds for _, grounds, _ in seen])
+    for ground, grounds, swing in seen:
+        roofs = (grounds.before[0] > BRIGHT) | (grounds.after[0] > BRIGHT)
+        free = ~binary_dilation(roofs | grounds.truth, iterations=12) & ground.valid
+        days = [date[:, free] for date in (grounds.before, grounds.after)]
+        assert not swing and not ground.image.drifts, "the tones of both days are real"
+        if free.sum() > 500:
+            assert np.corrcoef(days[0].ravel(), days[1].ravel())[0, 1] < 0.9, "the same day twice"
+
+
+def test_where_no_place_has_two_days_there_are_scenes_all_the_same(images):
+    assert roof_scene(3, SIZE, images, two_days=1.0).before.any()
 
 
 def test_scenes_hold_unbuilt_change_unchanged_roofs_and_none_at_all(images):

@@ -68,6 +68,21 @@ def draw_ground(image: Image, edge: int, steps: tuple[float, float], rng: np.ran
     return Ground(((pixels - mean) / deviation).astype(np.float32), valid, image, cut, mean, deviation)
 
 
+def other_day(ground: Ground, image: Image) -> tuple[Float32Array, BoolArray]:
+    """Crop of another date of a ground's place, in its units, with the fine detail that was added to it.
+
+    Returns
+    -------
+    tuple
+        Pixels (bands, edge, edge) float32, and which of them are valid.
+    """
+    edge = ground.valid.shape[0]
+    shown, _ = take_image_crop(ground.image, ground.cut, edge)
+    pixels, valid = take_image_crop(image.only(ground.image.bands), ground.cut, edge)
+    detail = ground.pixels - (shown - ground.mean) / ground.deviation
+    return (pixels - ground.mean) / ground.deviation + detail, valid
+
+
 def _add_fine_detail(pixels: Float32Array, step: float, rng: np.random.Generator) -> Float32Array:
     """Add fine detail to a composite scene's enlarged crop: sharp class borders, and texture within."""
     centres = draw_class_centres(pixels, int(rng.integers(6, 20)), rng)

@@ -1,8 +1,9 @@
 """Scenes of real roofs: pairs in which new, removed and rebuilt buildings alone count.
 
 Either two unrelated images with known buildings, whose truth is what only one of them has (ChangeStar: Zheng
-et al. 2021, "Change is Everywhere", section 3.2), or one image on both dates, with roofs and pieces of other
-images moved into it. What changes without a building is no change here.
+et al. 2021, "Change is Everywhere", section 3.2), or one place on both dates, with roofs and pieces of other
+images moved into it. The place is one image twice, or unbuilt ground on two real days. What changes without a
+building is no change here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from scipy.ndimage import binary_dilation, find_objects, gaussian_filter, label
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.training.compositing.acquisition_day import MARGIN_PX
-from rsdetect.training.compositing.composite_ground import Ground, draw_ground, expose_scene
+from rsdetect.training.compositing.composite_ground import (
+    Ground,
+    draw_ground,
+    expose_scene,
+    other_day,
+)
 from rsdetect.training.compositing.moved_pieces import Grounds
 from rsdetect.training.compositing.piece_shapes import draw_piece
 from rsdetect.training.compositing.source_images import VISIBLE, Image, take_mask_crop
@@ -32,8 +38,8 @@ _MOST_COVERED = 0.1  # share of a moved roof that may lie on other roofs
 class _Dates:
     """Both dates of a scene, and where each of them has buildings; roofs and pieces are moved in place."""
 
-    def __init__(self, ground: Ground, buildings: BoolArray) -> None:
-        self.pixels = (ground.pixels.copy(), ground.pixels.copy())
+    def __init__(self, before: Float32Array, after: Float32Array, buildings: BoolArray) -> None:
+        self.pixels = (before.copy(), after.copy())
         self.buildings = (buildings.copy(), buildings.copy())
         self.rebuilt = np.zeros_like(buildings)  # a building on both dates, not the same one
 
@@ -57,25 +63,34 @@ class _Dates:
             self.rebuilt[window] &= ~inside
 
 
-def roof_scene(seed: int, size: int, images: Sequence[Image]) -> TrainingScene:
+def roof_scene(seed: int, size: int, images: Sequence[Image], two_days: float = 0.0) -> TrainingScene:
     """Scene number `seed` of `size` x `size` pixels, in which buildings alone count.
 
     Parameters
     ----------
     images
         Images whose buildings are known; some have none.
+    two_days
+        Share of scenes on unbuilt ground of which the images have two days.
     """
     rng = np.random.default_rng([seed, 13])
     edge = size + 2 * MARGIN_PX
     roofed = [image for image in images if image.buildings is not None and image.buildings.any()]
     bare = [image for image in images if image.buildings is not None and not image.buildings.any()]
-    unrelated = rng.random() < _UNRELATED
+    days = _draw_two_days(bare, rng) if two_days and rng.random() < two_days else None
+    unrelated = days is None and rng.random() < _UNRELATED
     one, donor = _draw_image(roofed, rng), _draw_image(roofed, rng)
     if bare and rng.random() < _BARE:
         one = _draw_image(bare, rng)
-    ground, roofs = _draw_built_ground(one, edge, rng)
-    dates = _Dates(ground, roofs)
+    ground, roofs = _draw_built_ground(one if days is None else days[0], edge, rng)
+    dates = _Dates(ground.pixels, ground.pixels, roofs)
     swing = float(min(rng.exponential(0.4), 1.2)) if rng.random() < 0.85 else 0.0
+    if days is not None:
+        # The tones of both days are real; nothing is added to their drift.
+        ground, swing = replace(ground, image=replace(ground.image, drifts=())), 0.0
+        pixels, valid = other_day(ground, days[1])
+        ground = replace(ground, valid=ground.valid & valid)
+        dates = _Dates(ground.pixels, pixels, roofs)
     if unrelated:
         other, its_roofs = _draw_built_ground(donor, edge, rng)
         ground = replace(ground, valid=ground.valid & other.valid)
@@ -96,6 +111,12 @@ def _draw_image(images: Sequence[Image], rng: np.random.Generator) -> Image:
     """Draw an image, with weights between uniform and area."""
     weights = np.array([image.valid.sum() ** 0.5 for image in images])
     return images[int(rng.choice(len(images), p=weights / weights.sum()))]
+
+
+def _draw_two_days(bare: Sequence[Image], rng: np.random.Generator) -> tuple[Image, Image] | None:
+    """Draw two images of one place, on which nothing is built; None = no place has two."""
+    pairs = [(one, two) for one in bare for two in bare if one.place == two.place and one is not two]
+    return pairs[int(rng.integers(len(pairs)))] if pairs else None
 
 
 def _draw_built_ground(image: Image, edge: int, rng: np.random.Generator) -> tuple[Ground, BoolArray]:

@@ -37,6 +37,11 @@ class Image:
     drifts: tuple[Drift, ...] = ()  # drift of the land classes to the other dates of this place
     buildings: BoolArray | None = None  # (height, width), True = building; None = not known
 
+    @property
+    def place(self) -> str:
+        """Name that all dates of a place share."""
+        return self.name.rpartition("-")[0]
+
     def only(self, bands: tuple[str, ...]) -> Image:
         """Source image with these bands only."""
         if bands == self.bands:
