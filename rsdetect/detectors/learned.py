@@ -70,7 +70,8 @@ class SiameseScorer(Scorer):
     backend: str  # "torch", "openvino" or "onnx"
     halo: int  # radius of the model's receptive field in pixels
     stride: int  # pixels
-    halves: bool = False  # whether the logits are means with those at half the resolution
+    # Edges in pixels of the blocks whose means the network reads, 1 or 2; the logits are means over them.
+    blocks: tuple[int, ...] = (1,)
 
     name = "siamese"
     skips_equal = True
@@ -79,9 +80,11 @@ class SiameseScorer(Scorer):
         """Change probability over `tile.read`, (height, width) float32."""
         network, card = self._network()
         dates = self.normalised(tile, card)
-        logits = network.logits(dates)  # (height, width)
-        if self.halves:
-            logits = (logits + enlarged(network.logits(halved(dates)))) * np.float32(0.5)
+        at = [
+            network.logits(dates) if edge == 1 else enlarged(network.logits(halved(dates)))
+            for edge in self.blocks
+        ]
+        logits = at[0] if len(at) == 1 else (at[0] + at[1]) * np.float32(0.5)  # (height, width)
         return card.calibration.probability(logits)
 
     def normalised(self, tile: Tile, card: Card) -> Float32Array:
@@ -109,7 +112,7 @@ class SiameseScorer(Scorer):
     def bytes_per_pixel(self) -> int:  # type: ignore[override]
         """Memory per pixel, measured with the default model on four bands."""
         pushed = 750 if self.strips else 190 if self.backend == "openvino" else 300
-        return pushed * 5 // 4 if self.halves else pushed
+        return round(pushed * sum(1 / edge**2 for edge in self.blocks))
 
     @property
     def import_bytes(self) -> int:  # type: ignore[override]
@@ -130,10 +133,10 @@ class SiameseScorer(Scorer):
         """Siamese scorer on the device of a worker."""
         return replace(self, device=device)
 
-    def with_half_resolution(self) -> Self:
-        """Siamese scorer whose network runs at half the resolution, too."""
+    def with_half_resolution(self, *, alone: bool = False) -> Self:
+        """Siamese scorer whose network runs at half the resolution, too, or there alone."""
         halo = half_resolution_reach(self.halo)
-        return replace(self, halves=True, halo=halo, stride=2 * self.stride)
+        return replace(self, blocks=(2,) if alone else (1, 2), halo=halo, stride=2 * self.stride)
 
     def strip(self, height: int, width: int) -> SiameseStrip:
         """Start a strip with the network, if `strips`."""
@@ -142,8 +145,7 @@ class SiameseScorer(Scorer):
         network, card = self._network()
         assert isinstance(network, RowNetwork)
         return SiameseStrip(
-            network.rows(height, width, self._places),
-            network.rows(height // 2, width // 2, self._places) if self.halves else None,
+            {edge: network.rows(height // edge, width // edge, self._places) for edge in self.blocks},
             card,
             (self.before, self.after),
             self.covered,
@@ -174,7 +176,7 @@ class SiameseScorer(Scorer):
             "bands_required": card.required,
             "bands_used": [card.bands[slot] for slot in self.slots],
             "beyond_edge": "mirrored",
-            "resolutions": [1, 0.5] if self.halves else [1],
+            "resolutions": [1 / edge for edge in self.blocks],
             "normalisation": {
                 date: {key: list(numbers) for key, numbers in asdict(normalisation).items()}
                 for date, normalisation in (("before", self.before), ("after", self.after))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -33,8 +34,9 @@ class SiameseStrip:
 
     Parameters
     ----------
-    half
-        The network at half the resolution, if the logits are means of both.
+    nets
+        The network by the edge in pixels of the blocks whose means it reads, 1 or 2; the logits are means
+        over them.
     dates
         Normalisations.
     scene
@@ -45,22 +47,22 @@ class SiameseStrip:
 
     def __init__(
         self,
-        net: StreamingNet,
-        half: StreamingNet | None,
+        nets: Mapping[int, StreamingNet],
         card: Card,
         dates: tuple[Normalises, Normalises],
         scene: Window,
         halo: int,
     ) -> None:
-        self._net, self._half = net, half
+        self._nets = nets
         self._card = card
         self._normalise = dates
-        self._dates = np.empty(net.shape, np.float32)
+        edge, net = next(iter(nets.items()))
+        *others, height, width = net.shape
+        self._dates = np.empty((*others, edge * height, edge * width), np.float32)
         self._scene = scene
         self._bottom = BottomEdge(scene.height, halo)
         self._held: list[Float32Array] = []
-        self._delay = Delay(halo - net.late)
-        self._half_delay = Delay(halo - 2 * half.late) if half is not None else None
+        self._delays = {edge: Delay(halo - edge * net.late) for edge, net in nets.items()}
         self.late = halo  # rows
 
     def push(self, rows: Tile) -> Float32Array:
@@ -79,12 +81,16 @@ class SiameseStrip:
             self._held.append(self._dates.copy())
             return np.zeros(rows.valid.shape, np.float32)
         for dates in self._mirrored_rows(first):
-            logit: Float32Array = self._net.push(torch.from_numpy(dates)).numpy()
-            logit = self._delay.push(logit[None])[0]
-            if self._half is not None and self._half_delay is not None:
-                coarse: Float32Array = self._half.push(torch.from_numpy(halved(dates))).numpy()
-                logit = (logit + self._half_delay.push(enlarged(coarse)[None])[0]) / 2
+            at = [self._logits(edge, dates) for edge in self._nets]
+            logit = at[0] if len(at) == 1 else (at[0] + at[1]) * np.float32(0.5)
         return self._card.calibration.probability(logit)
+
+    def _logits(self, edge: int, dates: Float32Array) -> Float32Array:
+        """Logits of the rows `late` higher up, from blocks of this edge, (height, width)."""
+        blocks = dates if edge == 1 else halved(dates)
+        pushed: Float32Array = self._nets[edge].push(torch.from_numpy(blocks)).numpy()
+        logits = pushed if edge == 1 else enlarged(pushed)
+        return np.asarray(self._delays[edge].push(logits[None])[0])
 
     def _mirrored_rows(self, first: int) -> list[Float32Array]:
         """Dates of the rows that were held, and of the present ones from row `first` of the scene."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pyproj
 import pytest
@@ -34,6 +32,11 @@ def memory_pair(bands=3, height=200, width=168, seed=0, **scene):
     return open_pair(memory_scene(before, **scene), memory_scene(after, **scene))
 
 
+def of_pixel(size):
+    """Georeference of a scene with pixels of this size in metres; None = none."""
+    return {"crs": None} if size is None else {"crs": 32632, "transform": Affine(size, 0, 6e5, 0, -size, 5e6)}
+
+
 def whole_tile(pair):
     window = Window(0, 0, *pair.grid.shape)
     return read_tile(pair, TileWindow(0, 0, window, window))
@@ -55,12 +58,15 @@ def test_the_contract_is_kept():
     check_contract(BestDetector())
 
 
-def test_the_probability_is_the_logistic_function_of_the_mean_evidence_of_the_parts():
-    pair = memory_pair(height=208, width=176)  # multiples of the stride
+@pytest.mark.parametrize("pixel", [None, 10, 30])
+def test_the_probability_is_the_logistic_function_of_the_mean_evidence_of_the_parts(pixel):
+    pair = memory_pair(height=208, width=176, **of_pixel(pixel))  # multiples of the stride
     scorer = BestDetector().fit(Scan(pair))
     tile = whole_tile(pair)
-    network = np.clip(scorer.network.score(tile).astype(np.float64), 1e-6, 1 - 1e-6)
-    evidence = np.log(network / (1 - network)) + scorer.sfa.log_ratio(tile) + scorer.texture.log_ratio(tile)
+    evidence = scorer.sfa.log_ratio(tile) + scorer.texture.log_ratio(tile)
+    for network in scorer.networks:
+        probability = np.clip(network.score(tile).astype(np.float64), 1e-6, 1 - 1e-6)
+        evidence = evidence + np.log(probability / (1 - probability))
     constants = scorer.provenance()
     width = constants["averaged_px"]
     assert width == 2 * half_width(pixel_size_m(pair.grid)) + 1
@@ -83,13 +89,13 @@ def test_little_is_marked_where_nothing_changed(kind, pixel):
     assert (scorer.score(whole_tile(pair)) >= scorer.threshold).mean() < 0.05
 
 
-@pytest.mark.parametrize("half", [0, 1, 8])
-def test_strips_and_tiles_of_any_size_give_the_whole(half):
-    pair = memory_pair(height=249, width=171)
-    fitted = BestDetector().fit(Scan(pair))
-    assert fitted.network.halves and (fitted.stride, fitted.halo) == (16, 117)
-    network = fitted.network if half else SiameseDetector().fit(Scan(pair))
-    scorer = replace(fitted, half_width=half, network=network)
+@pytest.mark.parametrize("pixel", [None, 3, 10, 30])
+def test_strips_and_tiles_of_any_size_give_the_whole(pixel):
+    pair = memory_pair(height=249, width=171, **of_pixel(pixel))
+    scorer = BestDetector().fit(Scan(pair))
+    assert (scorer.stride, scorer.half_width) == ((16, 8), (16, 1), (16, 0), (8, 0))[
+        (None, 3, 10, 30).index(pixel)
+    ]
     whole = in_one_call(pair, scorer)
     assert scorer.strips
     for size in (64, 136):
@@ -121,18 +127,38 @@ def test_the_pixel_size_is_one_in_metres_on_the_ground(crs, pixel, expected):
     assert pixel_size_m(grid) == (None if expected is None else pytest.approx(expected, rel=0.03))
 
 
-def test_the_network_runs_at_half_the_resolution_of_fine_scenes_too():
+@pytest.mark.parametrize(
+    ("pixel", "expected"),
+    [
+        (None, {"siamese": (2,), "siamese-buildings": (1,)}),
+        (0.5, {"siamese": (2,), "siamese-buildings": (1,)}),
+        (4.9, {"siamese": (2,), "siamese-buildings": (1,)}),
+        (5, {"siamese": (1, 2)}),
+        (10, {"siamese": (1, 2)}),
+        (20, {"siamese": (1,)}),
+        (30, {"siamese": (1,)}),
+    ],
+)
+def test_the_networks_and_their_resolutions_depend_on_the_pixel_size(pixel, expected):
+    scorer = BestDetector().fit(Scan(memory_pair(height=64, width=96, **of_pixel(pixel))))
+    assert {network.model: network.blocks for network in scorer.networks} == expected
+    parts = scorer.provenance()["parts"]
+    for name, blocks in expected.items():
+        assert parts[name]["resolutions"] == [1 / edge for edge in blocks]
+
+
+def logits_of(pair, scorer):
+    probability = np.clip(in_one_call(pair, scorer).astype(np.float64), 1e-6, 1 - 1e-6)
+    return np.log(probability / (1 - probability))
+
+
+def test_half_the_resolution_is_the_network_on_blocks_of_four_pixels():
     pair = memory_pair(height=64, width=96)
-    network = BestDetector().fit(Scan(pair)).network
-    logits = []
-    for scorer in (SiameseDetector().fit(Scan(pair)), network):
-        probability = np.clip(in_one_call(pair, scorer), 1e-6, 1 - 1e-6)
-        logits.append(np.log(probability / (1 - probability)))
-    coarse = 2 * logits[1] - logits[0]
-    np.testing.assert_allclose(coarse[::2, ::2], coarse[1::2, 1::2], atol=0.02)
-    assert np.abs(logits[1] - logits[0]).max() > 0.1
-    far = memory_pair(height=64, width=96, crs=32632, transform=Affine(30, 0, 6e5, 0, -30, 5e6))
-    assert not BestDetector().fit(Scan(far)).network.halves
+    plain = SiameseDetector().fit(Scan(pair))
+    half, both = (logits_of(pair, plain.with_half_resolution(alone=alone)) for alone in (True, False))
+    np.testing.assert_array_equal(half[::2, ::2], half[1::2, 1::2])
+    np.testing.assert_allclose(both, (logits_of(pair, plain) + half) / 2, atol=0.01)
+    assert np.abs(both - half).max() > 0.1
 
 
 def test_evidence_is_averaged_over_fewer_pixels_where_they_are_larger():
@@ -144,9 +170,11 @@ def test_evidence_is_averaged_over_fewer_pixels_where_they_are_larger():
 def test_the_record_holds_the_model_and_what_each_part_was_fitted_to(tmp_path):
     from support.jobs import changed_pair
 
-    scenes = changed_pair(tmp_path)
+    scenes = changed_pair(tmp_path, crs=None)
     result = rsdetect.detect(scenes.before, scenes.after, out=tmp_path / "out")
     detector = result.record["detector"]
     assert detector["name"] == "best"
     assert detector["model_sha256"] == detector["parts"]["siamese"]["model_sha256"]
-    assert set(detector["parts"]) == {"siamese", "sfa", "texture"}
+    assert set(detector["parts"]) == {"siamese", "siamese-buildings", "sfa", "texture"}
+    buildings = detector["parts"]["siamese-buildings"]["model_sha256"]
+    assert detector["parameters"] == {"siamese-buildings": buildings} != {}
