@@ -1,13 +1,13 @@
 """Card of the detector `best`: its parts, its scores and its known failures.
 
-The network has a card of its own in its model file; this one holds what concerns their combination.
+Networks have cards of their own in their model files; this one holds what concerns their combination.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsdetect.detectors.best import BestDetector, BestScorer
+from rsdetect.detectors.best import BUILDINGS_MODEL, BestDetector, BestScorer
 from rsdetect.detectors.learned import DEFAULT_MODEL
 from rsdetect.nets.checkpoint import read_card
 
@@ -55,11 +55,11 @@ class EnsembleCard:
 
 
 def best_card() -> EnsembleCard:
-    """Card of `best` with the network that it takes."""
-    network, wanted = read_card(DEFAULT_MODEL), BestDetector().bands
+    """Card of `best` with the networks that it takes."""
+    cards, wanted = [read_card(name) for name in (DEFAULT_MODEL, BUILDINGS_MODEL)], BestDetector().bands
     return EnsembleCard(
         name=BestDetector.name,
-        parts=(f"{network.name} {network.version}", "sfa", "texture"),
+        parts=(*(f"{card.name} {card.version}" for card in cards), "sfa", "texture"),
         bands=wanted.names,
         bands_required=wanted.required,
         threshold=BestScorer.threshold,
@@ -67,5 +67,5 @@ def best_card() -> EnsembleCard:
         "fifth, to simulated pairs",
         scores=_SCORES,
         known_failures=_KNOWN_FAILURES,
-        licence=network.licence,
+        licence=cards[-1].licence,  # which names the images that the network of buildings was trained on
     )
