@@ -1,11 +1,11 @@
 """What a few labelled chips are worth: fine-tune a model on them, score it on other scenes of the source.
 
-    python benchmarks/fine_tuning.py SOURCE... [--model siamese] [--json fine_tuning.json]
+    python benchmarks/fine_tuning.py SOURCE... [--model siamese] [--folds 3] [--json fine_tuning.json]
 
-A SOURCE is a folder of labelled pairs. For each seed half of its scenes give the chips (256 x 256 pixels,
-three of four around change), the other half is scored through the pipeline of `rsdetect evaluate`: by the
-model as it is, and after `rsdetect train --from`. A scene is never on both sides; what is measured on decides
-nothing.
+A SOURCE is a folder of labelled pairs. For each seed half of its places, those of the part *choose* of the
+split, give the chips (256 x 256 pixels, three of four around change), the other half is scored through the
+pipeline of `rsdetect evaluate`: by the model as it is, and after `rsdetect train --from`, with `--folds` with
+its guard. A place is never on both sides; what is measured on decides nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from rsdetect.evaluation import evaluate
+from rsdetect.evaluation.split import read_split
 from rsdetect.grid import Window
 from rsdetect.labelled import LabelledPair, find_pairs
 from rsdetect.scenes.pair import read_tile
@@ -29,6 +30,7 @@ from rsdetect.tiles import TileWindow
 from rsdetect.training.options import TrainOptions
 from rsdetect.training.run import train
 
+SPLIT = Path(__file__).parent / "splits" / "shared.toml"
 CHIP_PX = 256
 LEAST_CHANGE = 0.01  # of a chip that is drawn around change
 FIGURES = ("f1", "f1_best", "average_precision", "calibration_error")
@@ -39,7 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="+", type=Path)
     parser.add_argument("--model", default="siamese", help="name or file of the model to start from")
+    parser.add_argument("--split", type=Path, default=SPLIT, help="file that names the places")
     parser.add_argument("--chips", type=int, default=20)
+    parser.add_argument("--folds", type=int, help="as for rsdetect train: the guard")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", action="append", default=[], help="another value in the recipe, KEY=VALUE")
     parser.add_argument("--json", type=Path, help="where to write the figures")
@@ -66,12 +70,14 @@ def main() -> None:
 
 def measure(source: Path, seed: int, args: argparse.Namespace, scratch: Path) -> dict[str, object]:
     """One seed of one source."""
-    pairs = find_pairs(source)
-    order = np.random.default_rng(seed).permutation(len(pairs))
-    teaching, tested = (sorted(part) for part in np.array_split(order, 2))
+    pairs = read_split(args.split).select(source.name, find_pairs(source), "choose")
+    places = np.random.default_rng(seed).permutation(sorted({pair.place for pair in pairs}))
+    if len(places) < 2:
+        raise SystemExit(f"{source.name} has one place on *choose*: no other is left to be scored.")
+    teaching = set(places[: len(places) // 2])
     chips, held_out = scratch / "chips", scratch / "tested"
-    cut_chips([pairs[i] for i in teaching], args.chips, seed, chips)
-    list_pairs([pairs[i] for i in tested], held_out)
+    cut_chips([pair for pair in pairs if pair.place in teaching], args.chips, seed, chips)
+    list_pairs([pair for pair in pairs if pair.place not in teaching], held_out)
     tuned = scratch / "tuned.safetensors"
     begun = time.perf_counter()
     card = train(
@@ -80,6 +86,7 @@ def measure(source: Path, seed: int, args: argparse.Namespace, scratch: Path) ->
             folders=(str(chips),),
             base=args.model,
             changes=(f"seed={seed}", *args.set),
+            folds=args.folds,
             device="cpu",
             workers=0,
             quiet=True,
