@@ -16,12 +16,7 @@ from scipy.ndimage import binary_dilation, find_objects, gaussian_filter, label
 
 from rsdetect.arraytypes import BoolArray, Float32Array
 from rsdetect.training.compositing.acquisition_day import MARGIN_PX
-from rsdetect.training.compositing.composite_ground import (
-    Ground,
-    draw_ground,
-    expose_scene,
-    other_day,
-)
+from rsdetect.training.compositing.composite_ground import Ground, draw_ground, expose_scene, other_day
 from rsdetect.training.compositing.moved_pieces import Grounds
 from rsdetect.training.compositing.piece_shapes import draw_piece
 from rsdetect.training.compositing.source_images import VISIBLE, Image, take_mask_crop
