@@ -87,7 +87,7 @@ def test_recipes_come_from_files_too(tmp_path):
     for unknown in ("nobody", str(tmp_path / "none.toml")):
         with pytest.raises(
             InputError,
-            match="knows buildings, coarse, fine-tune, fresh, further, labelled, mean, roofs, seasons, siamese",
+            match="knows buildings, coarse, fine-tune, fresh, further, labelled, mean, roofs, seasons, siam",
         ):
             read_recipe(unknown)
 
