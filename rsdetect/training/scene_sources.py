@@ -131,7 +131,10 @@ class RoofScenes:
                 )
 
     def __call__(self, seed: int, size: int) -> TrainingScene:
-        """Generate a scene of `size` x `size` pixels; those for training show other places than the rest."""
+        """Generate a scene of `size` x `size` pixels; those for training show other images than the rest.
+
+        Each date of a place is an image.
+        """
         from rsdetect.training.compositing.roof_scene import roof_scene
 
         return roof_scene(seed, size, self._of_use(size, seed >= FIRST_SEED["validation"]), self.two_days)

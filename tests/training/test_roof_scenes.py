@@ -130,7 +130,7 @@ def test_scenes_hold_unbuilt_change_unchanged_roofs_and_none_at_all(images):
         assert not (scene.cloud & (scene.truth == 0)).any(), "what is ignored was rebuilt, so it is change"
 
 
-def test_places_of_held_out_scenes_are_not_trained_on(folder):
+def test_images_of_held_out_scenes_are_not_trained_on(folder):
     source = RoofScenes(folder)
     used = [{image.name for image in source._of_use(SIZE, held_out)} for held_out in (False, True)]
     assert used == [
